@@ -1,0 +1,1 @@
+"""Phases 1 and 3: vocabulary, stories and instructions."""

@@ -1,0 +1,18 @@
+"""The two errors that people see as one line."""
+
+
+class RecipeError(ValueError):
+    """What was asked for is wrong (a recipe, an option, a path). Exit code 2; nothing has been written."""
+
+
+class RunError(RuntimeError):
+    """What was asked for is right, but could not be done (no server, no disk, another process). Exit code 1."""
+
+
+def suggestion(name: str, known) -> str:
+    """``" (did you mean 'x'?)"`` for the nearest of the `known` names, or the empty string."""
+    import difflib
+
+    names = [str(k) for k in known]
+    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""

@@ -1,0 +1,82 @@
+"""The phases: their commands, modules, recipe files and folders. One table, read by the CLI and the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of the path from an idea to a model."""
+
+    command: str
+    """The sub-command of `silly-llm`."""
+    module: str
+    """The module whose `main` is the phase (`python -m MODULE` runs it)."""
+    arguments: str
+    """`module:Class` of the light dataclass that lists the phase's own keys."""
+    recipe: str
+    """The file of a recipe folder that configures it; empty when `silly-llm run` leaves it out."""
+    folder: str
+    """Its folder below `runs/NAME/`."""
+    summary: str
+    """One line for `--help`."""
+    passes_to: str = ""
+    """The Hugging Face classes whose keys a recipe of this phase may use too."""
+
+
+PHASES = {
+    phase.command: phase
+    for phase in (
+        Phase(
+            "vocabulary",
+            "silly_llm.data.vocabulary",
+            "silly_llm.data.arguments:VocabularyArguments",
+            "vocabulary.yaml",
+            "vocabulary",
+            "make the vocabulary of a child: nouns, verbs, adjectives",
+        ),
+        Phase(
+            "generate",
+            "silly_llm.data.generation",
+            "silly_llm.data.arguments:GenerationArguments",
+            "generation.yaml",
+            "stories",
+            "have an LLM write a dataset of stories",
+        ),
+        Phase(
+            "pretrain",
+            "silly_llm.training.pretrain",
+            "silly_llm.training.arguments:PretrainKeys",
+            "pretrain.yaml",
+            "pretrain",
+            "train a small model from scratch",
+            "transformers.TrainingArguments",
+        ),
+        Phase(
+            "instruct",
+            "silly_llm.data.instructions",
+            "silly_llm.data.instruction_arguments:InstructionArguments",
+            "instructions.yaml",
+            "instructions",
+            "derive an instruction dataset from stories",
+        ),
+        Phase(
+            "sft",
+            "silly_llm.training.sft",
+            "silly_llm.training.sft_arguments:SftKeys",
+            "sft.yaml",
+            "sft",
+            "tune a model to follow instructions",
+            "trl.SFTConfig and trl.ModelConfig",
+        ),
+        Phase(
+            "evaluate",
+            "silly_llm.evaluation.evaluate",
+            "silly_llm.evaluation.arguments:EvaluationArguments",
+            "evaluation.yaml",
+            "evaluation",
+            "measure models and write the report",
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""LLM providers: who writes the stories."""

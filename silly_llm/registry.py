@@ -1,0 +1,217 @@
+"""Named components: ours by decorator, third parties' by entry point, one-offs as `my_module:MyClass`.
+
+A recipe names a component by `type:` and gives its options beside it. The registry finds the class, checks the
+options against the dataclass that its constructor annotates as `config`, and builds it; everything else the
+constructor asks for is injected by its annotated type (see `silly_llm.container`).
+
+A third party's package adds components without touching a file of ours::
+
+    [options.entry_points]
+    silly_llm.plugins =
+        my_plugin = my_package.components     # a module that uses @register
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from silly_llm.errors import RecipeError, suggestion
+from silly_llm.typecheck import check
+
+if TYPE_CHECKING:
+    from silly_llm.container import Container
+
+T = TypeVar("T", bound=type)
+ENTRY_POINT_GROUP = "silly_llm.plugins"
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "llm_provider": (
+        "silly_llm.providers.storyteller",
+        "silly_llm.providers.inference",
+        "silly_llm.providers.transformers",
+    ),
+    "data_provider": ("silly_llm.data.sources",),
+    "prompt_generator": ("silly_llm.data.prompts",),
+    "story_filter": ("silly_llm.data.filters",),
+    "instruction_type": ("silly_llm.data.instructions",),
+    "optimizer": ("silly_llm.training.optimizers",),
+    "evaluation_provider": (
+        "silly_llm.evaluation.perplexity",
+        "silly_llm.evaluation.completions",
+        "silly_llm.evaluation.instruction_following",
+        "silly_llm.evaluation.lm_eval",
+    ),
+}
+"""The kinds of components, and the modules that register ours."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered class and where it comes from."""
+
+    kind: str
+    name: str
+    cls: type
+    source: str
+    """`silly-llm`, the distribution of a plugin, or the module of a one-off."""
+
+    @property
+    def summary(self) -> str:
+        return (inspect.getdoc(self.cls) or "").strip().partition("\n")[0]
+
+
+_components: dict[tuple[str, str], Component] = {}
+_loaded: set[str] = set()
+_loading_from: list[str] = []
+
+
+def register(kind: str, name: str) -> Callable[[T], T]:
+    """Class decorator: make a component known by `name` among those of its `kind`.
+
+    Raises:
+        ValueError: unknown kind, or the name is taken by another class.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of component {kind!r}{suggestion(kind, KINDS)}")
+
+    def decorate(cls: T) -> T:
+        ours = cls.__module__.partition(".")[0] == "silly_llm"
+        source = "silly-llm" if ours else _loading_from[-1] if _loading_from else cls.__module__
+        known = _components.get((kind, name))
+        if known and (known.cls.__module__, known.cls.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(f"{kind} {name!r} is already registered by {known.source}")
+        _components[kind, name] = Component(kind, name, cls, source)
+        return cls
+
+    return decorate
+
+
+def components(kind: str) -> list[Component]:
+    """All components of a kind, by name."""
+    _load(kind)
+    return sorted((c for c in _components.values() if c.kind == kind), key=lambda c: c.name)
+
+
+def names(kind: str) -> list[str]:
+    return [component.name for component in components(kind)]
+
+
+def resolve(kind: str, name: str) -> type:
+    """The class of a component.
+
+    Raises:
+        RecipeError: no such component (with the nearest known name), or `module:Class` cannot be imported.
+    """
+    if ":" in name:
+        return _import_class(name)
+    _load(kind)
+    if (kind, name) not in _components:
+        label = kind.replace("_", " ")
+        known = names(kind)
+        raise RecipeError(f"unknown {label} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}")
+    return _components[kind, name].cls
+
+
+def split_type(kind: str, mapping: Mapping[str, Any] | str) -> tuple[str, dict[str, Any]]:
+    """The `type` and the options of a component as a recipe writes it."""
+    if isinstance(mapping, str):
+        return mapping, {}
+    if not isinstance(mapping, Mapping) or not isinstance(mapping.get("type"), str):
+        raise RecipeError(f"{kind.replace('_', ' ')}: expected a name or a mapping with 'type', got {mapping!r}")
+    return mapping["type"], {k: v for k, v in mapping.items() if k != "type"}
+
+
+def config_of(kind: str, mapping: Mapping[str, Any] | str, *, where: str = "") -> Any:
+    """The checked config of a component, `None` for one without options; builds nothing.
+
+    Raises:
+        RecipeError: unknown component, unknown option, wrong type.
+    """
+    name, options = split_type(kind, mapping)
+    cls = resolve(kind, name)
+    label = " ".join(filter(None, (where, f"{kind.replace('_', ' ')} {name!r}")))
+    config_class = _config_class(cls)
+    if config_class is None:
+        if options:
+            raise RecipeError(f"{label}: takes no options, got {', '.join(map(repr, options))}")
+        return None
+    return check(options, config_class, where=label)
+
+
+def build(kind: str, mapping: Mapping[str, Any] | str, container: Container) -> Any:
+    """Make the component that a recipe names: its config from the recipe, all else from the container."""
+    config = config_of(kind, mapping)
+    cls = resolve(kind, split_type(kind, mapping)[0])
+    arguments: dict[str, Any] = {}
+    for name, parameter, hint in _parameters(cls):
+        if name == "config" and config is not None:
+            arguments[name] = config
+        elif isinstance(hint, type) and container.knows(hint):
+            arguments[name] = container.get(hint)
+        elif parameter.default is parameter.empty:
+            raise TypeError(f"{cls.__qualname__}({name}: {hint}): nothing in the container provides it")
+    return cls(**arguments)
+
+
+def _parameters(cls: type) -> list[tuple[str, inspect.Parameter, Any]]:
+    if "__init__" not in vars(cls) and cls.__init__ is object.__init__:  # type: ignore[misc]
+        return []
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [(p.name, p, hints.get(p.name)) for p in parameters if p.kind not in kinds]
+
+
+def _config_class(cls: type) -> type | None:
+    for name, _, hint in _parameters(cls):
+        if name == "config":
+            if not (isinstance(hint, type) and is_dataclass(hint)):
+                raise TypeError(f"{cls.__qualname__}: annotate `config` with a dataclass")
+            return hint
+    return None
+
+
+def _load(kind: str) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of component {kind!r}{suggestion(kind, KINDS)}")
+    for module in KINDS[kind]:
+        if module not in _loaded:
+            importlib.import_module(module)
+            _loaded.add(module)
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        if f"{entry.name}={entry.value}" not in _loaded:
+            _load_entry_point(entry)
+            _loaded.add(f"{entry.name}={entry.value}")
+
+
+def _load_entry_point(entry: EntryPoint) -> None:
+    source = entry.dist.name if entry.dist else entry.module
+    _loading_from.append(source)
+    try:
+        entry.load()
+    except Exception as error:
+        raise RecipeError(f"plugin {entry.name!r} of {source} does not load: {type(error).__name__}: {error}") from error
+    finally:
+        _loading_from.pop()
+
+
+def _import_class(name: str) -> type:
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # a one-off lives beside the recipe's user, not in an installed package
+    try:
+        cls = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(f"component {name!r} cannot be imported: {error}") from error
+    if not isinstance(cls, type):
+        raise RecipeError(f"component {name!r} is not a class")
+    return cls

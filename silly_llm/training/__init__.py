@@ -1,0 +1,1 @@
+"""Phases 2 and 4: pretraining and instruction tuning."""
