@@ -66,7 +66,12 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         if isinstance(error, RecipeError):
             fail(str(error), 2)
         reason = " ".join(str(error).split())
-        fail(reason if isinstance(error, RunError) else f"{type(error).__name__}: {reason} (--debug shows where)", 1)
+        fail(
+            reason
+            if isinstance(error, RunError)
+            else f"{type(error).__name__}: {reason} (--debug shows where)",
+            1,
+        )
 
 
 def fail(message: str, code: int) -> typing.NoReturn:
@@ -88,7 +93,11 @@ def usage() -> str:
     lines += [f"  {phase.command:<{width}}  {phase.summary}" for phase in PHASES.values()]
     lines += ["", "tools:"]
     lines += [f"  {name:<{width}}  {summary}" for name, (_, summary) in TOOLS.items()]
-    lines += ["", "silly-llm COMMAND --help lists the keys of a command.", "Begin with: silly-llm run recipes/quickstart"]
+    lines += [
+        "",
+        "silly-llm COMMAND --help lists the keys of a command.",
+        "Begin with: silly-llm run recipes/quickstart",
+    ]
     return "\n".join(lines)
 
 
@@ -98,7 +107,11 @@ def phase_help(phase: Phase) -> str:
     cls = getattr(importlib.import_module(module), name)
     lines = [f"silly-llm {phase.command}: {phase.summary}", ""]
     lines += [f"usage: silly-llm {phase.command} --config RECIPE [--environment NAME] [--key value …]"]
-    lines += [f"       python -m {phase.module} --config RECIPE [--key value …]", "", "keys of a recipe, and options:"]
+    lines += [
+        f"       python -m {phase.module} --config RECIPE [--key value …]",
+        "",
+        "keys of a recipe, and options:",
+    ]
     for field in dataclasses.fields(cls):
         lines.append(f"  --{field.name}{_default(field)}")
         if help_text := field.metadata.get("help"):

@@ -27,7 +27,9 @@ from silly_llm.typecheck import check
 
 A = TypeVar("A")
 ENVIRONMENT_VARIABLE = "SILLY_LLM_ENVIRONMENT"
-SECRET_KEYS = frozenset({"token", "api_key", "hub_token", "password", "secret", "authorization", "push_to_hub_token"})
+SECRET_KEYS = frozenset(
+    {"token", "api_key", "hub_token", "password", "secret", "authorization", "push_to_hub_token"}
+)
 SECRET_VARIABLE = re.compile(r"TOKEN|API_?KEY|SECRET|PASSWORD", re.IGNORECASE)
 MASK = "********"
 
@@ -185,10 +187,14 @@ def read_file(file: Path) -> DictConfig:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = suggestion(file.name, (p.name for p in file.parent.glob("*.*"))) if file.parent.is_dir() else ""
+        near = (
+            suggestion(file.name, (p.name for p in file.parent.glob("*.*"))) if file.parent.is_dir() else ""
+        )
         raise RecipeError(f"{file}: no such recipe file{near}") from None
     except IsADirectoryError:
-        raise RecipeError(f"{file}: is a folder; name one of its recipe files (or use `silly-llm run {file}`)") from None
+        raise RecipeError(
+            f"{file}: is a folder; name one of its recipe files (or use `silly-llm run {file}`)"
+        ) from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"{file}: is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
@@ -202,7 +208,9 @@ def read_file(file: Path) -> DictConfig:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
-        raise RecipeError(f"{file}:{line} not YAML ({getattr(error, 'problem', None) or _first_line(error)})") from None
+        raise RecipeError(
+            f"{file}:{line} not YAML ({getattr(error, 'problem', None) or _first_line(error)})"
+        ) from None
     except OmegaConfBaseException as error:
         raise RecipeError(f"{file}: {_first_line(error)}") from None
     if not isinstance(content, DictConfig):

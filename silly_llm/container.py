@@ -38,9 +38,11 @@ class Container:
 
     def provide(self, cls: type[T], service: T | Callable[[], T]) -> Container:
         """Offer a service for `cls`: an instance, or a factory called when it is first asked for."""
-        is_factory = not isinstance(service, cls) and callable(service)
-        factory = service if is_factory else lambda: service
-        self._registry.register_factory(cls, lambda: self._built(factory()) if is_factory else factory())
+        if not isinstance(service, cls) and callable(service):
+            factory = service
+            self._registry.register_factory(cls, lambda: self._built(factory()))
+        else:
+            self._registry.register_value(cls, service)
         return self
 
     def override(self, cls: type[T], service: T) -> Container:

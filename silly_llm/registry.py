@@ -116,7 +116,9 @@ def resolve(kind: str, name: str) -> type:
     if (kind, name) not in _components:
         label = kind.replace("_", " ")
         known = names(kind)
-        raise RecipeError(f"unknown {label} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}")
+        raise RecipeError(
+            f"unknown {label} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}"
+        )
     return _components[kind, name].cls
 
 
@@ -125,7 +127,9 @@ def split_type(kind: str, mapping: Mapping[str, Any] | str) -> tuple[str, dict[s
     if isinstance(mapping, str):
         return mapping, {}
     if not isinstance(mapping, Mapping) or not isinstance(mapping.get("type"), str):
-        raise RecipeError(f"{kind.replace('_', ' ')}: expected a name or a mapping with 'type', got {mapping!r}")
+        raise RecipeError(
+            f"{kind.replace('_', ' ')}: expected a name or a mapping with 'type', got {mapping!r}"
+        )
     return mapping["type"], {k: v for k, v in mapping.items() if k != "type"}
 
 
@@ -198,7 +202,9 @@ def _load_entry_point(entry: EntryPoint) -> None:
     try:
         entry.load()
     except Exception as error:
-        raise RecipeError(f"plugin {entry.name!r} of {source} does not load: {type(error).__name__}: {error}") from error
+        raise RecipeError(
+            f"plugin {entry.name!r} of {source} does not load: {type(error).__name__}: {error}"
+        ) from error
     finally:
         _loading_from.pop()
 

@@ -38,7 +38,11 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     hints = typing.get_type_hints(cls)
     arguments = {key: _coerce(value, hints[key], where, key) for key, value in values.items()}
     for name, f in fields.items():
-        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+        if (
+            name not in values
+            and f.default is dataclasses.MISSING
+            and f.default_factory is dataclasses.MISSING
+        ):
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
         return cls(**arguments)
@@ -68,10 +72,14 @@ def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
     if origin in (Union, types.UnionType):
         return _convert_union(value, parameters, where, key)
     if origin is Literal:
-        if value in parameters and not (isinstance(value, bool) and True not in parameters and False not in parameters):
+        if value in parameters and not (
+            isinstance(value, bool) and True not in parameters and False not in parameters
+        ):
             return value
         near = suggestion(value, parameters) if isinstance(value, str) else ""
-        raise RecipeError(f"{where}: {key}: expected one of {', '.join(map(repr, parameters))}, got {value!r}{near}")
+        raise RecipeError(
+            f"{where}: {key}: expected one of {', '.join(map(repr, parameters))}, got {value!r}{near}"
+        )
     if hint is None or hint is type(None):
         return _accept(value is None, value)
     if hint is bool:
