@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -80,3 +83,25 @@ PHASES = {
         ),
     )
 }
+
+
+def phase_named(name: str) -> Phase | None:
+    """The phase with this command, recipe or folder name (`generate`, `generation` and `stories` are the same)."""
+    return next(
+        (p for p in PHASES.values() if name in (p.command, p.recipe.partition(".")[0], p.folder)), None
+    )
+
+
+def phase_of_recipe(file: Path) -> Phase | None:
+    """The phase that a recipe file configures: `pretrain.yaml` and `pretrain-cpu.yaml` are both pretraining."""
+    return phase_named(file.stem) or phase_named(file.stem.partition("-")[0])
+
+
+def executable() -> str:
+    """How to call `silly-llm` from the current folder: by name when it is on the path, else with its path."""
+    if shutil.which("silly-llm"):
+        return "silly-llm"
+    beside = Path(sys.executable).parent / "silly-llm"
+    if beside.is_relative_to(Path.cwd()):
+        beside = beside.relative_to(Path.cwd())
+    return str(beside) if beside.exists() else f"{Path(sys.executable).name} -m silly_llm.cli"

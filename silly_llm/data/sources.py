@@ -144,7 +144,7 @@ class FilesProvider(DataProvider):
             arguments = {
                 "files": names,
                 "separator": self.config.separator,
-                "sizes": [p.stat().st_size for p in self.files],
+                "stamps": [(p.stat().st_size, p.stat().st_mtime_ns) for p in self.files],
             }
             return _guarded(
                 self.config.path, lambda: Dataset.from_generator(_read_texts, gen_kwargs=arguments)
@@ -270,8 +270,8 @@ class MixtureProvider(DataProvider):
         return [path for provider in self.providers for path in provider.inputs()]
 
 
-def _read_texts(files: list[str], separator: str, sizes: list[int]) -> Iterator[dict[str, str]]:
-    """Documents of text files; memory holds one document (`sizes` only makes the cache notice a change)."""
+def _read_texts(files: list[str], separator: str, stamps: list) -> Iterator[dict[str, str]]:
+    """Documents of text files; memory holds one document (`stamps` only makes the cache of `datasets` notice a change)."""
     for name in files:
         buffer: list[str] = []
         with Path(name).open(encoding="utf-8") as file:

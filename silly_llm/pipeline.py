@@ -1,0 +1,156 @@
+"""`silly-llm run FOLDER`: run a recipe folder, phase by phase, each into its own folder below `runs/NAME/`.
+
+A phase whose inputs, resolved recipe and code are unchanged is skipped, an interrupted one continues; both are the
+phase's own doing (`silly_llm.output`), so a phase run alone behaves the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from silly_llm.config import Options, parse_argv, run_name_of
+from silly_llm.errors import RecipeError, suggestion
+from silly_llm.output import PRIVATE
+from silly_llm.phases import PHASES, Phase, executable, phase_named
+from silly_llm.recipes import check_recipe
+
+USAGE = """silly-llm run: run a recipe folder, phase by phase
+
+usage: silly-llm run FOLDER [--from PHASE] [--to PHASE] [--force] [--environment NAME] [--output_root DIR]
+
+  FOLDER              a folder of recipes, such as recipes/quickstart
+  --from PHASE        begin with this phase; what earlier ones left is taken as it is
+  --to PHASE          end with this phase
+  --force             run the phases again although nothing has changed
+  --environment NAME  one of the recipes' environments (or SILLY_LLM_ENVIRONMENT)
+  --output_root DIR   write to DIR/NAME/ instead of runs/NAME/
+  --PHASE.KEY VALUE   override a key of one phase's recipe, as in --generate.num_stories 500
+  --debug             show the traceback of an error
+
+phases: """ + ", ".join(PHASES)
+
+
+def main(argv: list[str] | None = None) -> None:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or "-h" in argv or "--help" in argv:
+        print(USAGE)
+        return
+    folder, argv = _take_folder(argv)
+    options = parse_argv(argv)
+    phases = select(folder, options.overrides.pop("from", None), options.overrides.pop("to", None))
+    overrides = phase_overrides(options)
+    command_lines = {
+        p.command: _command_line(folder, p, options, overrides.get(p.command, [])) for p in phases
+    }
+
+    # Every recipe is checked before the first phase begins: nobody waits an hour for a typo.
+    for phase in phases:
+        check_recipe(phase, command_lines[phase.command])
+
+    run = Path(options.output_root) / run_name_of(folder / phases[0].recipe, options.environment)
+    started = time.monotonic()
+    for number, phase in enumerate(phases, 1):
+        print(f"\n── {number}/{len(phases)} {phase.command}: {phase.summary} ──", flush=True)
+        importlib.import_module(phase.module).main(command_lines[phase.command])
+    summarize(run, phases, time.monotonic() - started)
+
+
+def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
+    """The phases of a recipe folder between two named ones, in their order.
+
+    Raises:
+        RecipeError: no such folder, no recipe in it, unknown phase, or `first` comes after `last`.
+    """
+    if not folder.is_dir():
+        siblings = (p.name for p in folder.parent.glob("*") if p.is_dir()) if folder.parent.is_dir() else ()
+        raise RecipeError(f"{folder}: no such recipe folder{suggestion(folder.name, siblings)}")
+    known = list(PHASES.values())
+    bounds = []
+    for name, default in ((first, known[0]), (last, known[-1])):
+        phase = phase_named(str(name)) if name is not None else default
+        if phase is None:
+            raise RecipeError(
+                f"unknown phase {str(name)!r}{suggestion(str(name), PHASES)}; known: {', '.join(PHASES)}"
+            )
+        bounds.append(known.index(phase))
+    if bounds[0] > bounds[1]:
+        raise RecipeError(f"--from {first} comes after --to {last}")
+    phases = [p for p in known[bounds[0] : bounds[1] + 1] if (folder / p.recipe).is_file()]
+    if not phases:
+        wanted = ", ".join(p.recipe for p in known[bounds[0] : bounds[1] + 1])
+        raise RecipeError(f"{folder}: holds none of {wanted}")
+    return phases
+
+
+def phase_overrides(options: Options) -> dict[str, list[str]]:
+    """`--generate.num_stories 500` as the overrides of the phase it names.
+
+    Raises:
+        RecipeError: an option that is neither ours nor a phase's key.
+    """
+    overrides: dict[str, list[str]] = {}
+    for name, value in options.overrides.items():
+        phase = phase_named(name)
+        if phase is None or not isinstance(value, dict):
+            raise RecipeError(
+                f"command line: unknown option --{name}{suggestion(name, ['from', 'to', 'force', 'environment'])}; "
+                "a recipe's key is written --PHASE.KEY VALUE"
+            )
+        overrides[phase.command] = [f"--{key}={_as_text(v)}" for key, v in _flatten(value)]
+    return overrides
+
+
+def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
+    """Print what was made, how long it took and what to do next."""
+    print(f"\n{'phase':<12}{'seconds':>9}  folder")
+    for phase in phases:
+        provenance = run / phase.folder / "provenance.json"
+        took = (
+            json.loads(provenance.read_text(encoding="utf-8"))["seconds"]
+            if provenance.is_file()
+            else float("nan")
+        )
+        print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
+    print(f"{'this run':<12}{seconds:>9.0f}\n")
+    report = run / PHASES["evaluate"].folder / "report.html"
+    if report.is_file():
+        print(f"Report:  {report}")
+    for command in ("sft", "pretrain"):
+        model = run / PHASES[command].folder
+        if (model / "config.json").is_file() and (model / PRIVATE).is_dir():
+            print(f"Chat:    {executable()} chat {shlex.quote(str(model))}")
+            break
+
+
+def _take_folder(argv: list[str]) -> tuple[Path, list[str]]:
+    if not argv[0].startswith("--"):
+        return Path(argv[0]), argv[1:]
+    if not argv[-1].startswith("--") and len(argv) >= 2 and argv[-2] in ("--force", "--debug"):
+        return Path(argv[-1]), argv[:-1]
+    raise RecipeError("command line: name the recipe folder first: silly-llm run FOLDER …")
+
+
+def _command_line(folder: Path, phase: Phase, options: Options, overrides: list[str]) -> list[str]:
+    line = ["--config", str(folder / phase.recipe), "--output_root", options.output_root]
+    line += ["--environment", options.environment]
+    line += ["--force"] if options.force else []
+    line += ["--debug"] if options.debug else []
+    return line + overrides
+
+
+def _flatten(values: dict, prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in values.items():
+        pairs += (
+            _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+        )
+    return pairs
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
