@@ -164,7 +164,7 @@ def read_recipe(file: Path | None, options: Options) -> dict[str, Any]:
     merged = _overlay(merged, _environment(environments, file, options.environment))
     merged = _overlay(merged, OmegaConf.create(options.overrides))
     root = Path(options.output_root) / run_name_of(file, options.environment)
-    OmegaConf.register_new_resolver("run", lambda path="": str(root / path), replace=True)
+    OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
     where = str(file) if file else "command line"
     try:
         return OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[return-value]

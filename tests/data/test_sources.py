@@ -1,0 +1,113 @@
+"""Whatever a recipe writes for `dataset:` ends as records, or as one clear line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from silly_llm.data.folder import DatasetWriter, write_dataset_folder
+from silly_llm.data.sources import EVALUATION_SPLITS, load_records, open_source
+from silly_llm.errors import RecipeError
+
+TEXTS = ["One cat.\n\nIt sat.", "Two dogs."]
+
+
+@pytest.fixture
+def files(tmp_path):
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    rows = [{"text": t} for t in TEXTS]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    (tmp_path / "a.txt").write_text("\n<|endoftext|>\n".join(TEXTS) + "\n<|endoftext|>\n")
+    table = pa.Table.from_pylist(rows)
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    pyarrow.csv.write_csv(table, tmp_path / "a.csv")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.txt", "a.parquet", "a.csv", "*.jsonl"])
+def test_every_kind_of_file_and_a_glob(files, name):
+    assert load_records(str(files / name))["text"][:] == TEXTS
+
+
+def test_a_text_file_that_changed_is_read_again(files):
+    assert load_records(str(files / "a.txt")).num_rows == 2
+    (files / "a.txt").write_text("\n<|endoftext|>\n".join(reversed(TEXTS)) + "\n<|endoftext|>\n")
+    assert load_records(str(files / "a.txt"))["text"][:] == TEXTS[::-1]
+
+
+def schema():
+    import pyarrow as pa
+
+    return pa.schema([("text", pa.string())])
+
+
+def test_a_dataset_folder_and_its_splits(tmp_path):
+    counts = write_dataset_folder(
+        tmp_path, {"train": [{"text": t} for t in TEXTS], "validation": [{"text": "v"}]}, schema(), "# Card\n"
+    )
+    assert counts == {"train": 2, "validation": 1}
+    source = open_source(str(tmp_path))
+    assert source.splits() == ["train", "validation"] and source.inputs() == [str(tmp_path)]
+    assert load_records(str(tmp_path), split=EVALUATION_SPLITS)["text"][:] == ["v"]
+    with pytest.raises(RecipeError, match="no split 'test'; it has train, validation"):
+        load_records(str(tmp_path), split="test")
+
+
+def test_the_run_provider_reads_a_runs_folder(tmp_path):
+    write_dataset_folder(tmp_path / "stories", {"train": [{"text": "t"}]}, schema())
+    assert load_records({"type": "run", "folder": str(tmp_path)}).num_rows == 1
+
+
+def test_shards_stream_with_the_same_bytes_and_nothing_half_written(tmp_path):
+    for name in ("a", "b"):
+        with DatasetWriter(tmp_path / name, schema(), rows_per_shard=3) as writer:
+            for i in range(7):
+                writer.write("train", {"text": str(i)})
+    names = [p.name for p in sorted((tmp_path / "a" / "data").iterdir())]
+    assert names == [f"train-{i:05d}-of-00003.parquet" for i in range(3)]
+    assert all((tmp_path / "a/data" / n).read_bytes() == (tmp_path / "b/data" / n).read_bytes() for n in names)
+    with pytest.raises(ZeroDivisionError), DatasetWriter(tmp_path / "a", schema()) as writer:
+        writer.write("train", {"text": "new"})
+        raise ZeroDivisionError
+    assert load_records(str(tmp_path / "a")).num_rows == 7
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["data"]
+
+
+def test_a_weighted_mixture_keeps_its_proportions(tmp_path):
+    for name, count in (("a", 3000), ("b", 3000)):
+        rows = [{"text": name}] * count
+        write_dataset_folder(tmp_path / name, {"train": rows}, schema())
+    spec = [{"dataset": str(tmp_path / "a"), "weight": 3}, {"type": "files", "path": str(tmp_path / "b"), "weight": 1}]
+    texts = load_records(spec)["text"][:]
+    assert 0.70 < texts.count("a") / len(texts) < 0.80
+    assert open_source(spec).inputs() == [str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nowhere.jsonl", "no such file: 'nowhere.jsonl'"),
+        ("./nowhere/stories", "no such file"),
+        ({"type": "filez", "path": "x"}, r"unknown data provider 'filez' \(did you mean 'files'\?\)"),
+        ({"type": "files", "pth": "x"}, r"unknown key 'pth' \(did you mean 'path'\?\)"),
+        ([], "must not be empty"),
+        ([{"dataset": "x.jsonl", "weight": -1}], "weight: expected a number above 0"),
+        (3, "expected a Hub id, a path, a mapping or a list"),
+    ],
+)
+def test_mistakes(spec, message):
+    with pytest.raises(RecipeError, match=message):
+        open_source(spec)
+
+
+def test_a_near_miss_and_an_empty_file(files):
+    with pytest.raises(RecipeError, match="did you mean 'a.jsonl'"):
+        open_source(str(files / "b.jsonl"))
+    (files / "empty.jsonl").write_text("")
+    with pytest.raises(RecipeError, match="is empty"):
+        open_source(str(files / "empty.jsonl"))

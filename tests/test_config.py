@@ -1,0 +1,190 @@
+"""Recipes: extends, environments, interpolation, overrides, and one clear line for each mistake."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from silly_llm.config import MASK, load_recipe, parse_argv
+from silly_llm.errors import RecipeError
+
+
+@dataclass
+class Inner:
+    rate: float = 0.5
+
+
+@dataclass
+class Arguments:
+    words: int = 3
+    name: str = "x"
+    mode: Literal["fast", "slow"] = "fast"
+    provider: dict = field(default_factory=dict)
+    inner: Inner = field(default_factory=Inner)
+    ratios: list[float] = field(default_factory=list)
+    output_dir: str = ""
+
+
+def load(*argv: object):
+    return load_recipe([str(a) for a in argv], phase="generate", arguments=Arguments)
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_extends_environment_and_override_win_in_that_order(tmp_path):
+    write(tmp_path, "base/a.yaml", "words: 1\nname: base\nratios: [1, 2]\nenvironments: {big: {words: 7}}")
+    file = write(tmp_path, "mine/generation.yaml", "extends: ../base/a.yaml\nname: mine\nratios: [3]")
+    assert load("--config", file).args == Arguments(
+        words=1, name="mine", ratios=[3.0], output_dir="runs/mine/stories"
+    )
+    assert load("--config", file, "--environment", "big").args.words == 7
+    assert load("--config", file, "--environment", "big", "--words", "9", "--inner.rate=1e-3").args == Arguments(
+        words=9, name="mine", ratios=[3.0], inner=Inner(1e-3), output_dir="runs/mine-big/stories"
+    )
+
+
+def test_environment_variable_chooses_the_environment(tmp_path, monkeypatch):
+    file = write(tmp_path, "generation.yaml", "words: 1\nenvironments: {big: {words: 7}}")
+    monkeypatch.setenv("SILLY_LLM_ENVIRONMENT", "big")
+    assert load("--config", file).args.words == 7
+
+
+def test_several_parents_and_json(tmp_path):
+    write(tmp_path, "a.json", json.dumps({"words": 1, "name": "a"}))
+    write(tmp_path, "b.yaml", "name: b")
+    file = write(tmp_path, "generation.yaml", "extends: [a.json, b.yaml]\nmode: slow")
+    args = load("--config", file).args
+    assert (args.words, args.name, args.mode) == (1, "b", "slow")
+
+
+def test_another_type_replaces_a_component_and_the_same_type_merges(tmp_path):
+    write(tmp_path, "a.yaml", "provider: {type: storyteller, style: calm}")
+    file = write(tmp_path, "generation.yaml", "extends: a.yaml\nname: x")
+    assert load("--config", file, "--provider.type", "openai").args.provider == {"type": "openai"}
+    assert load("--config", file, "--provider.style", "wild").args.provider == {"type": "storyteller", "style": "wild"}
+
+
+def test_interpolation(tmp_path, monkeypatch):
+    monkeypatch.setenv("SILLY_TEST_WORDS", "5")
+    text = "words: ${oc.env:SILLY_TEST_WORDS}\nname: ${oc.env:SILLY_TEST_UNSET,fallback}\noutput_dir: ${run:stories}"
+    file = write(tmp_path, "tiny/generation.yaml", text.replace("words: ${oc.env:SILLY_TEST_WORDS}\n", ""))
+    recipe = load("--config", file, "--output_root", tmp_path / "out")
+    assert recipe.args.name == "fallback"
+    assert recipe.args.output_dir == str(tmp_path / "out" / "tiny" / "stories")
+
+
+def test_secrets_are_masked_by_key_and_by_value(tmp_path, monkeypatch):
+    monkeypatch.setenv("SILLY_API_KEY", "sk-very-secret-value")
+    file = write(
+        tmp_path, "generation.yaml", "provider: {type: x, api_key: abc, url: 'http://h/?k=${oc.env:SILLY_API_KEY}'}"
+    )
+    recipe = load("--config", file)
+    assert "sk-very-secret-value" in recipe.args.provider["url"]
+    assert recipe.masked()["provider"] == {"type": "x", "api_key": MASK, "url": f"http://h/?k={MASK}"}
+
+
+def test_print_config_prints_the_masked_recipe_and_stops(tmp_path, capsys):
+    file = write(tmp_path, "generation.yaml", "provider: {type: x, api_key: abc}")
+    with pytest.raises(SystemExit) as stop:
+        load("--config", file, "--print_config")
+    printed = capsys.readouterr().out
+    assert stop.value.code == 0 and "api_key: '********'" in printed and "abc" not in printed
+
+
+def test_command_line_values_are_yaml_and_text_stays_text():
+    options = parse_argv(
+        ["--a", "1e-3", "--b=true", "--c", "[1, 2]", "--d", "Words: dog, cat", "--e-f.g", "2024-01-01", "--h", "--i", "x", "y"]
+    )
+    assert options.overrides == {
+        "a": 1e-3,
+        "b": True,
+        "c": [1, 2],
+        "d": "Words: dog, cat",
+        "e_f": {"g": "2024-01-01"},
+        "h": True,
+        "i": ["x", "y"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("wordz: 3", "unknown key 'wordz' (did you mean 'words'?)"),
+        ("words: many", "words: expected a whole number, got 'many'"),
+        ("words: true", "words: expected a whole number, got True"),
+        ("mode: fats", "mode: expected one of 'fast', 'slow', got 'fats' (did you mean 'fast'?)"),
+        ("inner: {rates: 1}", "inner: unknown key 'rates' (did you mean 'rate'?)"),
+        ("ratios: [1, x]", "ratios[1]: expected a number, got 'x'"),
+        ("ratios: 1", "ratios: expected a list of a number, got 1"),
+        ("name: ${oc.env:SILLY_TEST_UNSET}", "name: environment variable SILLY_TEST_UNSET is not set"),
+        ("name: ${nowhere}", "name: Interpolation key 'nowhere' not found"),
+        ("extends: nowhere.yaml", "extends: no such file"),
+        ("extends: generation.yaml", "circular extends (generation.yaml → generation.yaml)"),
+        ("", "is empty"),
+        ("# only a comment", "is empty"),
+        ("- a list", "a recipe must be a mapping"),
+        ("words: [1", "not YAML"),
+        ("words: 1\nwords: 2", "not YAML"),
+        ("environments: {big: 3}", "environments.big: expected a mapping"),
+    ],
+)
+def test_each_mistake_gives_one_line_that_names_file_and_key(tmp_path, text, message):
+    file = write(tmp_path, "generation.yaml", text)
+    environment = ("--environment", "big") if "environments" in text else ()
+    with pytest.raises(RecipeError) as error:
+        load("--config", file, *environment)
+    assert message in str(error.value)
+    assert "generation.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_file_a_folder_and_bytes_that_are_not_text(tmp_path):
+    write(tmp_path, "generation.yaml", "words: 1")
+    with pytest.raises(RecipeError, match=r"no such recipe file \(did you mean 'generation.yaml'\?\)"):
+        load("--config", tmp_path / "generatoin.yaml")
+    with pytest.raises(RecipeError, match="is a folder"):
+        load("--config", tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
+    with pytest.raises(RecipeError, match="is not UTF-8 text"):
+        load("--config", tmp_path / "latin.yaml")
+
+
+def test_longer_circles_are_found(tmp_path):
+    write(tmp_path, "a.yaml", "extends: b.yaml")
+    write(tmp_path, "b.yaml", "extends: generation.yaml")
+    file = write(tmp_path, "generation.yaml", "extends: a.yaml")
+    with pytest.raises(RecipeError, match="circular extends"):
+        load("--config", file)
+
+
+def test_an_unknown_environment_is_refused_unless_a_sibling_knows_it(tmp_path):
+    file = write(tmp_path, "generation.yaml", "words: 1\nenvironments: {big: {words: 7}}")
+    sibling = write(tmp_path, "sft.yaml", "words: 2")
+    with pytest.raises(RecipeError, match=r"unknown environment 'bgi' \(did you mean 'big'\?\)"):
+        load("--config", file, "--environment", "bgi")
+    assert load("--config", sibling, "--environment", "big").args.words == 2
+
+
+def test_a_positional_argument_is_refused():
+    with pytest.raises(RecipeError, match="expected --key value, got 'oops'"):
+        load("oops")
+
+
+def test_training_arguments_are_checked_the_same_way(tmp_path):
+    from transformers import TrainingArguments
+
+    from silly_llm.config import check
+
+    assert check({"output_dir": str(tmp_path), "learning_rate": 1}, TrainingArguments, where="f").learning_rate == 1.0
+    with pytest.raises(RecipeError, match=r"unknown key 'learning_rat' \(did you mean 'learning_rate'\?\)"):
+        check({"learning_rat": 1}, TrainingArguments, where="f")
+    with pytest.raises(RecipeError, match="learning_rate: expected a number, got 'fast'"):
+        check({"learning_rate": "fast"}, TrainingArguments, where="f")
