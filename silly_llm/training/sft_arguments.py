@@ -1,0 +1,44 @@
+"""Our own keys of an `sft.yaml` recipe, next to those of `trl.SFTConfig` and `trl.ModelConfig`. Light, for `--help`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class SftKeys:
+    """What `silly-llm sft` adds to the keys of TRL."""
+
+    dataset: str | dict[str, Any] | list[Any] = field(
+        default="",
+        metadata={
+            "help": "Instructions: Hub id, path, mapping or weighted list, with prompt/completion or messages."
+        },
+    )
+    eval_dataset: str | dict[str, Any] | list[Any] | None = field(
+        default=None, metadata={"help": "What to evaluate on; default: the dataset's own validation split."}
+    )
+    max_eval_examples: int | None = field(
+        default=500, metadata={"help": "Evaluate on at most this many examples; null: on all."}
+    )
+    chat_template: str | None = field(
+        default=None,
+        metadata={
+            "help": "Jinja file of the chat template; default: the one of Silly LLM (or of a model tuned before)."
+        },
+    )
+    merge_adapter: bool = field(
+        default=False, metadata={"help": "Save full weights with the LoRA adapter merged in."}
+    )
+    max_minutes: float | None = field(
+        default=None,
+        metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."},
+    )
+    sample_prompts: list[str] = field(
+        default_factory=lambda: ["Words: dog, jump, happy"],
+        metadata={"help": "Requests that the model answers at each evaluation (samples.jsonl)."},
+    )
+    hub_dataset_id: str | None = field(
+        default=None, metadata={"help": "Hub id that the model card names as the dataset."}
+    )

@@ -1,0 +1,232 @@
+"""Phase 3: requests for stories, split so that nothing leaks."""
+
+import json
+import random
+
+import pytest
+
+from silly_llm.data.instruction_arguments import InstructionArguments
+from silly_llm.data.instruction_types import (
+    InstructionTypeConfig,
+    Sentence,
+    Story,
+    Words,
+    content_words,
+    split_sentences,
+)
+from silly_llm.data.instructions import RequestWriter, SeenTexts, main, story_id
+from silly_llm.errors import RecipeError
+from silly_llm.registry import resolve
+
+NAMES = ["Tom", "Mia", "Ben", "Lily", "Sam", "Anna", "Max", "Zoe"]
+THINGS = ["ball", "kite", "boat", "cake", "drum", "hat", "lamp", "shell", "stone", "whistle"]
+
+
+def make_story(index: int) -> dict:
+    """A story whose middle sentences are its own and whose last one everybody shares."""
+    rng = random.Random(index)
+    name, thing = rng.choice(NAMES), rng.choice(THINGS)
+    text = (
+        f"Once there was a child called {name}. {name} found {thing} number {index} under the old bridge.\n\n"
+        f'"What a lovely {thing}!" said {name} on day {index}. The rain washed away {index} little leaves. '
+        "Everybody laughed and went home."
+    )
+    return {
+        "text": text,
+        "words": [thing, "find", "lovely"],
+        "features": ["dialogue"] if index % 2 else [],
+        "summary": f"{name} finds {thing} number {index}.",
+    }
+
+
+@pytest.fixture
+def stories(tmp_path):
+    path = tmp_path / "stories.jsonl"
+    path.write_text("".join(json.dumps(make_story(i)) + "\n" for i in range(300)))
+    return path
+
+
+def instruct(dataset, folder, *more):
+    """Run the phase and give back its splits."""
+    from datasets import load_dataset
+
+    main(["--dataset", str(dataset), "--output_dir", str(folder), *map(str, more)])
+    return load_dataset(str(folder))
+
+
+def request_writer(**keys) -> RequestWriter:
+    args = InstructionArguments(dataset="-", **keys)
+    types = {
+        name: resolve("instruction_type", name)(InstructionTypeConfig())
+        for name in ("words", "sentence", "features", "summary")
+    }
+    return RequestWriter(types, args)
+
+
+def test_sentences_keep_their_quotation_marks():
+    text = 'Once upon a time. "Stop!" said Mr Fox. "Why?" asked Tom.\n\nThe end'
+    assert split_sentences(text) == [
+        "Once upon a time.",
+        '"Stop!" said Mr Fox.',
+        '"Why?" asked Tom.',
+        "The end",
+    ]
+
+
+def test_content_words_are_neither_names_nor_function_words():
+    words = content_words("Then Tom and Mia saw the yellow boat and they were happy.", random.Random(0))
+    assert set(words) == {"yellow", "boat", "happy"}
+    assert content_words("Tom and Mia went.", random.Random(0)) == ()
+
+
+def test_every_choice_derives_from_seed_story_and_number():
+    story = Story(
+        text=make_story(1)["text"], story_id="a", words=("ball", "find", "lovely"), summary="A ball."
+    )
+    rows = [request_writer(seed=1).row(story, k, "train") for k in range(40)]
+    again = [request_writer(seed=1).row(story, k, "train") for k in reversed(range(40))]
+    assert rows == again[::-1]
+    assert rows != [request_writer(seed=2).row(story, k, "train") for k in range(40)]
+    assert len({tuple(row["types"]) for row in rows}) >= 6  # random subsets of three
+    assert len({row["prompt"][0]["content"] for row in rows}) >= 30
+
+
+def test_sentence_is_never_the_first():
+    text = "It was day. Tom ran to the house. It was day."
+    written = {Sentence(InstructionTypeConfig()).value(Story(text, "a"), random.Random(i)) for i in range(50)}
+    assert written == {"Tom ran to the house."}
+
+
+def test_rows_lacking_what_a_type_needs_do_not_get_it():
+    bare = Story(text="Once there was a big red dog. The dog ran to the green garden.", story_id="a")
+    rows = [request_writer().row(bare, k, "train") for k in range(50)]
+    assert {name for row in rows for name in row["types"]} == {"words", "sentence"}
+    for row in rows:
+        for word in row["words"]:
+            assert word in row["prompt"][0]["content"] and word in bare.text
+    empty = Story(text="Tom ran.", story_id="b")
+    assert request_writer().row(empty, 0, "train") is None
+
+
+def test_own_phrasings():
+    words = Words(InstructionTypeConfig(phrasings=["Mit den Wörtern {value}"]))
+    assert (
+        words.write(Story("x", "a", words=("Hund", "laufen")), random.Random(0))
+        == "Mit den Wörtern Hund, laufen"
+    )
+
+
+def test_columns_and_split(stories, tmp_path):
+    splits = instruct(stories, tmp_path / "out", "--examples_per_story", 2, "--validation_fraction", 0.1)
+    train, validation = splits["train"], splits["validation"]
+    assert train.column_names == [
+        *("prompt", "completion", "messages", "types", "words", "features", "summary", "text", "story_id")
+    ]
+    assert 500 < len(train) <= 560 and 15 <= len(validation) <= 50
+    for row in [*train, *validation]:
+        assert row["messages"] == row["prompt"] + row["completion"]
+        assert row["completion"] == [{"role": "assistant", "content": row["text"]}]
+        assert row["types"] and row["story_id"] == story_id(row["text"])
+        if "words" in row["types"]:
+            assert f"Words: {', '.join(row['words'])}" in row["prompt"][0]["content"]
+    statistics = json.loads((tmp_path / "out/statistics.json").read_text())
+    assert statistics["splits"]["train"]["examples"] == len(train)
+
+
+def test_validation_does_not_leak(stories, tmp_path):
+    splits = instruct(
+        stories, tmp_path / "out", "--validation_fraction", 0.2, "--types", "sentence", "summary"
+    )
+    trained_on = " ".join(splits["train"]["text"]) + " ".join(
+        m[0]["content"] for m in splits["train"]["prompt"]
+    )
+    assert not set(splits["train"]["story_id"]) & set(splits["validation"]["story_id"])
+    assert len(splits["validation"]) > 30
+    for row in splits["validation"]:
+        for line in row["prompt"][0]["content"].splitlines():
+            _, found, value = line.partition("Sentence: ")
+            if found:
+                assert value not in trained_on
+            _, found, value = line.partition("Summary: ")
+            if found:
+                assert value not in trained_on
+
+
+def test_own_validation_split_wins_and_loses_no_story_to_training(tmp_path):
+    folder = tmp_path / "stories"
+    folder.mkdir()
+    rows = [make_story(i) for i in range(60)]
+    copy = {
+        **rows[3],
+        "text": "  " + rows[3]["text"].replace("\n\n", "\n"),
+    }  # the same story, other white space
+    (folder / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in [*rows[:50], copy]))
+    (folder / "validation.jsonl").write_text(
+        "".join(json.dumps(r) + "\n" for r in [*rows[50:], rows[3], rows[3]])
+    )
+    splits = instruct(folder, tmp_path / "out")
+    assert set(splits["validation"]["story_id"]) == {story_id(r["text"]) for r in [*rows[50:], rows[3]]}
+    assert len(splits["train"]) == 49
+    assert story_id(rows[3]["text"]) not in splits["train"]["story_id"]
+
+
+def test_held_out_combination(stories, tmp_path):
+    options = ("--hold_out", "words", "summary", "--validation_fraction", 0.2, "--examples_per_story", 3)
+    splits = instruct(stories, tmp_path / "out", *options)
+    assert len(splits["held_out"]) == len(set(splits["validation"]["story_id"]))
+    assert all(row["types"] == ["summary", "words"] for row in splits["held_out"])
+    for row in [*splits["train"], *splits["validation"]]:
+        assert not {"words", "summary"} <= set(row["types"])
+
+
+def test_same_recipe_same_bytes_whatever_the_order(stories, tmp_path):
+    instruct(stories, tmp_path / "a")
+    instruct(stories, tmp_path / "b")
+    (shard,) = (tmp_path / "a/data").glob("train-*")
+    assert shard.read_bytes() == (tmp_path / "b/data" / shard.name).read_bytes()
+    lines = stories.read_text().splitlines()
+    random.Random(0).shuffle(lines)
+    stories.write_text("\n".join(lines))
+    shuffled = instruct(stories, tmp_path / "c")["train"]
+    ordered = instruct(tmp_path / "a", tmp_path / "unused")[
+        "train"
+    ]  # a dataset of ours is a dataset like any other
+    assert len(ordered) == len(shuffled)
+    assert sorted(map(str, shuffled["story_id"])) == sorted(map(str, ordered["story_id"]))
+
+
+def test_seen_texts_forgets_nothing():
+    seen = SeenTexts()
+    for i in range(2000):
+        seen.add(f"sentence {i}")
+    assert all(f"sentence  {i}" in seen for i in range(2000))
+    assert sum(f"other {i}" in seen for i in range(2000)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--types", "word"], "did you mean 'words'"),
+        (["--types", "{type: words, probabilty: 1}"], "did you mean 'probability'"),
+        (["--types", "{type: words, probability: 2}"], "between 0 and 1"),
+        (["--types", "{type: words, phrasings: [no place]}"], "{value}"),
+        (["--example_per_story", "2"], "did you mean 'examples_per_story'"),
+        (["--examples_per_story", "0"], "at least 1"),
+        (["--validation_fraction", "1.5"], "between 0 and 1"),
+        (["--hold_out", "words", "summry"], "hold_out"),
+        (["--provider.type", "nobody"], "unknown llm provider"),
+        (["--push_to_hub"], "hub_dataset_id"),
+        (["--dataset", "missing.jsonl"], "missing.jsonl"),
+    ],
+)
+def test_bad_recipes_are_refused_before_anything_is_written(stories, tmp_path, options, message):
+    with pytest.raises(RecipeError, match=message.replace("{", r"\{").replace("?", r"\?")):
+        main(["--dataset", str(stories), "--output_dir", str(tmp_path / "out"), *options])
+    assert not (tmp_path / "out").exists()
+
+
+def test_dataset_without_text(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"story": "Once."}\n')
+    with pytest.raises(RecipeError, match="column 'text'"):
+        main(["--dataset", str(path), "--output_dir", str(tmp_path / "out")])
