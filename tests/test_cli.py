@@ -13,13 +13,25 @@ from silly_llm.cli import TOOLS
 from silly_llm.phases import PHASES
 
 COMMANDS = [*PHASES, *TOOLS]
-HEAVY = ("torch", "transformers", "datasets", "trl", "pandas", "pyarrow", "matplotlib", "scipy", "huggingface_hub")
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "trl",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "scipy",
+    "huggingface_hub",
+)
 
 
 def test_help_lists_every_command(silly_llm):
     shown = silly_llm("--help")
     assert shown.returncode == 0
-    for command in "vocabulary generate pretrain instruct sft evaluate compare run publish chat plugins recipes".split():
+    for command in (
+        ["vocabulary", "generate", "pretrain", "instruct", "sft", "evaluate", "compare", "run", "publish", "chat", "plugins", "recipes"]
+    ):
         assert f"\n  {command} " in shown.stdout
 
 
@@ -50,7 +62,10 @@ def test_a_phase_is_the_same_main_as_a_module_and_as_a_script(phase, silly_llm):
 def test_an_unknown_command_names_the_nearest(silly_llm):
     wrong = silly_llm("pretrian")
     assert wrong.returncode == 2
-    assert wrong.stderr == "silly-llm: unknown command 'pretrian' (did you mean 'pretrain'?); see silly-llm --help\n"
+    assert (
+        wrong.stderr
+        == "silly-llm: unknown command 'pretrian' (did you mean 'pretrain'?); see silly-llm --help\n"
+    )
 
 
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
@@ -60,7 +75,10 @@ def test_a_bad_recipe_is_one_line_with_code_2_and_writes_nothing(phase, silly_ll
         "type.yaml": ("output_dir: 3", "output_dir: expected text, got 3"),
         "empty.yaml": ("", "is empty"),
         "circle.yaml": ("extends: circle.yaml", "circular extends"),
-        "unset.yaml": ("output_dir: ${oc.env:SILLY_TEST_UNSET}", "environment variable SILLY_TEST_UNSET is not set"),
+        "unset.yaml": (
+            "output_dir: ${oc.env:SILLY_TEST_UNSET}",
+            "environment variable SILLY_TEST_UNSET is not set",
+        ),
     }
     for name, (text, message) in bad.items():
         (tmp_path / name).write_text(text)

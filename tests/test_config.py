@@ -47,7 +47,9 @@ def test_extends_environment_and_override_win_in_that_order(tmp_path):
         words=1, name="mine", ratios=[3.0], output_dir="runs/mine/stories"
     )
     assert load("--config", file, "--environment", "big").args.words == 7
-    assert load("--config", file, "--environment", "big", "--words", "9", "--inner.rate=1e-3").args == Arguments(
+    assert load(
+        "--config", file, "--environment", "big", "--words", "9", "--inner.rate=1e-3"
+    ).args == Arguments(
         words=9, name="mine", ratios=[3.0], inner=Inner(1e-3), output_dir="runs/mine-big/stories"
     )
 
@@ -70,7 +72,10 @@ def test_another_type_replaces_a_component_and_the_same_type_merges(tmp_path):
     write(tmp_path, "a.yaml", "provider: {type: storyteller, style: calm}")
     file = write(tmp_path, "generation.yaml", "extends: a.yaml\nname: x")
     assert load("--config", file, "--provider.type", "openai").args.provider == {"type": "openai"}
-    assert load("--config", file, "--provider.style", "wild").args.provider == {"type": "storyteller", "style": "wild"}
+    assert load("--config", file, "--provider.style", "wild").args.provider == {
+        "type": "storyteller",
+        "style": "wild",
+    }
 
 
 def test_interpolation(tmp_path, monkeypatch):
@@ -85,7 +90,9 @@ def test_interpolation(tmp_path, monkeypatch):
 def test_secrets_are_masked_by_key_and_by_value(tmp_path, monkeypatch):
     monkeypatch.setenv("SILLY_API_KEY", "sk-very-secret-value")
     file = write(
-        tmp_path, "generation.yaml", "provider: {type: x, api_key: abc, url: 'http://h/?k=${oc.env:SILLY_API_KEY}'}"
+        tmp_path,
+        "generation.yaml",
+        "provider: {type: x, api_key: abc, url: 'http://h/?k=${oc.env:SILLY_API_KEY}'}",
     )
     recipe = load("--config", file)
     assert "sk-very-secret-value" in recipe.args.provider["url"]
@@ -102,7 +109,21 @@ def test_print_config_prints_the_masked_recipe_and_stops(tmp_path, capsys):
 
 def test_command_line_values_are_yaml_and_text_stays_text():
     options = parse_argv(
-        ["--a", "1e-3", "--b=true", "--c", "[1, 2]", "--d", "Words: dog, cat", "--e-f.g", "2024-01-01", "--h", "--i", "x", "y"]
+        [
+            "--a",
+            "1e-3",
+            "--b=true",
+            "--c",
+            "[1, 2]",
+            "--d",
+            "Words: dog, cat",
+            "--e-f.g",
+            "2024-01-01",
+            "--h",
+            "--i",
+            "x",
+            "y",
+        ]
     )
     assert options.overrides == {
         "a": 1e-3,
@@ -183,7 +204,10 @@ def test_training_arguments_are_checked_the_same_way(tmp_path):
 
     from silly_llm.config import check
 
-    assert check({"output_dir": str(tmp_path), "learning_rate": 1}, TrainingArguments, where="f").learning_rate == 1.0
+    assert (
+        check({"output_dir": str(tmp_path), "learning_rate": 1}, TrainingArguments, where="f").learning_rate
+        == 1.0
+    )
     with pytest.raises(RecipeError, match=r"unknown key 'learning_rat' \(did you mean 'learning_rate'\?\)"):
         check({"learning_rat": 1}, TrainingArguments, where="f")
     with pytest.raises(RecipeError, match="learning_rate: expected a number, got 'fast'"):

@@ -77,7 +77,10 @@ def test_an_unfinished_training_of_another_recipe_is_not_thrown_away(tmp_path):
     with pytest.raises(ZeroDivisionError), open_output(recipe(tmp_path)):
         (tmp_path / "checkpoint-10").mkdir()
         raise ZeroDivisionError
-    with pytest.raises(RecipeError, match="unfinished training of another recipe"), open_output(recipe(tmp_path, "--words", "9")):
+    with (
+        pytest.raises(RecipeError, match="unfinished training of another recipe"),
+        open_output(recipe(tmp_path, "--words", "9")),
+    ):
         pass
     with open_output(recipe(tmp_path, "--words", "9", "--force")):
         assert not (tmp_path / "checkpoint-10").exists()

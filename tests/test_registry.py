@@ -88,7 +88,10 @@ def test_one_off_by_module_and_class(tmp_path, monkeypatch):
     ("mapping", "message"),
     [
         ("test-shoot", "unknown story filter 'test-shoot' .did you mean 'test-shout'"),
-        ({"type": "test-shout", "time": 3}, "story filter 'test-shout': unknown key 'time' .did you mean 'times'"),
+        (
+            {"type": "test-shout", "time": 3},
+            "story filter 'test-shout': unknown key 'time' .did you mean 'times'",
+        ),
         ({"type": "test-shout", "times": "x"}, "times: expected a whole number"),
         ({"times": 3}, "expected a name or a mapping with 'type'"),
     ],

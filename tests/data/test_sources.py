@@ -70,7 +70,9 @@ def test_shards_stream_with_the_same_bytes_and_nothing_half_written(tmp_path):
                 writer.write("train", {"text": str(i)})
     names = [p.name for p in sorted((tmp_path / "a" / "data").iterdir())]
     assert names == [f"train-{i:05d}-of-00003.parquet" for i in range(3)]
-    assert all((tmp_path / "a/data" / n).read_bytes() == (tmp_path / "b/data" / n).read_bytes() for n in names)
+    assert all(
+        (tmp_path / "a/data" / n).read_bytes() == (tmp_path / "b/data" / n).read_bytes() for n in names
+    )
     with pytest.raises(ZeroDivisionError), DatasetWriter(tmp_path / "a", schema()) as writer:
         writer.write("train", {"text": "new"})
         raise ZeroDivisionError
@@ -82,7 +84,10 @@ def test_a_weighted_mixture_keeps_its_proportions(tmp_path):
     for name, count in (("a", 3000), ("b", 3000)):
         rows = [{"text": name}] * count
         write_dataset_folder(tmp_path / name, {"train": rows}, schema())
-    spec = [{"dataset": str(tmp_path / "a"), "weight": 3}, {"type": "files", "path": str(tmp_path / "b"), "weight": 1}]
+    spec = [
+        {"dataset": str(tmp_path / "a"), "weight": 3},
+        {"type": "files", "path": str(tmp_path / "b"), "weight": 1},
+    ]
     texts = load_records(spec)["text"][:]
     assert 0.70 < texts.count("a") / len(texts) < 0.80
     assert open_source(spec).inputs() == [str(tmp_path / "a"), str(tmp_path / "b")]
@@ -106,7 +111,7 @@ def test_mistakes(spec, message):
 
 
 def test_a_near_miss_and_an_empty_file(files):
-    with pytest.raises(RecipeError, match="did you mean 'a.jsonl'"):
+    with pytest.raises(RecipeError, match=r"did you mean 'a\.jsonl'"):
         open_source(str(files / "b.jsonl"))
     (files / "empty.jsonl").write_text("")
     with pytest.raises(RecipeError, match="is empty"):
