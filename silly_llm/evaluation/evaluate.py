@@ -1,0 +1,221 @@
+"""Phase 5: measure one or several models on held-out stories and write `results.json`, `report.html` and `report.md`.
+
+Every model is measured with the same documents, requests, settings and seeds. What is finished for a model and a metric
+is kept in `partial/` until the end, so that a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from silly_llm import __version__, registry
+from silly_llm.cli import run_main
+from silly_llm.config import Recipe, check, load_recipe
+from silly_llm.container import Container
+from silly_llm.data.sources import EVALUATION_SPLITS, open_source
+from silly_llm.errors import RecipeError, suggestion
+from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
+from silly_llm.evaluation.base import EvaluationData, EvaluationProvider
+from silly_llm.output import code_version, fingerprint, open_output, write_text
+
+if TYPE_CHECKING:
+    from silly_llm.evaluation.model import LanguageModel
+
+SETTINGS = (
+    "window",
+    "context",
+    "num_documents",
+    "num_stories",
+    "beginning_words",
+    "max_new_tokens",
+    "temperature",
+    "top_p",
+    "generation_batch_size",
+    "seed",
+    "dtype",
+    "text_column",
+)
+"""The keys that change numbers: `settings` in `results.json`; comparable results agree in all of them."""
+
+
+def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+    recipe = load_recipe(argv, phase="evaluate", arguments=EvaluationArguments)
+    args = recipe.args
+
+    # Check everything that can be checked before anything is written or loaded
+    entries = model_entries(args.model)
+    for metric in args.metrics:
+        registry.config_of("evaluation_provider", metric, where="metrics:")
+    source = open_source(args.dataset, container=container)
+    folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
+    present = [folder for folder in folders.values() if Path(folder).exists()]
+
+    inputs = [entry.path for entry in entries] + source.inputs() + present
+    with open_output(recipe, inputs=inputs) as output, container or Container() as services:
+        if output.up_to_date:
+            print(f"{output.folder} is up to date: {output.folder / 'report.html'}")
+            return
+
+        # Held-out stories
+        from silly_llm.evaluation.held_out import read_held_out
+
+        splits = source.splits()
+        if args.split and args.split not in splits:
+            raise RecipeError(f"dataset: no split {args.split!r}{suggestion(args.split, splits)}")
+        split = args.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
+        data = read_held_out(args, source.load(split), split)
+
+        # Metrics, one model at a time
+        services.provide(EvaluationArguments, args).provide(EvaluationData, data)
+        providers = {
+            json.dumps(metric, sort_keys=True): services.build("evaluation_provider", metric)
+            for metric in args.metrics
+        }
+        models = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
+        results = {
+            "models": models,
+            "dataset": data.about,
+            "settings": {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics},
+            "silly_llm": __version__,
+        }
+
+        # Results and report
+        from silly_llm.evaluation.report import metrics_table, write_report
+
+        write_text(output.folder / "results.json", to_json(results))
+        write_report(results, folders, output.folder, title=args.title, recipe=recipe.masked())
+        output.record(models=list(models), documents=data.about["documents_scored"])
+        clear_partial(output.folder)
+        print(metrics_table(results))
+        print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
+        tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
+        if tuned:
+            print(f"Talk to it: silly-llm chat --model {tuned.path}")
+
+
+def model_entries(spec: Any) -> list[ModelEntry]:
+    """The models a recipe names, each with a name of its own.
+
+    Raises:
+        RecipeError: a malformed entry, a folder that does not exist or holds no model, or one name twice.
+    """
+    specs = spec if isinstance(spec, list) else [spec]
+    if not specs:
+        raise RecipeError("model: name at least one")
+    entries = [check({"path": s} if isinstance(s, str) else s, ModelEntry, where="model") for s in specs]
+    for entry in entries:
+        path = Path(entry.path).expanduser()
+        looks_local = entry.path.startswith((".", "/", "~")) or entry.path.count("/") > 1
+        if path.exists():
+            entry.path = str(path)
+            if not any((path / name).is_file() for name in ("config.json", "adapter_config.json")):
+                raise RecipeError(f"model: {entry.path} holds no model (no config.json)")
+        elif looks_local or not entry.path:
+            raise RecipeError(f"model: no such folder: {entry.path!r}")
+    given = [entry.name or Path(entry.path).resolve().name for entry in entries]
+    for entry, name in zip(entries, given, strict=True):
+        if not entry.name and given.count(name) > 1:  # two runs' folders of the same phase
+            name = f"{Path(entry.path).resolve().parent.name}/{name}"
+        entry.name = name
+    repeated = [e.name for e in entries if [o.name for o in entries].count(e.name) > 1]
+    if repeated:
+        raise RecipeError(f"model: {repeated[0]!r} stands for two models; give each entry its own name")
+    return entries
+
+
+def evaluate_model(
+    entry: ModelEntry,
+    providers: dict[str, EvaluationProvider],
+    data: EvaluationData,
+    recipe: Recipe[EvaluationArguments],
+) -> dict[str, Any]:
+    """All metrics of one model, as `results.json` has them; what an interrupted run finished is not done again."""
+    args, folder = recipe.args, Path(recipe.args.output_dir) / "partial"
+    key = fingerprint([asdict(entry), recipe.values, code_version()])
+    files = {name: folder / f"{fingerprint([key, name])[:24]}.json" for name in providers}
+    done = {name: read_json(file) for name, file in files.items()}
+    if any(result is None for result in done.values()):
+        with loaded(entry, args) as model:
+            for name, provider in providers.items():
+                if done[name] is None:
+                    done[name] = measure(provider, model, data)
+                    write_text(files[name], json.dumps(done[name]))
+    merged: dict[str, Any] = {"metrics": {}, "samples": [], "details": {}}
+    for result in done.values():
+        assert result is not None
+        merged["metrics"] |= result["metrics"]
+        merged["samples"] += result["samples"]
+        merged["details"] |= result["details"]
+    return merged
+
+
+def measure(provider: EvaluationProvider, model: LanguageModel, data: EvaluationData) -> dict[str, Any]:
+    """One provider's part of a model's results."""
+    metrics = provider.evaluate(model, data)
+    details: dict[str, Any] = {name: metric.details for name, metric in metrics.items() if metric.details}
+    details |= {
+        "parameters": model.parameters,
+        "context": model.context,
+        "vocabulary": len(model.tokenizer),
+        "chat": model.is_chat,
+    }
+    return {
+        "metrics": {name: metric.as_json() for name, metric in metrics.items()},
+        "samples": provider.samples(model, data),
+        "details": details,
+    }
+
+
+@contextmanager
+def loaded(entry: ModelEntry, args: EvaluationArguments) -> Iterator[LanguageModel]:
+    """The model, in memory only as long as it is measured."""
+    from silly_llm.evaluation.model import LanguageModel
+
+    yield LanguageModel.load(
+        entry.path,
+        name=entry.name,
+        revision=entry.revision,
+        dtype=args.dtype,
+        device=args.device,
+        context=args.context,
+    )
+    gc.collect()
+
+
+def read_json(file: Path) -> dict[str, Any] | None:
+    """The content of a JSON file, `None` when it is not there or not whole."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def clear_partial(folder: Path) -> None:
+    for file in (folder / "partial").glob("*.json"):
+        file.unlink()
+    if (folder / "partial").is_dir():
+        (folder / "partial").rmdir()
+
+
+def to_json(results: dict[str, Any]) -> str:
+    """JSON that every reader takes: what is not finite becomes null."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        if isinstance(value, dict):
+            return {k: finite(v) for k, v in value.items()}
+        return [finite(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+    return json.dumps(finite(results), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    run_main(main)

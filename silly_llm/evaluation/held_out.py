@@ -1,0 +1,135 @@
+"""The held-out stories of an evaluation: documents to score, and what each model is asked to tell."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from silly_llm.data.instruction_types import (
+    Features,
+    InstructionTypeConfig,
+    Story,
+    Words,
+    content_words,
+)
+from silly_llm.errors import RecipeError, suggestion
+from silly_llm.evaluation.arguments import EvaluationArguments
+from silly_llm.evaluation.base import EvaluationData, Metric, StoryRequest
+from silly_llm.evaluation.statistics import clustered_share, distinct, openings
+from silly_llm.text.features import FEATURES, detect_features
+from silly_llm.text.inflection import includes_word
+from silly_llm.text.words import tokenize_words
+
+OPENER = "Write a story."
+
+
+def read_held_out(args: EvaluationArguments, records: Any, split: str) -> EvaluationData:
+    """Documents and requests from the records of a dataset.
+
+    Args:
+        args: Which column, how many, and the seed that draws them.
+        records: A `datasets.Dataset`.
+        split: Its name, for the report.
+
+    Raises:
+        RecipeError: no such column, or no stories.
+    """
+    if args.text_column not in records.column_names:
+        near = suggestion(args.text_column, records.column_names)
+        raise RecipeError(
+            f"dataset: no column {args.text_column!r}{near}; it has {', '.join(records.column_names)}"
+        )
+    if "story_id" in records.column_names:  # several requests of one story: its text counts once
+        first = {story: row for row, story in reversed(list(enumerate(records["story_id"])))}
+        records = records.select(sorted(first.values()))
+    if len(records) == 0:
+        raise RecipeError("dataset: there are no stories in it")
+    asked = draw(len(records), args.num_stories, f"stories {args.seed}")
+    rows = [records[i] for i in asked]
+    requests = [request_of(row, args, i) for i, row in zip(asked, rows, strict=True)]
+    scored = draw(len(records), args.num_documents, f"documents {args.seed}")
+    texts = records.select(scored)[args.text_column]
+    about = {
+        "name": args.dataset,
+        "split": split,
+        "stories": len(records),
+        "documents_scored": len(scored),
+        "stories_asked_for": len(requests),
+        "reference": reference([row[args.text_column] for row in rows], requests, args.seed),
+    }
+    return EvaluationData(texts, requests, about)
+
+
+def draw(total: int, count: int | None, seed: str) -> list[int]:
+    """`count` of `total` rows by a seed, in order; all of them when there are not more."""
+    if count is None or count >= total:
+        return list(range(total))
+    return sorted(random.Random(seed).sample(range(total), count))
+
+
+def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int) -> StoryRequest:
+    """What is asked for in place of one held-out story.
+
+    An instruction dataset's row is asked as it stands (`prompt` holds messages; `types` tells what it asks for). A
+    row of a story dataset is asked for its own `words` and `features`; where it names none, for three content words
+    of its text and for one feature, both drawn by the seed.
+    """
+    rng = random.Random(f"request {args.seed} {index}")
+    text = row[args.text_column]
+    start = re.match(rf"(?:\S+\s+){{0,{max(0, args.beginning_words - 1)}}}\S+", text.strip())
+    beginning = start.group(0) if start and args.beginning_words > 0 else ""
+    prompt = row.get("prompt")
+    if isinstance(prompt, Sequence) and prompt and isinstance(prompt[0], Mapping):
+        messages = tuple({"role": m["role"], "content": m["content"]} for m in prompt)
+        types = row.get("types") or ()
+        words = tuple(row.get("words") or ()) if "words" in types else ()
+        features = tuple(row.get("features") or ()) if "features" in types else ()
+        return StoryRequest(beginning, messages, words, features)
+    words = tuple(row.get("words") or content_words(text, rng))
+    features = tuple(row["features"] or ()) if "features" in row else (rng.choice(FEATURES),)
+    story = Story(text, str(index), words, features)
+    lines = [kind(InstructionTypeConfig()).write(story, rng) for kind in (Words, Features)]
+    content = "\n".join([OPENER, *filter(None, lines)])
+    return StoryRequest(beginning, ({"role": "user", "content": content},), words, features)
+
+
+def reference(texts: Sequence[str], requests: Sequence[StoryRequest], seed: int) -> dict[str, dict[str, Any]]:
+    """The same measures of the held-out stories themselves: what a perfect student of them would get."""
+    words = [tokenize_words(text) for text in texts]
+    metrics: dict[str, Metric] = {f"distinct_{k}": distinct(words, k) for k in (1, 2, 3, 4)}
+    metrics["top_opening"] = openings(words)
+    pairs = list(zip(texts, requests, strict=True))
+    metrics["words_included"] = words_included(pairs, seed)
+    metrics["features_included"] = features_included(pairs, seed)
+    return {name: {**m.as_json(), **m.details} for name, m in metrics.items() if m.n}
+
+
+def words_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int) -> Metric:
+    """Share of the requested words that the stories contain, inflected or not."""
+    asking = [(text, request) for text, request in pairs if request.words]
+    found = [sum(includes_word(text, word) for word in request.words) for text, request in asking]
+    return clustered_share(found, [len(request.words) for _, request in asking], seed)
+
+
+def features_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int) -> Metric:
+    """Share of the requested features that rules find in the stories; `by_feature` also says how often they are found
+    in stories that did not ask for them."""
+    asking = [(detect_features(text), set(request.features)) for text, request in pairs if request.features]
+    by_feature = {}
+    for feature in FEATURES:
+        with_it = [feature in found for found, asked in asking if feature in asked]
+        without = [feature in found for found, asked in asking if feature not in asked]
+        by_feature[feature] = {
+            "asked": len(with_it),
+            "found": sum(with_it),
+            "not_asked": len(without),
+            "found_although_not_asked": sum(without),
+        }
+    return clustered_share(
+        [len(found & asked) for found, asked in asking],
+        [len(asked) for _, asked in asking],
+        seed,
+        by_feature=by_feature,
+    )
