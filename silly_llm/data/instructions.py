@@ -17,6 +17,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
 
     from silly_llm.data.folder import write_dataset_folder
     from silly_llm.data.sources import open_source
+    from silly_llm.data.summaries import SummaryWriter
     from silly_llm.output import open_output
+    from silly_llm.providers.base import LLMProvider
 
     stories = StorySplit.load(args)
     inputs = open_source(args.dataset).inputs()
@@ -58,31 +61,23 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         # Split by story
         stories.scan()
 
-        # Summaries that the dataset lacks
-        summaries = None
-        if args.provider is not None:
-            from silly_llm.data.summaries import SummaryWriter
-
-            summaries = SummaryWriter(services.build("llm_provider", args.provider), output, seed=args.seed)
-
-        # Requests
+        # Requests, with summaries that the dataset lacks
         statistics: dict[str, Counter] = {}
-        splits = {"train": args.examples_per_story, "validation": 1} | (
-            {"held_out": 1} if args.hold_out else {}
-        )
-        rows = {
-            split: count_rows(
-                writer.rows(
-                    stories.stories("train" if split == "train" else "validation"),
-                    examples,
-                    split=split,
-                    summaries=summaries,
-                ),
-                statistics.setdefault(split, Counter()),
-            )
-            for split, examples in splits.items()
-        }
-        write_dataset_folder(args.output_dir, rows, schema())
+        splits = {"train": args.examples_per_story, "validation": 1}
+        if args.hold_out:
+            splits["held_out"] = 1
+        with ExitStack() as stack:
+            summaries = None
+            if args.provider is not None:
+                provider = services.build("llm_provider", args.provider, as_type=LLMProvider)
+                summaries = stack.enter_context(SummaryWriter(provider, args.output_dir, seed=args.seed))
+
+            def rows(split: str) -> Iterator[dict[str, Any]]:
+                told = stories.stories("train" if split == "train" else "validation")
+                made = writer.rows(told, splits[split], split=split, summaries=summaries)
+                return count_rows(made, statistics.setdefault(split, Counter()))
+
+            write_dataset_folder(args.output_dir, {split: rows(split) for split in splits}, schema())
 
         # Statistics and card
         summary = {
@@ -92,6 +87,9 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         path = Path(args.output_dir) / "statistics.json"
         path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         output.record(**summary)
+        if summaries is not None:
+            output.record(summaries_asked=summaries.tally.asked, summaries_failed=summaries.tally.failed)
+            output.record(tokens=summaries.tokens)
     print(
         f"{statistics['train']['examples']:,} instructions to train on and {statistics['validation']['examples']:,} "
         f"held back are in {args.output_dir}\n"

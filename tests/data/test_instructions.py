@@ -4,7 +4,9 @@ import json
 import random
 
 import pytest
+from datasets import load_dataset
 
+from silly_llm.container import Container
 from silly_llm.data.instruction_arguments import InstructionArguments
 from silly_llm.data.instruction_types import (
     InstructionTypeConfig,
@@ -16,6 +18,7 @@ from silly_llm.data.instruction_types import (
 )
 from silly_llm.data.instructions import RequestWriter, SeenTexts, main, story_id
 from silly_llm.errors import RecipeError
+from silly_llm.providers.base import Completion, LLMProvider
 from silly_llm.registry import resolve
 
 NAMES = ["Tom", "Mia", "Ben", "Lily", "Sam", "Anna", "Max", "Zoe"]
@@ -48,8 +51,6 @@ def stories(tmp_path):
 
 def instruct(dataset, folder, *more):
     """Run the phase and give back its splits."""
-    from datasets import load_dataset
-
     main(["--dataset", str(dataset), "--output_dir", str(folder), *map(str, more)])
     return load_dataset(str(folder))
 
@@ -230,3 +231,53 @@ def test_dataset_without_text(tmp_path):
     path.write_text('{"story": "Once."}\n')
     with pytest.raises(RecipeError, match="column 'text'"):
         main(["--dataset", str(path), "--output_dir", str(tmp_path / "out")])
+
+
+class Summarizer(LLMProvider):
+    """A teacher that counts how often it is asked, and may die on the way."""
+
+    model = "summarizer"
+    batch_size = 8
+
+    def __init__(self, survives: int = 10**9) -> None:
+        self.asked: list[str] = []
+        self.survives = survives
+
+    async def complete(self, requests):
+        if len(self.asked) >= self.survives:
+            raise KeyboardInterrupt  # as near to kill -9 as one process gets: nothing after it runs
+        self.asked += [request.fields["text"] for request in requests]
+        return [
+            Completion(
+                f"It is about {request.fields['text'][:40]}. And more. And even", "length", 9, 5, self.model
+            )
+            for request in requests
+        ]
+
+
+def test_missing_summaries_are_asked_for_once(tmp_path):
+    path = tmp_path / "stories.jsonl"
+    path.write_text("".join(json.dumps({"text": make_story(i)["text"]}) + "\n" for i in range(100)))
+    options = [
+        "--dataset",
+        str(path),
+        "--output_dir",
+        str(tmp_path / "out"),
+        "--provider.type",
+        "storyteller",
+    ]
+    options += ["--validation_fraction", "0.1"]
+    dying, patient, undisturbed = Summarizer(survives=24), Summarizer(), Summarizer()
+    with pytest.raises(KeyboardInterrupt):
+        main(options, container=Container().override(LLMProvider, dying))
+    main(options, container=Container().override(LLMProvider, patient))
+    assert len(dying.asked) == 24 and not set(dying.asked) & set(patient.asked)
+    rows = load_dataset(str(tmp_path / "out"))
+    with_summary = [row for split in rows.values() for row in split if "summary" in row["types"]]
+    assert 30 < len(with_summary) < 70
+    assert len(with_summary) == len(dying.asked) + len(patient.asked)  # nobody pays for what is not used
+    assert with_summary[0]["summary"] == f"It is about {with_summary[0]['text'][:40]}. And more."
+    options[3] = str(tmp_path / "again")
+    main(options, container=Container().override(LLMProvider, undisturbed))
+    for shard in (tmp_path / "out/data").iterdir():
+        assert shard.read_bytes() == (tmp_path / "again/data" / shard.name).read_bytes()
