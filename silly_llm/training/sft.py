@@ -7,6 +7,8 @@ computed the plain way, resuming by itself, and the LoRA adapter merged on reque
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +24,7 @@ from silly_llm.config import load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import open_source
 from silly_llm.errors import RecipeError
-from silly_llm.output import open_output
+from silly_llm.output import PRIVATE, open_output
 from silly_llm.training.sft_arguments import SftKeys
 
 TEMPLATE = "chat.jinja"
@@ -86,9 +88,10 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
                 eval_dataset = eval_dataset.select(range(min(args.max_eval_examples, len(eval_dataset))))
 
         # Model
-        transformers.set_seed(args.seed)
-        model = load_model(args)
-        fit_model(model, tokenizer)
+        model = prepare_model(args, tokenizer)
+        peft_config = get_peft_config(args)
+        if peft_config is not None and added:
+            train_new_tokens(peft_config, model, tokenizer.convert_tokens_to_ids(added))
 
         # Trainer
         trainer = StoryTrainer(
@@ -97,10 +100,16 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=tokenizer,
-            peft_config=get_peft_config(args),
+            peft_config=peft_config,
         )
-        trainer.train(resume_from_checkpoint=None)
-        trainer.save_model(args.output_dir)
+        checkpoint = last_checkpoint(args.output_dir)
+        trainer.train(resume_from_checkpoint=checkpoint)
+
+        # Save
+        if args.merge_adapter:
+            save_merged(trainer, tokenizer, args)
+        else:
+            trainer.save_model(args.output_dir)
 
 
 class StoryTrainer(SFTTrainer):
@@ -175,10 +184,11 @@ def default_template() -> str:
     return files("silly_llm").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
 
 
-def load_model(args: SftArguments) -> PreTrainedModel:
-    """The model to tune, quantized when the recipe says so."""
+def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The model to tune, fit to its tokenizer, quantized when the recipe says so. New rows derive from the seed."""
+    transformers.set_seed(args.seed)
     quantization = get_quantization_config(args)
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         args.model_name_or_path,
         revision=args.model_revision,
         trust_remote_code=args.trust_remote_code,
@@ -187,6 +197,8 @@ def load_model(args: SftArguments) -> PreTrainedModel:
         device_map={"": args.local_process_index} if quantization is not None else None,
         quantization_config=quantization,
     )
+    fit_model(model, tokenizer)
+    return model
 
 
 def fit_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -197,6 +209,47 @@ def fit_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Non
         config.bos_token_id = tokenizer.bos_token_id
         config.eos_token_id = tokenizer.eos_token_id
         config.pad_token_id = tokenizer.pad_token_id
+
+
+def train_new_tokens(peft_config: Any, model: PreTrainedModel, ids: list[int]) -> None:
+    """Have an adapter learn the rows of tokens that the model did not have."""
+    embeddings = model.get_input_embeddings()
+    name = next(name for name, module in model.named_modules() if module is embeddings)
+    peft_config.trainable_token_indices = {name.rpartition(".")[2]: ids}
+    head = model.get_output_embeddings()
+    if head is not None and head.weight is not embeddings.weight:
+        peft_config.modules_to_save = sorted({*(peft_config.modules_to_save or ()), "lm_head"})
+
+
+def save_merged(trainer: StoryTrainer, tokenizer: PreTrainedTokenizerBase, args: SftArguments) -> None:
+    """Save full weights: the model as it was loaded, unquantized, plus the adapter.
+
+    The adapter goes through a file, so that this works alike for one process, sharded ones and quantized models.
+    """
+    from peft import PeftModel
+
+    adapter = Path(str(args.output_dir)) / PRIVATE / "adapter"
+    trainer.save_model(str(adapter))
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        args.load_in_4bit = args.load_in_8bit = False
+        model = prepare_model(args, tokenizer)
+        merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        merged.save_pretrained(args.output_dir)
+        tokenizer.save_pretrained(args.output_dir)
+        shutil.rmtree(adapter)
+
+
+def last_checkpoint(folder: str | Path) -> str | None:
+    """The newest whole checkpoint of an interrupted training; one that was being written when it died is removed."""
+    found = sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    for path in reversed(found):
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            return str(path)
+        except (OSError, ValueError):
+            shutil.rmtree(path, ignore_errors=True)
+    return None
 
 
 def read_conversations(source: Any, split: str) -> Any:

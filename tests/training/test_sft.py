@@ -1,0 +1,333 @@
+"""Phase 4: loss on the answer only, models that end by themselves, adapters, and training that survives its death."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import load_dataset
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from silly_llm.config import load_recipe
+from silly_llm.data.sources import open_source
+from silly_llm.errors import RecipeError
+from silly_llm.training.sft import (
+    SftArguments,
+    StoryTrainer,
+    default_template,
+    load_tokenizer,
+    main,
+    prepare_model,
+    read_conversations,
+)
+
+SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
+STORIES260K = Path(__file__).parents[2].parent / "shared/models/stories260K"
+FAST = [
+    *"--max_steps 2 --per_device_train_batch_size 4 --max_length 64 --bf16 false".split(),
+    "--save_strategy",
+    "'no'",
+]
+
+
+def story(index: int) -> str:
+    rng = random.Random(index)
+    name, thing = rng.choice(["Tom", "Mia", "Ben"]), rng.choice(["ball", "kite", "boat", "hat"])
+    return f"Once {name} had a {thing}.\n\n" + f"{name} ran and ran. " * rng.randint(1, 3) + "The end."
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A tiny random Llama with the tokenizer that pretraining leaves: no chat template."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator([story(i) for i in range(50)], trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|bos|> $A", special_tokens=[("<|bos|>", 0)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|bos|>", eos_token="<|eos|>", pad_token="<|pad|>"
+    )
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(fast),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=128,
+            tie_word_embeddings=True,
+            bos_token_id=0,
+            eos_token_id=1,
+            pad_token_id=2,
+        )
+    )
+    folder = tmp_path_factory.mktemp("base")
+    fast.save_pretrained(folder)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def instructions(tmp_path_factory):
+    """A dataset folder like those of phase 3."""
+    folder = tmp_path_factory.mktemp("instructions")
+    for split, numbers in (("train", range(60)), ("validation", range(60, 70))):
+        with (folder / f"{split}.jsonl").open("w") as file:
+            for i in numbers:
+                prompt = [{"role": "user", "content": f"Words: {story(i).split()[1]}"}]
+                completion = [{"role": "assistant", "content": story(i)}]
+                row = {"prompt": prompt, "completion": completion, "messages": prompt + completion}
+                file.write(json.dumps(row) + "\n")
+    return folder
+
+
+def arguments(base, instructions, folder, *more) -> list[str]:
+    required = ["--model_name_or_path", base, "--dataset", instructions, "--output_dir", folder]
+    return [str(a) for a in [*required, *FAST, *more]]
+
+
+def make_trainer(base, instructions, folder, *more) -> StoryTrainer:
+    argv = arguments(base, instructions, folder, *more)
+    args = load_recipe(argv, phase="sft", arguments=SftArguments).args
+    tokenizer, _ = load_tokenizer(args)
+    model = prepare_model(args, tokenizer)
+    dataset = read_conversations(open_source(str(instructions)), "train")
+    return StoryTrainer(model=model, args=args, train_dataset=dataset, processing_class=tokenizer)
+
+
+def test_template_frames_the_answer_and_ends_it(base):
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.chat_template = default_template()
+    messages = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": " Words: ball "},
+        {"role": "assistant", "content": "Once.\n"},
+    ]
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    assert text == "<|bos|><|system|>\nBe kind.<|user|>\nWords: ball<|assistant|>\nOnce.<|eos|>"
+    prompt = tokenizer.apply_chat_template(messages[:2], tokenize=False, add_generation_prompt=True)
+    assert text.startswith(prompt) and text[len(prompt) :] == "Once.<|eos|>"
+
+
+def test_loss_is_on_the_answer_only_its_end_included(base, instructions, tmp_path):
+    trainer = make_trainer(base, instructions, tmp_path / "out")
+    tokenizer = trainer.processing_class
+    rows = load_dataset(str(instructions), split="train")
+    for row, trained in zip(rows, trainer.train_dataset, strict=True):
+        marked = tokenizer.apply_chat_template(
+            row["messages"], return_dict=True, return_assistant_tokens_mask=True
+        )
+        masked = [
+            t if m else -100 for t, m in zip(marked["input_ids"], marked["assistant_masks"], strict=True)
+        ]
+        assert trained["input_ids"] == marked["input_ids"]
+        assert trained["labels"] == masked
+        answer = [label for label in trained["labels"] if label != -100]
+        assert answer[-1] == tokenizer.eos_token_id and answer.count(tokenizer.eos_token_id) == 1
+        assert tokenizer.decode(answer[:-1]) == row["completion"][0]["content"]
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert (batch["labels"][batch["input_ids"] == tokenizer.pad_token_id] == -100).all()
+    assert (batch["labels"] == tokenizer.eos_token_id).sum() == len(batch["labels"])
+
+
+def test_plain_loss_is_that_of_trl(base, instructions, tmp_path, monkeypatch):
+    trainer = make_trainer(base, instructions, tmp_path / "out")
+    batch = next(iter(trainer.get_train_dataloader()))
+    found = []
+    for limit in (2**27, 0):
+        monkeypatch.setattr("silly_llm.training.sft.LOGITS_AT_ONCE", limit)
+        trainer.model.zero_grad()
+        loss = trainer.compute_loss(
+            trainer.model, dict(batch), num_items_in_batch=(batch["labels"] != -100).sum()
+        )
+        loss.backward()
+        found.append((loss.detach(), [p.grad.clone() for p in trainer.model.parameters()]))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
+
+
+def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instructions, tmp_path):
+    from silly_llm.chat import Talker
+
+    main(arguments(base, instructions, tmp_path / "out"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"model.safetensors", "tokenizer.json", "chat_template.jinja", "generation_config.json"} <= names
+    talker = Talker.load(str(tmp_path / "out"), 0.8, 0.95, 8)
+    assert (tmp_path / "out/chat_template.jinja").read_text() == default_template()
+    assert talker.tuned
+    assert talker.model.generation_config.eos_token_id == talker.tokenizer.eos_token_id == 1
+    assert talker.model.generation_config.pad_token_id == talker.tokenizer.pad_token_id == 2
+    trained = make_trainer(base, instructions, tmp_path / "other").train_dataset[0]
+    row = load_dataset(str(instructions), split="train")[0]
+    prompt = talker.encode(row["prompt"][0]["content"])
+    assert trained["input_ids"][: len(prompt)] == prompt
+    assert trained["labels"][len(prompt) - 1] == -100 != trained["labels"][len(prompt)]
+
+
+def test_tuned_model_answers_and_ends_by_itself(base, tmp_path):
+    row = {
+        "prompt": [{"role": "user", "content": "Words: ball"}],
+        "completion": [{"role": "assistant", "content": "Tom had a ball. The end."}],
+    }
+    (tmp_path / "data.jsonl").write_text((json.dumps(row) + "\n") * 8)
+    main(
+        arguments(base, tmp_path / "data.jsonl", tmp_path / "out", "--max_steps", 60, "--learning_rate", 0.02)
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    inputs = tokenizer.apply_chat_template(
+        row["prompt"], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    new = model.generate(**inputs, max_new_tokens=60, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+    assert tokenizer.decode(new) == "Tom had a ball. The end.<|eos|>"
+
+
+def test_examples_that_do_not_fit_are_left_out_not_cut(base, instructions, tmp_path):
+    whole = make_trainer(base, instructions, tmp_path / "a", "--max_length", 128)
+    short = make_trainer(base, instructions, tmp_path / "b", "--max_length", 30)
+    assert whole.left_out == 0 and len(whole.train_dataset) == 60
+    assert short.left_out > 0 and len(short.train_dataset) == 60 - short.left_out
+    assert all(labels[-1] == 1 for labels in short.train_dataset["labels"])
+    with pytest.raises(RecipeError, match="no example fits"):
+        make_trainer(base, instructions, tmp_path / "c", "--max_length", 5)
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_lora(base, instructions, tmp_path, merge):
+    options = [
+        "--use_peft",
+        "--lora_r",
+        4,
+        "--learning_rate",
+        0.05,
+        "--lora_target_modules",
+        "q_proj",
+        "v_proj",
+    ]
+    main(arguments(base, instructions, tmp_path / "out", *options, "--merge_adapter", merge))
+    assert (tmp_path / "out/adapter_config.json").exists() is not merge
+    assert (tmp_path / "out/model.safetensors").exists() is merge
+    tuned = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    before = AutoModelForCausalLM.from_pretrained(base).eval()
+    ids = torch.tensor([[0, 40, 50, 60]])
+    assert not torch.allclose(tuned(ids).logits, before(ids).logits, atol=1e-4)
+    if merge:
+        assert type(tuned) is LlamaForCausalLM
+        changed = [
+            name
+            for (name, new), old in zip(tuned.state_dict().items(), before.state_dict().values(), strict=True)
+            if not torch.equal(new, old)
+        ]
+        assert changed and all("q_proj" in name or "v_proj" in name for name in changed)
+
+
+def test_foreign_model_gets_the_tokens_it_lacks(base, instructions, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    foreign = json.loads(tokenizer.backend_tokenizer.to_str())
+    foreign = json.loads(json.dumps(foreign).replace("<|user|>", "<|u|>").replace("<|assistant|>", "<|a|>"))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(foreign)),
+        bos_token="<|bos|>",
+        eos_token="<|eos|>",
+        pad_token="<|eos|>",
+    )
+    fast.save_pretrained(tmp_path / "foreign")
+    AutoModelForCausalLM.from_pretrained(base).save_pretrained(tmp_path / "foreign")
+    with pytest.raises(RecipeError, match="merge_adapter"):
+        main(arguments(tmp_path / "foreign", instructions, tmp_path / "out", "--use_peft"))
+    main(arguments(tmp_path / "foreign", instructions, tmp_path / "out"))
+    tuned = AutoTokenizer.from_pretrained(tmp_path / "out")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert tuned.pad_token == "<|pad|>" != tuned.eos_token
+    assert len(tuned(["<|user|>", "<|assistant|>"], add_special_tokens=False)["input_ids"][0]) == 1
+    assert model.get_input_embeddings().weight.shape[0] == len(tuned) == len(tokenizer) + 2
+    assert model.generation_config.pad_token_id == tuned.pad_token_id
+
+
+@pytest.mark.skipif(not STORIES260K.exists(), reason="needs ../shared/models/stories260K")
+@pytest.mark.parametrize("options", [[], ["--use_peft", "--merge_adapter"]])
+def test_stories260k_is_tuned(instructions, tmp_path, options):
+    main(arguments(STORIES260K, instructions, tmp_path / "out", "--max_length", 128, *options))
+    tuned = AutoTokenizer.from_pretrained(tmp_path / "out")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert tuned.pad_token_id != tuned.eos_token_id == model.generation_config.eos_token_id
+    assert model.config.vocab_size == len(tuned) == 515
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--lerning_rate", "1"], "did you mean 'learning_rate'"),
+        (["--lora_rr", "1"], "did you mean 'lora_r'"),
+        (["--max_steps", "many"], "max_steps: expected a whole number"),
+        (["--merge_adapter"], "use_peft"),
+        (["--chat_template", "missing.jinja"], "missing.jinja"),
+        (["--model_name_or_path", "missing/folder/here"], "no such folder"),
+        (["--dataset", "missing.jsonl"], "missing.jsonl"),
+        (["--fp16", "--bf16"], "fp16 and bf16"),
+    ],
+)
+def test_bad_recipes_are_refused_before_anything_is_written(base, instructions, tmp_path, options, message):
+    with pytest.raises(RecipeError, match=message):
+        main(arguments(base, instructions, tmp_path / "out", *options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_dataset_without_conversations(base, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "Once."}\n')
+    with pytest.raises(RecipeError, match="'prompt' and 'completion'"):
+        main(arguments(base, tmp_path / "rows.jsonl", tmp_path / "out"))
+
+
+@pytest.mark.slow
+def test_killed_training_ends_as_if_undisturbed(base, instructions, tmp_path):
+    def command(folder):
+        options = [
+            "--max_steps",
+            24,
+            "--save_strategy",
+            "steps",
+            "--save_steps",
+            3,
+            "--eval_strategy",
+            "steps",
+        ]
+        options += ["--eval_steps", 6, "--logging_steps", 1, "--learning_rate", 0.01]
+        return [
+            sys.executable,
+            "-m",
+            "silly_llm.training.sft",
+            *arguments(base, instructions, folder, *options),
+        ]
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    subprocess.run(command(tmp_path / "whole"), check=True, env=environment, capture_output=True)
+    process = subprocess.Popen(command(tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 120
+    while not (tmp_path / "killed/checkpoint-6/trainer_state.json").exists() and time.monotonic() < limit:
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed/model.safetensors").exists()
+    subprocess.run(command(tmp_path / "killed"), check=True, env=environment, capture_output=True)
+    for name in ("model.safetensors", "tokenizer.json", "chat_template.jinja"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
