@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from silly_llm.cli import run_main
 from silly_llm.errors import RecipeError
@@ -125,13 +125,12 @@ class Talker:
             ) from error
         return cls(model, tokenizer, temperature, top_p, max_new_tokens)
 
-    def encode(self, prompt: str) -> list[int]:
+    def encode(self, prompt: str) -> Any:
         """The token ids that the model sees: the chat template around the request, or begin-of-text and the text."""
         if self.tuned:
             messages = [{"role": "user", "content": prompt}]
-            return self.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=True, return_dict=True
-            )["input_ids"]
+            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return self.tokenizer(prompt)["input_ids"]
 
     def tell(self, prompt: str) -> None:

@@ -19,7 +19,7 @@ class InstructionArguments:
     )
     output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
     types: list[str | dict[str, Any]] | str | dict[str, Any] = field(
-        default_factory=lambda: ["words", "sentence", "features", "summary"],
+        default_factory=lambda: list[str | dict[str, Any]](["words", "sentence", "features", "summary"]),
         metadata={
             "help": "Instruction types: names, or mappings with `type`, `probability` (0.5) and `phrasings`."
         },

@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             print(f"{args.output_dir} is up to date")
             return
         # Components
-        types = {
+        types: dict[str, InstructionType] = {
             split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types
         }
         writer = RequestWriter(types, args)
@@ -148,7 +148,7 @@ class StorySplit:
         held_back = split == "validation"
         done: set[str] = set()
         source = self.source["validation" if self.own_split and held_back else "train"]
-        counts = Counter()
+        counts: Counter = Counter()
         for story in read_stories(source):
             if (story.story_id in self._validation_ids) != held_back:
                 counts["train_stories_left_out_because_in_validation"] += self.own_split

@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
@@ -38,8 +38,8 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
     """All keys of `trl.SFTConfig` and `trl.ModelConfig`, flat, and ours. Defaults differ from TRL's where listed."""
 
     output_dir: str | None = field(default="sft", metadata={"help": "Where the model folder goes."})
-    gradient_checkpointing: bool | None = field(
-        default=None, metadata={"help": "Old name of activation_checkpointing; off."}
+    gradient_checkpointing: bool = field(
+        default=cast(bool, None), metadata={"help": "Old name of activation_checkpointing; off."}
     )
     train_sampling_strategy: str = field(
         default="group_by_length",
@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             processing_class=tokenizer,
             peft_config=peft_config,
         )
-        checkpoint = last_checkpoint(args.output_dir)
+        checkpoint = last_checkpoint(str(args.output_dir))
         trainer.train(resume_from_checkpoint=checkpoint)
 
         # Save
@@ -121,6 +121,8 @@ class StoryTrainer(SFTTrainer):
 
     def __init__(self, *, args: SftArguments, **kwargs: Any) -> None:
         longest, self.left_out = args.max_length, 0
+        self._vocabulary: int = kwargs["model"].config.get_text_config().vocab_size
+        self._plain_loss = args.loss_type == "nll"
         if not args.packing:
             args.max_length = None  # TRL would cut, and a cut answer teaches the model not to end
         super().__init__(args=args, **kwargs)
@@ -142,8 +144,7 @@ class StoryTrainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        vocabulary = self.model.get_output_embeddings().weight.shape[0]
-        if self.args.loss_type != "nll" or inputs["input_ids"].numel() * vocabulary > LOGITS_AT_ONCE:
+        if not self._plain_loss or inputs["input_ids"].numel() * self._vocabulary > LOGITS_AT_ONCE:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["use_cache"] = False
         return transformers.Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
@@ -189,7 +190,7 @@ def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> Pre
     transformers.set_seed(args.seed)
     quantization = get_quantization_config(args)
     model = AutoModelForCausalLM.from_pretrained(
-        args.model_name_or_path,
+        str(args.model_name_or_path),
         revision=args.model_revision,
         trust_remote_code=args.trust_remote_code,
         attn_implementation=args.attn_implementation,
@@ -201,7 +202,7 @@ def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> Pre
     return model
 
 
-def fit_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def fit_model(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
     """Give the model a row for every token, and the tokenizer's begin, end and padding everywhere it names them."""
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
@@ -211,7 +212,7 @@ def fit_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Non
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def train_new_tokens(peft_config: Any, model: PreTrainedModel, ids: list[int]) -> None:
+def train_new_tokens(peft_config: Any, model: Any, ids: Any) -> None:
     """Have an adapter learn the rows of tokens that the model did not have."""
     embeddings = model.get_input_embeddings()
     name = next(name for name, module in model.named_modules() if module is embeddings)
@@ -228,15 +229,16 @@ def save_merged(trainer: StoryTrainer, tokenizer: PreTrainedTokenizerBase, args:
     """
     from peft import PeftModel
 
-    adapter = Path(str(args.output_dir)) / PRIVATE / "adapter"
+    folder = str(args.output_dir)
+    adapter = Path(folder) / PRIVATE / "adapter"
     trainer.save_model(str(adapter))
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         args.load_in_4bit = args.load_in_8bit = False
         model = prepare_model(args, tokenizer)
         merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-        merged.save_pretrained(args.output_dir)
-        tokenizer.save_pretrained(args.output_dir)
+        merged.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
         shutil.rmtree(adapter)
 
 

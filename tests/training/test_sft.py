@@ -37,9 +37,11 @@ from silly_llm.training.sft import (
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
 STORIES260K = Path(__file__).parents[2].parent / "shared/models/stories260K"
 FAST = [
-    *"--max_steps 2 --per_device_train_batch_size 4 --max_length 64 --bf16 false".split(),
-    "--save_strategy",
-    "'no'",
+    "--max_steps=2",
+    "--per_device_train_batch_size=4",
+    "--max_length=64",
+    "--bf16=false",
+    "--save_strategy='no'",
 ]
 
 
