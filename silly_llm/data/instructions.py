@@ -27,6 +27,7 @@ from silly_llm.config import load_recipe
 from silly_llm.container import Container
 from silly_llm.data.instruction_arguments import InstructionArguments
 from silly_llm.data.instruction_types import OPENERS, InstructionType, Story, content_words, split_sentences
+from silly_llm.data.progress import Progress
 from silly_llm.errors import RecipeError
 from silly_llm.registry import config_of, split_type
 
@@ -40,10 +41,11 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     if args.provider is not None:
         config_of("llm_provider", args.provider, where=f"{recipe.where}: provider:")
 
+    from silly_llm.cards import dataset_card, write_card
     from silly_llm.data.folder import write_dataset_folder
     from silly_llm.data.sources import open_source
     from silly_llm.data.summaries import SummaryWriter
-    from silly_llm.output import open_output
+    from silly_llm.output import open_output, write_text
     from silly_llm.providers.base import LLMProvider
 
     stories = StorySplit.load(args)
@@ -63,6 +65,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
 
         # Requests, with summaries that the dataset lacks
         statistics: dict[str, Counter] = {}
+        samples: list[dict[str, Any]] = []
         splits = {"train": args.examples_per_story, "validation": 1}
         if args.hold_out:
             splits["held_out"] = 1
@@ -75,7 +78,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             def rows(split: str) -> Iterator[dict[str, Any]]:
                 told = stories.stories("train" if split == "train" else "validation")
                 made = writer.rows(told, splits[split], split=split, summaries=summaries)
-                return count_rows(made, statistics.setdefault(split, Counter()))
+                return count_rows(made, statistics.setdefault(split, Counter()), samples)
 
             write_dataset_folder(args.output_dir, {split: rows(split) for split in splits}, schema())
 
@@ -84,8 +87,10 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             "splits": {split: nested(counts) for split, counts in statistics.items()},
             "stories": dict(stories.counts),
         }
-        path = Path(args.output_dir) / "statistics.json"
-        path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+        write_text(Path(args.output_dir) / "statistics.json", text)
+        sample = samples[0] if samples else None
+        write_card(args.output_dir, dataset_card("instructions", recipe, statistics=summary, sample=sample))
         output.record(**summary)
         if summaries is not None:
             output.record(summaries_asked=summaries.tally.asked, summaries_failed=summaries.tally.failed)
@@ -128,7 +133,7 @@ class StorySplit:
         lowest: tuple[float, str] | None = None
         if self.own_split:
             self._validation_ids.update(story.story_id for story in read_stories(self.source["validation"]))
-        for story in read_stories(self.source["train"]):
+        for story in self._watched("train", "stories read"):
             if not self.own_split:
                 position = self._position(story.story_id)
                 if position < self.fraction:
@@ -137,7 +142,7 @@ class StorySplit:
                     lowest = position, story.story_id
         if lowest and not self._validation_ids:
             self._validation_ids.add(lowest[1])  # few stories: hold back one all the same
-        for story in read_stories(self.source["train"]):
+        for story in self._watched("train", "stories remembered"):
             if story.story_id not in self._validation_ids:
                 self._trained_on.add(story.summary or "")
                 for sentence in split_sentences(story.text):
@@ -147,9 +152,9 @@ class StorySplit:
         """The stories of a split (`train` or `validation`), in the dataset's order, each text once in validation."""
         held_back = split == "validation"
         done: set[str] = set()
-        source = self.source["validation" if self.own_split and held_back else "train"]
+        source = "validation" if self.own_split and held_back else "train"
         counts: Counter = Counter()
-        for story in read_stories(source):
+        for story in self._watched(source, f"stories for {split}"):
             if (story.story_id in self._validation_ids) != held_back:
                 counts["train_stories_left_out_because_in_validation"] += self.own_split
                 continue
@@ -161,6 +166,10 @@ class StorySplit:
             counts[split] += 1
             yield story
         self.counts |= counts
+
+    def _watched(self, source: str, unit: str) -> Iterator[Story]:
+        with Progress(len(self.source[source]), unit) as progress:
+            yield from read_stories(self.source[source], progress)
 
     def _position(self, story_id: str) -> float:
         digest = hashlib.sha256(f"{self.seed}\0split\0{story_id}".encode()).digest()
@@ -257,9 +266,11 @@ class RequestWriter:
         return rng, drawn, [name for name in order if name not in drawn]
 
 
-def read_stories(records: Iterable[dict[str, Any]]) -> Iterator[Story]:
+def read_stories(records: Iterable[dict[str, Any]], progress: Progress | None = None) -> Iterator[Story]:
     """Records with a `text` (and `words`, `features`, `summary` where they have them) as stories; empty texts go."""
     for record in records:
+        if progress is not None:
+            progress.update()
         text = (record["text"] or "").strip()
         if text:
             yield Story(
@@ -302,9 +313,13 @@ def schema() -> Any:
     )
 
 
-def count_rows(rows: Iterable[dict[str, Any]], counts: Counter) -> Iterator[dict[str, Any]]:
-    """Pass rows on and count what they ask for."""
+def count_rows(
+    rows: Iterable[dict[str, Any]], counts: Counter, samples: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Pass rows on, count what they ask for, and keep the first one as a sample."""
     for row in rows:
+        if not samples:
+            samples.append(row)
         counts["examples"] += 1
         counts["types", " + ".join(row["types"])] += 1
         counts["words_in_answers"] += len(row["text"].split())
