@@ -56,7 +56,7 @@ class EvaluationArguments:
         default=None, metadata={"help": "Split to read; default: validation, else test, else the only one."}
     )
     text_column: str = field(default="text", metadata={"help": "Column of the stories' text."})
-    metrics: list[str | dict[str, Any]] = field(
+    metrics: str | dict[str, Any] | list[Any] = field(
         default_factory=lambda: list(DEFAULT_METRICS),
         metadata={"help": "Evaluation providers: names, or mappings with `type` and options."},
     )
@@ -101,6 +101,8 @@ class EvaluationArguments:
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.metrics, (str, dict)):
+            self.metrics = [self.metrics]
         for key in ("num_stories", "max_new_tokens", "generation_batch_size"):
             if getattr(self, key) < 1:
                 raise RecipeError(f"{key}: must be at least 1, got {getattr(self, key)}")

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
 
         # Metrics, one model at a time
         services.provide(EvaluationArguments, args).provide(EvaluationData, data)
-        providers = {
+        providers: dict[str, EvaluationProvider] = {
             json.dumps(metric, sort_keys=True): services.build("evaluation_provider", metric)
             for metric in args.metrics
         }
@@ -87,7 +87,8 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         }
 
         # Results and report
-        from silly_llm.evaluation.report import metrics_table, write_report
+        from silly_llm.evaluation.report import write_report
+        from silly_llm.evaluation.tables import metrics_table
 
         write_text(output.folder / "results.json", to_json(results))
         write_report(results, folders, output.folder, title=args.title, recipe=recipe.masked())

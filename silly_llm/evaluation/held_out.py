@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from silly_llm.data.instruction_types import (
@@ -18,6 +19,7 @@ from silly_llm.errors import RecipeError, suggestion
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.base import EvaluationData, Metric, StoryRequest
 from silly_llm.evaluation.statistics import clustered_share, distinct, openings
+from silly_llm.output import fingerprint
 from silly_llm.text.features import FEATURES, detect_features
 from silly_llm.text.inflection import includes_word
 from silly_llm.text.words import tokenize_words
@@ -54,6 +56,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     about = {
         "name": args.dataset,
         "split": split,
+        "digest": fingerprint([list(texts), [asdict(request) for request in requests]])[:16],
         "stories": len(records),
         "documents_scored": len(scored),
         "stories_asked_for": len(requests),

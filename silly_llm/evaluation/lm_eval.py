@@ -76,8 +76,8 @@ class LmEval(EvaluationProvider):
                 name, _, variant = key.partition(",")
                 if not isinstance(value, (int, float)) or name.endswith("_stderr") or not variant:
                     continue
-                error = values.get(f"{name}_stderr,{variant}")
-                half = Z * error if isinstance(error, float) else None
+                deviation = values.get(f"{name}_stderr,{variant}")
+                half = Z * deviation if isinstance(deviation, float) else None
                 low, high = (None, None) if half is None else (value - half, value + half)
                 metrics[f"{task}/{name}"] = Metric(float(value), low, high, n)
         return metrics

@@ -85,7 +85,9 @@ class LanguageModel:
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
-            model = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=getattr(torch, dtype))
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                path, revision=revision, dtype=getattr(torch, dtype)
+            )
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise RunError(f"cannot load the model {path}: {str(error).strip().splitlines()[0]}") from error
         return cls(model.to(device or default_device()), tokenizer, name, context)

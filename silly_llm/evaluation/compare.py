@@ -1,0 +1,162 @@
+"""Put the results of several evaluations side by side: a table with intervals, and whether they overlap.
+
+Numbers compare only when they were measured on the same stories with the same settings; otherwise it refuses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from silly_llm import __version__
+from silly_llm.cli import run_main
+from silly_llm.container import Container
+from silly_llm.errors import RecipeError
+from silly_llm.evaluation.tables import metric_rows, metrics_table, show
+from silly_llm.output import PRIVATE, write_text
+
+
+def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+    options = parser().parse_args(sys.argv[1:] if argv is None else argv)
+    evaluations = [read_results(Path(path)) for path in options.results]
+    differences = disagreements(evaluations)
+    if differences and not options.allow_different:
+        raise RecipeError(
+            f"the evaluations do not compare: {differences[0]}; --allow_different compares them anyway"
+        )
+    merged = merge(evaluations, differences)
+    print(metrics_table(merged))
+    for line in verdicts(merged["models"]):
+        print(line)
+    if options.output_dir:
+        from silly_llm.evaluation.evaluate import to_json
+        from silly_llm.evaluation.report import write_report
+
+        folder = Path(options.output_dir)
+        ours = (folder / PRIVATE / "comparison").exists()
+        if folder.is_dir() and any(folder.iterdir()) and not ours:
+            raise RecipeError(f"--output_dir: {folder} is not empty and holds no comparison")
+        write_text(folder / PRIVATE / "comparison", "")
+        write_text(folder / "results.json", to_json(merged))
+        write_report(merged, {}, folder, title=options.title or f"{len(merged['models'])} models compared")
+        print(f"\nReport: {folder / 'report.html'}")
+
+
+def parser() -> argparse.ArgumentParser:
+    arguments = argparse.ArgumentParser(
+        prog="silly-llm compare",
+        description="Set the results of several evaluations side by side.",
+        epilog="Exit code 2: the evaluations differ in stories or settings, or a file is not what it should be.",
+    )
+    arguments.add_argument(
+        "results", nargs="+", metavar="RESULTS", help="results.json, or the evaluation's folder"
+    )
+    arguments.add_argument(
+        "--output_dir", "--output-dir", help="also write results.json, report.html and report.md here"
+    )
+    arguments.add_argument("--title", help="headline of the report")
+    arguments.add_argument(
+        "--allow_different",
+        "--allow-different",
+        action="store_true",
+        help="compare although stories or settings differ; the report says so",
+    )
+    arguments.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return arguments
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The content of a `results.json`, with `path` added.
+
+    Raises:
+        RecipeError: there is none, or it is none.
+    """
+    file = path / "results.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"{file}: no such file; `silly-llm evaluate` writes it") from None
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{file}: is not JSON ({error})") from None
+    models = content.get("models") if isinstance(content, dict) else None
+    if not isinstance(models, dict) or not all(
+        isinstance(m, dict) and "metrics" in m for m in models.values()
+    ):
+        raise RecipeError(f"{file}: holds no results of an evaluation (no models with metrics)")
+    return content | {"path": str(path)}
+
+
+def disagreements(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the evaluations do not have in common, one line each. Where a dataset lies does not matter, its stories do."""
+    first, found = evaluations[0], []
+    for other in evaluations[1:]:
+        for part, keys in (("dataset", ("digest", "split")), ("settings", None)):
+            mine, theirs = first.get(part) or {}, other.get(part) or {}
+            for key in keys or dict.fromkeys([*mine, *theirs]):
+                if key != "metrics" and mine.get(key) != theirs.get(key):
+                    shown = f"{mine.get(key)!r} in {first['path']}, {theirs.get(key)!r} in {other['path']}"
+                    name = "other stories" if key == "digest" else f"{key} is {shown}"
+                    found.append(
+                        name
+                        if key != "digest"
+                        else f"{other['path']} was measured on {name} than {first['path']}"
+                    )
+    return found
+
+
+def merge(evaluations: Sequence[Mapping[str, Any]], differences: list[str]) -> dict[str, Any]:
+    """One `results.json` of several; a name that stands in two of them gets its evaluation's folder before it."""
+    names = [name for evaluation in evaluations for name in evaluation["models"]]
+    models: dict[str, Any] = {}
+    for evaluation in evaluations:
+        for name, model in evaluation["models"].items():
+            label = name
+            if names.count(name) > 1:
+                path = Path(evaluation["path"]).resolve()
+                folder = path.parent if path.is_file() else path
+                folder = folder.parent if folder.name == "evaluation" else folder
+                label = f"{folder.name}/{name}"
+            number = 2
+            while label in models:
+                label, number = f"{label.partition(' (')[0]} ({number})", number + 1
+            models[label] = {"samples": [], "details": {}} | model
+    first = evaluations[0]
+    return {
+        "models": models,
+        "dataset": first.get("dataset", {}),
+        "settings": {} if differences else first.get("settings", {}),
+        "notes": [f"Not measured alike: {difference}." for difference in differences],
+        "silly_llm": __version__,
+    }
+
+
+def verdicts(models: Mapping[str, Any]) -> list[str]:
+    """For each metric with a better direction, whether the best model's interval overlaps the others'."""
+    lines = []
+    for _, name, label, _, higher, percent in metric_rows(models):
+        there = {
+            m: v["metrics"][name]
+            for m, v in models.items()
+            if v["metrics"].get(name, {}).get("low") is not None
+        }
+        if higher is None or len(there) < 2:
+            continue
+        best = (max if higher else min)(there, key=lambda m: there[m]["value"])
+        overlapping = [
+            m for m, v in there.items()
+            if m != best and v["high"] >= there[best]["low"] and v["low"] <= there[best]["high"]
+        ]  # fmt: skip
+        value = show(there[best]["value"], percent)
+        if overlapping:
+            lines.append(f"{label}: no clear winner; {best} ({value}) overlaps with {', '.join(overlapping)}")
+        else:
+            lines.append(f"{label}: {best} is best ({value}); its interval overlaps with no other")
+    return ["", *lines] if lines else []
+
+
+if __name__ == "__main__":
+    run_main(main)
