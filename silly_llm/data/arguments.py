@@ -1,0 +1,160 @@
+"""The keys of `vocabulary.yaml` and `generation.yaml`. Light, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from silly_llm.errors import RecipeError
+
+
+@dataclass
+class WordChecks:
+    """What a word must satisfy to enter a vocabulary. `null` switches a check off."""
+
+    min_length: int = 2
+    """Letters."""
+    max_length: int | None = 12
+    """Letters."""
+    max_syllables: int | None = 4
+    min_frequency: float | None = 3.0
+    """Zipf scale: log10 of occurrences per billion words; 3 is once in a million (Van Heuven et al. 2014)."""
+    profanity: bool = True
+    """Refuse words one does not say to children."""
+    part_of_speech: bool = True
+    """Refuse words that are known as, or look like, another part of speech."""
+
+
+@dataclass
+class VocabularyArguments:
+    """What `silly-llm vocabulary` understands."""
+
+    provider: str | dict[str, Any] = field(
+        default="storyteller",
+        metadata={"help": "Who is asked for words: an LLM provider; storyteller reads the embedded list."},
+    )
+    words: int = field(default=1500, metadata={"help": "How many words in all."})
+    proportions: dict[str, float] = field(
+        default_factory=lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
+        metadata={"help": "Shares of nouns, verbs and adjectives; they are scaled to sum to 1."},
+    )
+    seed: int = field(default=0, metadata={"help": "Every choice derives from it."})
+    output_dir: str = field(default="", metadata={"help": "Where vocabulary.json goes."})
+    extend: str | None = field(
+        default=None,
+        metadata={
+            "help": "A vocabulary (path or Hub id) whose words are kept; only what is missing is asked for."
+        },
+    )
+    checks: WordChecks = field(
+        default_factory=WordChecks,
+        metadata={
+            "help": "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
+        },
+    )
+    words_per_request: int = field(default=50, metadata={"help": "How many words one request asks for."})
+    patience: int = field(
+        default=5,
+        metadata={"help": "Requests in a row that bring no new word before a part of speech is given up."},
+    )
+    max_tokens: int = field(default=512, metadata={"help": "Longest answer to one request, in tokens."})
+    temperature: float = field(default=1.0, metadata={"help": "Sampling temperature of the provider."})
+
+    def __post_init__(self) -> None:
+        _at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1)
+        if set(self.proportions) - {"nouns", "verbs", "adjectives"}:
+            raise RecipeError(
+                f"proportions: expected shares of nouns, verbs and adjectives, got {sorted(self.proportions)}"
+            )
+        if not self.proportions or min(self.proportions.values()) < 0 or sum(self.proportions.values()) <= 0:
+            raise RecipeError("proportions: expected shares that are not negative and not all zero")
+
+
+@dataclass
+class GenerationArguments:
+    """What `silly-llm generate` understands."""
+
+    provider: str | dict[str, Any] = field(
+        default="storyteller",
+        metadata={"help": "Who writes: an LLM provider (`type`, `model`, `base_url` …)."},
+    )
+    vocabulary: str | None = field(
+        default=None,
+        metadata={"help": "vocabulary.json, its folder, or a Hub dataset id; default: the embedded list."},
+    )
+    num_stories: int = field(
+        default=1000, metadata={"help": "How many stories to ask for (filters keep fewer)."}
+    )
+    seed: int = field(default=0, metadata={"help": "Every choice derives from (seed, index of the story)."})
+    output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
+    features: dict[str, float] | list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Which features stories may be asked for: a list, or probabilities by name; default: all six, each "
+            "with feature_probability."
+        },
+    )
+    feature_probability: float = field(
+        default=0.3, metadata={"help": "Probability of a feature that `features` gives no probability for."}
+    )
+    prompt_generator: str | dict[str, Any] = field(
+        default="tinystories", metadata={"help": "Component that makes the prompts."}
+    )
+    template: str | list[str] = field(
+        default="tinystories",
+        metadata={
+            "help": "A named template, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words }}, "
+            "{{ features }}, {{ feature_phrases }}), or a list to draw from."
+        },
+    )
+    system: str | None = field(default=None, metadata={"help": "System message, put before every prompt."})
+    filters: list[str | dict[str, Any]] = field(
+        default_factory=lambda: [
+            "finish_reason",
+            "length",
+            "assistant_talk",
+            "repetition",
+            "required_words",
+            "duplicates",
+        ],
+        metadata={
+            "help": "Story filters, by name or with options; refused stories go to the split `rejected`."
+        },
+    )
+    validation_fraction: float = field(
+        default=0.01, metadata={"help": "Share of the kept stories that becomes the split `validation`."}
+    )
+    max_tokens: int = field(default=512, metadata={"help": "Longest story, in tokens of the provider."})
+    temperature: float = field(default=1.0, metadata={"help": "Sampling temperature."})
+    top_p: float = field(
+        default=1.0, metadata={"help": "Nucleus sampling: the smallest set of tokens of this mass."}
+    )
+    max_failed: int = field(
+        default=0,
+        metadata={"help": "Stories that may be missing because their request failed after all retries."},
+    )
+    preview: int = field(
+        default=0, metadata={"help": "Print this many exact prompts, send and write nothing."}
+    )
+    push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder when it is done."})
+    hub_dataset_id: str | None = field(
+        default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."}
+    )
+    hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
+
+    def __post_init__(self) -> None:
+        _at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0)
+        if not 0 <= self.validation_fraction < 1:
+            raise RecipeError(f"validation_fraction: must be between 0 and 1, got {self.validation_fraction}")
+        if not 0 < self.top_p <= 1:
+            raise RecipeError(f"top_p: must be between 0 and 1, got {self.top_p}")
+        if self.temperature < 0:
+            raise RecipeError(f"temperature: must not be negative, got {self.temperature}")
+        if self.push_to_hub and not self.hub_dataset_id:
+            raise RecipeError("push_to_hub: say where with hub_dataset_id: NAMESPACE/NAME")
+
+
+def _at_least(arguments: object, **bounds: int) -> None:
+    for name, bound in bounds.items():
+        if getattr(arguments, name) < bound:
+            raise RecipeError(f"{name}: must be at least {bound}, got {getattr(arguments, name)}")

@@ -1,0 +1,220 @@
+"""Story filters: each says of a finished story why it should not be kept, or nothing.
+
+A story refused by any filter goes to the split `rejected` with `NAME: REASON` of every filter that refused it, so
+that nothing vanishes and every reason can be counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from silly_llm.errors import RecipeError, suggestion
+from silly_llm.registry import register
+from silly_llm.text.features import FEATURES, detect_features
+from silly_llm.text.inflection import includes_word
+from silly_llm.text.words import tokenize_words
+
+Story = Mapping[str, Any]
+"""A row of a stories dataset folder: `text`, `words`, `features`, `finish_reason` …"""
+
+
+class StoryFilter(ABC):
+    """Decides whether a story is kept."""
+
+    remembers: bool = False
+    """It compares with the stories kept before, so it is asked last and only of stories that nothing else refuses."""
+
+    @abstractmethod
+    def refuse(self, story: Story) -> str | None:
+        """Why the story is refused (short, without numbers, so that reasons can be counted), or `None`."""
+
+
+def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> list[str]:
+    """`NAME: REASON` of every filter that refuses the story; empty when it is kept."""
+    reasons = []
+    for name, story_filter in sorted(filters, key=lambda pair: pair[1].remembers):
+        if story_filter.remembers and reasons:
+            continue
+        reason = story_filter.refuse(story)
+        if reason is not None:
+            reasons.append(f"{name}: {reason}")
+    return reasons
+
+
+@dataclass(frozen=True)
+class LengthConfig:
+    """Bounds in words."""
+
+    min_words: int = 50
+    max_words: int = 500
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_words <= self.max_words:
+            raise RecipeError(f"min_words: {self.min_words} is more than max_words: {self.max_words}")
+
+
+@register("story_filter", "length")
+class LengthFilter(StoryFilter):
+    """Refuses stories with fewer than `min_words` (50) or more than `max_words` (500) words."""
+
+    def __init__(self, config: LengthConfig) -> None:
+        self.config = config
+
+    def refuse(self, story: Story) -> str | None:
+        words = len(story["text"].split())
+        if words < self.config.min_words:
+            return f"fewer than {self.config.min_words} words"
+        if words > self.config.max_words:
+            return f"more than {self.config.max_words} words"
+        return None
+
+
+@dataclass(frozen=True)
+class RequiredWordsConfig:
+    """How many of the requested words may be missing."""
+
+    max_missing: int = 0
+
+
+@register("story_filter", "required_words")
+class RequiredWordsFilter(StoryFilter):
+    """Refuses stories that lack a requested word; inflections count ("ran" for "run")."""
+
+    def __init__(self, config: RequiredWordsConfig) -> None:
+        self.config = config
+
+    def refuse(self, story: Story) -> str | None:
+        missing = sum(not includes_word(story["text"], word) for word in story["words"])
+        if missing <= self.config.max_missing:
+            return None
+        return f"{missing} of {len(story['words'])} words missing"
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """Which features are looked for."""
+
+    only: list[str] = field(default_factory=lambda: list(FEATURES))
+
+    def __post_init__(self) -> None:
+        for name in self.only:
+            if name not in FEATURES:
+                raise RecipeError(f"only: unknown feature {name!r}{suggestion(name, FEATURES)}")
+
+
+@register("story_filter", "features")
+class FeaturesFilter(StoryFilter):
+    """Refuses stories that lack a requested feature, as far as rules can see it."""
+
+    def __init__(self, config: FeaturesConfig) -> None:
+        self.only = frozenset(config.only)
+
+    def refuse(self, story: Story) -> str | None:
+        wanted = self.only.intersection(story["features"])
+        missing = sorted(wanted - detect_features(story["text"])) if wanted else []
+        return f"{', '.join(missing)} not found" if missing else None
+
+
+@dataclass(frozen=True)
+class FinishReasonConfig:
+    """Which finish reasons are good."""
+
+    allowed: list[str] = field(default_factory=lambda: ["stop"])
+
+
+@register("story_filter", "finish_reason")
+class FinishReasonFilter(StoryFilter):
+    """Refuses stories that did not end by themselves (cut at the token limit, stopped by a content filter)."""
+
+    def __init__(self, config: FinishReasonConfig) -> None:
+        self.allowed = frozenset(config.allowed)
+
+    def refuse(self, story: Story) -> str | None:
+        return None if story["finish_reason"] in self.allowed else f"ended by {story['finish_reason']!r}"
+
+
+@dataclass(frozen=True)
+class RepetitionConfig:
+    """What counts as a loop."""
+
+    n: int = 5
+    """Words in an n-gram."""
+    max_repeats: int = 3
+    """How often one n-gram may occur."""
+    max_share: float = 0.25
+    """Largest share of n-grams that occurred before."""
+
+
+@register("story_filter", "repetition")
+class RepetitionFilter(StoryFilter):
+    """Refuses stories that loop: one 5-gram more than 3 times, or more than 25 % of the 5-grams seen before."""
+
+    def __init__(self, config: RepetitionConfig) -> None:
+        self.config = config
+
+    def refuse(self, story: Story) -> str | None:
+        words = story["text"].lower().split()
+        ngrams = Counter(zip(*(words[i:] for i in range(self.config.n)), strict=False))
+        total = ngrams.total()
+        if not total or len(ngrams) == total:
+            return None
+        if max(ngrams.values()) > self.config.max_repeats:
+            return "loops"
+        return "repeats itself" if 1 - len(ngrams) / total > self.config.max_share else None
+
+
+APOSTROPHE = "['’]"
+ASSISTANT_TALK = re.compile(
+    rf"""^\W*(?: sure\b[!,.] | certainly\b[!,.] | of\ course\b[!,.] | absolutely\b[!,.]
+        | okay,\ here | here(?:{APOSTROPHE}s|\ is|\ are)\b[^.\n]*\b(?:story|tale|paragraphs?|version)\b
+        | title\s*: | once\ i\ have | i\ hope\ )
+    | \bas\ an?\ (?:ai|artificial|large|language|assistant)\b
+    | \b(?:ai|language)\ (?:language\ )?model\b
+    | \bi\ hope\ (?:this|you\ (?:like|enjoy|find))\b | \blet\ me\ know\ (?:if|how)\b
+    | \bthis\ (?:short\ )?story\ (?:uses|has\ the|features|includes|contains|meets)\b
+    | \bin\ this\ (?:short\ )?story,
+    | ^\s*(?:note|words\ used|features?|moral\ value|plot\ twist|dialogue|conflict|foreshadowing)\s*:
+    | ^\s*\#{{1,6}}\s | \*\*[^*\n]+\*\* | ```
+    | <\|[^|>]*\|>""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+REFUSAL = re.compile(
+    rf"""^\W*(?:i{APOSTROPHE}m\ sorry,?\ but | i\ am\ sorry,?\ but | sorry,?\ but\ i | i\ apologi[sz]e
+        | i\ (?:can{APOSTROPHE}?t|cannot|can\ not|won{APOSTROPHE}?t)\ (?:write|create|help|assist|provide|fulfill|generate)
+        | i{APOSTROPHE}m\ (?:not\ able|unable)\ to | i\ am\ (?:not\ able|unable)\ to)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+@register("story_filter", "assistant_talk")
+class AssistantTalkFilter(StoryFilter):
+    """Refuses answers that talk about the task instead of telling the story: "Sure!", titles, notes, markup, refusals."""
+
+    def refuse(self, story: Story) -> str | None:
+        if REFUSAL.search(story["text"]):
+            return "refusal"
+        return "talks about the task" if ASSISTANT_TALK.search(story["text"]) else None
+
+
+@register("story_filter", "duplicates")
+class DuplicatesFilter(StoryFilter):
+    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before."""
+
+    remembers = True
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+
+    def refuse(self, story: Story) -> str | None:
+        words = " ".join(tokenize_words(story["text"].lower()))
+        digest = int.from_bytes(hashlib.blake2b(words.encode(), digest_size=12).digest(), "big")
+        if digest in self.seen:
+            return "exact copy"
+        self.seen.add(digest)
+        return None

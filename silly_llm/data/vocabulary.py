@@ -1,0 +1,277 @@
+"""Phase 1a: a vocabulary of nouns, verbs and adjectives that a small child knows.
+
+Asks the provider for words by part of speech, checks each one, keeps why others were refused, and asks again until there
+are enough or nothing new comes. Words that the output folder (or `extend:`) already holds are kept; only what is missing
+is asked for. The parts of speech are asked for side by side, each in an order that (seed, number of the request) decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from silly_llm import registry
+from silly_llm.cli import run_main
+from silly_llm.config import Recipe, load_recipe
+from silly_llm.container import Container
+from silly_llm.data.arguments import VocabularyArguments
+from silly_llm.data.words import (
+    FILE_NAME,
+    PARTS_OF_SPEECH,
+    RefusedWord,
+    Vocabulary,
+    load_vocabulary,
+    local_path,
+)
+from silly_llm.errors import RecipeError, RunError
+from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
+
+JOURNAL = "journal.jsonl"
+KEPT = "journal-kept.json"
+"""The words that an interrupted run began with."""
+NAMED_IN_PROMPT = 100
+"""Known words that a prompt asks not to repeat."""
+THEMES = (
+    "the house", "the kitchen and food", "animals", "the garden and nature", "the body and clothes", "toys and play", "family "
+    "and friends", "the street and travel", "weather and seasons", "feelings", "school and learning", "the farm", "the sea",
+    "music and art", "bedtime and dreams", "sports and moving", "colours, shapes and sizes", "work and tools", "holidays",
+    "fairy tales",
+)  # fmt: skip
+PROMPT = """\
+List {count} different English {plural} that a three or four year old child knows and uses. Think of {theme}. \
+Give {form}. One word per line, lower case, no numbering, no explanations, no names.{but}"""
+FORMS = {
+    "noun": "each noun in the singular",
+    "verb": "each verb in its base form, as in a dictionary",
+    "adjective": "each adjective in its plain form",
+}
+
+
+@dataclass
+class Search:
+    """What is known of one part of speech."""
+
+    pos: str
+    wanted: int
+    accepted: list[str] = field(default_factory=list)
+    refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    requests: int = 0
+    dry: bool = False
+    """The provider brought nothing new any more."""
+
+    @property
+    def missing(self) -> int:
+        return self.wanted - len(self.accepted)
+
+    def consider(self, words: Iterable[str], args: VocabularyArguments) -> int:
+        """Check words in turn; returns how many of them had not been seen before."""
+        from silly_llm.data.word_checks import reasons_to_refuse
+
+        new = 0
+        known = set(self.accepted)
+        for word in words:
+            if word in known or word in self.refused or not self.missing:
+                continue
+            new += 1
+            reasons = reasons_to_refuse(word, self.pos, args.checks)
+            if reasons:
+                self.refused[word] = reasons
+            else:
+                self.accepted.append(word)
+                known.add(word)
+        return new
+
+
+def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+    """Make a vocabulary as the recipe says."""
+    from silly_llm.output import open_output
+
+    recipe = load_recipe(argv, phase="vocabulary", arguments=VocabularyArguments)
+    args = recipe.args
+    try:
+        registry.config_of("llm_provider", args.provider, where="provider:")
+        kept = [load_vocabulary(args.extend)] if args.extend else []
+        extended = local_path(args.extend) if args.extend else None
+    except RecipeError as error:
+        raise RecipeError(f"{recipe.where}: {error}") from None
+    if not recipe.options.force and (found := earlier_words(Path(args.output_dir))):
+        kept.append(found)
+    with container or Container() as container:
+        with open_output(recipe, inputs=[extended or args.extend]) as output:
+            if output.up_to_date:
+                print(f"{output.folder} is up to date")
+                return
+            if kept and not (output.folder / KEPT).exists():
+                kept[-1].save(output.folder / KEPT)
+            provider = container.build("llm_provider", args.provider, as_type=LLMProvider)
+            # ------------------------------------------------------------ what is there already, then what is missing
+            searches = [Search(pos, wanted) for pos, wanted in shares(args.words, args.proportions).items()]
+            for search in searches:
+                for vocabulary in reversed(kept):
+                    search.consider(vocabulary.of(search.pos), args)
+                    known = {r.word: r.reasons for r in vocabulary.refused if r.pos == search.pos}
+                    search.refused = known | search.refused
+            started_with = sum(len(search.accepted) for search in searches)
+            asyncio.run(ask(searches, provider, args, output.folder))
+            # ------------------------------------------------------------ write
+            vocabulary = Vocabulary(
+                *(tuple(search.accepted) for search in searches),
+                refused=tuple(
+                    RefusedWord(word, search.pos, reasons)
+                    for search in searches
+                    for word, reasons in search.refused.items()
+                ),
+                provenance={
+                    "provider": registry.split_type("llm_provider", args.provider)[0],
+                    "model": provider.model,
+                    "seed": args.seed,
+                    "kept_from_before": started_with,
+                    "requests": sum(search.requests for search in searches),
+                },
+            )
+            if not all(search.accepted for search in searches if search.wanted):
+                empty = [search.pos + "s" for search in searches if search.wanted and not search.accepted]
+                raise RunError(f"{provider.model}: gave no usable {', '.join(empty)}")
+            vocabulary.save(output.folder / FILE_NAME)
+            (output.folder / KEPT).unlink(missing_ok=True)
+            output.record(
+                words={PARTS_OF_SPEECH[s.pos]: len(s.accepted) for s in searches},
+                refused=len(vocabulary.refused),
+                teacher={"provider": vocabulary.provenance["provider"], "model": provider.model},
+            )
+        report(recipe, searches, started_with)
+
+
+def earlier_words(folder: Path) -> Vocabulary | None:
+    """The vocabulary that the output folder holds from before; an interrupted run's starting point comes first."""
+    for name in (KEPT, FILE_NAME):
+        if (folder / name).is_file():
+            try:
+                return load_vocabulary(folder / name)
+            except RecipeError:
+                continue  # cut off or empty: it is made again
+    return None
+
+
+def shares(words: int, proportions: dict[str, float]) -> dict[str, int]:
+    """How many words of each part of speech: proportional, rounded so that they add up."""
+    total = sum(proportions.values())
+    exact = {pos: words * proportions.get(key, 0) / total for pos, key in PARTS_OF_SPEECH.items()}
+    counts = {pos: int(share) for pos, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda pos: counts[pos] - exact[pos])
+    for pos in by_remainder[: words - sum(counts.values())]:
+        counts[pos] += 1
+    return counts
+
+
+async def ask(
+    searches: Sequence[Search], provider: LLMProvider, args: VocabularyArguments, folder: Path
+) -> None:
+    """Ask for the missing words of all parts of speech.
+
+    Raises:
+        RunError: requests fail; the answers so far are in the journal.
+    """
+    from silly_llm.data.journal import Journal
+
+    with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
+        try:
+            await asyncio.gather(*(search_words(search, provider, journal, args) for search in searches))
+        finally:
+            await provider.aclose()
+
+
+async def search_words(
+    search: Search, provider: LLMProvider, journal: Any, args: VocabularyArguments
+) -> None:
+    """Ask again and again for one part of speech, until there is enough or nothing new comes."""
+    from silly_llm.data.answers import answer_all
+
+    fruitless = 0
+    while search.missing and fruitless < args.patience:
+        request = word_request(search, args)
+        search.requests += 1
+        async for _, _, answer in answer_all([(None, request)], provider, journal):
+            if not isinstance(answer, Completion):
+                raise RunError(
+                    f"{answer.reason}; the words found so far are kept, and the same command continues"
+                )
+            before = len(search.accepted)
+            search.consider(parse_words(answer.text), args)
+            fruitless = 0 if len(search.accepted) > before else fruitless + 1
+    search.dry = bool(search.missing)
+
+
+def word_request(search: Search, args: VocabularyArguments) -> ChatRequest:
+    """The next request for words of a part of speech."""
+    draw = random.Random(f"{args.seed}:{search.pos}:{search.requests}")
+    count = min(args.words_per_request, max(10, 2 * search.missing))
+    known = draw.sample(search.accepted, min(NAMED_IN_PROMPT, len(search.accepted)))
+    but = f" Do not repeat these: {', '.join(sorted(known))}." if known else ""
+    text = PROMPT.format(
+        count=count,
+        plural=PARTS_OF_SPEECH[search.pos],
+        theme=draw.choice(THEMES),
+        form=FORMS[search.pos],
+        but=but,
+    )
+    return ChatRequest(
+        messages=({"role": "user", "content": text},),
+        seed=draw.randrange(2**31),
+        max_tokens=args.max_tokens,
+        temperature=args.temperature,
+        fields={
+            "task": "vocabulary",
+            "pos": search.pos,
+            "count": count,
+            "exclude": [*search.accepted, *search.refused],
+            "seed": args.seed,
+        },
+    )
+
+
+def parse_words(text: str) -> list[str]:
+    """The words of an answer: JSON (a list, or a mapping with one), or one a line, or with commas; bullets and numbers go.
+
+    What is more than one word stays as it is, so that the format check can refuse it with its reason.
+    """
+    text = re.sub(r"^\s*```(?:json)?|```\s*$", "", text.strip()).strip()
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict):
+            content = next((value for value in content.values() if isinstance(value, list)), [])
+        items = [item for item in content if isinstance(item, str)] if isinstance(content, list) else []
+    except ValueError:
+        lines = [line for line in text.splitlines() if not line.rstrip().endswith(":")]
+        items = [item for line in lines for item in line.split(",")]
+    words = [re.sub(r"^[\s\-*•\d.)(\"'`]+|[\s.;:!\"'`*]+$", "", item).lower() for item in items]
+    return list(dict.fromkeys(word for word in words if 0 < len(word) <= 40))
+
+
+def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], started_with: int) -> None:
+    """Say what was made, where it is, and what comes next."""
+    counts = ", ".join(f"{len(search.accepted)} {PARTS_OF_SPEECH[search.pos]}" for search in searches)
+    refused = sum(len(search.refused) for search in searches)
+    kept = f", {started_with} of them from before" if started_with else ""
+    path = Path(recipe.args.output_dir) / FILE_NAME
+    print(f"{sum(len(s.accepted) for s in searches)} words in {path}: {counts}{kept}; {refused} refused")
+    for search in searches:
+        if search.dry:
+            print(
+                f"{PARTS_OF_SPEECH[search.pos]}: nothing new came any more, {search.missing} of {search.wanted} are missing"
+            )
+    sibling = recipe.file.with_name("generation.yaml") if recipe.file else None
+    environment = f" --environment {recipe.environment}" if recipe.environment != "default" else ""
+    config = sibling if sibling is not None and sibling.is_file() else "recipes/base/generation.yaml"
+    print(f"next: silly-llm generate --config {config}{environment} --vocabulary {path}")
+
+
+if __name__ == "__main__":
+    run_main(main)
