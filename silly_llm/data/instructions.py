@@ -4,36 +4,34 @@ Each example asks for a story by a random subset of instruction types (words it 
 features, its summary: TinyStories, section 6) and answers with the story itself. Every choice derives from
 ``(seed, story, k)``, so the order of the stories, restarts and the number of processes change nothing.
 
-The split leaks nothing: it is by story, by the dataset's own validation split where it has one, else by a hash of
-the text; a training story that is also a validation story is left out; and a validation request never quotes a
-sentence or a summary that stands in the training stories. For that the training sentences are kept in a Bloom
-filter of fixed size, so memory stays flat.
+How training and validation are kept apart is told in `story_split.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silly_llm.cli import run_main
-from silly_llm.config import load_recipe
+from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.instruction_arguments import InstructionArguments
-from silly_llm.data.instruction_types import OPENERS, InstructionType, Story, content_words, split_sentences
-from silly_llm.data.progress import Progress
-from silly_llm.errors import RecipeError
+from silly_llm.data.instruction_types import OPENERS, InstructionType, Story, content_words
+from silly_llm.data.story_split import StorySplit
 from silly_llm.registry import config_of, split_type
+
+if TYPE_CHECKING:
+    from silly_llm.output import Output
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
-    """Read the recipe, split the stories, write the requests, publish when asked."""
+    """Read the recipe, derive the instructions unless they are there, publish when asked."""
     recipe = load_recipe(argv, phase="instruct", arguments=InstructionArguments)
     args = recipe.args
     for i, spec in enumerate(args.types):
@@ -41,159 +39,80 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     if args.provider is not None:
         config_of("llm_provider", args.provider, where=f"{recipe.where}: provider:")
 
-    from silly_llm.cards import dataset_card, write_card
-    from silly_llm.data.folder import write_dataset_folder
     from silly_llm.data.sources import open_source
-    from silly_llm.data.summaries import SummaryWriter
-    from silly_llm.output import open_output, write_text
-    from silly_llm.providers.base import LLMProvider
+    from silly_llm.hub import check_push, push_if_asked
+    from silly_llm.output import open_output
 
-    stories = StorySplit.load(args)
-    inputs = open_source(args.dataset).inputs()
-    with container or Container() as services, open_output(recipe, inputs=inputs) as output:
+    source = open_source(args.dataset)
+    stories = StorySplit.of(source, fraction=args.validation_fraction, seed=args.seed)
+    check_push(args)
+    with container or Container() as services, open_output(recipe, inputs=source.inputs()) as output:
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
-            return
-        # Components
-        types: dict[str, InstructionType] = {
-            split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types
+        else:
+            derive(recipe, stories, services, output)
+    push_if_asked(args, args.output_dir)
+
+
+def derive(
+    recipe: Recipe[InstructionArguments], stories: StorySplit, services: Container, output: Output
+) -> None:
+    """Write the dataset folder: rows, statistics, card."""
+    from silly_llm.cards import dataset_card, write_card
+    from silly_llm.data.folder import write_dataset_folder
+    from silly_llm.data.summaries import SummaryWriter
+    from silly_llm.output import write_text
+    from silly_llm.providers.base import LLMProvider
+
+    args = recipe.args
+    types: dict[str, InstructionType] = {
+        split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types
+    }
+    writer = RequestWriter(types, args)
+
+    # Split by story
+    stories.scan()
+    splits = {"train": args.examples_per_story, "validation": 1}
+    if args.hold_out:
+        splits["held_out"] = 1
+
+    # Requests, with summaries that the dataset lacks
+    counts: dict[str, Counter] = {split: Counter() for split in splits}
+    samples: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        summaries = None
+        if args.provider is not None:
+            provider = services.build("llm_provider", args.provider, as_type=LLMProvider)
+            summaries = stack.enter_context(SummaryWriter(provider, args.output_dir, seed=args.seed))
+
+        def rows(split: str) -> Iterator[dict[str, Any]]:
+            told = stories.stories("train" if split == "train" else "validation")
+            made = writer.rows(told, splits[split], split=split, summaries=summaries)
+            return count_rows(made, counts[split], samples)
+
+        write_dataset_folder(args.output_dir, {split: rows(split) for split in splits}, schema())
+
+    # Statistics and card
+    statistics = {
+        "splits": {split: nested(counts[split]) for split in splits},
+        "stories": dict(stories.counts),
+    }
+    if summaries is not None:
+        asked = {
+            "asked": summaries.tally.asked,
+            "reused": summaries.tally.reused,
+            "failed": summaries.tally.failed,
         }
-        writer = RequestWriter(types, args)
-
-        # Split by story
-        stories.scan()
-
-        # Requests, with summaries that the dataset lacks
-        statistics: dict[str, Counter] = {}
-        samples: list[dict[str, Any]] = []
-        splits = {"train": args.examples_per_story, "validation": 1}
-        if args.hold_out:
-            splits["held_out"] = 1
-        with ExitStack() as stack:
-            summaries = None
-            if args.provider is not None:
-                provider = services.build("llm_provider", args.provider, as_type=LLMProvider)
-                summaries = stack.enter_context(SummaryWriter(provider, args.output_dir, seed=args.seed))
-
-            def rows(split: str) -> Iterator[dict[str, Any]]:
-                told = stories.stories("train" if split == "train" else "validation")
-                made = writer.rows(told, splits[split], split=split, summaries=summaries)
-                return count_rows(made, statistics.setdefault(split, Counter()), samples)
-
-            write_dataset_folder(args.output_dir, {split: rows(split) for split in splits}, schema())
-
-        # Statistics and card
-        summary = {
-            "splits": {split: nested(counts) for split, counts in statistics.items()},
-            "stories": dict(stories.counts),
-        }
-        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        write_text(Path(args.output_dir) / "statistics.json", text)
-        sample = samples[0] if samples else None
-        write_card(args.output_dir, dataset_card("instructions", recipe, statistics=summary, sample=sample))
-        output.record(**summary)
-        if summaries is not None:
-            output.record(summaries_asked=summaries.tally.asked, summaries_failed=summaries.tally.failed)
-            output.record(tokens=summaries.tokens)
+        output.record(summaries=asked, tokens=summaries.tokens)
+    output.record(**statistics)
+    folder = Path(args.output_dir)
+    write_text(folder / "statistics.json", json.dumps(statistics, indent=2, ensure_ascii=False) + "\n")
+    sample = samples[0] if samples else None
+    write_card(folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample))
     print(
-        f"{statistics['train']['examples']:,} instructions to train on and {statistics['validation']['examples']:,} "
-        f"held back are in {args.output_dir}\n"
-        f"next: silly-llm sft --model_name_or_path MODEL --dataset {args.output_dir}"
+        f"{counts['train']['examples']:,} instructions to train on and {counts['validation']['examples']:,} held back "
+        f"are in {folder}\nnext: silly-llm sft --model_name_or_path MODEL --dataset {folder}"
     )
-
-
-class StorySplit:
-    """The stories of a dataset, split by story."""
-
-    def __init__(self, train: Any, validation: Any | None, *, fraction: float, seed: int) -> None:
-        self.source = {"train": train, "validation": validation}
-        self.own_split = validation is not None
-        self.fraction = fraction
-        self.seed = seed
-        self.counts: Counter = Counter()
-        self._validation_ids: set[str] = set()
-        self._trained_on = SeenTexts()
-
-    @classmethod
-    def load(cls, args: InstructionArguments) -> StorySplit:
-        """Open the dataset of a recipe; nothing is read but what its columns are called."""
-        from silly_llm.data.sources import open_source
-
-        source = open_source(args.dataset)
-        train = source.load("train")
-        if "text" not in train.column_names:
-            raise RecipeError(
-                f"dataset: needs a column 'text', has {', '.join(train.column_names) or 'none'}"
-            )
-        validation = source.load("validation") if "validation" in source.splits() else None
-        return cls(train, validation, fraction=args.validation_fraction, seed=args.seed)
-
-    def scan(self) -> None:
-        """First pass: decide which stories are held back, and remember what the others say."""
-        lowest: tuple[float, str] | None = None
-        if self.own_split:
-            self._validation_ids.update(story.story_id for story in read_stories(self.source["validation"]))
-        for story in self._watched("train", "stories read"):
-            if not self.own_split:
-                position = self._position(story.story_id)
-                if position < self.fraction:
-                    self._validation_ids.add(story.story_id)
-                if lowest is None or position < lowest[0]:
-                    lowest = position, story.story_id
-        if lowest and not self._validation_ids:
-            self._validation_ids.add(lowest[1])  # few stories: hold back one all the same
-        for story in self._watched("train", "stories remembered"):
-            if story.story_id not in self._validation_ids:
-                self._trained_on.add(story.summary or "")
-                for sentence in split_sentences(story.text):
-                    self._trained_on.add(sentence)
-
-    def stories(self, split: str) -> Iterator[Story]:
-        """The stories of a split (`train` or `validation`), in the dataset's order, each text once in validation."""
-        held_back = split == "validation"
-        done: set[str] = set()
-        source = "validation" if self.own_split and held_back else "train"
-        counts: Counter = Counter()
-        for story in self._watched(source, f"stories for {split}"):
-            if (story.story_id in self._validation_ids) != held_back:
-                counts["train_stories_left_out_because_in_validation"] += self.own_split
-                continue
-            if held_back:
-                if story.story_id in done:
-                    continue
-                done.add(story.story_id)
-                story = replace(story, seen=self._trained_on.__contains__)
-            counts[split] += 1
-            yield story
-        self.counts |= counts
-
-    def _watched(self, source: str, unit: str) -> Iterator[Story]:
-        with Progress(len(self.source[source]), unit) as progress:
-            yield from read_stories(self.source[source], progress)
-
-    def _position(self, story_id: str) -> float:
-        digest = hashlib.sha256(f"{self.seed}\0split\0{story_id}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") / 2**64
-
-
-class SeenTexts:
-    """A Bloom filter of texts: 64 MiB however many there are; false positives below 1 % up to 50 million."""
-
-    BITS = 2**29
-
-    def __init__(self) -> None:
-        self._bits = bytearray(self.BITS // 8)
-
-    def add(self, text: str) -> None:
-        for position in self._positions(text):
-            self._bits[position >> 3] |= 1 << (position & 7)
-
-    def __contains__(self, text: str) -> bool:
-        return all(self._bits[position >> 3] >> (position & 7) & 1 for position in self._positions(text))
-
-    def _positions(self, text: str) -> list[int]:
-        digest = hashlib.blake2b(" ".join(text.split()).encode(), digest_size=24).digest()
-        return [int.from_bytes(digest[i : i + 8], "big") % self.BITS for i in (0, 8, 16)]
 
 
 class RequestWriter:
@@ -264,33 +183,6 @@ class RequestWriter:
         if self.hold_out and self.hold_out <= set(drawn):
             drawn.remove(rng.choice(sorted(self.hold_out)))
         return rng, drawn, [name for name in order if name not in drawn]
-
-
-def read_stories(records: Iterable[dict[str, Any]], progress: Progress | None = None) -> Iterator[Story]:
-    """Records with a `text` (and `words`, `features`, `summary` where they have them) as stories; empty texts go."""
-    for record in records:
-        if progress is not None:
-            progress.update()
-        text = (record["text"] or "").strip()
-        if text:
-            yield Story(
-                text=text,
-                story_id=story_id(text),
-                words=listed(record.get("words")),
-                features=listed(record.get("features")),
-                summary=(record.get("summary") or "").strip() or None,
-            )
-
-
-def story_id(text: str) -> str:
-    """What tells stories apart: a hash of the text, whatever its white space and capitals."""
-    return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:32]
-
-
-def listed(value: Sequence[str] | str | None) -> tuple[str, ...]:
-    """A list column, or one that holds its items in a text with commas."""
-    items = value.split(",") if isinstance(value, str) else value or ()
-    return tuple(item.strip() for item in items if item and item.strip())
 
 
 def schema() -> Any:

@@ -2,6 +2,9 @@
 
 import json
 import random
+import subprocess
+import sys
+import time
 
 import pytest
 from datasets import load_dataset
@@ -16,7 +19,8 @@ from silly_llm.data.instruction_types import (
     content_words,
     split_sentences,
 )
-from silly_llm.data.instructions import RequestWriter, SeenTexts, main, story_id
+from silly_llm.data.instructions import RequestWriter, main
+from silly_llm.data.story_split import SeenTexts, story_id
 from silly_llm.errors import RecipeError
 from silly_llm.providers.base import Completion, LLMProvider
 from silly_llm.registry import resolve
@@ -281,3 +285,29 @@ def test_missing_summaries_are_asked_for_once(tmp_path):
     main(options, container=Container().override(LLMProvider, undisturbed))
     for shard in (tmp_path / "out/data").iterdir():
         assert shard.read_bytes() == (tmp_path / "again/data" / shard.name).read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_phase_ends_as_if_undisturbed(tmp_path):
+    path = tmp_path / "stories.jsonl"
+    path.write_text("".join(json.dumps(make_story(i)) + "\n" for i in range(12_000)))
+
+    def command(folder):
+        options = ["--dataset", path, "--output_dir", folder, "--examples_per_story", 3]
+        return [sys.executable, "-m", "silly_llm.data.instructions", *map(str, options)]
+
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    process = subprocess.Popen(command(tmp_path / "killed"), stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 120
+    while not any((tmp_path / "killed/.data-being-written").glob("train-*")) and time.monotonic() < limit:
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "killed/data").exists()
+    subprocess.run(command(tmp_path / "killed"), check=True, capture_output=True)
+    for shard in (tmp_path / "whole/data").iterdir():
+        assert shard.read_bytes() == (tmp_path / "killed/data" / shard.name).read_bytes()
+    assert {p.name for p in (tmp_path / "whole").iterdir()} == {
+        p.name for p in (tmp_path / "killed").iterdir()
+    }
