@@ -1,0 +1,344 @@
+"""Cards: the README.md of a dataset or model folder, as the Hub and people read it.
+
+The texts are Jinja templates in `templates/`; the YAML header is made by `huggingface_hub`'s card classes. A card says
+what the thing is, who taught it, how it was made (the command, the recipe without secrets, versions), its numbers, a
+sample, how to load it, and what it cannot do. It is written before anyone knows where it will be published, so it says
+`NAMESPACE/NAME`; publishing puts the repository's name there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from silly_llm import __version__
+from silly_llm.config import to_yaml
+from silly_llm.output import commit, library_versions, write_text
+
+if TYPE_CHECKING:
+    from silly_llm.config import Recipe
+
+PLACEHOLDER = "NAMESPACE/NAME"
+"""Stands for the repository in a card that has not been published."""
+STORYTELLER = "storyteller"
+TAGS = ["synthetic", "tinystories", "silly-llm"]
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".gz", ".zst")
+MAX_NUMBERS = 60
+"""Rows of a card's table of numbers; what is beyond stands in provenance.json."""
+CITATION = """\
+@article{eldan2023tinystories,
+  title   = {TinyStories: How Small Can Language Models Be and Still Speak Coherent English?},
+  author  = {Eldan, Ronen and Li, Yuanzhi},
+  journal = {arXiv preprint arXiv:2305.07759},
+  year    = {2023}
+}"""
+
+
+def dataset_card(
+    kind: Literal["stories", "instructions"],
+    recipe: Recipe,
+    *,
+    statistics: Mapping[str, Any],
+    sample: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    license: str | None = None,
+    repo_id: str = PLACEHOLDER,
+) -> str:
+    """The card of a dataset folder.
+
+    Args:
+        kind: what a row is.
+        recipe: what made it; only `masked()` values are shown.
+        statistics: `splits` (rows by split; a mapping with `examples` will do) and any other numbers, nested or not,
+            such as `rejected` by reason, `tokens`, `seconds`. They become a table, in their order.
+        sample: one row of the dataset.
+        provenance: `commit` and `libraries`; default: those of this process.
+        title: default: the kind and the run's name.
+        license: default: Apache-2.0 for what the storyteller wrote, else `unknown`, since the teacher's terms decide.
+        repo_id: where it will be published, when that is known already.
+    """
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    splits = {name: _rows(count) for name, count in statistics.get("splits", {}).items()}
+    splits = {name: rows for name, rows in splits.items() if rows}
+    source = recipe.values.get("dataset") if kind == "instructions" else None
+    teachers = teachers_of(source) if kind == "instructions" else [provider_name(recipe.args.provider)]
+    title = title or _title("Silly stories" if kind == "stories" else "Silly instructions", recipe)
+    data = DatasetCardData(
+        license=license or ("apache-2.0" if teachers == [STORYTELLER] else "unknown"),
+        language=["en"],
+        task_categories=["text-generation"],
+        pretty_name=title,
+        size_categories=[size_category(sum(splits.values()))],
+        source_datasets=hub_ids(source) or None,
+        tags=[*TAGS, *(["instructions"] if kind == "instructions" else [])],
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": name, "path": f"data/{name}-*"} for name in splits],
+            }
+        ],
+    )
+    card = DatasetCard.from_template(
+        data,
+        template_str=_template("dataset_card.md.jinja"),
+        kind=kind,
+        title=title,
+        splits=splits,
+        teachers=teachers,
+        storyteller=STORYTELLER in teachers,
+        source=_shown(source),
+        numbers=number_rows({k: v for k, v in statistics.items() if k != "splits"} | _details(statistics)),
+        sample=_sample(sample),
+        repo_id=repo_id,
+        license_unknown=data.license == "unknown",
+        **_made_by(recipe, provenance),
+    )
+    return f"{card.content.rstrip()}\n"
+
+
+def model_card(
+    recipe: Recipe,
+    *,
+    statistics: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None = None,
+    samples: Sequence[Mapping[str, str]] = (),
+    provenance: Mapping[str, Any] | None = None,
+    base_model: str | None = None,
+    title: str | None = None,
+    license: str = "apache-2.0",
+    repo_id: str = PLACEHOLDER,
+) -> str:
+    """The card of a model folder; for a tuned model (`recipe.phase` is `sft`) with how to chat with it.
+
+    Args:
+        recipe: what trained it; only `masked()` values are shown.
+        statistics: numbers of model and training, nested or not, such as `parameters`, `layers`, `tokens`, `seconds`.
+        metrics: results on held-out text by name: numbers, or mappings with `value` (and `low`, `high`, `n`), as in
+            `results.json`. They also go into the header, where the Hub reads them.
+        samples: `prompt` and `completion` of a few stories of the model.
+        provenance: `commit` and `libraries`; default: those of this process.
+        base_model: what was tuned; default: `model_name_or_path`. Only a Hub id goes into the header.
+    """
+    from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+    tuned = recipe.phase == "sft"
+    source = recipe.values.get("dataset")
+    base_model = base_model or (recipe.values.get("model_name_or_path") if tuned else None)
+    teachers = teachers_of([source, base_model] if tuned else source)
+    datasets = hub_ids(source)
+    measured = {name: m if isinstance(m, Mapping) else {"value": m} for name, m in (metrics or {}).items()}
+    title = title or _title("Silly storyteller, tuned" if tuned else "Silly language model", recipe)
+    results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=datasets[0] if datasets else "stories",
+            dataset_name="held-out stories",
+            metric_type=name,
+            metric_value=m["value"],
+            metric_name=name.replace("_", " "),
+        )
+        for name, m in measured.items()
+        if isinstance(m.get("value"), (int, float))
+    ]
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        license=license,
+        language=["en"],
+        base_model=next(iter(hub_ids(base_model)), None),
+        datasets=datasets or None,
+        tags=[*TAGS, *(["sft", "trl"] if tuned else [])],
+        model_name=repo_id if results else None,
+        eval_results=results or None,
+    )
+    card = ModelCard.from_template(
+        data,
+        template_str=_template("model_card.md.jinja"),
+        tuned=tuned,
+        title=title,
+        base=_shown(base_model),
+        source=_shown(source),
+        teachers=teachers,
+        storyteller=STORYTELLER in teachers,
+        numbers=number_rows(statistics),
+        measured=[(name.replace("_", " "), *_interval(m)) for name, m in measured.items()],
+        samples=[{"prompt": quoted(s["prompt"]), "text": quoted(s["completion"])} for s in samples],
+        repo_id=repo_id,
+        **_made_by(recipe, provenance),
+    )
+    return f"{card.content.rstrip()}\n"
+
+
+def write_card(folder: str | Path, text: str) -> Path:
+    """Write a card as the folder's README.md, whole or not at all."""
+    path = Path(folder) / "README.md"
+    write_text(path, text)
+    return path
+
+
+def provider_name(provider: Any) -> str:
+    """How a card calls a teacher: its model where it has one, else its type."""
+    if isinstance(provider, Mapping):
+        return str(provider.get("model") or provider.get("type") or "unknown")
+    return str(provider or "unknown")
+
+
+def teachers_of(source: Any, depth: int = 4) -> list[str]:
+    """Who wrote the text that a dataset or model (a path, mapping or list, as in recipes) goes back to, as far as
+    the `recipe.yaml` of local folders tells; empty when they do not."""
+    if source is None or depth == 0:
+        return []
+    if isinstance(source, (list, tuple)):
+        return sorted({teacher for item in source for teacher in teachers_of(item, depth)})
+    if isinstance(source, Mapping):
+        return teachers_of(source.get("path") or source.get("dataset") or source.get("folder"), depth)
+    import yaml
+
+    folder = Path(str(source))
+    try:
+        values = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+        phase = json.loads((folder / "provenance.json").read_text(encoding="utf-8")).get("phase")
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    if phase == "generate":
+        return [provider_name(values.get("provider", STORYTELLER))]
+    return teachers_of([values.get("dataset"), values.get("model_name_or_path")], depth - 1)
+
+
+def hub_ids(source: Any) -> list[str]:
+    """The Hub ids among what a recipe names as dataset or model; local paths are not."""
+    if isinstance(source, (list, tuple)):
+        return list(dict.fromkeys(found for item in source for found in hub_ids(item)))
+    if isinstance(source, Mapping):
+        return hub_ids(source.get("path") or source.get("dataset"))
+    name = str(source or "")
+    local = name.endswith(FILE_SUFFIXES) or Path(name).exists() or name.startswith("runs/")
+    return [name] if HUB_ID.fullmatch(name) and not local else []
+
+
+def size_category(rows: int) -> str:
+    """The Hub's `size_categories` value for a number of rows."""
+    if rows < 1000:
+        return "n<1K"
+    bounds = [(10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"), (10**7, "10M"), (10**8, "100M")]
+    for (_, low), (upper, high) in zip(bounds, [*bounds[1:], (10**9, "1B")], strict=True):
+        if rows < upper:
+            return f"{low}<n<{high}"
+    return "n>1B"
+
+
+def number_rows(statistics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested numbers as rows of a table: (`rejected: too short`, `1,234`)."""
+    rows: list[tuple[str, str]] = []
+    for key, value in statistics.items():
+        name = "time" if key == "seconds" else str(key).replace("_", " ")
+        label = f"{prefix}{name}".replace("|", "\\|")
+        if isinstance(value, Mapping):
+            rows += number_rows(value, f"{label}: ")
+        elif value is not None and not isinstance(value, (list, tuple, set)):
+            rows.append((label, _number(value, str(key))))
+    return rows[:MAX_NUMBERS]
+
+
+def quoted(text: str) -> str:
+    """Text as a Markdown block quote, in which nothing of it is Markdown's."""
+    escaped = re.sub(r"([\\`*_#<>|\[\]~])", r"\\\1", text.strip())
+    return "\n".join(f"> {line}".rstrip() for line in escaped.splitlines())
+
+
+def _template(name: str) -> str:
+    return files("silly_llm").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _title(what: str, recipe: Recipe) -> str:
+    return f"{what} ({recipe.run_name})" if recipe.run_name else what
+
+
+def _made_by(recipe: Recipe, provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What both templates say about how a thing was made."""
+    provenance = provenance or {"commit": commit(), "libraries": library_versions()}
+    command = f"silly-llm {recipe.phase}"
+    if recipe.file:
+        file = recipe.file
+        command += f" --config {Path(file.parent.name, file.name) if file.is_absolute() else file}"
+    if recipe.environment != "default":
+        command += f" --environment {recipe.environment}"
+    yaml_text = to_yaml(recipe.masked()).rstrip()
+    longest = max((len(run) for run in re.findall(r"`+", yaml_text)), default=0)
+    return {
+        "command": command,
+        "recipe": yaml_text,
+        "fence": "`" * max(3, longest + 1),
+        "version": __version__,
+        "commit": provenance.get("commit"),
+        "libraries": ", ".join(f"{k} {v}" for k, v in (provenance.get("libraries") or {}).items()),
+        "citation": CITATION,
+    }
+
+
+def _rows(count: Any) -> int:
+    return int(count.get("examples", 0) if isinstance(count, Mapping) else count)
+
+
+def _details(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a split besides its rows."""
+    splits = statistics.get("splits", {})
+    return {
+        name: {k: v for k, v in facts.items() if k != "examples"}
+        for name, facts in splits.items()
+        if isinstance(facts, Mapping)
+    }
+
+
+def _number(value: Any, key: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return " ".join(str(value).split()).replace("|", "\\|")
+    if key == "seconds":
+        minutes, seconds = divmod(round(value), 60)
+        hours, minutes = divmod(minutes, 60)
+        return (
+            f"{hours} h {minutes} min"
+            if hours
+            else f"{minutes} min {seconds} s"
+            if minutes
+            else f"{value:.1f}"
+        )
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    )
+
+
+def _interval(metric: Mapping[str, Any]) -> tuple[str, str, str]:
+    low, high, n = metric.get("low"), metric.get("high"), metric.get("n")
+    interval = f"{_number(low, '')} to {_number(high, '')}" if low is not None and high is not None else ""
+    return _number(metric.get("value"), ""), interval, "" if n is None else _number(n, "")
+
+
+def _shown(source: Any) -> str:
+    """A recipe's dataset or model in a sentence."""
+    if source is None:
+        return ""
+    items: Iterable[Any] = source if isinstance(source, (list, tuple)) else [source]
+    names = [
+        i.get("path") or i.get("dataset") or i.get("type") if isinstance(i, Mapping) else i for i in items
+    ]
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _sample(row: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """A row of either kind as quoted prompt and text."""
+    if not row:
+        return None
+    prompt, text = row.get("prompt") or "", row.get("completion") or row.get("text") or ""
+    return {"prompt": quoted(_content(prompt)), "text": quoted(_content(text))}
+
+
+def _content(value: Any) -> str:
+    return value if isinstance(value, str) else "\n".join(message["content"] for message in value)
