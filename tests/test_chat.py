@@ -46,7 +46,7 @@ def make_model(folder, chat_template=None):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    from silly_llm.training.sft import default_template
+    from silly_llm.training.chat_tokenizer import default_template
 
     return make_model(tmp_path_factory.mktemp("tuned"), default_template())
 

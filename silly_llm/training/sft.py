@@ -10,25 +10,26 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 from trl import ModelConfig, SFTConfig, SFTTrainer, get_peft_config, get_quantization_config
 
+from silly_llm.cards import model_card, write_card
 from silly_llm.cli import run_main
-from silly_llm.config import load_recipe
+from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import open_source
 from silly_llm.errors import RecipeError
-from silly_llm.output import PRIVATE, open_output
+from silly_llm.hub import check_push, push_if_asked
+from silly_llm.output import PRIVATE, Output, open_output
+from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
 from silly_llm.training.sft_arguments import SftKeys
 
-TEMPLATE = "chat.jinja"
-ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 LOGITS_AT_ONCE = 2**27
 """Float32 numbers (512 MiB). Below it the plain loss is faster than TRL's fused one, and gives the same gradients."""
 
@@ -61,55 +62,96 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
-    """Read the recipe, prepare tokenizer, model and data, train, save, publish when asked."""
+    """Read the recipe, tune the model unless that is done, publish when asked."""
     recipe = load_recipe(argv, phase="sft", arguments=SftArguments)
     args = recipe.args
 
     # Data and tokenizer: what can be wrong with them shows before anything is written
     train_source = open_source(args.dataset)
     eval_source = open_source(args.eval_dataset) if args.eval_dataset is not None else train_source
+    train_dataset = read_conversations(train_source, "train")
+    eval_dataset = None
+    if args.eval_dataset is not None or "validation" in eval_source.splits():
+        eval_dataset = read_conversations(
+            eval_source, "validation" if "validation" in eval_source.splits() else "train"
+        )
+        if args.max_eval_examples is not None:
+            eval_dataset = eval_dataset.select(range(min(args.max_eval_examples, len(eval_dataset))))
     tokenizer, added = load_tokenizer(args)
     if added and args.use_peft and not args.merge_adapter:
         raise RecipeError(
             f"{args.model_name_or_path} lacks {', '.join(added)}; an adapter alone cannot add tokens: set "
             "merge_adapter: true, or use_peft: false"
         )
+
     inputs = [args.model_name_or_path, *train_source.inputs(), *eval_source.inputs(), args.chat_template]
+    check_push(args)
     with container or Container(), open_output(recipe, inputs=inputs) as output:
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
-            return
-        train_dataset = read_conversations(train_source, "train")
-        eval_dataset = None
-        if args.eval_dataset is not None or "validation" in eval_source.splits():
-            split = "validation" if "validation" in eval_source.splits() else "train"
-            eval_dataset = read_conversations(eval_source, split)
-            if args.max_eval_examples is not None:
-                eval_dataset = eval_dataset.select(range(min(args.max_eval_examples, len(eval_dataset))))
-
-        # Model
-        model = prepare_model(args, tokenizer)
-        peft_config = get_peft_config(args)
-        if peft_config is not None and added:
-            train_new_tokens(peft_config, model, tokenizer.convert_tokens_to_ids(added))
-
-        # Trainer
-        trainer = StoryTrainer(
-            model=model,
-            args=args,
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
-            processing_class=tokenizer,
-            peft_config=peft_config,
-        )
-        checkpoint = last_checkpoint(str(args.output_dir))
-        trainer.train(resume_from_checkpoint=checkpoint)
-
-        # Save
-        if args.merge_adapter:
-            save_merged(trainer, tokenizer, args)
         else:
-            trainer.save_model(args.output_dir)
+            tune(recipe, tokenizer, added, train_dataset, eval_dataset, output)
+    push_if_asked(args, str(args.output_dir))
+
+
+def tune(
+    recipe: Recipe[SftArguments],
+    tokenizer: PreTrainedTokenizerBase,
+    added: list[str],
+    train_dataset: Dataset,
+    eval_dataset: Dataset | None,
+    output: Output,
+) -> None:
+    """Train, resuming where an interrupted run was, and leave the model folder."""
+    args = recipe.args
+    folder = Path(str(args.output_dir))
+
+    # Model
+    model = prepare_model(args, tokenizer)
+    peft_config = get_peft_config(args)
+    if peft_config is not None and added:
+        train_new_tokens(peft_config, model, tokenizer.convert_tokens_to_ids(added))
+
+    # Trainer
+    trainer = StoryTrainer(
+        model=model,
+        args=args,
+        train_dataset=train_dataset,
+        eval_dataset=eval_dataset,
+        processing_class=tokenizer,
+        peft_config=peft_config,
+    )
+    parameters = count_parameters(trainer.model)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+
+    # Save
+    if args.merge_adapter:
+        save_merged(trainer, tokenizer, args)
+    else:
+        trainer.save_model(str(folder))
+
+    # Card
+    evaluated = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    statistics = {
+        **parameters,
+        "examples": trainer.examples,
+        "examples_too_long": trainer.left_out,
+        "steps": trainer.state.global_step,
+        "epochs": trainer.state.epoch,
+    }
+    output.record(**statistics)
+    if trainer.is_world_process_zero():
+        metrics = {"loss": evaluated[-1]} if evaluated else {}
+        write_card(folder, model_card(recipe, statistics=statistics, metrics=metrics))
+        print(f"the tuned model is in {folder}\nnext: silly-llm chat {folder}")
+
+
+def count_parameters(model: Any) -> dict[str, int]:
+    """How many numbers a model has (tied ones count once), and how many of them are trained."""
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+    }
 
 
 class StoryTrainer(SFTTrainer):
@@ -120,8 +162,11 @@ class StoryTrainer(SFTTrainer):
     """
 
     def __init__(self, *, args: SftArguments, **kwargs: Any) -> None:
-        longest, self.left_out = args.max_length, 0
-        self._vocabulary: int = kwargs["model"].config.get_text_config().vocab_size
+        config = kwargs["model"].config.get_text_config()
+        positions = getattr(config, "max_position_embeddings", None) or args.max_length
+        longest = args.max_length = min(args.max_length or positions, positions) if positions else None
+        self.left_out = 0
+        self._vocabulary: int = config.vocab_size
         self._plain_loss = args.loss_type == "nll"
         if not args.packing:
             args.max_length = None  # TRL would cut, and a cut answer teaches the model not to end
@@ -131,6 +176,7 @@ class StoryTrainer(SFTTrainer):
             self.train_dataset = self._fitting(self.train_dataset, longest)
             if self.eval_dataset is not None:
                 self.eval_dataset = self._fitting(self.eval_dataset, longest)
+        self.examples: int = len(self.train_dataset)  # type: ignore[arg-type]
 
     def _fitting(self, dataset: Any, longest: int) -> Any:
         """The examples of at most `longest` tokens, with their `length` for sampling."""
@@ -150,41 +196,6 @@ class StoryTrainer(SFTTrainer):
         return transformers.Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
 
-def load_tokenizer(args: SftArguments) -> tuple[PreTrainedTokenizerBase, list[str]]:
-    """The model's tokenizer with a chat template and distinct eos and pad, and the tokens that were added for it.
-
-    Raises:
-        RecipeError: there is no such model.
-    """
-    name = str(args.model_name_or_path)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            name, revision=args.model_revision, trust_remote_code=args.trust_remote_code
-        )
-    except (OSError, ValueError) as error:
-        reason = "no such folder" if looks_local(name) and not Path(name).exists() else first_line(error)
-        raise RecipeError(f"model_name_or_path: cannot load {name!r} ({reason})") from None
-    before = set(tokenizer.get_vocab())
-    if args.chat_template:
-        tokenizer.chat_template = Path(args.chat_template).read_text(encoding="utf-8")
-    elif not tokenizer.chat_template:
-        tokenizer.chat_template = default_template()
-    special: dict[str, Any] = {}
-    if tokenizer.eos_token is None:
-        special["eos_token"] = "<|eos|>"
-    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
-        special["pad_token"] = "<|pad|>"
-    if tokenizer.chat_template == default_template():
-        special["extra_special_tokens"] = list(ROLES)
-    tokenizer.add_special_tokens(special)
-    return tokenizer, [token for token in tokenizer.get_vocab() if token not in before]
-
-
-def default_template() -> str:
-    """The chat template of Silly LLM (templates/chat.jinja)."""
-    return files("silly_llm").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
-
-
 def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """The model to tune, fit to its tokenizer, quantized when the recipe says so. New rows derive from the seed."""
     transformers.set_seed(args.seed)
@@ -200,26 +211,6 @@ def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> Pre
     )
     fit_model(model, tokenizer)
     return model
-
-
-def fit_model(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give the model a row for every token, and the tokenizer's begin, end and padding everywhere it names them."""
-    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-        model.resize_token_embeddings(len(tokenizer))
-    for config in (model.config.get_text_config(), model.generation_config):
-        config.bos_token_id = tokenizer.bos_token_id
-        config.eos_token_id = tokenizer.eos_token_id
-        config.pad_token_id = tokenizer.pad_token_id
-
-
-def train_new_tokens(peft_config: Any, model: Any, ids: Any) -> None:
-    """Have an adapter learn the rows of tokens that the model did not have."""
-    embeddings = model.get_input_embeddings()
-    name = next(name for name, module in model.named_modules() if module is embeddings)
-    peft_config.trainable_token_indices = {name.rpartition(".")[2]: ids}
-    head = model.get_output_embeddings()
-    if head is not None and head.weight is not embeddings.weight:
-        peft_config.modules_to_save = sorted({*(peft_config.modules_to_save or ()), "lm_head"})
 
 
 def save_merged(trainer: StoryTrainer, tokenizer: PreTrainedTokenizerBase, args: SftArguments) -> None:
@@ -266,15 +257,6 @@ def read_conversations(source: Any, split: str) -> Any:
             return dataset.select_columns(columns)
     found = ", ".join(dataset.column_names)
     raise RecipeError(f"dataset: needs the columns 'prompt' and 'completion', or 'messages'; it has {found}")
-
-
-def looks_local(name: str) -> bool:
-    """Whether a model is named by a path rather than by a Hub id."""
-    return name.startswith((".", "/", "~")) or name.count("/") != 1
-
-
-def first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 if __name__ == "__main__":

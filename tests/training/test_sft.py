@@ -24,11 +24,10 @@ from transformers import (
 from silly_llm.config import load_recipe
 from silly_llm.data.sources import open_source
 from silly_llm.errors import RecipeError
+from silly_llm.training.chat_tokenizer import default_template, load_tokenizer
 from silly_llm.training.sft import (
     SftArguments,
     StoryTrainer,
-    default_template,
-    load_tokenizer,
     main,
     prepare_model,
     read_conversations,
