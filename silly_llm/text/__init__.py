@@ -1,0 +1,1 @@
+"""English text by rule: words, inflections, story features."""
