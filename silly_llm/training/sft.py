@@ -38,7 +38,6 @@ LOGITS_AT_ONCE = 2**27
 class SftArguments(SftKeys, SFTConfig, ModelConfig):
     """All keys of `trl.SFTConfig` and `trl.ModelConfig`, flat, and ours. Defaults differ from TRL's where listed."""
 
-    output_dir: str | None = field(default="sft", metadata={"help": "Where the model folder goes."})
     gradient_checkpointing: bool = field(
         default=cast(bool, None), metadata={"help": "Old name of activation_checkpointing; off."}
     )

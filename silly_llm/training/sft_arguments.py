@@ -10,6 +10,10 @@ from typing import Any
 class SftKeys:
     """What `silly-llm sft` adds to the keys of TRL."""
 
+    model_name_or_path: str | None = field(
+        default=None,
+        metadata={"help": "The model to tune: a folder (of `silly-llm pretrain`, say) or a Hub id."},
+    )
     dataset: str | dict[str, Any] | list[Any] = field(
         default="",
         metadata={
@@ -39,6 +43,4 @@ class SftKeys:
         default_factory=lambda: ["Words: dog, jump, happy"],
         metadata={"help": "Requests that the model answers at each evaluation (samples.jsonl)."},
     )
-    hub_dataset_id: str | None = field(
-        default=None, metadata={"help": "Hub id that the model card names as the dataset."}
-    )
+    output_dir: str | None = field(default="sft", metadata={"help": "Where the model folder goes."})
