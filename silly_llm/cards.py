@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,7 +134,7 @@ def model_card(
     teachers = teachers_of([source, base_model] if tuned else source)
     datasets = hub_ids(source)
     measured = {name: m if isinstance(m, Mapping) else {"value": m} for name, m in (metrics or {}).items()}
-    title = title or _title("Silly storyteller, tuned" if tuned else "Silly language model", recipe)
+    title = title or _title("Silly language model, tuned" if tuned else "Silly language model", recipe)
     results = [
         EvalResult(
             task_type="text-generation",
@@ -198,7 +198,7 @@ def teachers_of(source: Any, depth: int = 4) -> list[str]:
     if isinstance(source, (list, tuple)):
         return sorted({teacher for item in source for teacher in teachers_of(item, depth)})
     if isinstance(source, Mapping):
-        return teachers_of(source.get("path") or source.get("dataset") or source.get("folder"), depth)
+        return teachers_of(_path_of(source), depth)
     import yaml
 
     folder = Path(str(source))
@@ -217,7 +217,7 @@ def hub_ids(source: Any) -> list[str]:
     if isinstance(source, (list, tuple)):
         return list(dict.fromkeys(found for item in source for found in hub_ids(item)))
     if isinstance(source, Mapping):
-        return hub_ids(source.get("path") or source.get("dataset"))
+        return hub_ids(_path_of(source))
     name = str(source or "")
     local = name.endswith(FILE_SUFFIXES) or Path(name).exists() or name.startswith("runs/")
     return [name] if HUB_ID.fullmatch(name) and not local else []
@@ -321,15 +321,18 @@ def _interval(metric: Mapping[str, Any]) -> tuple[str, str, str]:
     return _number(metric.get("value"), ""), interval, "" if n is None else _number(n, "")
 
 
+def _path_of(source: Mapping[str, Any]) -> Any:
+    """What a mapping in a recipe's `dataset` leads to: a path or Hub id, or several."""
+    return next((source[key] for key in ("path", "sources", "dataset") if source.get(key)), None)
+
+
 def _shown(source: Any) -> str:
     """A recipe's dataset or model in a sentence."""
-    if source is None:
-        return ""
-    items: Iterable[Any] = source if isinstance(source, (list, tuple)) else [source]
-    names = [
-        i.get("path") or i.get("dataset") or i.get("type") if isinstance(i, Mapping) else i for i in items
-    ]
-    return ", ".join(f"`{name}`" for name in names)
+    if isinstance(source, (list, tuple)):
+        return ", ".join(_shown(item) for item in source)
+    if isinstance(source, Mapping):
+        return _shown(_path_of(source) or source.get("type"))
+    return f"`{source}`" if source else ""
 
 
 def _sample(row: Mapping[str, Any] | None) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from servers.local_hub import LocalHub
 
-from silly_llm.cards import PLACEHOLDER, dataset_card, model_card, quoted, size_category, write_card
+from silly_llm.cards import PLACEHOLDER, dataset_card, hub_ids, model_card, quoted, size_category, write_card
 from silly_llm.config import load_recipe
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.instruction_arguments import InstructionArguments
@@ -230,6 +230,15 @@ def test_size_categories_and_quotes():
     expected = ["n<1K", "n<1K", "1K<n<10K", "10K<n<100K", "1M<n<10M", "100M<n<1B", "n>1B"]
     assert [size_category(n) for n in rows] == expected
     assert quoted("a\n\n# b") == "> a\n>\n> \\# b"
+
+
+def test_hub_ids_are_told_from_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "stories").mkdir()
+    weighted = [{"path": "a/b", "weight": 2}, "mine/stories", {"type": "mixture", "sources": ["c/d", "a/b"]}]
+    assert hub_ids(weighted) == ["a/b", "c/d"]
+    assert hub_ids("data/x.jsonl") == hub_ids("runs/quickstart") == hub_ids(None) == hub_ids("a/b/c") == []
 
 
 # --- what may go up

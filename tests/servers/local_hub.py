@@ -11,7 +11,7 @@ In a test::
 
 From a shell::
 
-    python local_hub.py --port 8765 --root ./hub-data      # prints the variables to export
+    python tests/servers/local_hub.py --port 8765 --root ./hub-data      # prints the variables to export
 
 What is modelled: users, organizations and tokens (read or write); model, dataset and space repos, private and
 gated; commits (ndjson) on branches with optimistic locking; tags; pull-request refs; ``.gitattributes``-driven
@@ -33,12 +33,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import fnmatch
 import hashlib
 import hmac
 import json
 import logging
-import os
 import re
 import secrets
 import tempfile
@@ -58,11 +58,43 @@ from aiohttp import web
 log = logging.getLogger("local_hub")
 
 KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}
-DEFAULT_LFS_PATTERNS = (
-    "*.7z *.arrow *.bin *.bz2 *.ckpt *.ftz *.gz *.h5 *.joblib *.lfs.* *.mlmodel *.model *.msgpack *.npy *.npz "
-    "*.onnx *.ot *.parquet *.pb *.pickle *.pkl *.pt *.pth *.rar *.safetensors saved_model/**/* *.tar.* *.tar "
-    "*.tflite *.tgz *.wasm *.xz *.zip *.zst *tfevents*"
-).split()
+DEFAULT_LFS_PATTERNS = [
+    "*.7z",
+    "*.arrow",
+    "*.bin",
+    "*.bz2",
+    "*.ckpt",
+    "*.ftz",
+    "*.gz",
+    "*.h5",
+    "*.joblib",
+    "*.lfs.*",
+    "*.mlmodel",
+    "*.model",
+    "*.msgpack",
+    "*.npy",
+    "*.npz",
+    "*.onnx",
+    "*.ot",
+    "*.parquet",
+    "*.pb",
+    "*.pickle",
+    "*.pkl",
+    "*.pt",
+    "*.pth",
+    "*.rar",
+    "*.safetensors",
+    "saved_model/**/*",
+    "*.tar.*",
+    "*.tar",
+    "*.tflite",
+    "*.tgz",
+    "*.wasm",
+    "*.xz",
+    "*.zip",
+    "*.zst",
+    "*tfevents*",
+]
 GITATTRIBUTES = "".join(
     f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in DEFAULT_LFS_PATTERNS
 )
@@ -344,6 +376,7 @@ class HubApp:
         self.lfs_multipart_chunk = lfs_multipart_chunk
         self.lfs_size_threshold = lfs_size_threshold
         self.faults: list[Fault] = []
+        self._truncated: set[int] = set()
         self.requests: deque[dict] = deque(maxlen=20_000)
         self.endpoint = ""  # set once the ports are known
         self.storage_endpoint = ""
@@ -369,6 +402,7 @@ class HubApp:
             status = response.status
             return response
         finally:
+            self._truncated.discard(id(request))
             if not control:
                 identity = self.tokens.get(self._bearer(request) or "")
                 self.requests.append(
@@ -387,7 +421,8 @@ class HubApp:
     async def _handle(self, request: web.Request, truncate: bool) -> web.StreamResponse:
         path = request.rel_url.raw_path
         method = "GET" if request.method == "HEAD" else request.method
-        request["truncate"] = truncate
+        if truncate:
+            self._truncated.add(id(request))
         try:
             for route_method, pattern, handler in ROUTES:
                 match = pattern.fullmatch(path)
@@ -1028,7 +1063,7 @@ class HubApp:
         await response.prepare(request)
         if request.method == "HEAD":
             return response
-        if request["truncate"]:
+        if id(request) in self._truncated:
             stop = start + (stop - start) // 2
         with blob.open("rb") as file:
             file.seek(start)
@@ -1036,7 +1071,7 @@ class HubApp:
                 chunk = file.read(min(1 << 20, stop - start))
                 start += len(chunk)
                 await response.write(chunk)
-        if request["truncate"] and request.transport is not None:
+        if id(request) in self._truncated and request.transport is not None:
             await asyncio.sleep(0.05)  # let what was written leave first
             request.transport.abort()
             return response
@@ -1327,10 +1362,8 @@ def main() -> None:
     with hub:
         for name, value in hub.env().items():
             print(f"export {name}={value}", flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":
