@@ -252,7 +252,8 @@ def _clear(folder: Path, state: Mapping[str, Any], *, force: bool, finished: boo
             f"{folder}: holds an unfinished training of another recipe; choose another --output_dir, "
             "or start over with --force"
         )
-    for name in _entries(folder):
+    private = [f"{PRIVATE}/{p.name}" for p in (folder / PRIVATE).iterdir() if p.name not in ("lock", "run.json")]
+    for name in [*_entries(folder), *private]:
         if name in state.get("foreign", ()) or name.startswith("journal"):
             continue
         path = folder / name

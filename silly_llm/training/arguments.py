@@ -1,0 +1,59 @@
+"""Our own keys of a `pretrain.yaml` recipe, next to those of `transformers.TrainingArguments`. Light, for `--help`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class PretrainKeys:
+    """What `silly-llm pretrain` adds to the keys of `transformers.TrainingArguments`."""
+
+    dataset: str | dict[str, Any] | list[Any] = field(
+        default="", metadata={"help": "Text to train on: Hub id, path, mapping or weighted list. Required."}
+    )
+    eval_dataset: str | dict[str, Any] | list[Any] | None = field(
+        default=None,
+        metadata={"help": "Text to evaluate on; default: the dataset's validation split, else 2 % held out."},
+    )
+    text_column: str = field(default="text", metadata={"help": "The column with the text."})
+    max_eval_documents: int | None = field(
+        default=500, metadata={"help": "Evaluate on at most this many documents; null: on all."}
+    )
+    tokenizer: str | dict[str, Any] = field(
+        default_factory=lambda: {"vocab_size": 2048},
+        metadata={"help": "A folder or Hub id, or {vocab_size: N} to train a byte-level BPE on the dataset."},
+    )
+    model: str | dict[str, Any] = field(
+        default="silly-2m",
+        metadata={"help": "A preset, or {preset: NAME, hidden_size: …, and any other key of LlamaConfig}."},
+    )
+    max_length: int = field(default=512, metadata={"help": "Context of the model, in tokens."})
+    tokens_per_step: int = field(
+        default=8192,
+        metadata={
+            "help": "Tokens of one optimizer step over all devices; the number of devices does not change it."
+        },
+    )
+    max_tokens: int | None = field(
+        default=None, metadata={"help": "Stop after this many tokens (padding counted); sets max_steps."}
+    )
+    max_minutes: float | None = field(
+        default=None,
+        metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."},
+    )
+    decay_fraction: float | None = field(
+        default=None,
+        metadata={
+            "help": "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes."
+        },
+    )
+    optimizer: str | dict[str, Any] = field(
+        default="adamw", metadata={"help": "adamw, muon or a plugin's, with options as {type: …}."}
+    )
+    sample_prompts: list[str] = field(
+        default_factory=lambda: ["Once upon a time"],
+        metadata={"help": "Beginnings that the model continues at each evaluation (samples.jsonl)."},
+    )
+    sample_tokens: int = field(default=100, metadata={"help": "Length of those samples, in tokens."})

@@ -1,0 +1,299 @@
+"""Phase 2: pretrain a small model from scratch. A thin layer over `transformers.Trainer`.
+
+What is ours: a tokenizer trained on the corpus, packing with documents apart, a batch counted in tokens, a time limit that
+the schedule is fitted to, bits per byte, sample stories, and resuming by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import TrainingArguments, set_seed
+
+from silly_llm import registry
+from silly_llm.cli import run_main
+from silly_llm.config import Recipe, load_recipe
+from silly_llm.container import Container
+from silly_llm.data.sources import DataProvider, open_source
+from silly_llm.errors import RecipeError
+from silly_llm.hub import check_push, model_card, push_if_asked, write_card
+from silly_llm.output import PRIVATE, Output, open_output
+from silly_llm.phases import executable
+from silly_llm.training.arguments import PretrainKeys
+from silly_llm.training.callbacks import (
+    SAMPLES,
+    Clock,
+    Progress,
+    Samples,
+    TrainingLog,
+    last_checkpoint,
+    read_lines,
+)
+from silly_llm.training.models import build_model, model_config
+from silly_llm.training.optimizers import OptimizerFactory
+from silly_llm.training.packing import PackedCollator, pack, text_bytes
+from silly_llm.training.tokenizer import check_tokenizer, make_tokenizer, require_column
+from silly_llm.training.trainer import PackedTrainer
+
+HELD_OUT = 0.02
+"""Share of the documents evaluated on when the dataset has no split for it."""
+ROWS_AT_ONCE = {"cpu": 16, "cuda": 64}
+"""Rows of a device batch when the recipe does not say."""
+UNLIMITED = 1_000_000_000
+"""Steps of a training that only its time limit ends."""
+
+
+@dataclass
+class PretrainArguments(PretrainKeys, TrainingArguments):
+    """All keys of `transformers.TrainingArguments`, flat, and ours. Defaults differ from its where listed."""
+
+    output_dir: str | None = field(default="pretrain", metadata={"help": "Where the model folder goes."})
+    per_device_train_batch_size: int | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "Rows a device sees at once; default: as tokens_per_step allows."}
+    )
+    per_device_eval_batch_size: int = field(default=32, metadata={"help": "Rows a device evaluates at once."})
+    bf16: bool | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "bf16 autocast; default: where the device computes in bf16."}
+    )
+    report_to: str | list[str] | None = field(
+        default="none", metadata={"help": "Trackers, such as tensorboard."}
+    )
+
+    def __post_init__(self) -> None:
+        if not self.dataset:
+            raise RecipeError("the key 'dataset' is missing")
+        for name in ("max_length", "tokens_per_step", "max_tokens", "max_minutes", "sample_tokens"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise RecipeError(f"{name}: expected a number above 0, got {value}")
+        if self.decay_fraction is not None and not 0 <= self.decay_fraction <= 1:
+            raise RecipeError(f"decay_fraction: expected a number from 0 to 1, got {self.decay_fraction}")
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        if self.bf16 is None:
+            self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
+        if self.max_tokens is not None:
+            self.max_steps = math.ceil(self.max_tokens / self.tokens_per_step)
+        elif self.max_minutes is not None and self.max_steps <= 0:
+            self.max_steps = UNLIMITED
+        self.split_batch()
+        self.remove_unused_columns = False  # the collator needs seq_lengths
+        self.disable_tqdm = True  # ours knows of time limits
+        self.average_tokens_across_devices = True
+        self.restore_callback_states_from_checkpoint = True
+        super().__post_init__()
+
+    def split_batch(self) -> None:
+        """Derive device batch and accumulation from tokens_per_step and the number of processes."""
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        rows, rest = divmod(self.tokens_per_step, self.max_length * processes)
+        if rest or not rows:
+            raise RecipeError(
+                f"tokens_per_step: must be a multiple of max_length x processes = {self.max_length * processes}, "
+                f"got {self.tokens_per_step}"
+            )
+        most = ROWS_AT_ONCE["cpu" if self.use_cpu else "cuda"]
+        at_once = self.per_device_train_batch_size
+        if at_once is None:
+            at_once = max(n for n in range(1, min(rows, most) + 1) if rows % n == 0)
+        elif rows % at_once:
+            raise RecipeError(
+                f"per_device_train_batch_size: must divide the {rows} rows a device sees in a step"
+            )
+        self.per_device_train_batch_size = at_once
+        self.gradient_accumulation_steps = rows // at_once
+
+
+ARGUMENTS = PretrainArguments
+
+
+def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+    """Read the recipe, prepare tokenizer, data and model, train, save, publish when asked."""
+    recipe = load_recipe(argv, phase="pretrain", arguments=PretrainArguments)
+    args = recipe.args
+
+    # Check all that can be checked before anything is written
+    check_components(args)
+    source = open_source(args.dataset)
+    eval_source = open_source(args.eval_dataset) if args.eval_dataset is not None else None
+    check_push(args)
+
+    inputs = [*source.inputs(), *(eval_source.inputs() if eval_source else ())]
+    inputs += [args.tokenizer] if isinstance(args.tokenizer, str) else []
+    with container or Container() as services, open_output(recipe, inputs=inputs) as output:
+        if output.up_to_date:
+            print(f"{args.output_dir} is up to date")
+        else:
+            train(recipe, source, eval_source, services, output)
+    push_if_asked(args, str(args.output_dir))
+
+
+def train(
+    recipe: Recipe[PretrainArguments],
+    source: DataProvider,
+    eval_source: DataProvider | None,
+    services: Container,
+    output: Output,
+) -> None:
+    """The training itself, into the open output folder."""
+    args = recipe.args
+    set_seed(args.seed)
+
+    # Data and tokenizer: the first process prepares them, the others read its cache
+    with args.main_process_first(local=False, desc="preparing data"):
+        texts, eval_texts = read_texts(args, source, eval_source)
+        tokenizer = prepare_tokenizer(args, texts)
+        rows = pack(texts, tokenizer, text_column=args.text_column, max_length=args.max_length)
+        eval_rows = pack(eval_texts, tokenizer, text_column=args.text_column, max_length=args.max_length)
+    eval_bytes = text_bytes(eval_texts, args.text_column)
+
+    # Model
+    config = model_config(
+        args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
+    )
+    model = build_model(config, args.seed)
+    parameters = model.num_parameters()
+    if output_speaks():
+        epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
+        print(
+            f"{parameters:,} parameters, {len(tokenizer):,} tokens of vocabulary; {len(texts):,} documents in {len(rows):,} rows of "
+            f"{args.max_length} tokens; {args.tokens_per_step:,} tokens a step{epochs}",
+            flush=True,
+        )
+
+    # Trainer
+    optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
+    clock = Clock(args.max_minutes)
+
+    def tokens(state: Any) -> int:
+        return state.global_step * args.tokens_per_step
+
+    trainer = PackedTrainer(
+        model=model,
+        args=args,
+        data_collator=PackedCollator(args.max_length, tokenizer.pad_token_id, tokenizer.eos_token_id),
+        train_dataset=rows,
+        eval_dataset=eval_rows,
+        processing_class=tokenizer,
+        clock=clock,
+        optimizer_factory=optimizer,
+        eval_bytes=eval_bytes,
+        decay_fraction=args.decay_fraction,
+        callbacks=[
+            clock,
+            TrainingLog(str(args.output_dir), clock, tokens),
+            Progress(clock, tokens),
+            Samples(str(args.output_dir), tokenizer, list(args.sample_prompts), args.sample_tokens),
+        ],
+    )
+    refuse_sharded(trainer, args, optimizer)
+    quiet(trainer)
+    trainer.train(resume_from_checkpoint=last_checkpoint(str(args.output_dir)))
+
+    # Evaluate, save, describe
+    metrics = trainer.evaluate()
+    trainer.save_model(str(args.output_dir))
+    if not trainer.is_world_process_zero():
+        return
+    facts = {
+        "parameters": parameters,
+        "vocabulary": len(tokenizer),
+        "context": args.max_length,
+        "documents": len(texts),
+        "steps": trainer.state.global_step,
+        "tokens": tokens(trainer.state),
+        "training_seconds": round(clock.now(), 1),
+        "devices": args.world_size,
+    }
+    shown = {"loss": metrics["eval_loss"], "bits_per_byte": metrics["eval_bits_per_byte"]}
+    output.record(**facts, metrics=shown)
+    samples = [
+        s for s in read_lines(Path(str(args.output_dir)) / SAMPLES) if s["step"] == trainer.state.global_step
+    ]
+    write_card(str(args.output_dir), model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3]))
+    print(
+        f"{args.output_dir}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s, "
+        f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
+        f"try it: {executable()} chat {args.output_dir}"
+    )
+
+
+def check_components(args: PretrainArguments) -> None:
+    """Everything the recipe names exists and takes the options given; builds nothing."""
+    registry.config_of("optimizer", args.optimizer, where="optimizer:")
+    config = check_tokenizer(args.tokenizer)
+    model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
+
+
+def read_texts(
+    args: PretrainArguments, source: DataProvider, eval_source: DataProvider | None
+) -> tuple[Dataset, Dataset]:
+    """The documents to train and to evaluate on: the evaluation's own, the dataset's validation split, or held out."""
+    texts = source.load("train")
+    require_column(texts, args.text_column)
+    if eval_source is not None:
+        splits = eval_source.splits()
+        eval_texts = eval_source.load(next((s for s in ("validation", "test") if s in splits), splits[0]))
+    elif "validation" in source.splits():
+        eval_texts = source.load("validation")
+    else:
+        count = max(1, min(args.max_eval_documents or len(texts), round(HELD_OUT * len(texts))))
+        if len(texts) <= count:
+            raise RecipeError("dataset: too small to hold anything out; name an eval_dataset")
+        split = texts.train_test_split(test_size=count, seed=args.seed)
+        texts, eval_texts = split["train"], split["test"]
+    require_column(eval_texts, args.text_column)
+    most = args.max_eval_documents
+    return texts, eval_texts if most is None else eval_texts.select(range(min(most, len(eval_texts))))
+
+
+def prepare_tokenizer(args: PretrainArguments, texts: Dataset) -> Any:
+    """The tokenizer; one that was trained is kept in the output folder, for the other processes and for resuming."""
+    from transformers import AutoTokenizer
+
+    kept = Path(str(args.output_dir)) / PRIVATE / "tokenizer"
+    if (kept / "tokenizer.json").is_file():
+        return AutoTokenizer.from_pretrained(kept)
+    tokenizer = make_tokenizer(args.tokenizer, texts, args.text_column, args.max_length)
+    if args.process_index == 0:
+        partial = kept.with_name("tokenizer.partial")
+        tokenizer.save_pretrained(partial)
+        partial.rename(kept)
+    return tokenizer
+
+
+def refuse_sharded(trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory) -> None:
+    """An optimizer that needs whole parameters cannot run where they (or their states) are in shards."""
+    if optimizer.replicated_only and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        engine = "DeepSpeed" if trainer.is_deepspeed_enabled else "FSDP"
+        raise RecipeError(
+            f"optimizer: {args.optimizer!r} needs whole matrices, which {engine} takes apart; use adamw"
+        )
+
+
+def computes_in_bf16(use_cpu: bool) -> bool:
+    """Whether the device has bf16 instructions; elsewhere bf16 is emulated and slower than float32."""
+    if use_cpu:
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def quiet(trainer: Any) -> None:
+    """Take away the Trainer's own printing, which `Progress` replaces."""
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+
+
+def output_speaks() -> bool:
+    """Whether this process is the one that prints."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,139 @@
+"""The tokenizer of a model trained from scratch: byte-level BPE with distinct special tokens.
+
+Begin, end and padding are three tokens: with pad = eos the loss would ignore the end of a story, and the model would
+never stop. The chat roles are reserved from the start, so that tuning does not have to resize the embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.errors import RecipeError, RunError
+from silly_llm.typecheck import check
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+SPECIAL_TOKENS = ("<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>")
+"""Ids 0 to 5, in this order."""
+
+
+@dataclass
+class TokenizerConfig:
+    """A tokenizer to train."""
+
+    vocab_size: int = 2048
+    """Tokens in all, the special ones and the 256 bytes included."""
+    min_frequency: int = 2
+    """How often a pair must occur to become a token."""
+    max_documents: int | None = 100_000
+    """Documents to train it on; null: all."""
+
+    def __post_init__(self) -> None:
+        if self.vocab_size < 256 + len(SPECIAL_TOKENS):
+            raise RecipeError(
+                f"vocab_size: must be at least {256 + len(SPECIAL_TOKENS)}, got {self.vocab_size}"
+            )
+
+
+def check_tokenizer(spec: str | dict[str, Any]) -> TokenizerConfig | None:
+    """The checked config of a tokenizer to train; `None` when the spec names one that exists."""
+    return None if isinstance(spec, str) else check(spec, TokenizerConfig, where="tokenizer")
+
+
+def make_tokenizer(spec: str | dict[str, Any], dataset: Dataset, text_column: str, max_length: int) -> Any:
+    """Load the tokenizer that a recipe names, or train it on the dataset.
+
+    Raises:
+        RunError: it cannot be loaded, or lacks an end-of-text token.
+    """
+    config = check_tokenizer(spec)
+    if config is not None:
+        documents = (
+            dataset
+            if config.max_documents is None
+            else dataset.select(range(min(len(dataset), config.max_documents)))
+        )
+        return train_tokenizer(texts_of(documents, text_column), config, max_length=max_length)
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(spec)
+    except (OSError, ValueError) as error:
+        raise RunError(f"tokenizer: cannot load {spec!r}: {str(error).strip().splitlines()[0]}") from error
+    if tokenizer.eos_token is None:
+        raise RunError(f"tokenizer: {spec!r} has no end-of-text token")
+    missing: dict[str, Any] = {}
+    if tokenizer.bos_token is None:
+        missing["bos_token"] = SPECIAL_TOKENS[0]
+    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+        missing["pad_token"] = SPECIAL_TOKENS[2]
+    if missing:
+        tokenizer.add_special_tokens(missing)
+    return tokenizer
+
+
+def train_tokenizer(
+    texts: Iterable[str], config: TokenizerConfig, *, max_length: int
+) -> PreTrainedTokenizerBase:
+    """Train a byte-level BPE.
+
+    Args:
+        texts: documents; read once.
+        config: its size.
+        max_length: `model_max_length` of the result.
+
+    Returns:
+        A fast tokenizer; `tokenizer(text)` puts `<|bos|>` before the text and nothing after it.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    bpe.post_processor = processors.TemplateProcessing(
+        single="<|bos|> $A", pair="<|bos|> $A $B", special_tokens=[("<|bos|>", 0)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token="<|bos|>",
+        eos_token="<|eos|>",
+        pad_token="<|pad|>",
+        extra_special_tokens=list(SPECIAL_TOKENS[3:]),
+        model_max_length=max_length,
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+    )
+
+
+def texts_of(dataset: Dataset, column: str, batch_size: int = 1000) -> Iterator[str]:
+    """The texts of a column, one by one, with one batch in memory.
+
+    Raises:
+        RecipeError: there is no such column.
+    """
+    require_column(dataset, column)
+    for batch in dataset.select_columns([column]).iter(batch_size=batch_size):
+        yield from (text for text in batch[column] if text)
+
+
+def require_column(dataset: Dataset, column: str) -> None:
+    from silly_llm.errors import suggestion
+
+    if column not in dataset.column_names:
+        known = dataset.column_names
+        raise RecipeError(
+            f"text_column: no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(known)}"
+        )

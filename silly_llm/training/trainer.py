@@ -1,0 +1,132 @@
+"""`transformers.Trainer` for packed rows: isolated documents, loss per token, bits per byte, a schedule fitted to time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from transformers import EvalPrediction, Trainer, TrainingArguments, get_scheduler
+
+from silly_llm.training.callbacks import SCHEDULE_POINTS, Clock
+from silly_llm.training.optimizers import OptimizerFactory
+from silly_llm.training.packing import IGNORED, PackedCollator
+
+
+class PackedTrainer(Trainer):
+    """A Trainer of rows from `silly_llm.training.packing`.
+
+    Args:
+        clock: the training's clock; with a time limit the schedule follows it.
+        optimizer_factory: makes the optimizer.
+        eval_bytes: UTF-8 bytes of the evaluation texts, for bits per byte.
+        decay_fraction: share of the training that warmup_stable_decay decays over.
+    """
+
+    loss_is_scaled_for_ga = True  # the loss is a sum over the step's tokens, divided once
+
+    def __init__(
+        self,
+        *,
+        args: TrainingArguments,
+        data_collator: PackedCollator,
+        clock: Clock,
+        optimizer_factory: OptimizerFactory,
+        eval_bytes: int = 0,
+        decay_fraction: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.clock, self.optimizer_factory = clock, optimizer_factory
+        self.eval_bytes, self.decay_fraction = eval_bytes, decay_fraction
+        self.eval_collator = PackedCollator(
+            data_collator.max_length,
+            data_collator.pad_token_id,
+            data_collator.eos_token_id,
+            predict_end=False,
+        )
+        super().__init__(args=args, data_collator=data_collator, compute_metrics=self.bits_per_byte, **kwargs)
+
+    # Training ---------------------------------------------------------------------------------------------------------
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Nats a token, averaged over all tokens of the step: over accumulated batches and devices alike."""
+        logits, labels = self.forward(model, inputs)
+        total = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        count = num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum()
+        loss = total / count
+        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
+            loss = (
+                loss * self.accelerator.num_processes
+            )  # gradients are averaged over processes, the count is of all
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def forward(self, model: Any, inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [rows, length, vocabulary] and shifted labels [rows, length]. No mask and no cache: see packing.py."""
+        outputs = model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False)
+        return outputs.logits, inputs["shift_labels"]
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            self.optimizer = self.optimizer_factory.create(model or self.model, self.args)  # type: ignore[arg-type]
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LRScheduler:
+        """The schedule that `lr_scheduler_type` names, over steps or, with a time limit, over the clock's progress."""
+        if self.lr_scheduler is None:
+            points = num_training_steps if self.clock.limit is None else SCHEDULE_POINTS
+            specific: dict[str, Any] = {**(self.args.lr_scheduler_kwargs or {})}  # type: ignore[dict-item]
+            if self.decay_fraction is not None:
+                specific["num_decay_steps"] = round(self.decay_fraction * points)
+            optimizer = optimizer or self.optimizer
+            scheduler = get_scheduler(
+                self.args.lr_scheduler_type,
+                optimizer=optimizer,
+                num_warmup_steps=self.args.get_warmup_steps(points),
+                num_training_steps=points,
+                scheduler_specific_kwargs=specific,
+            )
+            if self.clock.limit is not None and isinstance(scheduler, LambdaLR):
+                scheduler = self._by_clock(scheduler, num_training_steps)
+            self.lr_scheduler = scheduler
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _by_clock(self, scheduler: LambdaLR, max_steps: int) -> LambdaLR:
+        for group in scheduler.optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
+
+        def follow(rate: Any) -> Any:
+            return lambda step: rate(round(self.clock.progress(step, max_steps) * SCHEDULE_POINTS))
+
+        return LambdaLR(scheduler.optimizer, [follow(rate) for rate in scheduler.lr_lambdas])
+
+    # Evaluation -------------------------------------------------------------------------------------------------------
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        training, self.data_collator = self.data_collator, self.eval_collator
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training
+
+    def prediction_step(
+        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+        """Nats and predicted tokens of each row, which the evaluation loop gathers over batches and processes."""
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            logits, labels = self.forward(model, inputs)
+            nats = cross_entropy(
+                logits.transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none"
+            )
+        return None, nats.double().sum(dim=1), (labels != IGNORED).sum(dim=1)
+
+    def bits_per_byte(self, prediction: EvalPrediction) -> dict[str, float]:
+        """Loss (nats a token of text, end-of-text not counted) and bits per byte of the evaluation texts."""
+        nats, tokens = float(np.sum(prediction.predictions)), int(np.sum(prediction.label_ids))
+        return {"loss": nats / tokens, "bits_per_byte": nats / math.log(2) / self.eval_bytes}
