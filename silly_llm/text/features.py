@@ -50,7 +50,7 @@ def has_bad_ending(text: str) -> bool:
 
     A negation before a word turns it over (*not happy*, *no longer sad*). Misses sad facts in neutral words.
     """
-    end = _narration("".join(_sentences(text)[-3:]))
+    end = _narration("".join(sentences(text)[-3:]))
     sad = glad = 0
     for match in _OUTCOME.finditer(end):
         is_sad = match.lastgroup == "sad"
@@ -104,7 +104,8 @@ def _after(text: str, share: float) -> int:
     return max(text.rfind(mark, 0, position) for mark in (". ", "! ", "? ", "\n", '" ')) + 1
 
 
-def _sentences(text: str) -> list[str]:
+def sentences(text: str) -> list[str]:
+    """The sentences of `text`, with the space after each; split at `.`, `!`, `?` and line ends."""
     return [s for s in _SENTENCE.findall(text) if any(c.isalpha() for c in s)]
 
 

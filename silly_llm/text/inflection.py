@@ -5,6 +5,7 @@ needs numpy and lets go of words outside its dictionary; `simplemma` goes from f
 stories need little: about 150 lines, imported in a millisecond.
 """
 
+# ruff: noqa: SIM905
 from __future__ import annotations
 
 import re
