@@ -78,12 +78,8 @@ def dataset_card(
         size_categories=[size_category(sum(splits.values()))],
         source_datasets=hub_ids(source) or None,
         tags=[*TAGS, *(["instructions"] if kind == "instructions" else [])],
-        configs=[
-            {
-                "config_name": "default",
-                "data_files": [{"split": name, "path": f"data/{name}-*"} for name in splits],
-            }
-        ],
+        # No `configs`: the names data/SPLIT-00000-of-00001.parquet say it all, and `datasets` 5.2 caches a local folder
+        # with `configs` by folder name and card alone, so that another run's stories would be read in its place.
     )
     card = DatasetCard.from_template(
         data,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from servers.local_hub import LocalHub
+from servers.local_hub import LocalHub, User
 
 from silly_llm.cards import PLACEHOLDER, dataset_card, hub_ids, model_card, quoted, size_category, write_card
 from silly_llm.config import load_recipe
@@ -18,12 +20,14 @@ from silly_llm.data.instruction_arguments import InstructionArguments
 from silly_llm.errors import RecipeError
 from silly_llm.publishable import files_of, kind_of, read_card, refuse_secrets
 
+SOMEONE = "hf_local_someone"
+DOCS = Path(__file__).parents[1] / "docs" / "publishing.md"
 SECRET = "sk-a-secret-of-another-service"
 
 
 @pytest.fixture(scope="module")
 def hub():
-    with LocalHub() as server:
+    with LocalHub(users={SOMEONE: User("someone")}) as server:
         yield server
 
 
@@ -51,9 +55,9 @@ def run(silly_llm, hub, tmp_path):
 def python(hub, tmp_path_factory):
     """Python in a fresh process with an empty cache, without our package's help."""
 
-    def call(code: str):
+    def call(code: str, token: str = LocalHub.TOKEN):
         home = tmp_path_factory.mktemp("reader")
-        environment = {**os.environ, **hub.env(home), "HF_HUB_OFFLINE": "0"}
+        environment = {**os.environ, **hub.env(home, token), "HF_HUB_OFFLINE": "0"}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -167,7 +171,6 @@ def test_dataset_card_is_what_the_hub_and_people_read(stories):
     assert data["license"] == "apache-2.0" and data["language"] == ["en"]
     assert data["task_categories"] == ["text-generation"] and data["size_categories"] == ["n<1K"]
     assert {"synthetic", "tinystories", "silly-llm"} <= set(data["tags"])
-    assert [item["split"] for item in data["configs"][0]["data_files"]] == ["train", "validation", "rejected"]
     text = " ".join(card.text.split())
     assert "not a language model" in text and "stand-in" in text
     assert "| rejected: length | 1 |" in card.text and "| tokens: completion | 12,345 |" in card.text
@@ -209,7 +212,7 @@ def test_instruction_card_names_the_teacher_of_its_stories(tmp_path):
     }
     card = dataset_card("instructions", recipe, statistics=statistics, sample=row)
     assert "**storyteller**" in card and "| train: combinations: words | 12 |" in card
-    assert "> Words: cat" in card and "> A cat." in card and "split: validation" not in card
+    assert "> Words: cat" in card and "> A cat." in card and "| validation |" not in card
 
 
 def test_model_card_header(model):
@@ -244,10 +247,24 @@ def test_hub_ids_are_told_from_paths(tmp_path, monkeypatch):
 # --- what may go up
 
 
-def test_folder_loads_by_its_card(stories):
-    code = f"from datasets import load_dataset; print({{k: len(v) for k, v in load_dataset({str(stories)!r}).items()}})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
-    assert done.stdout.strip() == "{'train': 40, 'validation': 1, 'rejected': 1}", done.stderr[-2000:]
+def test_folders_load_by_datasets_each_its_own_rows(stories, tmp_path):
+    """Also when another folder has the same name and card, and when a folder is written anew."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    other = shutil.copytree(stories, tmp_path / "other" / "stories")
+    shard = "data/validation-00000-of-00001.parquet"
+    for text in ("the other's", "written anew"):
+        table = pq.read_table(stories / shard)
+        pq.write_table(table.set_column(0, "text", pa.array([text])), other / shard)
+        code = f"""if True:
+            from datasets import load_dataset
+            print({{k: len(v) for k, v in load_dataset({str(stories)!r}).items()}})
+            print([load_dataset(f, split="validation")[0]["text"] for f in ({str(stories)!r}, {str(other)!r})])"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        counts, texts = done.stdout.strip().splitlines()
+        assert counts == "{'train': 40, 'validation': 1, 'rejected': 1}", done.stderr[-2000:]
+        assert texts == str(["Once upon a time, there was a cat number 40.", text])
 
 
 def test_only_what_others_can_use_is_published(stories, model):
@@ -285,7 +302,8 @@ def test_secrets_are_refused_wherever_they_are(stories, place, monkeypatch):
 
 def test_bad_headers_are_refused(stories):
     card = stories / "README.md"
-    card.write_text(card.read_text().replace("data/train-*", "data/trian-*"))
+    configs = "configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/trian-*\n"
+    card.write_text(card.read_text().replace("license:", f"{configs}license:", 1))
     with pytest.raises(RecipeError, match="no file of the folder fits"):
         read_card(stories, "dataset", files_of(stories))
     card.write_text("---\nlicense: [\n---\n# Title\n")
@@ -401,7 +419,56 @@ def test_private_text_does_not_go_into_a_public_repository(run, stories):
     assert done.returncode == 1 and "exists and is public" in done.stderr
 
 
+@pytest.mark.slow
+def test_what_the_docs_say(run, python, stories, model):
+    """The commands and the code of docs/publishing.md, with folders of this test."""
+    text = DOCS.read_text()
+    commands = re.findall(r"^silly-llm (publish .+)$", text, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        name, folder, *rest = command.split()
+        done = run(name, stories if folder.endswith("stories") else model, *rest, token=SOMEONE)
+        assert done.returncode == 0, done.stderr
+    blocks = re.findall(r"```python\n(.+?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    python("\n".join([*blocks, "assert len(stories) == 40 and len(rejected) == 1"]), token=SOMEONE)
+
+
 # --- push_to_hub
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_generate_pushes_its_stories_even_if_the_first_push_failed(run, hub, python, tmp_path, failing):
+    repo_id = f"alice/generated-{failing}".lower()
+    command = [
+        "generate",
+        "--num_stories",
+        12,
+        "--validation_fraction",
+        0.2,
+        "--output_dir",
+        tmp_path / "out",
+    ]
+    command += ["--push_to_hub", "true", "--hub_dataset_id", repo_id, "--hub_private", "true"]
+    if failing:
+        hub.inject_fault(match="POST .*/commit/", status=400, times=1)
+        done = run(*command)
+        assert done.returncode == 1 and "the Hub answered 400" in done.stderr
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert ("up to date" in done.stdout) == failing
+    files = uploaded(hub, "dataset", repo_id)
+    assert {"README.md", "provenance.json", "recipe.yaml"} <= set(files) and "**storyteller**" in str(
+        files["README.md"]
+    )
+    assert not [name for name in files if name.startswith((".silly", "journal"))]
+    assert not [name for name, data in files.items() if LocalHub.TOKEN.encode() in data]
+    if failing:
+        return
+    loaded = python(
+        f"from datasets import load_dataset; d = load_dataset('{repo_id}'); print(sum(map(len, d.values())))"
+    )
+    assert loaded.strip() == "12"
 
 
 PUSH = """
