@@ -7,7 +7,6 @@ computed the plain way, resuming by itself, and the LoRA adapter merged on reque
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,10 @@ import torch
 import transformers
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
-from trl import ModelConfig, SFTConfig, SFTTrainer, get_peft_config, get_quantization_config
+from transformers.trainer_callback import PrinterCallback
+from trl import ModelConfig, SFTConfig, get_peft_config, get_quantization_config
 
+from silly_llm import registry
 from silly_llm.cards import model_card, write_card
 from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
@@ -27,11 +28,20 @@ from silly_llm.data.sources import open_source
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, push_if_asked
 from silly_llm.output import PRIVATE, Output, open_output
+from silly_llm.phases import executable
+from silly_llm.training.callbacks import (
+    SAMPLES,
+    Clock,
+    Progress,
+    Samples,
+    TrainingLog,
+    last_checkpoint,
+    read_lines,
+)
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
+from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.sft_arguments import SftKeys
-
-LOGITS_AT_ONCE = 2**27
-"""Float32 numbers (512 MiB). Below it the plain loss is faster than TRL's fused one, and gives the same gradients."""
+from silly_llm.training.sft_trainer import StoryTrainer
 
 
 @dataclass
@@ -56,14 +66,24 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         if self.chat_template and not Path(self.chat_template).is_file():
             raise RecipeError(f"chat_template: no such file {self.chat_template!r}")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        if self.include_num_input_tokens_seen == "no":
+            self.include_num_input_tokens_seen = "non_padding"
+        self.disable_tqdm = True  # ours knows of time limits
+        self.restore_callback_states_from_checkpoint = True
         ModelConfig.__post_init__(self)
         SFTConfig.__post_init__(self)
+
+
+ARGUMENTS = SftArguments
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, tune the model unless that is done, publish when asked."""
     recipe = load_recipe(argv, phase="sft", arguments=SftArguments)
     args = recipe.args
+
+    if args.optimizer is not None:
+        registry.config_of("optimizer", args.optimizer, where="optimizer:")
 
     # Data and tokenizer: what can be wrong with them shows before anything is written
     train_source = open_source(args.dataset)
@@ -85,11 +105,14 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
 
     inputs = [args.model_name_or_path, *train_source.inputs(), *eval_source.inputs(), args.chat_template]
     check_push(args)
-    with container or Container(), open_output(recipe, inputs=inputs) as output:
+    with container or Container() as services, open_output(recipe, inputs=inputs) as output:
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
         else:
-            tune(recipe, tokenizer, added, train_dataset, eval_dataset, output)
+            optimizer = None
+            if args.optimizer is not None:
+                optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
+            tune(recipe, tokenizer, added, train_dataset, eval_dataset, optimizer, output)
     push_if_asked(args, str(args.output_dir))
 
 
@@ -99,6 +122,7 @@ def tune(
     added: list[str],
     train_dataset: Dataset,
     eval_dataset: Dataset | None,
+    optimizer: OptimizerFactory | None,
     output: Output,
 ) -> None:
     """Train, resuming where an interrupted run was, and leave the model folder."""
@@ -112,6 +136,8 @@ def tune(
         train_new_tokens(peft_config, model, tokenizer.convert_tokens_to_ids(added))
 
     # Trainer
+    clock = Clock(args.max_minutes)
+    prompts: list[Any] = [[{"role": "user", "content": prompt}] for prompt in args.sample_prompts]
     trainer = StoryTrainer(
         model=model,
         args=args,
@@ -119,9 +145,26 @@ def tune(
         eval_dataset=eval_dataset,
         processing_class=tokenizer,
         peft_config=peft_config,
+        clock=clock,
+        optimizer_factory=optimizer,
+        callbacks=[
+            clock,
+            TrainingLog(folder, clock, tokens_seen),
+            Progress(clock, tokens_seen),
+            Samples(folder, tokenizer, prompts, args.sample_tokens),
+        ],
     )
+    trainer.remove_callback(PrinterCallback)
     parameters = count_parameters(trainer.model)
+    if trainer.is_world_process_zero():
+        left_out = (
+            f", {trainer.left_out:,} too long for {args.max_length} tokens left out"
+            if trainer.left_out
+            else ""
+        )
+        print(f"{parameters['parameters']:,} parameters; {trainer.examples:,} examples{left_out}", flush=True)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    metrics = trainer.evaluate() if eval_dataset is not None else {}
 
     # Save
     if args.merge_adapter:
@@ -129,20 +172,32 @@ def tune(
     else:
         trainer.save_model(str(folder))
 
-    # Card
-    evaluated = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
-    statistics = {
+    # Describe
+    facts = {
         **parameters,
         "examples": trainer.examples,
         "examples_too_long": trainer.left_out,
         "steps": trainer.state.global_step,
-        "epochs": trainer.state.epoch,
+        "epochs": round(trainer.state.epoch or 0.0, 3),
+        "tokens": tokens_seen(trainer.state),
+        "training_seconds": round(clock.now(), 1),
+        "devices": args.world_size,
     }
-    output.record(**statistics)
+    shown = {"loss": metrics["eval_loss"]} if metrics else {}
+    output.record(**facts, metrics=shown)
     if trainer.is_world_process_zero():
-        metrics = {"loss": evaluated[-1]} if evaluated else {}
-        write_card(folder, model_card(recipe, statistics=statistics, metrics=metrics))
-        print(f"the tuned model is in {folder}\nnext: silly-llm chat {folder}")
+        told = [s for s in read_lines(folder / SAMPLES) if s["step"] == trainer.state.global_step]
+        samples = [{"prompt": s["prompt"][0]["content"], "completion": s["completion"]} for s in told]
+        write_card(folder, model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3]))
+        print(
+            f"{folder}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s\n"
+            f"try it: {executable()} chat {folder}"
+        )
+
+
+def tokens_seen(state: Any) -> int:
+    """Tokens trained on, prompts included, padding not."""
+    return int(state.num_input_tokens_seen)
 
 
 def count_parameters(model: Any) -> dict[str, int]:
@@ -151,48 +206,6 @@ def count_parameters(model: Any) -> dict[str, int]:
         "parameters": sum(p.numel() for p in model.parameters()),
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
-
-
-class StoryTrainer(SFTTrainer):
-    """`SFTTrainer` that leaves out examples that do not fit, and computes the loss of small models the plain way.
-
-    TRL's fused head never holds the logits, which pays for vocabularies of 100,000 tokens; with one of a few thousand
-    the plain loss takes three quarters of its time (2 million parameters, one core).
-    """
-
-    def __init__(self, *, args: SftArguments, **kwargs: Any) -> None:
-        config = kwargs["model"].config.get_text_config()
-        positions = getattr(config, "max_position_embeddings", None) or args.max_length
-        longest = args.max_length = min(args.max_length or positions, positions) if positions else None
-        self.left_out = 0
-        self._vocabulary: int = config.vocab_size
-        self._plain_loss = args.loss_type == "nll"
-        if not args.packing:
-            args.max_length = None  # TRL would cut, and a cut answer teaches the model not to end
-        super().__init__(args=args, **kwargs)
-        args.max_length = longest
-        if not args.packing and longest is not None:
-            self.train_dataset = self._fitting(self.train_dataset, longest)
-            if self.eval_dataset is not None:
-                self.eval_dataset = self._fitting(self.eval_dataset, longest)
-        self.examples: int = len(self.train_dataset)  # type: ignore[arg-type]
-
-    def _fitting(self, dataset: Any, longest: int) -> Any:
-        """The examples of at most `longest` tokens, with their `length` for sampling."""
-        lengths = [len(ids) for ids in dataset["input_ids"]]
-        fitting = [i for i, length in enumerate(lengths) if length <= longest]
-        if not fitting:
-            raise RecipeError(f"dataset: no example fits into max_length: {longest} tokens")
-        self.left_out += len(lengths) - len(fitting)
-        return dataset.add_column("length", lengths).select(fitting)
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        if not self._plain_loss or inputs["input_ids"].numel() * self._vocabulary > LOGITS_AT_ONCE:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        inputs["use_cache"] = False
-        return transformers.Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
 
 def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -230,18 +243,6 @@ def save_merged(trainer: StoryTrainer, tokenizer: PreTrainedTokenizerBase, args:
         merged.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         shutil.rmtree(adapter)
-
-
-def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest whole checkpoint of an interrupted training; one that was being written when it died is removed."""
-    found = sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    for path in reversed(found):
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-            return str(path)
-        except (OSError, ValueError):
-            shutil.rmtree(path, ignore_errors=True)
-    return None
 
 
 def read_conversations(source: Any, split: str) -> Any:

@@ -39,8 +39,18 @@ class SftKeys:
         default=None,
         metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."},
     )
+    decay_fraction: float | None = field(
+        default=None,
+        metadata={
+            "help": "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes."
+        },
+    )
+    optimizer: str | dict[str, Any] | None = field(
+        default=None, metadata={"help": "adamw, muon or a plugin's, as in pretrain; default: TRL's `optim`."}
+    )
     sample_prompts: list[str] = field(
         default_factory=lambda: ["Words: dog, jump, happy"],
         metadata={"help": "Requests that the model answers at each evaluation (samples.jsonl)."},
     )
+    sample_tokens: int = field(default=150, metadata={"help": "Length of those samples, in tokens."})
     output_dir: str | None = field(default="sft", metadata={"help": "Where the model folder goes."})

@@ -24,14 +24,15 @@ from transformers import (
 from silly_llm.config import load_recipe
 from silly_llm.data.sources import open_source
 from silly_llm.errors import RecipeError
+from silly_llm.training.callbacks import Clock
 from silly_llm.training.chat_tokenizer import default_template, load_tokenizer
 from silly_llm.training.sft import (
     SftArguments,
-    StoryTrainer,
     main,
     prepare_model,
     read_conversations,
 )
+from silly_llm.training.sft_trainer import StoryTrainer
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
 STORIES260K = Path(__file__).parents[2].parent / "shared/models/stories260K"
@@ -112,7 +113,9 @@ def make_trainer(base, instructions, folder, *more) -> StoryTrainer:
     tokenizer, _ = load_tokenizer(args)
     model = prepare_model(args, tokenizer)
     dataset = read_conversations(open_source(str(instructions)), "train")
-    return StoryTrainer(model=model, args=args, train_dataset=dataset, processing_class=tokenizer)
+    return StoryTrainer(
+        model=model, args=args, train_dataset=dataset, processing_class=tokenizer, clock=Clock()
+    )
 
 
 def test_template_frames_the_answer_and_ends_it(base):
@@ -155,7 +158,7 @@ def test_plain_loss_is_that_of_trl(base, instructions, tmp_path, monkeypatch):
     batch = next(iter(trainer.get_train_dataloader()))
     found = []
     for limit in (2**27, 0):
-        monkeypatch.setattr("silly_llm.training.sft.LOGITS_AT_ONCE", limit)
+        monkeypatch.setattr("silly_llm.training.sft_trainer.LOGITS_AT_ONCE", limit)
         trainer.model.zero_grad()
         loss = trainer.compute_loss(
             trainer.model, dict(batch), num_items_in_batch=(batch["labels"] != -100).sum()
@@ -181,6 +184,19 @@ def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instruct
     prompt = talker.encode(row["prompt"][0]["content"])
     assert trained["input_ids"][: len(prompt)] == prompt
     assert trained["labels"][len(prompt) - 1] == -100 != trained["labels"][len(prompt)]
+
+
+def test_time_limit_log_and_samples(base, instructions, tmp_path):
+    options = ["--max_minutes", 0.02, "--max_steps", 100000, "--optimizer", "muon", "--logging_steps", 5]
+    main(arguments(base, instructions, tmp_path / "out", *options))
+    log = [json.loads(line) for line in (tmp_path / "out/training_log.jsonl").read_text().splitlines()]
+    steps = [line for line in log if "loss" in line]
+    assert 5 <= steps[-1]["step"] < 100000 and steps[-1]["tokens"] > steps[0]["tokens"] > 0
+    assert steps[-1]["learning_rate"] < steps[0]["learning_rate"]  # decayed by the clock
+    assert "eval_loss" in log[-1] or any("eval_loss" in line for line in log)
+    (sample,) = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").read_text().splitlines()]
+    assert sample["prompt"] == [{"role": "user", "content": "Words: dog, jump, happy"}]
+    assert (tmp_path / "out/README.md").read_text().count("silly-llm sft")
 
 
 def test_tuned_model_answers_and_ends_by_itself(base, tmp_path):
