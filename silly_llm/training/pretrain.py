@@ -84,6 +84,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         self.split_batch()
         self.remove_unused_columns = False  # the collator needs seq_lengths
         self.disable_tqdm = True  # ours knows of time limits
+        self.use_cache = True  # of the saved model; training passes use_cache=False itself
         self.average_tokens_across_devices = True
         self.restore_callback_states_from_checkpoint = True
         super().__post_init__()

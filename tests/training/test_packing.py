@@ -1,0 +1,135 @@
+"""Documents in a row do not see each other, nothing is lost, and equal content is not prepared twice."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from datasets import Dataset
+from torch.nn.functional import cross_entropy
+
+from silly_llm.errors import RecipeError
+from silly_llm.training.models import build_model, model_config
+from silly_llm.training.packing import IGNORED, PackedCollator, pack, text_bytes
+from silly_llm.training.tokenizer import SPECIAL_TOKENS, TokenizerConfig, train_tokenizer
+
+TEXTS = [
+    f"The {a} {n} saw a {b} dog. It ran to the {n}."
+    for a in ("red", "big", "sad")
+    for n in ("cat", "hen")
+    for b in ("old", "wet")
+]
+LENGTH = 48
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(TEXTS, TokenizerConfig(vocab_size=300), max_length=LENGTH)
+
+
+@pytest.fixture
+def packed(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path))
+    texts = [*TEXTS, " ".join(TEXTS[:4])]  # the last one is longer than a row
+    dataset = Dataset.from_dict({"text": texts})
+    return dataset, pack(dataset, tokenizer, text_column="text", max_length=LENGTH)
+
+
+def test_every_token_of_every_document_is_in_exactly_one_row(packed, tokenizer):
+    dataset, rows = packed
+    assert all(len(row["input_ids"]) == sum(row["seq_lengths"]) <= LENGTH for row in rows)
+    pieces = []
+    for row in rows:
+        start = 0
+        for length in row["seq_lengths"]:
+            pieces.append(tuple(row["input_ids"][start : start + length]))
+            start += length
+    whole = [(0, *tokenizer(text, add_special_tokens=False)["input_ids"], 1) for text in dataset["text"]]
+    expected = sorted(ids[i : i + LENGTH] for ids in whole for i in range(0, len(ids), LENGTH))
+    assert sorted(pieces) == expected
+    assert len(rows) < len(pieces), "nothing was packed"
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_logits_equal_separate_logits(packed, tokenizer, attention):
+    _, rows = packed
+    config = model_config("silly-tiny", vocab_size=len(tokenizer), max_length=LENGTH, tokenizer=tokenizer)
+    config._attn_implementation = attention
+    model = build_model(config, 0).eval()
+    batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id)(list(rows))
+    with torch.no_grad():
+        together = model(
+            input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False
+        ).logits
+        for number, row in enumerate(rows):
+            start = 0
+            for length in row["seq_lengths"]:
+                ids = torch.tensor([row["input_ids"][start : start + length]])
+                alone = model(input_ids=ids, use_cache=False).logits[0]
+                assert (together[number, start : start + length] - alone).abs().max() < 1e-5
+                start += length
+
+
+def test_labels_predict_the_next_token_of_the_same_piece_only(packed, tokenizer):
+    _, rows = packed
+    for predict_end in (True, False):
+        batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id, predict_end)(
+            list(rows)
+        )
+        for number, row in enumerate(rows):
+            start, expected = 0, []
+            for length in row["seq_lengths"]:
+                ids = row["input_ids"][start : start + length]
+                expected += [*(IGNORED if i == 1 and not predict_end else i for i in ids[1:]), IGNORED]
+                start += length
+            expected += [IGNORED] * (LENGTH - len(expected))
+            assert batch["shift_labels"][number].tolist() == expected
+
+
+def test_training_loss_is_that_of_separate_documents(packed, tokenizer):
+    dataset, rows = packed
+    model = build_model(
+        model_config("silly-tiny", vocab_size=len(tokenizer), max_length=LENGTH, tokenizer=tokenizer), 0
+    )
+    batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id)(list(rows))
+    logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
+    total = cross_entropy(
+        logits.flatten(0, 1), batch["labels"].flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    separate = 0.0
+    for text in dataset["text"]:
+        ids = torch.tensor([0, *tokenizer(text, add_special_tokens=False)["input_ids"], 1])
+        for piece in ids.split(LENGTH):
+            if len(piece) > 1:
+                separate += cross_entropy(
+                    model(input_ids=piece[None]).logits[0, :-1], piece[1:], reduction="sum"
+                ).item()
+    assert total.item() == pytest.approx(separate, rel=1e-5)
+
+
+def test_equal_content_is_read_from_the_cache_and_a_change_is_not(packed, tokenizer, tmp_path):
+    dataset, rows = packed
+    again = pack(
+        Dataset.from_dict({"text": dataset["text"][:]}), tokenizer, text_column="text", max_length=LENGTH
+    )
+    assert again.cache_files == rows.cache_files and len(again) == len(rows)
+    other = Dataset.from_dict({"text": [*dataset["text"][:-1], "Another end."]})
+    assert pack(other, tokenizer, text_column="text", max_length=LENGTH).cache_files != rows.cache_files
+    assert (
+        pack(dataset, tokenizer, text_column="text", max_length=LENGTH // 2).cache_files != rows.cache_files
+    )
+
+
+def test_bytes_are_those_of_the_text_and_mistakes_are_named(tokenizer):
+    assert text_bytes(Dataset.from_dict({"text": ["né", "", "ab"]}), "text") == 5
+    with pytest.raises(RecipeError, match=r"no column 'txet' \(did you mean 'text'\?\)"):
+        pack(Dataset.from_dict({"text": ["a"]}), tokenizer, text_column="txet", max_length=8)
+
+
+def test_the_tokenizer_has_distinct_special_tokens_and_loses_no_byte(tokenizer):
+    assert tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS)) == list(range(6))
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (0, 1, 2)
+    assert tokenizer("The cat")["input_ids"][0] == 0
+    text = "Zoë said: “¡Hola!” 猫 \t\n  <b>"
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+    with pytest.raises(RecipeError, match="vocab_size: must be at least 262"):
+        TokenizerConfig(vocab_size=200)
