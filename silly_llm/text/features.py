@@ -33,8 +33,7 @@ DESCRIPTIONS: dict[str, str] = {
 
 def detect_features(text: str) -> set[str]:
     """The features that the rules find in `text`; each rule is a function of this module."""
-    lower = text.replace("’", "'").lower()
-    return {name for name, rule in _RULES.items() if rule(lower)}
+    return {name for name, rule in _RULES.items() if rule(text)}
 
 
 def has_dialogue(text: str) -> bool:
@@ -50,7 +49,7 @@ def has_bad_ending(text: str) -> bool:
 
     A negation before a word turns it over (*not happy*, *no longer sad*). Misses sad facts in neutral words.
     """
-    end = _narration("".join(sentences(text)[-3:]))
+    end = _plain(_narration(sentences(text)[-3:]))
     sad = glad = 0
     for match in _OUTCOME.finditer(end):
         is_sad = match.lastgroup == "sad"
@@ -66,6 +65,7 @@ def has_moral(text: str) -> bool:
 
     *Learned to swim* is a skill and does not count; *learned to share, listen, be …* does. Misses lessons that are only lived.
     """
+    text = _plain(text)
     return _MORAL.search(text, _after(text, 0.6)) is not None
 
 
@@ -75,6 +75,7 @@ def has_plot_twist(text: str) -> bool:
 
     *Suddenly* and *but then* do not count: half of all stories have them. Misses twists that come without a marker.
     """
+    text = _plain(text)
     return _TWIST.search(text, _after(text, 0.25)) is not None
 
 
@@ -84,6 +85,7 @@ def has_foreshadowing(text: str) -> bool:
 
     Misses silent hints, such as a gun on the wall.
     """
+    text = _plain(text)
     return _HINT.search(text, 0, max(_after(text, 0.6), 1)) is not None
 
 
@@ -93,9 +95,14 @@ def has_conflict(text: str) -> bool:
 
     Misses silent conflict and conflict inside one character; sees a quarrel in a song or a game as one.
     """
+    text = _plain(text)
     if _STRONG.search(text):
         return True
     return len({match.group(0)[:5] for match in _WEAK.finditer(text)}) >= 2
+
+
+def _plain(text: str) -> str:
+    return text.replace("’", "'").lower()
 
 
 def _after(text: str, share: float) -> int:
@@ -105,16 +112,17 @@ def _after(text: str, share: float) -> int:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text`, with the space after each; split at `.`, `!`, `?` and line ends."""
-    return [s for s in _SENTENCE.findall(text) if any(c.isalpha() for c in s)]
+    """The sentences of `text`: split after `.`, `!`, `?` (with a closing quote) and at line ends."""
+    return [s for s in _BREAK.split(text) if any(c.isalpha() for c in s)]
 
 
-def _narration(text: str) -> str:
+def _narration(end: list[str]) -> str:
     """Without moral sentences, whose words say what is good in general and not how the story ended."""
-    return "".join(s for s in _SENTENCE.findall(text) if not _MORAL.search(s)) or text
+    return " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
 
 
-_SENTENCE = re.compile(r"[^.!?\n]*[.!?\n]+[\"”']?\s*|[^.!?\n]+$")
+# `"Where?" asked Tom.` is one sentence: a small letter goes on.
+_BREAK = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”'’]))\s+(?![a-z])|\n+")
 _QUOTED = re.compile(
     r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)'
 )
@@ -123,7 +131,7 @@ destroyed|too late|never (?:saw|see|came|come|found|find|got|get|again|went|play
 regretted|heartbroken|miserable|sorrow|empty|hurt|ached?|(?:could|can|did|would) not (?:save|find|fix|help|get|stop)|
 couldn't (?:save|find|fix|help|get|stop)|nobody (?:came|could)|no one (?:came|could)|in vain|missed (?:it|him|her|them|his|the)|
 wished (?:that )?(?:he|she|they|it) had|terrible|sick|trapped|ashamed|upset|disappointed|scared|angry"""
-_GLAD = """happy|happily|happier|smiled?|smiling|laugh(?:ed|ing)?|glad|proud(?:ly)?|joy|joyful|hugged|thanked|thankful|safe|
+_GLAD = """happy|happily|happier|smiled?|smiling|laugh(?:ed|ing)?|glad|proud(?:ly)?|joy|joyful|hugged|played|gave (?:it|them|him|her) back|thanked|thankful|safe|
 safely|cheered|celebrated|delighted|excited|fun|friends|loved|enjoyed|saved|grateful|relieved|better|wonderful|best|fixed"""
 _OUTCOME = re.compile(
     r"(?P<not>\b(?:not|never|no longer|wasn't|weren't|didn't|isn't|nobody|without|no)\s+(?:\w+\s+)?(?:\w+\s+)?)??"

@@ -7,6 +7,7 @@ Python keeps the same across versions. Texts are formatted once, at the end.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,7 +31,7 @@ from silly_llm.text.words import tokenize_words
 
 T = TypeVar("T")
 PLOTS: tuple[Plot, ...] = plots_things.PLOTS + plots_living.PLOTS + plots_world.PLOTS
-SHORTEST, LONGEST = 112, 236
+SHORTEST, LONGEST = 108, 228
 """Words that a story should have; sentences that it can do without fill up to the one and stop at the other."""
 _NO_ANIMAL_HERO = frozenset({"animal", "wild", "person", "family", "body"})
 _NAMES = tuple((name, "girl") for name in GIRLS) + tuple((name, "boy") for name in BOYS)
@@ -112,6 +113,7 @@ class _Parts:
 
     def __init__(self, dice: _Dice, plot: Plot, wanted: frozenset[str]) -> None:
         self.dice, self.plot, self.wanted = dice, plot, wanted
+        self.friends_quarrel = dice.chance(0.6)
         self.begin: list[str] = []
         self.middle: list[str] = []
         self.spare: list[str] = []
@@ -138,25 +140,32 @@ class _Parts:
             self.end.reverse()
         first = [pick(t.OPENINGS), *self.begin]
         setup = pick(plot.setup)
-        if "riend}" in setup or dice.chance(0.15):
+        present = "riend}" in setup
+        if present or dice.chance(0.15):
             first.append(pick(t.FRIENDS))
         second = [setup, pick(plot.hint)] if "foreshadowing" in wanted else [setup]
         second.append(pick(plot.problem))
-        third = [pick(plot.meeting or t.MEETINGS)]
+        third = [pick(plot.meeting or (t.PRESENT if present else t.MEETINGS))]
         if "dialogue" in wanted:
             third.append(self._talk())
-        third.append(pick(plot.attempt))
+        attempt = pick(plot.attempt)
+        third.append(attempt)
         if "conflict" in wanted:
             way1, way2 = plot.ways
-            third.append(pick(t.QUARRELS).replace("{way1}", way1).replace("{way2}", way2))
+            quarrel = pick(t.QUARRELS if self.friends_quarrel else t.BULLIES)
+            third.append(quarrel.replace("{way1}", way1).replace("{way2}", way2))
         third += self.middle
         fourth, fifth = [self._outcome()], self.end
         closing = [pick(t.BAD_ENDS if "bad_ending" in wanted else t.GOOD_ENDS)]
         if "moral_value" in wanted:
             closing.append(self._moral())
         length = sum(map(_length, (*first, *second, *third, *fourth, *fifth, *closing)))
+        if length > LONGEST:  # every feature at once: the words stay in what comes later
+            third.remove(attempt)
+            if length - _length(attempt) > LONGEST:
+                first.remove(self.begin[0])
         for text in self.spare:
-            if length < SHORTEST or (length + 12 < LONGEST and dice.chance(0.35)):
+            if length < SHORTEST or (length + 12 < LONGEST and dice.chance(0.18)):
                 third.append(text)
                 length += _length(text)
         paragraphs = [first, second, third, fourth, [*fifth, *closing]]
@@ -180,7 +189,7 @@ class _Parts:
 
     def _moral(self) -> str:
         morals = self.plot.sad_moral if "bad_ending" in self.wanted else self.plot.moral
-        if "conflict" in self.wanted and self.dice.chance(0.3):
+        if "conflict" in self.wanted and self.friends_quarrel and self.dice.chance(0.4):
             morals = t.QUARREL_MORALS
         return self.dice.pick(t.MORALS).replace("{moral}", self.dice.pick(morals))
 
@@ -188,9 +197,9 @@ class _Parts:
 def _cast(dice: _Dice, plot: Plot, noun: str) -> dict[str, str]:
     """Who is in the story and where it is, as slots."""
     hero, friend, other = (dice.pick(_NAMES) for _ in range(3))
-    while friend[0] == hero[0]:
+    while friend[0][0] == hero[0][0]:
         friend = dice.pick(_NAMES)
-    while other[0] in (hero[0], friend[0]):
+    while other[0][0] in (hero[0][0], friend[0][0]):
         other = dice.pick(_NAMES)
     he, him, his = _PRONOUNS[hero[1]]
     fhe, fhim, fhis = _PRONOUNS[friend[1]]
@@ -221,14 +230,14 @@ def _plots_for(noun: str) -> tuple[Plot, ...]:
     kind = kind_of("noun", noun)
     suitable = [plot for plot in PLOTS if kind in plot.kinds.split()]
     plots = [plot for plot in suitable if noun not in _vocabulary(plot.name)] or suitable
-    return tuple(plot for plot in plots for _ in range(2 if len(plot.kinds.split()) < 5 else 1))
+    return tuple(plot for plot in plots for _ in range(2 if len(plot.kinds.split()) < 6 else 1))
 
 
 @lru_cache(maxsize=64)
 def _vocabulary(name: str) -> frozenset[str]:
     plot = next(plot for plot in PLOTS if plot.name == name)
     texts = [text for value in vars(plot).values() if isinstance(value, tuple) for text in value]
-    return frozenset(tokenize_words(" ".join(texts).lower()))
+    return frozenset(tokenize_words(re.sub(r"{\w+}", "", " ".join(texts)).lower()))
 
 
 @lru_cache(maxsize=8192)

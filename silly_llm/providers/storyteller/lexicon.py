@@ -13,12 +13,12 @@ from silly_llm.text.inflection import article, inflect
 
 POS = {"noun": "nouns", "verb": "verbs", "adjective": "adjectives"}
 GIRLS = tuple(
-    "Ada Alma Amy Anna Bea Bella Cara Clara Dora Ella Elsa Emma Eva Fay Flora Gina Hanna Ida Ina Iris Jana Joan Kate "
+    "Ada Alma Amy Anna Bea Bella Cara Clara Dora Ella Elsa Emma Eva Fay Flora Gina Hanna Ida Ina Iris Joan Kate "
     "Lena Lila Lisa Lola Lucy Maja Mara Mia Mila Nala Nina Nora Olga Pia Rita Rosa Ruth Sara Tara Tess Tilda Una Vera Zoe".split()
 )
 BOYS = tuple(
-    "Abe Adam Alex Anton Ben Bill Carl Dan David Emil Eric Finn Fred Gus Hans Henry Hugo Ivan Jack Jan Jim Joe John Jonas "
-    "Karl Kim Leo Liam Luis Luke Max Milo Ned Nick Noah Oli Omar Oscar Otto Paul Pete Rob Sam Sid Theo Tim Tom Will".split()
+    "Abe Adam Alex Anton Ben Bill Carl Dan David Emil Eric Finn Fred Gus Hans Henry Hugo Ivan Jack Jim Joe John Jonas "
+    "Karl Leo Liam Luis Luke Max Milo Ned Nick Noah Oli Omar Oscar Otto Paul Pete Rob Sam Sid Theo Tim Tom Will".split()
 )
 SPECIES = ("rabbit", "mouse", "fox", "bear", "duck", "frog", "hedgehog", "squirrel", "cat", "goat")
 """What heroes can be that are no children."""
@@ -57,6 +57,9 @@ def noun_slots(noun: str, his: str) -> dict[str, str]:
         a = the = about = f"{his} {noun}"
     elif kind in ("sky", "season"):
         a = the
+    elif kind == "body":
+        a = about = f"{article(noun)} {noun}"
+        the = f"{his} {noun}"
     elif kind in ("foodmass", "stuff"):
         a, about = f"some {noun}", noun
     elif kind == "ideamass":

@@ -224,7 +224,7 @@ PLOTS = (
         ),
         problem=(
             "One day, {the_n} did not say hello. {The_n} looked at the ground and did not say a word.",
-            "One morning, the window stayed shut. {The_n} did not want to see anybody.",
+            "One morning, {the_n} stayed in the house and did not want to see anybody.",
         ),
         attempt=(
             "{Hero} made a funny face, and {friend} stood on {fhis} head. {The_n} did not even look up.",
@@ -232,7 +232,7 @@ PLOTS = (
         ),
         success=(
             "Then {hero} just sat down next to {the_n} and listened. {The_n} told them of an old friend far away. They wrote a letter together, and {the_n} smiled again.",
-            "Then they sang under the window, first softly and then louder. The window opened, and {the_n} sang along!",
+            "Then they sang in front of the house, first softly and then louder. A window opened, and {the_n} sang along!",
         ),
         failure=(
             "Nothing they did could help. The next day, {the_n} went away for ever and did not say goodbye.",

@@ -8,7 +8,7 @@ PLOTS = (
     Plot(
         name="lost",
         summary="{Hero} loses {a_n}, and {friend} helps to look for {it}",
-        kinds="thing plural",
+        kinds="thing soft plural",
         setup=(
             "{Hero} had {a_n}, and {he} took {it} everywhere.",
             "Of all the things in {his} room, {hero} liked {his_n} most.",
@@ -49,7 +49,7 @@ PLOTS = (
     Plot(
         name="out_of_reach",
         summary="{The_n} gets stuck high up, and {hero} and {friend} try to get {it} down",
-        kinds="thing",
+        kinds="thing soft",
         setup=(
             "One day, {hero} played outside with {a_n}. {He} threw {it} up and caught {it} again.",
             "One afternoon, {hero} took {a_n} outside and showed {it} to {friend}.",
@@ -134,7 +134,7 @@ PLOTS = (
     Plot(
         name="gift",
         summary="{Hero} wants to give {a_n} to {other}, but the gift gets dirty",
-        kinds="thing plural food",
+        kinds="thing soft plural food",
         setup=(
             "{Other} had a birthday. {Hero} found {a_n} for {ohim} and put {it} in a paper bag.",
             "It was the day of {other}'s party. {Hero} wanted to bring {a_n} as a gift.",
@@ -175,7 +175,7 @@ PLOTS = (
     Plot(
         name="finder",
         summary="{Hero} finds {a_n} and looks for the owner with {friend}",
-        kinds="thing plural",
+        kinds="thing soft plural",
         setup=(
             "One day, {hero} saw {a_n} on a bench. Nobody was near.",
             "One morning, {a_n} lay in the middle of the path. {Hero} picked {it} up.",
@@ -219,7 +219,7 @@ PLOTS = (
     Plot(
         name="coins",
         summary="{Hero} wants to buy {a_n} but does not have enough coins",
-        kinds="thing plural food",
+        kinds="thing soft plural food",
         setup=(
             "In the window of a little shop, {hero} saw {a_n}. {He} thought about {it} all day.",
             "{Hero} had saved ten coins because {he} wanted to buy {a_n} for {mom}.",
@@ -260,7 +260,7 @@ PLOTS = (
     Plot(
         name="river",
         summary="{Hero} has to bring {a_n} to Granny, but the bridge is gone",
-        kinds="thing plural food foodmass stuff",
+        kinds="thing soft plural food foodmass stuff",
         setup=(
             "One day, {mom} asked {hero} to bring {a_n} to Granny on the other side of the river.",
             "Granny lived behind the river, and she needed {a_n}. {Hero} put {it} in a bag and went off.",

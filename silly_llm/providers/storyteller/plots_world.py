@@ -61,7 +61,7 @@ PLOTS = (
         ),
         attempt=(
             "They filled one bag and then another. After an hour, it looked just as bad as before.",
-            "They made a sign that asked for help. The rain washed the sign away.",
+            "They put up a note that asked for help. The rain washed it away.",
         ),
         success=(
             "Then they asked every child they knew. Ten came, then twenty. In the evening, {the_n} was clean, and the mayor shook their hands.",

@@ -32,6 +32,14 @@ OPENINGS = (
     "This is the story of {hero}, a little {boy} from {place}.",
     "By {place} stood a little house. {Hero}, a little {boy}, lived in it.",
     "The house by {place} had a blue door. Behind it lived {hero}, a little {boy}.",
+    "{Hero} liked {his} home near {place}. {He} was a little {boy}.",
+    "People near {place} often saw a little {boy} named {hero}.",
+    "{Hero} was a {boy}, and {his} home was close to {place}.",
+    "There once was a little {boy} by {place}. The name of the little {boy} was {hero}.",
+    "Behind {place} was a small house where {hero} lived, a little {boy}.",
+    "Who lived near {place}? It was {hero}, a little {boy}.",
+    "Each morning, {hero} looked at {place}. {He} was a little {boy} and lived near it.",
+    "{Mom} called {him} the best {boy} near {place}, but {his} name was {hero}.",
     "{Hero} was only {age} years old and lived near {place}.",
     "When {hero} was {age} years old, {he} lived near {place}.",
     "A little {boy} named {hero} lived by {place}.",
@@ -57,6 +65,8 @@ MEETINGS = (
     "{Hero} ran to {friend} and told {fhim} about it.",
     "Just then, {friend} came around the corner.",
 )
+PRESENT = ("{Friend} saw it too.", "{Friend} wanted to help.")
+"""Meetings with a friend who is there already."""
 TALKS = (
     '"What is wrong?" asked {friend}. {line}. "{offer}," said {friend}.',
     '{line}. {Friend} thought for a moment. "{offer}," {fhe} said.',
@@ -65,15 +75,20 @@ TALKS = (
     '"Can I help?" asked {friend}. {line}. "{offer}," said {friend}.',
 )
 """`{line}` is what the hero says, with who says it."""
-QUARRELS = (
+QUARRELS = (  # between friends
     "{Hero} wanted to {way1}, but {friend} wanted to {way2}. They began to argue and got very angry with each other. After a while, {friend} took a deep breath and held out {fhis} hand.",
     "{Friend} wanted to {way2}. {Hero} only wanted to {way1}. They had a big quarrel, and {hero} pushed {friend}. Then {he} said that {he} was sorry, and they shook hands.",
     "But they did not agree. {Hero} wanted to {way1}, {friend} wanted to {way2}, and soon there was a loud fight. In the end, they did a bit of both.",
-    "Then {other} came along and teased them. {Other} got in the way and would not let them pass. They argued until {friend} said stop, and {other} went away.",
-    "{Other} from the next street saw it and was mean to them. {Hero} got angry at {ohim}, and they almost had a fight. {Friend} stepped between them, and {other} walked off.",
     "{Hero} said that it was all {friend}'s fault. That was not fair, and they quarreled for a long time. Then both of them felt bad and made up.",
 )
+BULLIES = (
+    "Then {other} came along and teased them. {Other} got in the way and would not let them pass. They argued until {friend} said stop, and {other} went away.",
+    "{Other} from the next street saw it and was mean to them. {Hero} got angry at {ohim}, and they almost had a fight. {Friend} stepped between them, and {other} walked off.",
+)
 GOOD_ENDS = (
+    "{Hero} told {mom} about it, and they both laughed. {He} was so proud.",
+    "It had been a long day, but {hero} was happy and {friend} was happy too.",
+    "They sat side by side and smiled. They were good friends.",
     "{Hero} smiled at {friend}. They were both happy.",
     "They laughed all the way home, tired and happy.",
     "That night, {hero} went to bed with a smile. {He} was happy.",
@@ -84,6 +99,8 @@ GOOD_ENDS = (
     "{Friend} and {hero} smiled. They were glad to be friends.",
 )
 BAD_ENDS = (
+    "{Hero} sat on the step and cried. {He} felt very lonely and sad.",
+    "{Mom} tried to help, but {hero} was too sad and only cried.",
     "{Hero} went home and cried. It was a sad night.",
     "{Hero} was sad for a very long time, and nothing could stop {his} tears.",
     "That night, {hero} cried in {his} bed. {Friend} was sad too.",
@@ -108,7 +125,13 @@ VERBS = {
             "{He} was learning to {vp}.",
             "{He} knew very well how to {vp}.",
         ),
-        middle=("There was no time to {vp} now.", "First they had to do this, and then they could {vp}."),
+        middle=(
+            "There was no time to {vp} now.",
+            "First came this, and then they could {vp}.",
+            "{Hero} did not even think of how {he} {vped} on other days.",
+            "They even {vped} for a bit to get new ideas.",
+            "It is hard to {vp} when something is wrong.",
+        ),
         good_end=(
             "Then they {vped} together.",
             "After that, {hero} {vped} with {friend}.",
@@ -130,11 +153,26 @@ VERBS = {
         ),
         middle=("In the rush, {hero} {vped}.", "{Hero} was so upset that {he} {vped}."),
         good_end=(
-            "On the way home, {hero} {vped}, and they had to laugh about it.",
-            "Nobody cared that {hero} {vped} on the way home.",
-            "On the way home, {friend} {vped} too, and it was funny.",
+            "Later, {hero} {vped}, and they had to laugh about it.",
+            "Then {hero} {vped}, but nobody cared.",
+            "Later, {friend} {vped} too, and it was funny.",
         ),
-        bad_end=("On the way home, {hero} {vped} too.", "To make it worse, {friend} {vped}."),
+        bad_end=("That evening, {hero} {vped} too.", "To make it worse, {friend} {vped}."),
+    ),
+    "sad": Thread(
+        begin=(
+            "{He} almost never {vped}.",
+            "It took a lot to make {him} {vp}.",
+            "On most days, nothing could make {him} {vp}.",
+        ),
+        middle=("{Hero} was so upset that {he} {vped}.", "It was so bad that {hero} {vped}."),
+        good_end=(
+            "Nobody {vped} any more.",
+            "There was no need to {vp} any more.",
+            "All at once, it was silly to {vp}.",
+        ),
+        bad_end=("That evening, {hero} {vped} for a long time.", "{Hero} {vped}, and {friend} {vped} too."),
+        middle_always=True,
     ),
     "state": Thread(
         begin=("{He} {vped}.", "{He} {vped}, and {mom} did too."),
@@ -153,7 +191,7 @@ ADJECTIVES = {
     ),
     "low": Thread(
         begin=("{He} was not often {adj}.", "It took a lot to make {him} {adj}."),
-        middle=("Now {hero} was {adj}.", "It made {hero} {adj}."),
+        middle=("Now {hero} was {adj}.", "It made {hero} feel {adj}.", "By now, {hero} felt {adj}."),
         good_end=("{Hero} was not {adj} any more.", "Nobody was {adj} any more."),
         bad_end=("{Hero} was still {adj}.", "{Hero} was {adj} for many days."),
         middle_always=True,
@@ -211,13 +249,13 @@ ADJECTIVES = {
         begin=("{He} knew {a_adj} game.", "{He} had made up {a_adj} game."),
         middle=("The {adj} game had to wait.",),
         good_end=(
-            "In the evening, they played {a_adj} game.",
+            "At home, they played {a_adj} game.",
             "At home, {hero} showed {friend} the {adj} game.",
         ),
         bad_end=("Nobody played the {adj} game that evening.",),
     ),
     "day": Thread(
-        begin=("{He} hoped for {a_adj} week.", "It began like {a_adj} day."),
+        begin=("{He} hoped for {a_adj} day.", "It began like {a_adj} day."),
         middle=("It did not look like {a_adj} day now.",),
         good_end=("It was {a_adj} day after all.", "What {a_adj} day it was!"),
         bad_end=("It was not {a_adj} day.",),

@@ -1,0 +1,109 @@
+"""Inflections, by table and by rule, of known and unknown words."""
+
+# ruff: noqa: SIM905
+import pytest
+
+from silly_llm.providers.storyteller.lexicon import lexicon
+from silly_llm.text.inflection import article, includes_word, inflect, with_article, word_forms
+
+VERBS = """go went gone going goes|be was been being is|have had had having has|stop stopped stopped stopping stops
+open opened opened opening opens|cry cried cried crying cries|play played played playing plays|fix fixed fixed fixing fixes
+make made made making makes|lie lay lain lying lies|swim swam swum swimming swims|see saw seen seeing sees|put put put putting puts
+panic panicked panicked panicking panics|visit visited visited visiting visits|begin began begun beginning begins
+unwrap unwrapped unwrapped unwrapping unwraps|hurry hurried hurried hurrying hurries|quiz quizzed quizzed quizzing quizzes
+watch watched watched watching watches|agree agreed agreed agreeing agrees|tiptoe tiptoed tiptoed tiptoeing tiptoes
+blorp blorped blorped blorping blorps|snizz snizzed snizzed snizzing snizzes""".replace("\n", "|").split("|")
+PLURALS = """ball balls|box boxes|baby babies|toy toys|leaf leaves|child children|grandchild grandchildren|mouse mice|snowman snowmen
+human humans|woman women|sheep sheep|fish fish|goldfish goldfish|bookshelf bookshelves|potato potatoes|piano pianos|roof roofs
+stomach stomachs|pants pants|church churches|glass glasses|wug wugs|hero heroes|monkey monkeys""".replace(
+    "\n", "|"
+).split("|")
+ADJECTIVES = """big bigger biggest|happy happier happiest|nice nicer nicest|good better best|bad worse worst|shy shyer shyest
+gray grayer grayest|wet wetter wettest|cold colder coldest|simple simpler simplest""".replace(
+    "\n", "|"
+).split("|")
+ADVERBS = "happy happily|quick quickly|gentle gently|good well|full fully|magic magically|early early".split(
+    "|"
+)
+
+
+@pytest.mark.parametrize("row", VERBS)
+def test_verbs(row: str) -> None:
+    verb, *forms = row.split()
+    if verb == "quiz":
+        forms[-1] = inflect(verb, "third")  # both quizes and quizzes are around; word_forms has both
+    assert [inflect(verb, form) for form in ("past", "participle", "ing", "third")] == forms  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("row", PLURALS)
+def test_plurals(row: str) -> None:
+    noun, plural = row.split()
+    assert inflect(noun, "plural") == plural
+
+
+@pytest.mark.parametrize("row", ADJECTIVES)
+def test_comparison(row: str) -> None:
+    word, comparative, superlative = row.split()
+    assert (inflect(word, "comparative"), inflect(word, "superlative")) == (comparative, superlative)
+
+
+@pytest.mark.parametrize("row", ADVERBS)
+def test_adverbs(row: str) -> None:
+    word, adverb = row.split()
+    assert inflect(word, "adverb") == adverb
+
+
+def test_unknown_form() -> None:
+    with pytest.raises(ValueError, match="unknown form 'passt'; known: plural, past"):
+        inflect("go", "passt")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    "an apple|an hour|a unicorn|an umbrella|an honest man|a one-way street|a use|an egg|a university|an unusual day|an uncle|a ball|a yellow egg".split(
+        "|"
+    ),
+)
+def test_article(phrase: str) -> None:
+    a, _, rest = phrase.partition(" ")
+    assert article(rest) == a
+    assert with_article(rest) == phrase
+
+
+def test_word_forms_do_not_make_other_words() -> None:
+    assert "corner" not in word_forms("corn")
+    assert "early" not in word_forms("ear")
+    assert "shower" not in word_forms("show")
+    assert "better" not in word_forms("bet")
+    assert {"slow", "slower", "slowest", "slowly"} <= word_forms("slow")
+    assert {"lie", "lies", "lay", "lain", "lying", "lied"} <= word_forms("Lie")
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "there"),
+    [
+        ("The DOGS ran.", "dog", True),
+        ("The dog's bowl", "dog", True),
+        ("A hotdog", "dog", False),
+        ("They went home.", "go", True),
+        ("She is here.", "be", True),
+        ("Happily, he slept.", "happy", True),
+        ("Two ice creams", "ice cream", True),
+        ("ice and cream", "ice cream", False),
+        ("Three wugs!", "wug", True),
+        ("a cat", "Cat ", True),
+        ("", "cat", False),
+    ],
+)
+def test_includes_word(text: str, word: str, there: bool) -> None:
+    assert includes_word(text, word) is there
+
+
+def test_forms_of_the_embedded_words_are_words() -> None:
+    """No form is empty, doubled by accident (`openned`) or contains anything but letters."""
+    for key in ("nouns", "verbs", "adjectives"):
+        for word in lexicon()[key]:
+            assert word in word_forms(word)
+            assert all(form.isalpha() and form.islower() for form in word_forms(word)), word
+    past = {verb: inflect(verb, "past") for verb in lexicon()["verbs"]}
+    assert past["open"] == "opened" and past["deliver"] == "delivered" and past["hum"] == "hummed"
