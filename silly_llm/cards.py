@@ -234,7 +234,7 @@ def number_rows(statistics: Mapping[str, Any], prefix: str = "") -> list[tuple[s
     """Nested numbers as rows of a table: (`rejected: too short`, `1,234`)."""
     rows: list[tuple[str, str]] = []
     for key, value in statistics.items():
-        name = "time" if key == "seconds" else str(key).replace("_", " ")
+        name = re.sub("seconds$", "time", str(key)).replace("_", " ")
         label = f"{prefix}{name}".replace("|", "\\|")
         if isinstance(value, Mapping):
             rows += number_rows(value, f"{label}: ")
@@ -296,7 +296,7 @@ def _details(statistics: Mapping[str, Any]) -> dict[str, Any]:
 def _number(value: Any, key: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return " ".join(str(value).split()).replace("|", "\\|")
-    if key == "seconds":
+    if key.endswith("seconds"):
         minutes, seconds = divmod(round(value), 60)
         hours, minutes = divmod(minutes, 60)
         return (

@@ -159,7 +159,7 @@ def test_a_recipe_uses_a_plugins_provider_filter_and_metric(run, tmp_path):
     assert {tuple(row["rejected_by"]) for row in refused} == {("dislike: begins badly",)}
     assert "`parrot`" in (tmp_path / "stories" / "README.md").read_text()
 
-    from test_hub import save_tiny_model
+    from folders import save_tiny_model
 
     evaluation = write_recipe(
         tmp_path / "evaluation.yaml",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -376,73 +375,6 @@ def datasets_round_trip():
 
     files = sorted(f for f in HfApi().list_repo_files(repo, repo_type="dataset") if f.endswith(".parquet"))
     return f"{len(files)} parquet files; features {load_dataset_builder(repo).info.features}"
-
-
-# ---------------------------------------------------------------------------------------------- transformers
-
-
-def tiny_model():
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    raw = Tokenizer(models.BPE(unk_token=None))
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    raw.train_from_iterator(
-        ["once upon a time there was a cat"] * 4,
-        trainers.BpeTrainer(
-            vocab_size=300, special_tokens=["<|end|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-        ),
-    )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", pad_token="<|end|>")
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + eos_token }}{% endfor %}"
-    )
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        eos_token_id=0,
-        bos_token_id=0,
-        pad_token_id=0,
-    )
-    return LlamaForCausalLM(config), tokenizer
-
-
-def transformers_round_trip():
-    import torch
-
-    torch.manual_seed(0)
-    model, tokenizer = tiny_model()
-    model.push_to_hub("alice/tiny-llama", private=True, max_shard_size="40KB")
-    tokenizer.push_to_hub("alice/tiny-llama")
-    Path(os.environ["HF_HOME"], "expected.json").write_text(
-        json.dumps(model(torch.tensor([[5, 6, 7]])).logits[0, -1].tolist())
-    )
-    # Read it back in a process of its own, with an empty HF_HOME.
-    code = (
-        "import json, sys, torch; from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline\n"
-        "m = AutoModelForCausalLM.from_pretrained('alice/tiny-llama'); t = AutoTokenizer.from_pretrained('alice/tiny-llama')\n"
-        "want = torch.tensor(json.load(open(sys.argv[1]))); got = m(torch.tensor([[5, 6, 7]])).logits[0, -1]\n"
-        "assert torch.allclose(want, got, atol=1e-5); assert t.decode(t('once upon a time').input_ids) == 'once upon a time'\n"
-        "assert 'user: hi' in t.apply_chat_template([{'role': 'user', 'content': 'hi'}], tokenize=False)\n"
-        "pipeline('text-generation', model='alice/tiny-llama')('once', max_new_tokens=3); print('same logits')\n"
-    )
-    with tempfile.TemporaryDirectory() as home:
-        done = subprocess.run(
-            [sys.executable, "-c", code, os.environ["HF_HOME"] + "/expected.json"],
-            env={**os.environ, "HF_HOME": home},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-    from huggingface_hub import HfApi
-
-    shards = [f for f in HfApi().list_repo_files("alice/tiny-llama") if f.endswith(".safetensors")]
-    return [done.stdout.strip(), f"{len(shards)} safetensors shards"]
 
 
 def byte_ranges():

@@ -1,4 +1,6 @@
-"""The real clients of Hugging Face work against the stand-in, so a test that publishes to it says something."""
+"""The real clients of Hugging Face work against the stand-in, so a test that publishes to it says something.
+
+Models are pushed and loaded in tests/test_hub.py."""
 
 from __future__ import annotations
 
@@ -25,7 +27,6 @@ OPTIONS = {"many_files": {"tree_page_size": 50}, "multipart_lfs": {"lfs_multipar
         "cards",
         "byte_ranges",
         "datasets_round_trip",
-        pytest.param("transformers_round_trip", marks=pytest.mark.slow),
     ],
 )
 def test_real_clients(name, tmp_path):

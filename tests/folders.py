@@ -1,0 +1,97 @@
+"""A dataset folder and a model folder as phases leave them, for tests that publish, describe or measure one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from silly_llm.cards import dataset_card, model_card, write_card
+from silly_llm.config import load_recipe
+from silly_llm.data.arguments import GenerationArguments
+
+
+def generation_recipe(folder: Path, **values):
+    file = folder / "mine" / "generation.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"seed": 7, "provider": {"type": "storyteller"}, **values}))
+    return load_recipe(["--config", str(file)], phase="generate", arguments=GenerationArguments)
+
+
+def story(index: int, **more):
+    return {
+        "text": f"Once upon a time, there was a cat number {index}.",
+        "words": ["cat", "jump", "happy"],
+        "features": ["dialogue"],
+        "prompt": "Write a short story with the words cat, jump and happy.",
+        "index": index,
+        "rejected_by": [],
+        **more,
+    }
+
+
+def save_stories(folder: Path, workspace: Path) -> Path:
+    """A dataset folder as a phase leaves it, with the things that must not be published."""
+    import pyarrow as pa
+
+    from silly_llm.data.folder import write_dataset_folder
+
+    strings = pa.list_(pa.string())
+    columns = {"text": pa.string(), "words": strings, "features": strings, "prompt": pa.string()}
+    schema = pa.schema({**columns, "index": pa.int64(), "rejected_by": strings})
+    splits = {
+        "train": [story(i) for i in range(40)],
+        "validation": [story(40)],
+        "rejected": [story(41, rejected_by=["length"])],
+    }
+    counts = write_dataset_folder(folder, splits, schema)
+    recipe = generation_recipe(workspace)
+    statistics = {
+        "splits": counts,
+        "rejected": {"length": 1},
+        "tokens": {"completion": 12345},
+        "seconds": 75.2,
+    }
+    write_card(folder, dataset_card("stories", recipe, statistics=statistics, sample=splits["train"][0]))
+    (folder / "provenance.json").write_text("{}")
+    for private in (".silly/run.json", "journal.jsonl", "journal-0/part", "checkpoint-5/model.safetensors"):
+        (folder / private).parent.mkdir(exist_ok=True)
+        (folder / private).write_text('{"finished": true}')
+    return folder
+
+
+def save_tiny_model(folder: Path, workspace: Path) -> Path:
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate(["<|bos|>", "<|eos|>", "<|pad|>", *alphabet])}
+    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<|bos|>", eos_token="<|eos|>", pad_token="<|pad|>"
+    )
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}"
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=len(vocabulary), max_position_embeddings=64, eos_token_id=1, **sizes)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    recipe = generation_recipe(workspace)
+    recipe.phase, recipe.values = "sft", {"model_name_or_path": "someone/base", "dataset": "someone/stories"}
+    card = model_card(
+        recipe,
+        statistics={"parameters": 8192, "tokens": 100_000, "seconds": 3700},
+        metrics={"bits_per_byte": {"value": 0.9, "low": 0.8, "high": 1.0, "n": 10}, "loss": 1.5},
+        samples=[{"prompt": "Words: dog", "completion": "A dog *barked*."}],
+    )
+    write_card(folder, card)
+    for private in (
+        "optimizer.pt",
+        "training_args.bin",
+        "checkpoint-2/model.safetensors",
+        "trainer_state.json",
+    ):
+        (folder / private).parent.mkdir(exist_ok=True)
+        (folder / private).write_bytes(b"not for others")
+    return folder
