@@ -198,14 +198,14 @@ PLOTS = (
             "They were too slow, and it was too late. The last bus was gone, and {the_n} had to stay there alone in the cold.",
         ),
         twist=(
-            "At last, everything was up on the hill. To their surprise, {the_n} opened the boxes and gave each of them a new kite. That was what had been inside all along!",
+            "At last, everything was up on the hill. To their surprise, {the_n} gave each of them a new kite. The kites had been in there all along!",
             "Then {the_n} began to laugh. It turned out that the things were all for {hero}'s own birthday!",
         ),
         sad_twist=(
             "At last, everything was up on the hill. It turned out that they had come to the wrong house, and the right one was too far away. {The_n} was tired and sad.",
         ),
         hint=(
-            "One of the bags had a small tear. Nobody saw the tear yet.",
+            "Something on top was loose. Nobody saw it yet.",
             "{Hero} had a feeling that this would be a long day.",
         ),
         say=("Look, nobody is helping", "This is too much for one"),

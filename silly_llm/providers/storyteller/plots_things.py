@@ -205,7 +205,7 @@ PLOTS = (
         ),
         hint=(
             "{Hero} did not see that there was a name on the other side.",
-            "{He} had a feeling that somebody was looking for {it}.",
+            "{Hero} had a strange feeling about {it}.",
         ),
         say=("I found {a_n}, and I do not know the owner", "Somebody lost {a_n}"),
         offer=("Then we must find the owner", "We can ask all the people in town"),
@@ -336,7 +336,7 @@ PLOTS = (
         say=("We have no {n}", "The guests are coming, and there is no {n} in the house"),
         offer=("Then let us ask around", "I will run and look for some"),
         ways=("cook something else", "look for some {n} in the street"),
-        moral=("people who share always have enough", "it is good to ask the people next door for help"),
+        moral=("it is good not to give up too soon", "it is good to ask the people next door for help"),
         sad_moral=("it is important to plan before the guests come",),
     ),
     Plot(
@@ -357,7 +357,7 @@ PLOTS = (
         ),
         success=(
             "Then {hero} gave away the bigger half of {the_n}. They sat side by side in the sun, and it tasted better than ever.",
-            "So {hero} gave away half of {the_n}, and {friend} gave the nut. Now everybody had something, and nobody was left out.",
+            "So {hero} gave away half of {the_n}, and {friend} gave a nut. Now everybody had something, and nobody was left out.",
         ),
         failure=(
             "{Hero} turned around and had {it} all alone. When {he} looked up, the seat next to {him} was empty. {He} could not say that {he} was sorry any more.",
@@ -390,7 +390,7 @@ PLOTS = (
         ),
         problem=(
             "But there {was} only a tiny bit of {n} left, and the work was not half done.",
-            "When {he} opened the box, it was empty. All the {n} {was} used up.",
+            "When {he} opened the box for the {n}, it was empty. All of {it} {was} used up.",
         ),
         attempt=(
             "They tried to do the work with leaves, but the leaves did not hold.",
