@@ -266,7 +266,7 @@ def _made_by(recipe: Recipe, provenance: Mapping[str, Any] | None) -> dict[str, 
         command += f" --config {Path(file.parent.name, file.name) if file.is_absolute() else file}"
     if recipe.environment != "default":
         command += f" --environment {recipe.environment}"
-    yaml_text = to_yaml(recipe.masked()).rstrip()
+    yaml_text = to_yaml({k: v for k, v in recipe.masked().items() if k != "output_dir"}).rstrip()
     longest = max((len(run) for run in re.findall(r"`+", yaml_text)), default=0)
     return {
         "command": command,
@@ -304,7 +304,7 @@ def _number(value: Any, key: str) -> str:
             if hours
             else f"{minutes} min {seconds} s"
             if minutes
-            else f"{value:.1f}"
+            else f"{value:.1f} s"
         )
     return (
         f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
