@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from silly_llm.providers.storyteller import plots_living, plots_things, plots_world
 from silly_llm.providers.storyteller import threads as t
 from silly_llm.providers.storyteller.lexicon import (
     BOYS,
@@ -26,11 +25,11 @@ from silly_llm.providers.storyteller.lexicon import (
     verb_slots,
 )
 from silly_llm.providers.storyteller.plot import Plot
+from silly_llm.providers.storyteller.plots import PLOTS
 from silly_llm.text.features import FEATURES
 from silly_llm.text.words import tokenize_words
 
 T = TypeVar("T")
-PLOTS: tuple[Plot, ...] = plots_things.PLOTS + plots_living.PLOTS + plots_world.PLOTS
 SHORTEST, LONGEST = 108, 228
 """Words that a story should have; sentences that it can do without fill up to the one and stop at the other."""
 _NO_ANIMAL_HERO = frozenset({"animal", "wild", "person", "family", "body"})
