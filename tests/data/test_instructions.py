@@ -253,7 +253,7 @@ class Summarizer(LLMProvider):
         self.asked += [request.fields["text"] for request in requests]
         return [
             Completion(
-                f"It is about {request.fields['text'][:40]}. And more. And even", "length", 9, 5, self.model
+                f"It is {len(request.fields['text'])} long. And more. And even", "length", 9, 5, self.model
             )
             for request in requests
         ]
