@@ -70,7 +70,12 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
     """
     folder = Path(recipe.args.output_dir)
     sources = {str(source): digest(source) for source in inputs if source is not None}
-    work = fingerprint({"phase": recipe.phase, "values": recipe.values, "inputs": sources})
+    values = {
+        key: value
+        for key, value in recipe.values.items()
+        if key != "push_to_hub" and not key.startswith("hub_")
+    }
+    work = fingerprint({"phase": recipe.phase, "values": values, "inputs": sources})
     leader = int(os.environ.get("RANK", "0")) == 0
     state = _read_state(folder)
     same = state.get("work") == work
@@ -252,7 +257,9 @@ def _clear(folder: Path, state: Mapping[str, Any], *, force: bool, finished: boo
             f"{folder}: holds an unfinished training of another recipe; choose another --output_dir, "
             "or start over with --force"
         )
-    private = [f"{PRIVATE}/{p.name}" for p in (folder / PRIVATE).iterdir() if p.name not in ("lock", "run.json")]
+    private = [
+        f"{PRIVATE}/{p.name}" for p in (folder / PRIVATE).iterdir() if p.name not in ("lock", "run.json")
+    ]
     for name in [*_entries(folder), *private]:
         if name in state.get("foreign", ()) or name.startswith("journal"):
             continue

@@ -17,6 +17,8 @@ from silly_llm.output import digest, open_output
 @dataclass
 class Arguments:
     words: int = 3
+    push_to_hub: bool = False
+    hub_dataset_id: str | None = None
     output_dir: str = ""
 
 
@@ -43,6 +45,13 @@ def test_finished_and_unchanged_is_up_to_date_until_forced_or_changed(tmp_path):
         assert not output.up_to_date
     facts = json.loads((out / "provenance.json").read_text())
     assert facts["phase"] == "generate" and facts["libraries"]["transformers"] and facts["seconds"] >= 0
+
+
+def test_publishing_a_finished_folder_is_no_reason_to_make_it_again(tmp_path):
+    with open_output(recipe(tmp_path)):
+        pass
+    with open_output(recipe(tmp_path, "--push_to_hub", "--hub_dataset_id", "a/b")) as output:
+        assert output.up_to_date
 
 
 def test_what_a_phase_records_and_the_resolved_recipe_are_kept(tmp_path):

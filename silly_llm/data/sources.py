@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.container import Container
 from silly_llm.errors import RecipeError, RunError, suggestion
+from silly_llm.output import fingerprint
 from silly_llm.registry import config_of, register
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ class FilesProvider(DataProvider):
 
         if self._reads_by_datasets():
             _check_split(split, self.splits(), self.config.path)
-            return _guarded(self.config.path, lambda: load_dataset(str(self.path), split=split))
+            return _guarded(
+                self.config.path, lambda: load_dataset(str(self.path), split=split, cache_dir=self._cache())
+            )
         _check_split(split, ["train"], self.config.path)
         ending = _ending(self.files[0])
         if ending == "txt":
@@ -156,6 +159,14 @@ class FilesProvider(DataProvider):
 
     def inputs(self) -> list[str]:
         return [str(self.path)] if self.is_folder else [str(p) for p in self.files]
+
+    def _cache(self) -> str:
+        """A cache of its own for what the folder holds now: that of `datasets` mixes up folders of one name whose cards
+        have `configs`."""
+        from datasets.config import HF_DATASETS_CACHE
+
+        stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in self.files]
+        return str(Path(HF_DATASETS_CACHE) / f"silly_llm-{fingerprint(stamps)[:16]}")
 
     def _reads_by_datasets(self) -> bool:
         return self.is_folder and {_ending(p) for p in self.files} != {"txt"}

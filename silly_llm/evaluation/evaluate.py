@@ -24,6 +24,7 @@ from silly_llm.errors import RecipeError, suggestion
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.base import EvaluationData, EvaluationProvider
 from silly_llm.output import code_version, fingerprint, open_output, write_text
+from silly_llm.phases import executable
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
@@ -45,14 +46,16 @@ SETTINGS = (
 """The keys that change numbers: `settings` in `results.json`; comparable results agree in all of them."""
 
 
+ARGUMENTS = EvaluationArguments
+
+
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     recipe = load_recipe(argv, phase="evaluate", arguments=EvaluationArguments)
     args = recipe.args
 
     # Check everything that can be checked before anything is written or loaded
     entries = model_entries(args.model)
-    for metric in args.metrics:
-        registry.config_of("evaluation_provider", metric, where="metrics:")
+    check_components(args)
     source = open_source(args.dataset, container=container)
     folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
     present = [folder for folder in folders.values() if Path(folder).exists()]
@@ -98,7 +101,13 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
         tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
         if tuned:
-            print(f"Talk to it: silly-llm chat --model {tuned.path}")
+            print(f"Talk to it: {executable()} chat {tuned.path}")
+
+
+def check_components(args: EvaluationArguments) -> None:
+    """Every metric exists and takes the options given; builds nothing."""
+    for metric in args.metrics:
+        registry.config_of("evaluation_provider", metric, where="metrics:")
 
 
 def model_entries(spec: Any) -> list[ModelEntry]:

@@ -135,7 +135,7 @@ class LanguageModel:
             texts: Documents; empty ones score zero tokens and zero bytes.
             window: What to do with documents longer than the context. `sliding` scores every byte: the window moves by
                 half a context, so every token is predicted from at least half of one (each window begins with
-                begin-of-text again, as in training). `cut` scores the first `context` tokens, begin-of-text included.
+                begin-of-text again). `cut` scores the first `context` tokens, begin-of-text included.
         """
         chunk: list[str] = []
         for text in texts:

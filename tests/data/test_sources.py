@@ -58,6 +58,16 @@ def test_a_dataset_folder_and_its_splits(tmp_path):
         load_records(str(tmp_path), split="test")
 
 
+def test_folders_of_one_name_whose_cards_have_configs_are_not_mixed_up(tmp_path):
+    card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n"
+    for name in ("a", "b"):
+        write_dataset_folder(tmp_path / name / "stories", {"train": [{"text": name}]}, schema(), card)
+    assert [load_records(str(tmp_path / name / "stories"))["text"][:] for name in ("a", "b")] == [
+        ["a"],
+        ["b"],
+    ]
+
+
 def test_the_run_provider_reads_a_runs_folder(tmp_path):
     write_dataset_folder(tmp_path / "stories", {"train": [{"text": "t"}]}, schema())
     assert load_records({"type": "run", "folder": str(tmp_path)}).num_rows == 1

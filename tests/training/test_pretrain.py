@@ -157,7 +157,6 @@ def launch(config: str, stories: Path, folder: Path, **more: object) -> Path:
         "1",
         "--main_process_port",
         "0",
-        *flags,
     ]
     command += [ROOT / "scripts" / "pretrain.py", *arguments(stories, folder, **more)]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=400)
@@ -174,7 +173,15 @@ def losses(folder: Path) -> list[float]:
 def test_two_processes_train_as_one_does(stories, tmp_path, config):
     if config == "zero2":
         pytest.importorskip("deepspeed", reason="the extra [deepspeed] is not installed")
-    shape = {"max_steps": 10, "eval_steps": 10, "bf16": False, "use_cpu": True}
+    shape = {
+        "max_steps": 6,
+        "logging_steps": 2,
+        "eval_steps": 6,
+        "save_steps": 6,
+        "sample_prompts": "[]",
+        "bf16": False,
+        "use_cpu": True,
+    }
     two = launch(config, stories, tmp_path / config, **shape)
     one = tmp_path / "one"
     command = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, one, **shape)]
