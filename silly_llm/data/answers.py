@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -43,7 +43,7 @@ async def answer_all(
     provider: LLMProvider,
     journal: Journal | None = None,
     tally: Tally | None = None,
-) -> AsyncIterator[tuple[Any, ChatRequest, Answer]]:
+) -> AsyncGenerator[tuple[Any, ChatRequest, Answer], None]:
     """Yield `(tag, request, answer)` for each of `requests`, in their order.
 
     Args:

@@ -17,8 +17,8 @@ class WordChecks:
     max_length: int | None = 12
     """Letters."""
     max_syllables: int | None = 4
-    min_frequency: float | None = 3.0
-    """Zipf scale: log10 of occurrences per billion words; 3 is once in a million (Van Heuven et al. 2014)."""
+    min_frequency: float | None = 2.5
+    """Zipf scale: log10 of occurrences per billion words; 3 is once in a million (van Heuven et al. 2014)."""
     profanity: bool = True
     """Refuse words one does not say to children."""
     part_of_speech: bool = True

@@ -37,7 +37,7 @@ class StoryFilter(ABC):
 
 def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> list[str]:
     """`NAME: REASON` of every filter that refuses the story; empty when it is kept."""
-    reasons = []
+    reasons: list[str] = []
     for name, story_filter in sorted(filters, key=lambda pair: pair[1].remembers):
         if story_filter.remembers and reasons:
             continue

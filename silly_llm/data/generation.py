@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     with container or Container() as container:
         container.provide(type(settings), settings).provide(type(vocabulary), vocabulary)
         if args.preview:
-            prompts = container.build("prompt_generator", args.prompt_generator)
+            prompts: PromptGenerator = container.build("prompt_generator", args.prompt_generator)
             print_preview(prompts, args.seed, args.preview)
             return
         check_push(args)

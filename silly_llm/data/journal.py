@@ -161,7 +161,7 @@ class Journal:
         return position
 
     def _line_at(self, offset: int) -> bytes:
-        parts = []
+        parts: list[bytes] = []
         while True:
             block = os.pread(self._file, 8192, offset)
             end = block.find(b"\n")

@@ -31,10 +31,12 @@ Answer with the story alone, without a title.""",
 A small child is in bed and asks for a story. Tell one of three or four short paragraphs, about 150 words, in words \
 that the child knows. These words must be in it: {{ words | join(", ") }}.\
 {% if features %} Make sure that it has: {{ feature_phrases | join("; ") }}.{% endif %} Tell only the story.""",
-    # For small teachers: short, the words early and late, one thing asked at a time.
-    "plain": """\
-Write a very short story for a small child. Use the words {{ noun }}, {{ verb }} and {{ adjective }}. \
-Use short, simple sentences.{% if features %} The story has {{ feature_phrases | join("; ") }}.{% endif %}""",
+    # For small teachers (SmolLM2-135M): the first sentence is given, so that the words are in it, and an end is asked for.
+    "guided": """\
+Write a very short story for a small child, in two short paragraphs, about a {{ adjective }} {{ noun }}. Use the words \
+"{{ adjective }}", "{{ noun }}" and "{{ verb }}".{% if features %} The story has {{ feature_phrases | join("; ") }}.\
+{% endif %} Begin with "Once upon a time, there was a {{ adjective }} {{ noun }} who liked to {{ verb }}." \
+End with "The end.\"""",
 }
 """The named templates. Variables: `VARIABLES`."""
 VARIABLES = ("noun", "verb", "adjective", "words", "features", "feature_phrases")

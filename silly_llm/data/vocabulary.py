@@ -122,7 +122,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             asyncio.run(ask(searches, provider, args, output.folder))
             # ------------------------------------------------------------ write
             vocabulary = Vocabulary(
-                *(tuple(search.accepted) for search in searches),
+                **{PARTS_OF_SPEECH[search.pos]: tuple(search.accepted) for search in searches},
                 refused=tuple(
                     RefusedWord(word, search.pos, reasons)
                     for search in searches

@@ -9,6 +9,7 @@ import re
 from silly_llm.data.arguments import WordChecks
 from silly_llm.data.words import EMBEDDED, PARTS_OF_SPEECH
 from silly_llm.errors import RecipeError
+from silly_llm.text.inflection import Form, inflect
 
 FORMAT = re.compile(r"[a-z]+")
 _FUNCTION = """\
@@ -83,31 +84,45 @@ def frequency(word: str) -> float:
         from wordfreq import zipf_frequency
     except ImportError:
         raise RecipeError(
-            "checks.min_frequency needs the package wordfreq: pip install wordfreq, or set it to null"
+            "checks.min_frequency and checks.part_of_speech need the package wordfreq: pip install wordfreq, or switch them off"
         ) from None
     return zipf_frequency(word, "en")
 
 
 def wrong_part_of_speech(word: str, pos: str) -> str | None:
-    """Why `word` is no `pos`: it is a function word, our own list knows it otherwise, or its ending says so."""
+    """Why `word` is no `pos`, by three kinds of evidence: it is a function word, its ending, and whether English uses the
+    inflections that such a word would have ("jumping" is nearly as common as "jump", "chairing" far rarer than "chair").
+    """
     if word in FUNCTION_WORDS:
         return "a function word"
     known = known_parts_of_speech().get(word, frozenset())
-    if known:
-        return None if pos in known else f"known as {' and '.join(sorted(known))}"
-    if pos == "noun" and NO_NOUN.search(word):
-        return "looks like an adverb"
-    if pos == "verb" and NO_VERB.search(word) and word not in VERBS_ALL_THE_SAME:
-        return "does not look like a verb"
-    if (
-        pos == "verb"
-        and re.search(r"(?:[^aeiou]ed|[a-z]{3}ing)$", word)
-        and base_form(word) in known_parts_of_speech()
+    if pos in known:
+        return None
+    if pos == "verb":
+        if NO_VERB.search(word) and word not in VERBS_ALL_THE_SAME:
+            return "does not look like a verb"
+        if word.endswith(("ing", "ed")) and base_form(word) in known_parts_of_speech():
+            return "not the base form"
+        return None if has_form(word, "ing", 1.7) else "has no -ing form in use"
+    stem = word.removesuffix("ly")
+    if stem != word and any(
+        "adjective" in known_parts_of_speech().get(w, ()) for w in (stem, re.sub("i$", "y", stem))
     ):
-        return "not the base form"
-    if pos == "adjective" and NO_ADJECTIVE.search(word):
+        return "looks like an adverb"
+    if pos == "noun":
+        if NO_NOUN.search(word):
+            return "looks like an adverb"
+        # Many a good noun has no plural ("milk"), so only words known as something else need one.
+        return f"known as {sorted(known)[0]}" if known and not has_form(word, "plural", 2.0) else None
+    if NO_ADJECTIVE.search(word):
         return "does not look like an adjective"
-    return None
+    return f"known as {sorted(known)[0]}" if known and not has_form(word, "superlative", 2.5) else None
+
+
+def has_form(word: str, form: Form, gap: float) -> bool:
+    """Whether an inflection of `word` is in use: common enough, and not rarer than `word` by more than `gap` (Zipf)."""
+    inflected = frequency(inflect(word, form))
+    return inflected >= 2.0 and frequency(word) - inflected <= gap
 
 
 def base_form(word: str) -> str:

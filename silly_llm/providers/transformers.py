@@ -134,14 +134,17 @@ class TransformersProvider(LLMProvider):
                 tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
                 if gguf_file:  # dense weights: packed ones are multiplied in float32, block by block
                     options["quantization_config"] = GgufConfig(gguf_file=gguf_file, dequantize=True)
-                model = AutoModelForCausalLM.from_pretrained(source, dtype=self._dtype(device), **options)
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    source, dtype=self._dtype(device), **options
+                )
             except (OSError, ValueError, ImportError) as error:
                 raise RunError(
                     f"model {self.config.model}: cannot be loaded: {str(error).strip().splitlines()[0]}"
                 ) from None
             if tokenizer.pad_token is None:
                 tokenizer.pad_token = tokenizer.eos_token
-            self._loaded = model.to(device).eval(), tokenizer
+            model.to(device)
+            self._loaded = model.eval(), tokenizer
         return self._loaded
 
     def _dtype(self, device: str) -> Any:

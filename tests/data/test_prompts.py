@@ -58,8 +58,8 @@ def test_own_template_and_system_message():
 
 
 def test_several_templates_are_drawn_from():
-    prompts = generator(template=["plain", "bedtime"])
-    assert {prompts.prompt(0, i).template for i in range(50)} == {"plain", "bedtime"}
+    prompts = generator(template=["guided", "bedtime"])
+    assert {prompts.prompt(0, i).template for i in range(50)} == {"guided", "bedtime"}
 
 
 @pytest.mark.parametrize(

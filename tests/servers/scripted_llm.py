@@ -68,10 +68,19 @@ class Script:
         self.log = Path(options.log).open("a", encoding="utf-8") if options.log else None  # noqa: SIM115
         self.draw = random.Random(options.seed)
         self.received = 0
+        self.in_flight = self.most_in_flight = 0
 
     async def misbehave(self, request: web.Request) -> web.Response | None:
         """A failure in the place of an answer, if one is due."""
         self.received += 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._misbehave(request)
+        finally:
+            self.in_flight -= 1
+
+    async def _misbehave(self, request: web.Request) -> web.Response | None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.options.token and given != self.options.token:
             return web.json_response({"error": f"invalid token {given}"}, status=401)
@@ -97,6 +106,7 @@ class Script:
                 "prompt": prompt,
                 "seed": seed,
                 "authorization": request.headers.get("authorization"),
+                "most_in_flight": self.most_in_flight,
             }
             self.log.write(json.dumps(record) + "\n")
             self.log.flush()

