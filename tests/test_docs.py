@@ -1,0 +1,134 @@
+"""What README and docs tell people to type is typed here: the commands, and the examples of the plugin page."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "recipes").rglob("*.md")),
+]
+BIN = str(Path(sys.executable).parent)
+# What a test cannot do here, and what is checked of it instead.
+NEEDS_GPU_OR_HUB = re.compile(
+    r"accelerate_configs/(single_gpu|ddp|fsdp|zero|multi_node)|recipes/tinystories|--environment (hub|tgi|llm)|NAME"
+)
+
+
+def blocks(page: Path) -> list[tuple[str, str, str]]:
+    """(language, title, text) of each fenced block of a page."""
+    found = re.findall(
+        r"^```(\w*)(?: title=(\S+))?\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S
+    )
+    return [(language, title, text) for language, title, text in found]
+
+
+def commands(page: Path) -> list[str]:
+    """The commands of a page's bash blocks, continued lines joined, comments and variables' values removed."""
+    text = "\n".join(text for language, _, text in blocks(page) if language == "bash").replace("\\\n", " ")
+    lines = [re.sub(r"\s+#.*", "", line).strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_every_silly_llm_command_in_the_docs_exists_and_its_files_do():
+    from silly_llm.cli import TOOLS
+    from silly_llm.phases import PHASES
+
+    modules = {phase.module for phase in PHASES.values()}
+    seen = 0
+    for page in PAGES:
+        for command in commands(page):
+            words = shlex.split(command)
+            if "silly-llm" in words:
+                name = words[words.index("silly-llm") + 1]
+                assert name in PHASES or name in TOOLS or name.startswith("--"), (page, command)
+                seen += 1
+            if words[:2] == ["python", "-m"] and words[2].startswith("silly_llm."):
+                assert words[2] in modules, (page, command)
+            for word in words:
+                if re.match(r"(recipes|scripts|accelerate_configs|tests)/", word):
+                    assert (ROOT / word).exists(), (page, command)
+    assert seen > 20
+
+
+def test_every_make_target_in_the_docs_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {c.split()[1] for page in PAGES for c in commands(page) if c.startswith("make ")}
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_every_link_in_the_docs_leads_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if not target.startswith(("http:", "https:", "mailto:")):
+                assert (page.parent / target).exists(), (page, target)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_work(tmp_path):
+    """In their order, in a copy of what they name, at the smallest size (SILLY_LLM_ENVIRONMENT=smoke)."""
+    for name in ("recipes", "scripts", "accelerate_configs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "quickstart").symlink_to("quickstart-smoke")
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "SILLY_LLM_ENVIRONMENT": "smoke",
+    }
+    ran = []
+    for command in commands(ROOT / "README.md"):
+        if (
+            command.startswith(("make ", "export "))
+            or NEEDS_GPU_OR_HUB.search(command)
+            or " publish " in command
+        ):
+            continue  # make: CI runs them; publish: tests/test_hub.py
+        if "--model runs/quickstart/pretrain" in command:
+            command += " --num_documents 10 --num_stories 4 --max_new_tokens 40"
+        if command.startswith("silly-llm compare"):
+            command += " --allow_different"
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400
+        )
+        assert done.returncode == 0, (command, done.stdout[-1000:], done.stderr[-2000:])
+        ran.append(command.split()[1])
+    assert {
+        "run",
+        "vocabulary",
+        "generate",
+        "pretrain",
+        "instruct",
+        "sft",
+        "evaluate",
+        "compare",
+        "chat",
+        "launch",
+    } <= set(ran)
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_plugin_page_run(tmp_path):
+    page = ROOT / "docs" / "architecture" / "plugins.md"
+    for _, title, text in blocks(page):
+        if title:
+            with (tmp_path / title).open("a", encoding="utf-8") as file:
+                file.write(text + "\n\n")
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for command in commands(page):
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, (command, done.stdout[-1000:], done.stderr[-2000:])
+    assert '"numbers"' in (tmp_path / "out" / "evaluation" / "results.json").read_text()
