@@ -29,9 +29,20 @@ HEAVY = (
 def test_help_lists_every_command(silly_llm):
     shown = silly_llm("--help")
     assert shown.returncode == 0
-    for command in (
-        ["vocabulary", "generate", "pretrain", "instruct", "sft", "evaluate", "compare", "run", "publish", "chat", "plugins", "recipes"]
-    ):
+    for command in [
+        "vocabulary",
+        "generate",
+        "pretrain",
+        "instruct",
+        "sft",
+        "evaluate",
+        "compare",
+        "run",
+        "publish",
+        "chat",
+        "plugins",
+        "recipes",
+    ]:
         assert f"\n  {command} " in shown.stdout
 
 

@@ -47,6 +47,9 @@ class Parts:
     filters: list[tuple[str, StoryFilter]]
 
 
+ARGUMENTS = GenerationArguments
+
+
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     """Generate stories as the recipe says."""
     from silly_llm.data.words import local_path
@@ -98,21 +101,26 @@ def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, V
     Raises:
         RecipeError: with the recipe's name before the reason.
     """
-    from silly_llm.data.prompts import PromptSettings
     from silly_llm.data.words import load_vocabulary
 
-    args = recipe.args
-    settings = PromptSettings(args.features, args.feature_probability, args.template, args.system)
     try:
-        registry.config_of("llm_provider", args.provider, where="provider:")
-        registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
-        for story_filter in args.filters:
-            registry.config_of("story_filter", story_filter, where="filters:")
-        settings.probabilities()
-        settings.templates()
-        return settings, load_vocabulary(args.vocabulary)
+        return check_components(recipe.args), load_vocabulary(recipe.args.vocabulary)
     except RecipeError as error:
         raise RecipeError(f"{recipe.where}: {error}") from None
+
+
+def check_components(args: GenerationArguments) -> PromptSettings:
+    """Provider, prompts, template and filters exist and take the options given; builds nothing."""
+    from silly_llm.data.prompts import PromptSettings
+
+    registry.config_of("llm_provider", args.provider, where="provider:")
+    registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
+    for story_filter in args.filters:
+        registry.config_of("story_filter", story_filter, where="filters:")
+    settings = PromptSettings(args.features, args.feature_probability, args.template, args.system)
+    settings.probabilities()
+    settings.templates()
+    return settings
 
 
 def print_preview(prompts: PromptGenerator, seed: int, count: int) -> None:

@@ -30,14 +30,22 @@ if TYPE_CHECKING:
     from silly_llm.output import Output
 
 
+ARGUMENTS = InstructionArguments
+
+
+def check_components(args: InstructionArguments, where: str = "") -> None:
+    """Types and provider exist and take the options given; builds nothing."""
+    for i, spec in enumerate(args.types):
+        config_of("instruction_type", spec, where=f"{where}types[{i}]:")
+    if args.provider is not None:
+        config_of("llm_provider", args.provider, where=f"{where}provider:")
+
+
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, derive the instructions unless they are there, publish when asked."""
     recipe = load_recipe(argv, phase="instruct", arguments=InstructionArguments)
     args = recipe.args
-    for i, spec in enumerate(args.types):
-        config_of("instruction_type", spec, where=f"{recipe.where}: types[{i}]:")
-    if args.provider is not None:
-        config_of("llm_provider", args.provider, where=f"{recipe.where}: provider:")
+    check_components(args, f"{recipe.where}: ")
 
     from silly_llm.data.sources import open_source
     from silly_llm.hub import check_push, push_if_asked

@@ -89,6 +89,14 @@ class Search:
         return new
 
 
+ARGUMENTS = VocabularyArguments
+
+
+def check_components(args: VocabularyArguments) -> None:
+    """The provider exists and takes the options given; builds nothing."""
+    registry.config_of("llm_provider", args.provider, where="provider:")
+
+
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     """Make a vocabulary as the recipe says."""
     from silly_llm.output import open_output
@@ -96,7 +104,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     recipe = load_recipe(argv, phase="vocabulary", arguments=VocabularyArguments)
     args = recipe.args
     try:
-        registry.config_of("llm_provider", args.provider, where="provider:")
+        check_components(args)
         kept = [load_vocabulary(args.extend)] if args.extend else []
         extended = local_path(args.extend) if args.extend else None
     except RecipeError as error:

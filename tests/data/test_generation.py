@@ -183,6 +183,17 @@ def test_preview_sends_and_writes_nothing(tmp_path, silly_llm):
         assert not output.exists() and not server.asked()
 
 
+def test_the_storyteller_gives_the_same_bytes_without_a_journal(tmp_path, silly_llm):
+    for name in ("one", "two"):
+        recipe = ["--config", "recipes/base/generation.yaml", "--num_stories", 300, "--output_dir", tmp_path / name]
+        done = silly_llm("generate", *recipe)
+        assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert not (tmp_path / "one" / "journal.jsonl").exists()
+    kept = rows(tmp_path / "one", "train")
+    assert len(kept) > 270 and all(row["summary"] for row in kept)
+
+
 # The engine and the phase in this process ---------------------------------------------------------------
 
 
