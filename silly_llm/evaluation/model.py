@@ -274,6 +274,7 @@ class LanguageModel:
                 input_ids=inputs,
                 attention_mask=mask,
                 max_new_tokens=limit,
+                max_length=None,
                 eos_token_id=self.eos_token_ids or None,
                 pad_token_id=pad,
                 use_cache=True,
