@@ -190,7 +190,7 @@ async def write_stories(
         async with aclosing(stream), ClosingProvider(parts.provider):
             with DatasetWriter(folder, schema()) as writer:
                 async for (index, prompt), request, answer in stream:
-                    progress.update()
+                    progress.advance_to(tally.asked + tally.reused + tally.failed)  # answers come in batches
                     if isinstance(answer, RequestFailed):
                         continue
                     row = row_of(index, prompt, request, answer, provider_name, parts.provider)

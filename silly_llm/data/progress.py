@@ -34,6 +34,10 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
+    def advance_to(self, done: int, note: str = "") -> None:
+        """Say how many are done in all."""
+        self.update(max(0, min(done, self.total) - self.done), note)
+
     def update(self, count: int = 1, note: str = "") -> None:
         """Count on; `note` says what else there is to say."""
         self.done += count
