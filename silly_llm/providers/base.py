@@ -54,6 +54,10 @@ class LLMProvider(ABC):
     """What answers, for provenance."""
     batch_size: int = 1
     """How many requests `complete` likes at once."""
+    concurrency: int = 1
+    """How many batches it likes to have under way."""
+    answers_depend_on_batch: bool = False
+    """Rounding differs with the shape of a batch: one with a missing answer is asked again as a whole."""
     uses_fields: bool = False
     """The answer depends on `ChatRequest.fields`, so they belong to the request's fingerprint."""
     free: bool = False
