@@ -50,7 +50,9 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
     """
     argv = sys.argv[1:] if argv is None else argv
     if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals; phases print plain lines elsewhere
+        os.environ.setdefault(
+            "TQDM_DISABLE", "1"
+        )  # bars are for terminals; phases print plain lines elsewhere
     phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
     if phase and wants_help(argv):
         print(phase_help(phase))

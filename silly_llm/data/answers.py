@@ -56,7 +56,7 @@ async def answer_all(
         RunError: a fatal failure, or nothing but failures; what was answered is in the journal.
     """
     tally = tally if tally is not None else Tally()
-    concurrency = max(1, getattr(provider, "concurrency", 1))
+    concurrency = max(1, provider.concurrency)
     ahead = concurrency * WINDOW if concurrency > 1 else 1
     groups = _groups(requests, 1 if concurrency > 1 else max(1, provider.batch_size))
     worker = _Worker(provider, journal, tally, asyncio.Semaphore(concurrency))
@@ -92,7 +92,7 @@ class _Worker:
         self.in_flight = in_flight
         self.stopped = ""
         """Why nothing more is asked."""
-        self.whole = getattr(provider, "answers_depend_on_batch", False)
+        self.whole = provider.answers_depend_on_batch
 
     async def answer(self, requests: list[ChatRequest]) -> list[Answer]:
         if self.journal is None:

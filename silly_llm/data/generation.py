@@ -221,7 +221,7 @@ def row_of(
         "temperature": request.temperature,
         "top_p": request.top_p,
     }
-    parameters |= getattr(provider, "parameters", {})
+    parameters |= provider.parameters
     return {
         "text": answer.text.strip(),
         "words": list(prompt.words.values()),

@@ -31,7 +31,7 @@ def request_key(provider: LLMProvider, request: ChatRequest) -> str:
     """
     asked: dict[str, Any] = {
         "model": provider.model,
-        "parameters": dict(getattr(provider, "parameters", {})),
+        "parameters": dict(provider.parameters),
         "messages": [dict(message) for message in request.messages],
         "seed": request.seed,
         "max_tokens": request.max_tokens,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 Message = Mapping[str, str]
@@ -60,6 +61,8 @@ class LLMProvider(ABC):
     """Rounding differs with the shape of a batch: one with a missing answer is asked again as a whole."""
     uses_fields: bool = False
     """The answer depends on `ChatRequest.fields`, so they belong to the request's fingerprint."""
+    parameters: Mapping[str, Any] = MappingProxyType({})
+    """Its own generation parameters beside the request's: part of a row's provenance and of the request's fingerprint."""
     free: bool = False
     """Answers are deterministic and cost nothing: they are asked again rather than kept in a journal."""
 

@@ -210,7 +210,8 @@ class TGIProvider(ServerProvider):
         self.tgi = config
         self.model = config.model or "tgi"
         if config.api == "generate":
-            self.parameters |= {"api": "generate", "chat_template": config.chat_template}
+            own = {"api": "generate", "chat_template": config.chat_template}
+            self.parameters = {**self.parameters, **own}
             self._template = _compile_chat_template(config.chat_template)
 
     def _make_client(self) -> AsyncInferenceClient:
