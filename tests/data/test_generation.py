@@ -185,7 +185,14 @@ def test_preview_sends_and_writes_nothing(tmp_path, silly_llm):
 
 def test_the_storyteller_gives_the_same_bytes_without_a_journal(tmp_path, silly_llm):
     for name in ("one", "two"):
-        recipe = ["--config", "recipes/base/generation.yaml", "--num_stories", 300, "--output_dir", tmp_path / name]
+        recipe = [
+            "--config",
+            "recipes/base/generation.yaml",
+            "--num_stories",
+            300,
+            "--output_dir",
+            tmp_path / name,
+        ]
         done = silly_llm("generate", *recipe)
         assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
