@@ -246,6 +246,14 @@ def tell(model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: 
     return tokenizer.decode(output[0, length:], skip_special_tokens=True)
 
 
+def final_evaluation(trainer: Any) -> dict[str, float]:
+    """The metrics after the last step: those of the evaluation that fell on it, else of a new one."""
+    for entry in reversed(trainer.state.log_history):
+        if entry["step"] == trainer.state.global_step and "eval_loss" in entry:
+            return entry
+    return trainer.evaluate()
+
+
 def is_sharded(args: TrainingArguments) -> bool:
     """Whether parameters are spread over processes (FSDP, DeepSpeed ZeRO-3)."""
     from accelerate.state import AcceleratorState

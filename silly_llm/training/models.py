@@ -35,7 +35,7 @@ PRESETS: dict[str, dict[str, int]] = {
     "silly-2m": {
         "hidden_size": 192,
         "num_hidden_layers": 4,
-        "num_attention_heads": 4,
+        "num_attention_heads": 3,
         "intermediate_size": 512,
     },
     "silly-3m": {

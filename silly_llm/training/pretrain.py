@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
 
 from silly_llm import registry
 from silly_llm.cli import run_main
@@ -32,9 +33,11 @@ from silly_llm.training.callbacks import (
     Progress,
     Samples,
     TrainingLog,
+    final_evaluation,
     last_checkpoint,
     read_lines,
 )
+from silly_llm.training.devices import computes_in_bf16
 from silly_llm.training.models import build_model, model_config
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import PackedCollator, pack, text_bytes
@@ -193,11 +196,11 @@ def train(
         ],
     )
     refuse_sharded(trainer, args, optimizer)
-    quiet(trainer)
+    trainer.remove_callback(PrinterCallback)  # Progress prints
     trainer.train(resume_from_checkpoint=last_checkpoint(str(args.output_dir)))
 
     # Evaluate, save, describe
-    metrics = trainer.evaluate()
+    metrics = final_evaluation(trainer)
     trainer.save_model(str(args.output_dir))
     if not trainer.is_world_process_zero():
         return
@@ -275,20 +278,6 @@ def refuse_sharded(trainer: PackedTrainer, args: PretrainArguments, optimizer: O
         raise RecipeError(
             f"optimizer: {args.optimizer!r} needs whole matrices, which {engine} takes apart; use adamw"
         )
-
-
-def computes_in_bf16(use_cpu: bool) -> bool:
-    """Whether the device has bf16 instructions; elsewhere bf16 is emulated and slower than float32."""
-    if use_cpu:
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-
-
-def quiet(trainer: Any) -> None:
-    """Take away the Trainer's own printing, which `Progress` replaces."""
-    from transformers.trainer_callback import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)
 
 
 def output_speaks() -> bool:

@@ -35,10 +35,12 @@ from silly_llm.training.callbacks import (
     Progress,
     Samples,
     TrainingLog,
+    final_evaluation,
     last_checkpoint,
     read_lines,
 )
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
+from silly_llm.training.devices import computes_in_bf16
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.sft_arguments import SftKeys
 from silly_llm.training.sft_trainer import StoryTrainer
@@ -48,6 +50,9 @@ from silly_llm.training.sft_trainer import StoryTrainer
 class SftArguments(SftKeys, SFTConfig, ModelConfig):
     """All keys of `trl.SFTConfig` and `trl.ModelConfig`, flat, and ours. Defaults differ from TRL's where listed."""
 
+    bf16: bool | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "bf16 autocast; default: where the device computes in bf16."}
+    )
     gradient_checkpointing: bool = field(
         default=cast(bool, None), metadata={"help": "Old name of activation_checkpointing; off."}
     )
@@ -66,6 +71,8 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         if self.chat_template and not Path(self.chat_template).is_file():
             raise RecipeError(f"chat_template: no such file {self.chat_template!r}")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        if self.bf16 is None:
+            self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
         if self.include_num_input_tokens_seen == "no":
             self.include_num_input_tokens_seen = "non_padding"
         self.disable_tqdm = True  # ours knows of time limits
@@ -77,13 +84,18 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
 ARGUMENTS = SftArguments
 
 
+def check_components(args: SftArguments) -> None:
+    """The optimizer exists and takes the options given; builds nothing."""
+    if args.optimizer is not None:
+        registry.config_of("optimizer", args.optimizer, where="optimizer:")
+
+
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, tune the model unless that is done, publish when asked."""
     recipe = load_recipe(argv, phase="sft", arguments=SftArguments)
     args = recipe.args
 
-    if args.optimizer is not None:
-        registry.config_of("optimizer", args.optimizer, where="optimizer:")
+    check_components(args)
 
     # Data and tokenizer: what can be wrong with them shows before anything is written
     train_source = open_source(args.dataset)
@@ -164,7 +176,7 @@ def tune(
         )
         print(f"{parameters['parameters']:,} parameters; {trainer.examples:,} examples{left_out}", flush=True)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    metrics = trainer.evaluate() if eval_dataset is not None else {}
+    metrics = final_evaluation(trainer) if eval_dataset is not None else {}
 
     # Save
     if args.merge_adapter:
