@@ -117,6 +117,10 @@ def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
         )
         print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
     print(f"{'this run':<12}{seconds:>9.0f}\n")
+    vocabulary = run / PHASES["vocabulary"].folder / "vocabulary.json"
+    if vocabulary.is_file():  # a small model knows the words of its stories and hardly any other
+        words = json.loads(vocabulary.read_text(encoding="utf-8"))
+        print(f"Ask for: Words: {words['nouns'][0]}, {words['verbs'][0]}, {words['adjectives'][0]}")
     report = run / PHASES["evaluate"].folder / "report.html"
     if report.is_file():
         print(f"Report:  {report}")
