@@ -26,6 +26,7 @@ TOOLS = {
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `silly-llm`."""
+    keep_bars_to_terminals()
     argv = sys.argv[1:] if argv is None else argv
     command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     if command in ("-h", "--help", "help"):
@@ -49,10 +50,7 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
     Codes: 2 for a bad recipe or option, 1 for a failed run, 130 for Ctrl-C. `--debug` shows the traceback instead.
     """
     argv = sys.argv[1:] if argv is None else argv
-    if not sys.stderr.isatty():
-        os.environ.setdefault(
-            "TQDM_DISABLE", "1"
-        )  # bars are for terminals; phases print plain lines elsewhere
+    keep_bars_to_terminals()
     phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
     if phase and wants_help(argv):
         print(phase_help(phase))
@@ -76,6 +74,12 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
             else f"{type(error).__name__}: {reason} (--debug shows where)",
             1,
         )
+
+
+def keep_bars_to_terminals() -> None:
+    """Elsewhere phases print plain lines. tqdm reads the variable when it is first imported."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def fail(message: str, code: int) -> typing.NoReturn:

@@ -150,10 +150,11 @@ class TransformersProvider(LLMProvider):
     def _dtype(self, device: str) -> Any:
         import torch
 
+        from silly_llm.training.devices import computes_in_bf16
+
         if self.config.dtype != "auto":
             return getattr(torch, self.config.dtype)
-        fast = torch.cuda.is_bf16_supported() if device.startswith("cuda") else has_cpu_bfloat16()
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if computes_in_bf16(use_cpu=device == "cpu") else torch.float32
 
     def _encode(self, tokenizer: Any, request: ChatRequest) -> list[int]:
         messages = [dict(message) for message in request.messages]
@@ -209,15 +210,6 @@ def end_tokens(model: Any, tokenizer: Any) -> set[int]:
     ids = model.generation_config.eos_token_id
     given = ids if isinstance(ids, list) else [ids]
     return {token for token in (*given, tokenizer.eos_token_id) if token is not None}
-
-
-def has_cpu_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices faster than float32 ones (AVX-512 BF16, AMX or ARM's)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
-    except OSError:
-        return False
-    return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
 def _seeded_sampling(requests: Sequence[ChatRequest], top_k: int | None) -> Any:

@@ -29,6 +29,10 @@ class PretrainKeys:
         default="silly-2m",
         metadata={"help": "A preset, or {preset: NAME, hidden_size: …, and any other key of LlamaConfig}."},
     )
+    attn_implementation: str | None = field(
+        default=None,
+        metadata={"help": "Attention while training: eager, sdpa …; default: what is fastest on the device."},
+    )
     max_length: int = field(default=512, metadata={"help": "Context of the model, in tokens."})
     tokens_per_step: int = field(
         default=8192,

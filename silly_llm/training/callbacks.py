@@ -18,8 +18,6 @@ from silly_llm.output import write_text
 
 LOG = "training_log.jsonl"
 SAMPLES = "samples.jsonl"
-SCHEDULE_POINTS = 100_000
-"""A schedule fitted to time is a function of progress, sampled at so many points."""
 
 
 class Clock(TrainerCallback, ExportableState):

@@ -124,12 +124,12 @@ def model_config(
     return LlamaConfig(**values, **ids)
 
 
-def build_model(config: LlamaConfig, seed: int) -> LlamaForCausalLM:
-    """A new model whose weights derive from the seed."""
+def build_model(config: LlamaConfig, seed: int, *, attn_implementation: str = "sdpa") -> LlamaForCausalLM:
+    """A new model whose weights derive from the seed; how it attends is not saved with it."""
     from transformers import LlamaForCausalLM, set_seed
 
     set_seed(seed)
-    model = LlamaForCausalLM(config)
+    model = LlamaForCausalLM._from_config(config, attn_implementation=attn_implementation)
     generation = model.generation_config
     generation.bos_token_id, generation.eos_token_id, generation.pad_token_id = (
         config.bos_token_id,

@@ -37,7 +37,7 @@ from silly_llm.training.callbacks import (
     last_checkpoint,
     read_lines,
 )
-from silly_llm.training.devices import computes_in_bf16
+from silly_llm.training.devices import attention_for, computes_in_bf16
 from silly_llm.training.models import build_model, model_config
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import PackedCollator, pack, text_bytes
@@ -78,6 +78,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         if self.decay_fraction is not None and not 0 <= self.decay_fraction <= 1:
             raise RecipeError(f"decay_fraction: expected a number from 0 to 1, got {self.decay_fraction}")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        if self.use_cpu:
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
         if self.bf16 is None:
             self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
         if self.max_tokens is not None:
@@ -160,7 +162,8 @@ def train(
     config = model_config(
         args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
     )
-    model = build_model(config, args.seed)
+    attention = args.attn_implementation or attention_for(args.use_cpu, args.max_length)
+    model = build_model(config, args.seed, attn_implementation=attention)
     parameters = model.num_parameters()
     if output_speaks():
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"

@@ -7,6 +7,7 @@ computed the plain way, resuming by itself, and the LoRA adapter merged on reque
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
-from silly_llm.training.devices import computes_in_bf16
+from silly_llm.training.devices import attention_for, computes_in_bf16
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.sft_arguments import SftKeys
 from silly_llm.training.sft_trainer import StoryTrainer
@@ -71,6 +72,8 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         if self.chat_template and not Path(self.chat_template).is_file():
             raise RecipeError(f"chat_template: no such file {self.chat_template!r}")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        if self.use_cpu:
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
         if self.bf16 is None:
             self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
         if self.include_num_input_tokens_seen == "no":
@@ -228,7 +231,7 @@ def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> Pre
         str(args.model_name_or_path),
         revision=args.model_revision,
         trust_remote_code=args.trust_remote_code,
-        attn_implementation=args.attn_implementation,
+        attn_implementation=args.attn_implementation or attention_for(args.use_cpu, args.max_length),
         dtype=args.dtype if args.dtype in ("auto", None) else getattr(torch, args.dtype),
         device_map={"": args.local_process_index} if quantization is not None else None,
         quantization_config=quantization,

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from transformers import EvalPrediction, Trainer, TrainingArguments, get_scheduler
+from transformers import EvalPrediction, Trainer, TrainingArguments
 
-from silly_llm.training.callbacks import SCHEDULE_POINTS, Clock
+from silly_llm.training.callbacks import Clock
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import IGNORED, PackedCollator
+from silly_llm.training.schedule import FollowsClock
 
 
-class PackedTrainer(Trainer):
+class PackedTrainer(FollowsClock, Trainer):
     """A Trainer of rows from `silly_llm.training.packing`.
 
     Args:
@@ -74,36 +74,6 @@ class PackedTrainer(Trainer):
         if self.optimizer is None:
             self.optimizer = self.optimizer_factory.create(model or self.model, self.args)  # type: ignore[arg-type]
         return self.optimizer
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LRScheduler:
-        """The schedule that `lr_scheduler_type` names, over steps or, with a time limit, over the clock's progress."""
-        if self.lr_scheduler is None:
-            points = num_training_steps if self.clock.limit is None else SCHEDULE_POINTS
-            specific: dict[str, Any] = {**(self.args.lr_scheduler_kwargs or {})}  # type: ignore[dict-item]
-            if self.decay_fraction is not None:
-                specific["num_decay_steps"] = round(self.decay_fraction * points)
-            optimizer = optimizer or self.optimizer
-            scheduler = get_scheduler(
-                self.args.lr_scheduler_type,
-                optimizer=optimizer,
-                num_warmup_steps=self.args.get_warmup_steps(points),
-                num_training_steps=points,
-                scheduler_specific_kwargs=specific,
-            )
-            if self.clock.limit is not None and isinstance(scheduler, LambdaLR):
-                scheduler = self._by_clock(scheduler, num_training_steps)
-            self.lr_scheduler = scheduler
-            self._created_lr_scheduler = True
-        return self.lr_scheduler
-
-    def _by_clock(self, scheduler: LambdaLR, max_steps: int) -> LambdaLR:
-        for group in scheduler.optimizer.param_groups:
-            group["lr"] = group["initial_lr"]
-
-        def follow(rate: Any) -> Any:
-            return lambda step: rate(round(self.clock.progress(step, max_steps) * SCHEDULE_POINTS))
-
-        return LambdaLR(scheduler.optimizer, [follow(rate) for rate in scheduler.lr_lambdas])
 
     # Evaluation -------------------------------------------------------------------------------------------------------
 

@@ -53,8 +53,7 @@ def test_every_token_of_every_document_is_in_exactly_one_row(packed, tokenizer):
 def test_packed_logits_equal_separate_logits(packed, tokenizer, attention):
     _, rows = packed
     config = model_config("silly-tiny", vocab_size=len(tokenizer), max_length=LENGTH, tokenizer=tokenizer)
-    config._attn_implementation = attention
-    model = build_model(config, 0).eval()
+    model = build_model(config, 0, attn_implementation=attention).eval()
     batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id)(list(rows))
     with torch.no_grad():
         together = model(
