@@ -23,11 +23,9 @@ from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.errors import RecipeError, RunError
-from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
+from silly_llm.providers.base import ChatRequest, LLMProvider, RequestFailed
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from silly_llm.data.answers import Tally
     from silly_llm.data.filters import StoryFilter
     from silly_llm.data.prompts import PromptGenerator, PromptSettings, StoryPrompt
@@ -179,6 +177,7 @@ async def write_stories(
     from silly_llm.data.journal import Journal
     from silly_llm.data.progress import Progress
     from silly_llm.data.statistics import StoryStatistics
+    from silly_llm.data.story_rows import ValidationShare, row_of, schema
 
     args = recipe.args
     tally, statistics = Tally(), StoryStatistics()
@@ -205,77 +204,6 @@ async def write_stories(
                 if kept_answers is not None:
                     kept_answers.sync()
     return statistics, tally
-
-
-def row_of(
-    index: int,
-    prompt: StoryPrompt,
-    request: ChatRequest,
-    answer: Completion,
-    provider_name: str,
-    provider: LLMProvider,
-) -> dict[str, Any]:
-    """A row of the dataset (`schema`), still without `rejected_by`."""
-    parameters = {
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-    }
-    parameters |= provider.parameters
-    return {
-        "text": answer.text.strip(),
-        "words": list(prompt.words.values()),
-        "features": list(prompt.features),
-        "summary": answer.extra.get("summary"),
-        "prompt": next((m["content"] for m in reversed(prompt.messages) if m["role"] == "user"), ""),
-        "template": prompt.template,
-        "provider": provider_name,
-        "model": answer.model,
-        "seed": request.seed,
-        "index": index,
-        "parameters": json.dumps(parameters, sort_keys=True),
-        "finish_reason": answer.finish_reason,
-        "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": answer.completion_tokens,
-    }
-
-
-def schema() -> pa.Schema:
-    """The columns of a stories dataset."""
-    import pyarrow as pa
-
-    strings = pa.list_(pa.string())
-    return pa.schema(
-        [
-            ("text", pa.string()),
-            ("words", strings),
-            ("features", strings),
-            ("summary", pa.string()),
-            ("prompt", pa.string()),
-            ("template", pa.string()),
-            ("provider", pa.string()),
-            ("model", pa.string()),
-            ("seed", pa.int64()),
-            ("index", pa.int64()),
-            ("parameters", pa.string()),
-            ("finish_reason", pa.string()),
-            ("prompt_tokens", pa.int64()),
-            ("completion_tokens", pa.int64()),
-            ("rejected_by", strings),
-        ]
-    )
-
-
-class ValidationShare:
-    """Says of every kept story whether it goes to validation: exactly the share, evenly spread."""
-
-    def __init__(self, share: float) -> None:
-        self.share = share
-        self.kept = 0
-
-    def next(self) -> bool:
-        self.kept += 1
-        return int(self.kept * self.share) > int((self.kept - 1) * self.share)
 
 
 class ClosingProvider:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from silly_llm.data import generation
 from silly_llm.data.answers import answer_all
+from silly_llm.data.story_rows import ValidationShare
 from silly_llm.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 
@@ -264,7 +264,7 @@ def test_nothing_but_failures_stops_early():
 
 
 def test_validation_is_exactly_the_share():
-    share = generation.ValidationShare(0.02)
+    share = ValidationShare(0.02)
     chosen = [share.next() for _ in range(1000)]
     assert sum(chosen) == 20 and not chosen[0]
-    assert not any(generation.ValidationShare(0.0).next() for _ in range(10))
+    assert not any(ValidationShare(0.0).next() for _ in range(10))

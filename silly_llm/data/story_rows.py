@@ -1,0 +1,84 @@
+"""The rows of a stories dataset: their columns, how an answer becomes one, and which of them validate."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from silly_llm.data.prompts import StoryPrompt
+
+
+def row_of(
+    index: int,
+    prompt: StoryPrompt,
+    request: ChatRequest,
+    answer: Completion,
+    provider_name: str,
+    provider: LLMProvider,
+) -> dict[str, Any]:
+    """A row of the dataset (`schema`), still without `rejected_by`."""
+    parameters = {
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+    }
+    parameters |= provider.parameters
+    return {
+        "text": answer.text.strip(),
+        "words": list(prompt.words.values()),
+        "features": list(prompt.features),
+        "summary": answer.extra.get("summary"),
+        "prompt": next((m["content"] for m in reversed(prompt.messages) if m["role"] == "user"), ""),
+        "template": prompt.template,
+        "provider": provider_name,
+        "model": answer.model,
+        "seed": request.seed,
+        "index": index,
+        "parameters": json.dumps(parameters, sort_keys=True),
+        "finish_reason": answer.finish_reason,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+    }
+
+
+def schema() -> pa.Schema:
+    """The columns of a stories dataset."""
+    import pyarrow as pa
+
+    strings = pa.list_(pa.string())
+    return pa.schema(
+        [
+            ("text", pa.string()),
+            ("words", strings),
+            ("features", strings),
+            ("summary", pa.string()),
+            ("prompt", pa.string()),
+            ("template", pa.string()),
+            ("provider", pa.string()),
+            ("model", pa.string()),
+            ("seed", pa.int64()),
+            ("index", pa.int64()),
+            ("parameters", pa.string()),
+            ("finish_reason", pa.string()),
+            ("prompt_tokens", pa.int64()),
+            ("completion_tokens", pa.int64()),
+            ("rejected_by", strings),
+        ]
+    )
+
+
+class ValidationShare:
+    """Says of every kept story whether it goes to validation: exactly the share, evenly spread."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.kept = 0
+
+    def next(self) -> bool:
+        self.kept += 1
+        return int(self.kept * self.share) > int((self.kept - 1) * self.share)
