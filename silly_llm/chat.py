@@ -155,6 +155,7 @@ class Talker:
             input_ids=inputs,
             attention_mask=torch.ones_like(inputs),
             max_new_tokens=room,
+            max_length=None,
             streamer=streamer,
             pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0,
             **self.sampling,
