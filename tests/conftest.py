@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared"
+from locations import ROOT, SHARED
 
 # Offline and quiet, for this process and the ones tests start: nothing here may need the Hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

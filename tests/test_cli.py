@@ -9,7 +9,7 @@ import sys
 from dataclasses import is_dataclass
 
 import pytest
-from conftest import ROOT
+from locations import ROOT
 
 from silly_llm.cli import TOOLS, main, run_main
 from silly_llm.phases import PHASES

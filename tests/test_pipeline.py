@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from locations import ROOT
 
 from silly_llm.output import digest
 from silly_llm.phases import PHASES

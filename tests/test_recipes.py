@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from conftest import ROOT
+from locations import ROOT
 
 from silly_llm.recipes import recipe_files
 

@@ -51,7 +51,7 @@ def test_dimensions_instead_of_a_preset_and_over_one():
         ({"preset": "silly-2m", "vocab_size": 3}, r"set tokenizer\.vocab_size"),
         ({"hidden_size": 64}, "name a preset, or give num_hidden_layers, num_attention_heads"),
         ({"preset": "silly-2m", "num_attention_heads": 5}, "multiple of twice num_attention_heads"),
-        ({"preset": "silly-2m", "num_key_value_heads": 3}, "multiple of num_key_value_heads"),
+        ({"preset": "silly-2m", "num_key_value_heads": 2}, "multiple of num_key_value_heads"),
         ({"preset": "silly-2m", "num_hidden_layers": "four"}, "expected a whole number above 0"),
     ],
 )
