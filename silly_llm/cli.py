@@ -68,6 +68,8 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         if isinstance(error, RecipeError):
             fail(str(error), 2)
         reason = " ".join(str(error).split())
+        if not isinstance(error, RunError) and "No space left on device" in reason:
+            fail("no space left on the disk; free some, and the same command continues", 1)
         fail(
             reason
             if isinstance(error, RunError)

@@ -128,17 +128,29 @@ def test_a_process_ends_with_the_code_and_a_missing_recipe_names_the_nearest(sil
 
 def test_a_failed_run_is_one_line_with_code_1_and_debug_shows_where(capsys):
     def failing(argv):
-        raise OSError(28, "No space left on device")
+        raise OSError(5, "Input/output error")
 
     with pytest.raises(SystemExit) as stop:
         run_main(failing, [])
     assert stop.value.code == 1
     assert (
         capsys.readouterr().err
-        == "silly-llm: OSError: [Errno 28] No space left on device (--debug shows where)\n"
+        == "silly-llm: OSError: [Errno 5] Input/output error (--debug shows where)\n"
     )
     with pytest.raises(OSError):
         run_main(failing, ["--debug"])
+
+
+def test_a_full_disk_is_called_so(capsys):
+    def failing(argv):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(failing, [])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == (
+        "silly-llm: no space left on the disk; free some, and the same command continues\n"
+    )
 
 
 def test_ctrl_c_is_one_line(capsys):
