@@ -134,8 +134,7 @@ def test_a_failed_run_is_one_line_with_code_1_and_debug_shows_where(capsys):
         run_main(failing, [])
     assert stop.value.code == 1
     assert (
-        capsys.readouterr().err
-        == "silly-llm: OSError: [Errno 5] Input/output error (--debug shows where)\n"
+        capsys.readouterr().err == "silly-llm: OSError: [Errno 5] Input/output error (--debug shows where)\n"
     )
     with pytest.raises(OSError):
         run_main(failing, ["--debug"])
