@@ -150,7 +150,7 @@ class TransformersProvider(LLMProvider):
     def _dtype(self, device: str) -> Any:
         import torch
 
-        from silly_llm.training.devices import computes_in_bf16
+        from silly_llm.devices import computes_in_bf16
 
         if self.config.dtype != "auto":
             return getattr(torch, self.config.dtype)

@@ -22,6 +22,7 @@ from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
+from silly_llm.devices import attention_for, computes_in_bf16
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import PRIVATE, Output, open_output
@@ -37,7 +38,6 @@ from silly_llm.training.callbacks import (
     last_checkpoint,
     read_lines,
 )
-from silly_llm.training.devices import attention_for, computes_in_bf16
 from silly_llm.training.models import build_model, model_config
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import PackedCollator, pack, text_bytes

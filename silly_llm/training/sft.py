@@ -26,6 +26,7 @@ from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import open_source
+from silly_llm.devices import attention_for, computes_in_bf16
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, push_if_asked
 from silly_llm.output import PRIVATE, Output, open_output
@@ -41,7 +42,6 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
-from silly_llm.training.devices import attention_for, computes_in_bf16
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.sft_arguments import SftKeys
 from silly_llm.training.sft_trainer import StoryTrainer
