@@ -1,8 +1,12 @@
-"""The two errors that people see as one line."""
+"""The errors that people see as one line."""
 
 
 class RecipeError(ValueError):
     """What was asked for is wrong (a recipe, an option, a path). Exit code 2; nothing has been written."""
+
+
+class NotInstalledError(RecipeError):
+    """What was asked for is right, but needs something that is not installed here. Exit code 2 as well."""
 
 
 class RunError(RuntimeError):

@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 
 from silly_llm.config import environments_of, load_recipe
-from silly_llm.errors import RecipeError
+from silly_llm.errors import NotInstalledError, RecipeError
 from silly_llm.phases import Phase, phase_of_recipe
 
 
@@ -68,6 +68,8 @@ def check_all(folders: list[Path]) -> None:
                 checked += 1
                 try:
                     check_recipe(phase, ["--config", str(file), "--environment", environment])
+                except NotInstalledError as error:
+                    print(f"✓ {file} ({environment}), to run it: {error}")
                 except RecipeError as error:
                     # Keys are checked for name and type first, so one that only lacks others is right as far as it goes.
                     if folder.name == "base" and str(error).endswith("is missing"):

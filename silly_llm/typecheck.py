@@ -47,7 +47,7 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     try:
         return cls(**arguments)
     except RecipeError as error:
-        raise error if str(error).startswith(where) else RecipeError(f"{where}: {error}") from None
+        raise error if str(error).startswith(where) else type(error)(f"{where}: {error}") from None
     except (ValueError, TypeError, ImportError, NotImplementedError) as error:
         raise RecipeError(f"{where}: {' '.join(str(error).split())}") from error
 

