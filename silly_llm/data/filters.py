@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.registry import register
@@ -24,6 +24,22 @@ Story = Mapping[str, Any]
 """A row of a stories dataset folder: `text`, `words`, `features`, `finish_reason` …"""
 
 
+class Refusal(NamedTuple):
+    """Why a story is refused, by a filter that knows more than a reason."""
+
+    reason: str
+    twin: str | None = None
+    """`id` of the kept story that this one copies."""
+
+
+class Verdict(NamedTuple):
+    """What filters said of a story."""
+
+    reasons: list[str]
+    """`NAME: REASON` of every filter that refused it; empty when it is kept."""
+    twin: str | None
+
+
 class StoryFilter(ABC):
     """Decides whether a story is kept."""
 
@@ -31,20 +47,24 @@ class StoryFilter(ABC):
     """It compares with the stories kept before, so it is asked last and only of stories that nothing else refuses."""
 
     @abstractmethod
-    def refuse(self, story: Story) -> str | None:
+    def refuse(self, story: Story) -> str | Refusal | None:
         """Why the story is refused (short, without numbers, so that reasons can be counted), or `None`."""
 
 
-def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> list[str]:
-    """`NAME: REASON` of every filter that refuses the story; empty when it is kept."""
+def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
+    """What the filters say of a story; those that remember are asked last, and only when nothing else refuses it."""
     reasons: list[str] = []
+    twin = None
     for name, story_filter in sorted(filters, key=lambda pair: pair[1].remembers):
         if story_filter.remembers and reasons:
             continue
-        reason = story_filter.refuse(story)
-        if reason is not None:
-            reasons.append(f"{name}: {reason}")
-    return reasons
+        refusal = story_filter.refuse(story)
+        if isinstance(refusal, str):
+            refusal = Refusal(refusal)
+        if refusal is not None:
+            reasons.append(f"{name}: {refusal.reason}")
+            twin = refusal.twin or twin
+    return Verdict(reasons, twin)
 
 
 @dataclass(frozen=True)

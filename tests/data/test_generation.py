@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM
 
 RECIPE = """\
-provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, first_wait: 0.01}}
+provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, max_concurrency: 8, first_wait: 0.01}}
 num_stories: {count}
 seed: 7
 filters: [finish_reason, {{type: length, min_words: 40}}, required_words, repetition, duplicates]

@@ -31,6 +31,7 @@ def complete(spec: dict, requests: list[ChatRequest]) -> list:
 
     async def run():
         try:
+            await provider.prepare()
             return await provider.complete(requests)
         finally:
             await provider.aclose()
