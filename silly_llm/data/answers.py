@@ -86,7 +86,9 @@ class Engine:
             RunError: a fatal failure, or nothing but failures, or a spent budget; what was answered is in the journal.
         """
         if self.journal is None:
-            return await self._ask(requests)
+            answers = await self._ask(requests)
+            self._stop_if_hopeless()
+            return answers
         keys = [request_key(self.provider, request) for request in requests]
         known: list[Answer | None] = [self.journal.get(key) for key in keys]
         missing = [i for i, answer in enumerate(known) if answer is None]

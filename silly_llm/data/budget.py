@@ -56,8 +56,8 @@ class Budget:
         self.prices = prices
         self.spent = spent or Spending()
         self._under_way = Spending()
-        self._changed = asyncio.Condition()
-        self._limited = any(limit is not None for _, limit in self.limits.values())
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
 
     async def reserve(self, requests: Sequence[ChatRequest]) -> Spending:
         """Set the worst case of `requests` aside, when it fits; `give_back` it afterwards.
@@ -71,12 +71,13 @@ class Budget:
             prompt = math.ceil(characters / CHARACTERS_PER_TOKEN)
             need.tokens += prompt + request.max_tokens
             need.cost += self.prices.cost(prompt, request.max_tokens) if self.prices else 0.0
-        while self._limited and (limit := self._exceeded(need)) is not None:
-            if not self._under_way.requests:
-                raise BudgetSpent(f"{limit} leaves no room for another request ({self.said()})")
-            async with self._changed:
+        async with self._turn:  # who came first goes first, or what is small would overtake and leave gaps
+            while (limit := self._exceeded(need)) is not None:
+                if not self._under_way.requests:
+                    raise BudgetSpent(f"{limit} leaves no room for another request ({self.said()})")
+                self._changed.clear()
                 await self._changed.wait()
-        self._add(self._under_way, need, 1)
+            self._add(self._under_way, need, 1)
         return need
 
     def spend(self, answers: Sequence[Completion | RequestFailed]) -> None:
@@ -91,8 +92,7 @@ class Budget:
     def give_back(self, reserved: Spending) -> None:
         """What was set aside is free again."""
         self._add(self._under_way, reserved, -1)
-        if self._limited:
-            asyncio.get_running_loop().create_task(self._notify())
+        self._changed.set()
 
     def said(self) -> str:
         """What was spent, for people."""
@@ -105,10 +105,6 @@ class Budget:
             if limit is not None and total > limit:
                 return name
         return None
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
     @staticmethod
     def _add(to: Spending, what: Spending, sign: int) -> None:
