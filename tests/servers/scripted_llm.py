@@ -310,6 +310,7 @@ class ScriptedLLM:
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.log = Path(folder) / "asked.jsonl"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         self.arguments = ["--log", str(self.log)]
         for name, value in options.items():
             if value is False:  # log=False: none
