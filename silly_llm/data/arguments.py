@@ -112,10 +112,16 @@ class GenerationArguments:
         default_factory=lambda: [
             "finish_reason",
             "length",
+            "refusals",
             "assistant_talk",
+            "markup",
             "repetition",
+            "language",
+            "profanity",
+            "personal_data",
             "required_words",
             "duplicates",
+            "near_duplicates",
         ],
         metadata={
             "help": "Story filters, by name or with options; refused stories go to the split `rejected`."

@@ -18,7 +18,7 @@ from silly_llm.errors import RecipeError, suggestion
 from silly_llm.registry import register
 from silly_llm.text.features import FEATURES, detect_features
 from silly_llm.text.inflection import includes_word
-from silly_llm.text.words import tokenize_words
+from silly_llm.text.words import lower_words
 
 Story = Mapping[str, Any]
 """A row of a stories dataset folder: `text`, `words`, `features`, `finish_reason` …"""
@@ -137,7 +137,7 @@ class FeaturesFilter(StoryFilter):
 
     def refuse(self, story: Story) -> str | None:
         wanted = self.only.intersection(story["features"])
-        missing = sorted(wanted - detect_features(story["text"])) if wanted else []
+        missing = sorted(wanted - detect_features(story["text"], wanted))
         return f"{', '.join(missing)} not found" if missing else None
 
 
@@ -191,50 +191,36 @@ class RepetitionFilter(StoryFilter):
 
 APOSTROPHE = "['’]"
 ASSISTANT_TALK = re.compile(
-    rf"""^\W*(?: sure\b[!,.] | certainly\b[!,.] | of\ course\b[!,.] | absolutely\b[!,.]
+    rf"""\A[^\w"“]*(?: sure\b[!,.] | certainly\b[!,.] | of\ course\b[!,.] | absolutely\b[!,.]
         | okay,\ here | here(?:{APOSTROPHE}s|\ is|\ are)\b[^.\n]*\b(?:story|tale|paragraphs?|version)\b
         | title\s*: | once\ i\ have | i\ hope\ )
-    | \bas\ an?\ (?:ai|artificial|large|language|assistant)\b
-    | \b(?:ai|language)\ (?:language\ )?model\b
-    | \bi\ hope\ (?:this|you\ (?:like|enjoy|find))\b | \blet\ me\ know\ (?:if|how)\b
+    | \bi\ hope\ (?:this\ (?:story|helps|meets|works)|you\ (?:like|enjoy)\ (?:this|the|it\b(?=[^"”]*\Z)|my)) | \blet\ me\ know\ if\ you
     | \bthis\ (?:short\ )?story\ (?:uses|has\ the|features|includes|contains|meets)\b
     | \bin\ this\ (?:short\ )?story,
-    | ^\s*(?:note|words\ used|features?|moral\ value|plot\ twist|dialogue|conflict|foreshadowing)\s*:
-    | ^\s*\#{{1,6}}\s | \*\*[^*\n]+\*\* | ```
-    | <\|[^|>]*\|>""",
+    | ^\s*(?:note|words\ used|features?|moral\ value|plot\ twist|dialogue|conflict|foreshadowing)\s*:""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
-)
-REFUSAL = re.compile(
-    rf"""^\W*(?:i{APOSTROPHE}m\ sorry,?\ but | i\ am\ sorry,?\ but | sorry,?\ but\ i | i\ apologi[sz]e
-        | i\ (?:can{APOSTROPHE}?t|cannot|can\ not|won{APOSTROPHE}?t)\ (?:write|create|help|assist|provide|fulfill|generate)
-        | i{APOSTROPHE}m\ (?:not\ able|unable)\ to | i\ am\ (?:not\ able|unable)\ to)""",
-    re.IGNORECASE | re.VERBOSE,
 )
 
 
 @register("story_filter", "assistant_talk")
 class AssistantTalkFilter(StoryFilter):
-    """Refuses answers that talk about the task instead of telling the story: "Sure!", titles, notes, markup, refusals."""
+    """Refuses answers that talk about the task instead of telling the story: "Sure!", titles, notes, hopes."""
 
     def refuse(self, story: Story) -> str | None:
-        if REFUSAL.search(story["text"]):
-            return "refusal"
         return "talks about the task" if ASSISTANT_TALK.search(story["text"]) else None
 
 
 @register("story_filter", "duplicates")
 class DuplicatesFilter(StoryFilter):
-    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before."""
+    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; says whose."""
 
     remembers = True
 
     def __init__(self) -> None:
-        self.seen: set[int] = set()
+        self.seen: dict[bytes, str] = {}
 
-    def refuse(self, story: Story) -> str | None:
-        words = " ".join(tokenize_words(story["text"].lower()))
-        digest = int.from_bytes(hashlib.blake2b(words.encode(), digest_size=12).digest(), "big")
-        if digest in self.seen:
-            return "exact copy"
-        self.seen.add(digest)
-        return None
+    def refuse(self, story: Story) -> Refusal | None:
+        words = " ".join(lower_words(story["text"]))
+        digest = hashlib.blake2b(words.encode(), digest_size=12).digest()
+        twin = self.seen.setdefault(digest, story["id"])
+        return None if twin == story["id"] else Refusal("exact copy", twin)
