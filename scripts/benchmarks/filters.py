@@ -71,7 +71,9 @@ def main() -> None:
     began = time.perf_counter()
     refused = sum(bool(reasons_against(row, of_one_story).reasons) for row in rows)
     each = 1e6 * (time.perf_counter() - began) / len(rows)
-    print(f"{'all of one story':<18}{each:>9.1f}{refused / len(rows):>9.2%}  (they share the words of the story)")
+    print(
+        f"{'all of one story':<18}{each:>9.1f}{refused / len(rows):>9.2%}  (they share the words of the story)"
+    )
 
 
 if __name__ == "__main__":

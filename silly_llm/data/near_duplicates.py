@@ -25,7 +25,7 @@ VALUES = 256
 BANDS, ROWS = 25, 5
 LONGEST_CHAIN = 64
 """Stories with the same band that are looked at, the latest first; only phrases that hundreds of stories share have more."""
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+")
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+")
 
 
