@@ -1,16 +1,20 @@
 """Near-copies found, and the time of it, beside datasketch's and rensa's own loops.
 
     python scripts/benchmarks/near_duplicates.py [--background STORIES.jsonl] [--stories 50000] [--copies 2000] [--only ours]
+    python scripts/benchmarks/near_duplicates.py --scale 10000 100000 1000000
 
 The background is the storyteller's stories, or the `text` of a JSON Lines file (as many as it has). Copies have their names changed,
 two sentences swapped, and one word in thirty replaced, and stand at random places after their originals. A story that is refused
 and is no planted copy counts against precision, though some backgrounds have near-copies of their own: --show prints them.
-Every contestant gets the same shingles' similarity threshold. Install datasketch and rensa beside the project.
+Every contestant gets the same shingles and threshold; the time is processor time a story, shingles included. Install datasketch beside the project.
+
+--scale streams that many stories of the storyteller, every 500th with a copy, through our filter alone: time, memory, copies found.
 """
 
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import random
 import re
@@ -28,6 +32,37 @@ from silly_llm.text.features import FEATURES
 NAMES = ["Zed", "Quin", "Orla", "Bix", "Ulf", "Wanda", "Yara", "Xena", "Ivo", "Hedda"]
 THRESHOLD = NearDuplicatesConfig().threshold
 Story = dict[str, str]
+
+
+def scale(sizes: list[int]) -> None:
+    """Print time, memory and recall of our filter as the stories stream by."""
+    draw, twin_of, began_with = random.Random(1), ours(), memory()
+    pending: list[tuple[int, str, str]] = []
+    seconds = part = planted = found = other = 0.0
+    print(
+        f"{'stories':>10}{'CPU µs':>10}{'of the last':>13}{'MB':>7}{'copies found':>14}{'other refused':>15}"
+    )
+    for i, text in enumerate(storyteller(max(sizes))):
+        if i % 500 == 0:
+            heapq.heappush(pending, (draw.randrange(i + 1, i + max(sizes) // 2), str(i), copy_of(text, draw)))
+        stories = [(str(i), text)]
+        while pending and pending[0][0] <= i:
+            stories.append((f"copy-{pending[0][1]}", heapq.heappop(pending)[2]))
+        began = time.process_time()
+        twins = [twin_of({"id": name, "text": told}) for name, told in stories]
+        took = time.process_time() - began
+        seconds, part = seconds + took, part + took
+        other += twins[0] is not None
+        planted += len(twins) - 1
+        found += sum(twin is not None for twin in twins[1:])
+        if (i + 1) % 10_000 == 0:
+            if i + 1 in sizes:
+                print(
+                    f"{i + 1:>10,}{1e6 * seconds / (i + 1):>10.0f}{1e6 * part / 10_000:>13.0f}{memory() - began_with:>7.0f}"
+                    f"{found / max(1, planted):>14.2%}{other / (i + 1):>15.3%}",
+                    flush=True,
+                )
+            part = 0.0
 
 
 def storyteller(count: int) -> Iterator[str]:
@@ -122,7 +157,11 @@ def main() -> None:
     parser.add_argument(
         "--show", type=int, default=0, help="print that many refused stories that were not planted"
     )
+    parser.add_argument("--scale", type=int, nargs="+", help="multiples of 10,000")
     options = parser.parse_args()
+    if options.scale:
+        scale(options.scale)
+        return
     if options.background:
         lines = options.background.read_text(encoding="utf-8").splitlines()[: options.stories]
         background = [json.loads(line)["text"] for line in lines]
@@ -131,13 +170,13 @@ def main() -> None:
     stories, planted = corpus(background, options.copies)
     texts = {story["id"]: story["text"] for story in stories}
     print(f"{len(background):,} stories, {len(planted):,} copies, threshold {THRESHOLD}")
-    print(f"{'':<12}{'recall':>8}{'precision':>11}{'right twin':>12}{'ms/story':>10}{'MB':>8}")
+    print(f"{'':<12}{'recall':>8}{'precision':>11}{'right twin':>12}{'CPU ms':>10}{'MB':>8}")
     for name in options.only:
         twin_of = {"ours": ours, "datasketch": datasketch, "rensa": rensa}[name]()
         before = memory()
-        began = time.perf_counter()
+        began = time.process_time()
         refused = {story["id"]: twin for story in stories if (twin := twin_of(story)) is not None}
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         right = [copy for copy in refused if copy in planted]
         named = sum(refused[copy] == planted[copy] for copy in right)
         print(

@@ -1,46 +1,19 @@
-"""Story filters that look at the language: characters, difficulty, profanity, personal data, markup, refusals."""
+"""Story filters that look at the words: language, difficulty, profanity, personal data."""
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from silly_llm.data.filters import Story, StoryFilter
+from silly_llm.data.filters import Story, StoryFilter, check_share
+from silly_llm.data.word_checks import FUNCTION_WORDS, PROFANE_STEMS, PROFANITY
+from silly_llm.data.words import PARTS_OF_SPEECH, load_vocabulary, local_path
 from silly_llm.errors import RecipeError
 from silly_llm.registry import register
-from silly_llm.text.words import lower_words
-
-APOSTROPHE = "['’]"
-REFUSAL = re.compile(
-    rf"""^\W*(?:i{APOSTROPHE}m\ sorry,?\ but | i\ am\ sorry,?\ but | sorry,?\ but\ i | i\ apologi[sz]e
-        | i\ (?:can{APOSTROPHE}?t|cannot|can\ not|won{APOSTROPHE}?t)\ (?:write|create|help|assist|provide|fulfill|generate)
-        | i{APOSTROPHE}m\ (?:not\ able|unable)\ to | i\ am\ (?:not\ able|unable)\ to)
-    | \bas\ an?\ (?:ai|artificial\ intelligence|large\ language\ model|language\ model)\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-MARKUP = re.compile(
-    r"""^\s*\#{1,6}\s | \*\*[^*\n]+\*\* | ``` | <\|[^|>]*\|> | </?[a-z][a-z0-9]*(?:\s[^<>]*)?> | \[[^\]\n]+\]\([^)\n]+\)
-        | ^\s*[-*•]\s.*\n\s*[-*•]\s | \\n | &(?:amp|quot|lt|gt|nbsp|\#\d+);""",
-    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
-)
-
-
-@register("story_filter", "refusals")
-class RefusalsFilter(StoryFilter):
-    """Refuses answers in which the model declines to write, or says that it is one."""
-
-    def refuse(self, story: Story) -> str | None:
-        return "declines to write" if REFUSAL.search(story["text"]) else None
-
-
-@register("story_filter", "markup")
-class MarkupFilter(StoryFilter):
-    """Refuses headings, bold, lists, links, code fences, HTML tags and entities, chat tokens, escaped line ends."""
-
-    def refuse(self, story: Story) -> str | None:
-        return "has markup" if MARKUP.search(story["text"]) else None
-
+from silly_llm.text.inflection import Form, inflect, word_forms
+from silly_llm.text.words import lower_words, word_set
 
 PUNCTUATION = " \n\r\t.,;:!?'\"()-–—…“”‘’*&%$#/0123456789°½+=~éèêëàâäáãåæçñóòôöøœúùûüíìîïßÉÀÖÜÄ"
 """Besides letters a to z, what an English story may have: also accents of names and loan words."""
@@ -48,8 +21,21 @@ PUNCTUATION = " \n\r\t.,;:!?'\"()-–—…“”‘’*&%$#/0123456789°½+=~é
 
 RAREST = 2.0
 """Zipf scale; once in ten million words. Rarer words are unknown."""
-NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+")
+NAME = re.compile(r" (?<=[a-z,;] )([A-Z][a-z]+)")
 """A capitalised word within a sentence."""
+
+
+@functools.cache
+def rarity(frequency: float, language: str) -> Callable[[str], bool]:
+    """What says of a word whether it is rarer in a language than `frequency` (Zipf scale); words that nobody uses are."""
+
+    @functools.lru_cache(maxsize=50_000)
+    def rarer(word: str) -> bool:
+        return zipf_frequency(word, language) < frequency
+
+    from wordfreq import zipf_frequency
+
+    return rarer
 
 
 @dataclass(frozen=True)
@@ -64,9 +50,7 @@ class LanguageConfig:
     """Largest share of words that are rarer than once in ten million, names included."""
 
     def __post_init__(self) -> None:
-        for name in ("max_foreign_characters", "max_unknown_words"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"{name}: a share is between 0 and 1, got {getattr(self, name)}")
+        check_share(self, "max_foreign_characters", "max_unknown_words")
         import wordfreq
 
         known = wordfreq.available_languages()
@@ -90,7 +74,7 @@ class LanguageFilter(StoryFilter):
             if len(foreign) > self.config.max_foreign_characters * len(text):
                 return "foreign characters"
         words = lower_words(text)
-        unknown = sum(zipf(word, self.config.language) < RAREST for word in words)
+        unknown = sum(map(rarity(RAREST, self.config.language), words))
         return "unknown words" if unknown > self.config.max_unknown_words * len(words) else None
 
 
@@ -100,12 +84,14 @@ class DifficultyConfig:
 
     min_frequency: float = 3.5
     """Zipf scale: log10 of occurrences per billion words; rarer words are hard (van Heuven et al. 2014)."""
+    vocabulary: str | None = None
+    """vocabulary.json, its folder, or a Hub dataset id, whose words are easy in all forms, however rare. With
+    `min_frequency: 9` they and the function words are the only easy ones."""
     max_share: float = 0.1
     """Largest share of hard words; requested words and names are excused."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_share <= 1:
-            raise RecipeError(f"max_share: a share is between 0 and 1, got {self.max_share}")
+        check_share(self, "max_share")
 
 
 @register("story_filter", "difficulty")
@@ -114,56 +100,67 @@ class DifficultyFilter(StoryFilter):
 
     def __init__(self, config: DifficultyConfig) -> None:
         self.config = config
+        self.easy = FUNCTION_WORDS
+        if config.vocabulary:
+            words = load_vocabulary(config.vocabulary)
+            forms = (word_forms(word) for pos in PARTS_OF_SPEECH for word in words.of(pos))
+            self.easy = self.easy.union(*forms)
+
+    def inputs(self) -> list[str]:
+        source = self.config.vocabulary
+        return [str(local_path(source) or source)] if source else []
 
     def refuse(self, story: Story) -> str | None:
         words = lower_words(story["text"])
-        hard = [word for word in words if zipf(word, "en") < self.config.min_frequency]
-        if len(hard) <= self.config.max_share * len(words):
+        rare = rarity(self.config.min_frequency, "en")
+        most = self.config.max_share * len(words)
+        if sum(map(rare, words)) <= most:
             return None
-        excused = {word.lower() for word in (*story["words"], *NAME.findall(story["text"]))}
-        left = sum(word not in excused for word in hard)
-        return "too many hard words" if left > self.config.max_share * len(words) else None
-
-
-@functools.lru_cache(maxsize=50_000)
-def zipf(word: str, language: str) -> float:
-    """How frequent a word is in a language, on the Zipf scale; 0 for one that nobody uses."""
-    import wordfreq
-
-    return wordfreq.zipf_frequency(word, language)
+        excused = {word.lower() for word in NAME.findall(story["text"])}.union(
+            *map(word_forms, story["words"])
+        )
+        hard = sum(rare(word) and word not in self.easy and word not in excused for word in words)
+        return "too many hard words" if hard > most else None
 
 
 INNOCENT_IN_STORIES = frozenset({"cock", "jerk", "prick", "drug", "queer", "naked"})
 """Words that a vocabulary does without, but that tell of roosters, sudden moves, needles and baths in a story."""
 
 
+@functools.cache
+def profanity() -> frozenset[str]:
+    """Words that one does not say to children, and their forms as nouns and verbs."""
+    forms: tuple[Form, ...] = ("plural", "past", "participle", "ing", "third")
+    words = PROFANITY - INNOCENT_IN_STORIES
+    return words | {inflect(word, form) for word in words for form in forms}
+
+
 @register("story_filter", "profanity")
 class ProfanityFilter(StoryFilter):
-    """Refuses stories with a word that one does not say to children: whole words of a short list of our own."""
+    """Refuses stories with a word that one does not say to children: whole words of a short list of our own, in any form."""
 
     def refuse(self, story: Story) -> str | None:
-        return "profanity" if any(map(is_profane, set(lower_words(story["text"])))) else None
-
-
-@functools.lru_cache(maxsize=50_000)
-def is_profane(word: str) -> bool:
-    """Whether one does not say a word (lower case) to children."""
-    from silly_llm.data.word_checks import PROFANE_STEMS, PROFANITY
-
-    return (word in PROFANITY and word not in INNOCENT_IN_STORIES) or bool(PROFANE_STEMS.match(word))
+        words = word_set(story["text"])
+        if not words.isdisjoint(profanity()):
+            return "profanity"
+        low = story["text"].lower()
+        if any(stem in low for stem in PROFANE_STEMS):
+            return "profanity" if any(word.startswith(PROFANE_STEMS) for word in words) else None
+        return None
 
 
 PERSONAL = {
     "email address": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
     "web address": re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE),
     "IP address": re.compile(r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
-    "card or account number": re.compile(r"\b(?:\d[ -]?){12,18}\d\b"),
+    "card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,4}\b|\b\d{4}[ -]?\d{6}[ -]?\d{5}\b"),
     "social security number": re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
     "phone number": re.compile(
-        r"(?<!\d)(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?|\d{3}[ .-])\d{3,4}[ .-]\d{3,4}(?!\d)"
+        r"(?<![\d-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?|\d{3}[ .-])\d{3,4}[ .-]\d{3,4}(?![\d-])|(?<![\d-])\d{3}-\d{4}(?![\d-])"
     ),
 }
 """What stories should have none of, and how it looks."""
+DIGIT = re.compile("[0-9]")
 
 
 @register("story_filter", "personal_data")
@@ -172,6 +169,16 @@ class PersonalDataFilter(StoryFilter):
 
     def refuse(self, story: Story) -> str | None:
         text = story["text"]
-        if not any(mark in text for mark in ("@", "://", "www.", "WWW.")) and not any(map(str.isdigit, text)):
+        if not DIGIT.search(text) and not any(mark in text for mark in ("@", "://", "www.", "WWW.")):
             return None
-        return next((name for name, pattern in PERSONAL.items() if pattern.search(text)), None)
+        for name, pattern in PERSONAL.items():
+            found = pattern.findall(text)
+            if any(map(passes_luhn, found)) if name == "card number" else found:
+                return name
+        return None
+
+
+def passes_luhn(number: str) -> bool:
+    """Whether the digits of a card number have the right check digit (ISO/IEC 7812)."""
+    digits = [int(c) for c in reversed(number) if c.isdigit()]
+    return sum(d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)) % 10 == 0

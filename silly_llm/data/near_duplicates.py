@@ -1,16 +1,15 @@
 """Near-copies of stories kept before: MinHash and locality-sensitive hashing in one streaming pass.
 
-A story is the set of its pairs of neighbouring words, lower case, every name replaced
-by one sign: a copy in which Tim has become
-Tom is a copy. 256 MinHash values (Broder 1997; `rensa` makes them) estimate the Jaccard similarity of two sets. 125 of them
-form 25 bands of 5: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and a candidate
-whose estimate reaches the threshold is a twin. For the estimate only the lowest 8 bits of each value are kept (b-bit MinHash,
-Li & König 2010), so a kept story takes half a kilobyte in all, a million of them 0.6 GB.
+A story is the set of its pairs of neighbouring words, lower case, every name replaced by one sign: a copy in which Tim has become
+Tom is a copy. 252 MinHash values (Broder 1997; `rensa` makes them) estimate the Jaccard similarity of two sets. They form 36 bands of
+7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and the candidate with the highest
+estimate is the twin if it reaches the threshold. Only the lowest 8 bits of each value are kept (b-bit MinHash, Li & König 2010), so
+a kept story takes about 0.6 kB in all. docs/lab-log.md has the measurements behind these numbers.
 """
 
 from __future__ import annotations
 
-import itertools
+import operator
 import re
 from dataclasses import dataclass
 
@@ -20,13 +19,16 @@ from silly_llm.data.filters import Refusal, Story, StoryFilter
 from silly_llm.errors import RecipeError
 from silly_llm.registry import register
 
-VALUES = 256
+BANDS, ROWS = 36, 7
+VALUES = BANDS * ROWS
 """MinHash values of a story."""
-BANDS, ROWS = 25, 5
-LONGEST_CHAIN = 64
-"""Stories with the same band that are looked at, the latest first; only phrases that hundreds of stories share have more."""
-_WORD = re.compile(r"[^\W_]+")
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+")
+SLOTS = 8
+"""Stories that a bucket of the table remembers. Buckets hold 2.5 to 5 on average; only bands of phrases that many stories share
+have more, and then the newer ones stay."""
+FULLEST = 5
+"""Entries a bucket, on average, at which the table doubles."""
+_WORD = re.compile(r"\w+")
+_NAME = re.compile(r" (?<=[a-z,;] )([A-Z][a-z]+)")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class NearDuplicatesConfig:
     """How alike is too alike."""
 
     threshold: float = 0.64
-    """Estimated Jaccard similarity of shingles from which a story is a near-copy."""
+    """Estimated Jaccard similarity from which a story is a near-copy."""
     seed: int = 0
     """Of the hash functions."""
 
@@ -73,18 +75,19 @@ def signature(text: str, seed: int = 0) -> np.ndarray:
 
 
 def shingles(text: str) -> list[str]:
-    """The pairs of neighbouring words of a text, names masked; a single word is a shingle itself."""
-    names = set(_NAME.findall(text))
-    words = ["@" if word in names else word.lower() for word in _WORD.findall(text)]
-    if len(words) < 2:
-        return words
-    return [f"{a} {b}" for a, b in itertools.pairwise(words)]
+    """The pairs of neighbouring words of a text, joined, names masked; a single word is a shingle itself."""
+    words = _WORD.findall(text.lower())
+    if names := set(map(str.lower, _NAME.findall(text))):
+        words = ["@" if word in names else word for word in words]
+    return list(map(operator.add, words, words[1:])) if len(words) > 1 else words
 
 
 class SimilarityIndex:
     """Signatures of kept stories, numbered as they come, and which of them are alike.
 
-    Bands are in an open hash table of the latest entry by hash; older entries with the same hash follow as a chain.
+    A table of buckets, chosen by the hash of a band, each with `SLOTS` numbers of stories and 8 more bits of their hashes, by
+    which most stories that share the bucket by chance are told apart without looking at their signatures. Hashes are made of what
+    signatures keep, so the table can grow without remembering them.
 
     Args:
         threshold: estimated Jaccard similarity of twins.
@@ -93,16 +96,9 @@ class SimilarityIndex:
     def __init__(self, threshold: float) -> None:
         # Two values agree in 8 bits by chance once in 256: J = (share - 1/256) / (1 - 1/256).
         self._needed = int(np.ceil((threshold * (1 - 1 / 256) + 1 / 256) * VALUES - 1e-9))
-        draw = np.random.default_rng(0)
-        self._mix = draw.integers(1, 2**63, (1, ROWS), np.uint64) | np.uint64(1)
-        self._salt = draw.integers(0, 2**63, BANDS, np.uint64)
         self.count = 0
-        self._low = np.empty((1 << 10, VALUES), np.uint8)
-        self._hashes = np.empty((1 << 10) * BANDS, np.uint32)
-        self._next = np.empty((1 << 10) * BANDS, np.uint32)
-        self._heads = np.zeros(1 << 16, np.uint32)
-        """Number of an entry plus one; 0 is free."""
-        self._used = 0
+        self._signatures = np.empty((1 << 10, VALUES), np.uint8)
+        self._make_table(1 << 13)
 
     def find_or_add(self, values: np.ndarray) -> int | None:
         """The number of the kept story that is most like this one, if it is a twin; else the story is kept.
@@ -110,77 +106,58 @@ class SimilarityIndex:
         Args:
             values: [VALUES], uint32.
         """
-        hashes = self._band_hashes(values)
-        slots = self._slots_of(hashes)
-        heads = self._heads[slots]
-        low = values.astype(np.uint8)
-        twin = self._most_alike(heads, low)
-        if twin is None:
-            self._add(hashes, slots, heads, low)
-        return twin
-
-    def _band_hashes(self, values: np.ndarray) -> np.ndarray:
-        bands = values[: BANDS * ROWS].reshape(BANDS, ROWS).astype(np.uint64)
-        mixed = (bands * self._mix).sum(axis=1, dtype=np.uint64) + self._salt
-        mixed ^= mixed >> np.uint64(29)
-        mixed *= np.uint64(0xBF58476D1CE4E5B9)
-        return (mixed >> np.uint64(32)).astype(np.uint32)
-
-    def _first_slots(self, hashes: np.ndarray, size: int) -> np.ndarray:
-        # Fibonacci hashing (Knuth, volume 3, section 6.4): neighbours in value are far apart in the table.
-        shift = np.uint32(32 - (size.bit_length() - 1))
-        return ((hashes * np.uint32(2654435769)) >> shift).astype(np.int64)
-
-    def _slots_of(self, hashes: np.ndarray) -> np.ndarray:
-        """For each hash its slot, or the free one where it belongs."""
-        slots = self._first_slots(hashes, len(self._heads))
-        while True:
-            heads = self._heads[slots]
-            other = heads > 0
-            other[other] = self._hashes[heads[other] - 1] != hashes[other]
-            if not other.any():
-                return slots
-            slots[other] = (slots[other] + 1) & (len(self._heads) - 1)
-
-    def _most_alike(self, heads: np.ndarray, low: np.ndarray) -> int | None:
-        chain = heads[heads > 0]
-        if not len(chain):
-            return None
-        found = []
-        for _ in range(LONGEST_CHAIN):
-            chain = chain - 1
-            found.append(chain)
-            chain = self._next[chain]
-            chain = chain[chain > 0]
-            if not len(chain):
-                break
-        candidates = np.unique(np.concatenate(found) // BANDS)
-        agree = (self._low[candidates] == low).sum(axis=1)
-        best = int(agree.argmax())
-        return int(candidates[best]) if agree[best] >= self._needed else None
-
-    def _add(self, hashes: np.ndarray, slots: np.ndarray, heads: np.ndarray, low: np.ndarray) -> None:
-        if self.count == len(self._low):
-            size = self.count * 3 // 2
-            self._low.resize((size, VALUES), refcheck=False)  # in place where the system can, without a copy
-            self._hashes.resize(size * BANDS, refcheck=False)
-            self._next.resize(size * BANDS, refcheck=False)
-        entries = np.arange(self.count * BANDS, (self.count + 1) * BANDS, dtype=np.uint32)
-        self._low[self.count] = low
-        self._hashes[entries] = hashes
-        self._next[entries] = heads
-        self._heads[slots] = entries + np.uint32(1)
+        signature = values.astype(np.uint8)
+        buckets, tags = (part[0] for part in self._places(signature[None]))
+        found = self._tags[buckets]
+        band, slot = (found == tags[:, None]).nonzero()
+        if len(band):
+            candidates = self._numbers[buckets[band], slot]
+            agree = np.count_nonzero(self._signatures[candidates] == signature, axis=1)
+            if (most := agree.max()) >= self._needed:
+                return int(candidates[agree == most].min())
+        if self.count == len(self._signatures):
+            # In place where the system can, without a copy.
+            self._signatures.resize((self.count * 3 // 2, VALUES), refcheck=False)
+        self._signatures[self.count] = signature
+        self._put(buckets, tags, np.count_nonzero(found, axis=1), np.full(BANDS, self.count, np.uint32))
         self.count += 1
-        self._used += int((heads == 0).sum())
-        if self._used > 0.7 * len(self._heads):
+        if self.count * BANDS > FULLEST * len(self._tags):
             self._grow()
+        return None
+
+    def _make_table(self, buckets: int) -> None:
+        self._tags = np.zeros((buckets, SLOTS), np.uint8)
+        """0 is a free slot."""
+        self._numbers = np.zeros((buckets, SLOTS), np.uint32)
+        self._shift = np.uint64(64 - (buckets.bit_length() - 1))
+
+    def _places(self, signatures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Buckets and tags, each [stories, BANDS], of signatures [stories, VALUES]."""
+        keys = np.empty((len(signatures), BANDS, 8), np.uint8)
+        keys[:, :, :ROWS] = signatures.reshape(-1, BANDS, ROWS)
+        keys[:, :, ROWS] = np.arange(BANDS)
+        hashes = keys.view("<u8")[:, :, 0] * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(32)
+        hashes *= np.uint64(0xBF58476D1CE4E5B9)
+        return hashes >> self._shift, np.maximum((hashes >> np.uint64(8)).astype(np.uint8), 1)
+
+    def _put(self, buckets: np.ndarray, tags: np.ndarray, filled: np.ndarray, numbers: np.ndarray) -> None:
+        slots = np.where(filled < SLOTS, filled, numbers % SLOTS)
+        self._tags[buckets, slots] = tags
+        self._numbers[buckets, slots] = numbers
 
     def _grow(self) -> None:
-        waiting = self._heads[self._heads > 0]
-        self._heads = np.zeros(2 * len(self._heads), np.uint32)
-        slots = self._first_slots(self._hashes[waiting - 1], len(self._heads))
-        while len(waiting):
-            free = self._heads[slots] == 0
-            self._heads[slots[free]] = waiting[free]  # of several that want one slot the last gets it
-            left = self._heads[slots] != waiting
-            waiting, slots = waiting[left], (slots[left] + 1) & (len(self._heads) - 1)
+        self._make_table(2 * len(self._tags))
+        for first in range(0, self.count, 4096):
+            stories = self._signatures[first : min(first + 4096, self.count)]
+            buckets, tags = (part.ravel() for part in self._places(stories))
+            numbers = np.repeat(np.arange(first, first + len(stories), dtype=np.uint32), BANDS)
+            order = np.argsort(buckets, kind="stable")
+            buckets, tags, numbers = buckets[order], tags[order], numbers[order]
+            # Several of these stories may come into one bucket: each goes behind those before it.
+            places = np.arange(len(buckets))
+            begins = np.maximum.accumulate(
+                np.where(np.diff(buckets, prepend=buckets[:1] + 1) != 0, places, 0)
+            )
+            filled = np.count_nonzero(self._tags[buckets], axis=1) + places - begins
+            self._put(buckets, tags, filled, numbers)

@@ -89,7 +89,7 @@ def test_a_good_story_is_kept(spec):
         ("personal_data", story(GOOD + " See www.dogs.org for more."), "web address"),
         ("personal_data", story(GOOD + " Call 555-123-4567 now."), "phone number"),
         ("personal_data", story(GOOD + " Her number was 123-45-6789."), "social security number"),
-        ("personal_data", story(GOOD + " 4111 1111 1111 1111"), "card or account number"),
+        ("personal_data", story(GOOD + " 4111 1111 1111 1111"), "card number"),
         ("personal_data", story(GOOD + " 192.168.0.1"), "IP address"),
         ("assistant_talk", story("Title: Max\n" + GOOD), "talks about the task"),
         (

@@ -1,0 +1,199 @@
+"""Decontamination: stories that share a run of words with an evaluation set are refused, as in GPT-3 (Brown et al. 2020, appendix C).
+
+There a text is contaminated by one n-gram of 13 words; lm-eval and datatrove do the same. Of the evaluation set only 8 bytes an n-gram are
+kept: the hash of n words is a polynomial of the words' hashes, modulo 2^64 (after Karp & Rabin 1987).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.data.filters import Story, StoryFilter, check_share
+from silly_llm.data.sources import EVALUATION_SPLITS, open_source
+from silly_llm.errors import RecipeError, suggestion
+from silly_llm.registry import register
+from silly_llm.text.words import lower_words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_BASE = 0x9E3779B97F4A7C15  # any odd number: multiplying by it loses nothing
+_UNKNOWN = 0xD1B54A32D192ED03
+"""The hash of every word that the evaluation set lacks: no run with such a word is in it."""
+
+
+@dataclass(frozen=True)
+class DecontaminationConfig:
+    """Which texts stories must not repeat."""
+
+    dataset: Any
+    """The evaluation set: whatever a recipe's `dataset:` may be, or a YAML file with a list of prompts."""
+    split: str | None = None
+    """Default: the first of validation, test, train that it has, as evaluation takes."""
+    columns: list[str] = field(default_factory=lambda: ["text"])
+    """Columns of text (strings or lists of strings)."""
+    ngram: int = 13
+    """Words in a run. A text with fewer counts as a whole."""
+    min_words: int = 8
+    """Texts with fewer words are left out: stories share such phrases by chance (GPT-3 goes down to 8 words as well)."""
+    min_matches: int = 1
+    """How many runs a story must share to be refused."""
+    min_share: float = 0.0
+    """Which share of its runs a story must share to be refused, besides `min_matches`."""
+
+    def __post_init__(self) -> None:
+        check_share(self, "min_share")
+        for name in ("ngram", "min_words", "min_matches"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        if not self.columns:
+            raise RecipeError("columns: name at least one")
+
+
+@register("story_filter", "decontamination")
+class DecontaminationFilter(StoryFilter):
+    """Refuses stories that share a run of 13 words with an evaluation set (`dataset:`)."""
+
+    def __init__(self, config: DecontaminationConfig) -> None:
+        self.config = config
+        self.source = prompts_file(config.dataset) or open_source(config.dataset)
+
+    def inputs(self) -> list[str]:
+        return [str(self.source)] if isinstance(self.source, Path) else self.source.inputs()
+
+    def refuse(self, story: Story) -> str | None:
+        words = lower_words(story["text"])
+        matches = sum(runs.count(words) for runs in self.runs)
+        needed = max(self.config.min_matches, self.config.min_share * (len(words) - self.config.ngram + 1))
+        return "overlaps the evaluation set" if matches >= needed else None
+
+    @cached_property
+    def runs(self) -> list[Runs]:
+        """The runs of the evaluation set by their length; read when the first story comes, in the process that filters.
+
+        Raises:
+            RecipeError: it has no such split or column, or no text long enough.
+        """
+        texts: dict[int, list[tuple[str, ...]]] = {}
+        for text in self.texts():
+            words = lower_words(text)
+            if len(words) >= min(self.config.min_words, self.config.ngram):
+                texts.setdefault(min(len(words), self.config.ngram), []).append(words)
+        if not texts:
+            raise RecipeError(
+                f"decontamination: {self.config.dataset!r} has no text of at least {self.config.min_words} words"
+            )
+        return [Runs(length, texts[length]) for length in sorted(texts)]
+
+    def texts(self) -> Iterator[str]:
+        """The texts of the evaluation set."""
+        if isinstance(self.source, Path):
+            yield from read_prompts(self.source)
+            return
+        splits = self.source.splits()
+        split = self.config.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
+        records = self.source.load(split)
+        for column in self.config.columns:
+            if column not in records.column_names:
+                known = records.column_names
+                raise RecipeError(
+                    f"decontamination: columns: {self.config.dataset!r} has no column {column!r}"
+                    f"{suggestion(column, known)}; it has {', '.join(known)}"
+                )
+            for value in records.select_columns([column]):
+                yield from strings(value[column])
+
+
+class Runs:
+    """All runs of `length` words of some texts, as sorted hashes.
+
+    Args:
+        length: words in a run.
+        texts: the words of each text, at least `length`.
+    """
+
+    def __init__(self, length: int, texts: Iterable[tuple[str, ...]]) -> None:
+        import numpy as np
+
+        self.length = length
+        self.words: dict[str, int] = {}
+        hashes = []
+        for words in texts:
+            self.words.update((word, word_hash(word)) for word in words if word not in self.words)
+            hashes.append(self.hashes(words))
+        self.known = np.unique(np.concatenate(hashes))
+
+    def count(self, words: tuple[str, ...]) -> int:
+        """How many runs of `words` are known."""
+        import numpy as np
+
+        if len(words) < self.length:
+            return 0
+        hashes = self.hashes(words)
+        places = np.searchsorted(self.known, hashes)
+        places[places == len(self.known)] = 0
+        return int(np.count_nonzero(self.known[places] == hashes))
+
+    def hashes(self, words: tuple[str, ...]) -> np.ndarray:
+        """The hashes [len(words) - length + 1], uint64, of all runs of `words`."""
+        import numpy as np
+
+        of_word = self.words.get
+        each = np.array([of_word(word, _UNKNOWN) for word in words], np.uint64)
+        number = len(words) - self.length + 1
+        total = np.zeros(number, np.uint64)
+        for i in range(self.length):
+            total *= _BASE
+            total += each[i : i + number]
+        return total
+
+
+def prompts_file(dataset: Any) -> Path | None:
+    """The YAML file that `dataset` names, if it names one.
+
+    Raises:
+        RecipeError: there is no such file.
+    """
+    if not isinstance(dataset, str) or not dataset.endswith((".yaml", ".yml")):
+        return None
+    path = Path(dataset).expanduser()
+    if not path.is_file():
+        near = suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+        raise RecipeError(f"dataset: no such file: {dataset!r}{near}")
+    return path
+
+
+def read_prompts(path: Path) -> Iterator[str]:
+    """The texts of a YAML list.
+
+    Raises:
+        RecipeError: it is something else.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"dataset: {path}: is not YAML ({' '.join(str(error).split())[:100]})") from None
+    if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
+        raise RecipeError(f"dataset: {path}: expected a list of texts")
+    yield from content
+
+
+def strings(value: Any) -> Iterator[str]:
+    """A string, or all those of a list."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings(part)
+
+
+def word_hash(word: str) -> int:
+    """64 bits of a word, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
