@@ -30,13 +30,13 @@ from silly_llm.providers.storyteller.lexicon import POS, lexicon
 from silly_llm.text.features import FEATURES
 
 NAMES = ["Zed", "Quin", "Orla", "Bix", "Ulf", "Wanda", "Yara", "Xena", "Ivo", "Hedda"]
-THRESHOLD = NearDuplicatesConfig().threshold
 Story = dict[str, str]
 
 
 def scale(sizes: list[int]) -> None:
     """Print time, memory and recall of our filter as the stories stream by."""
-    draw, twin_of, began_with = random.Random(1), ours(), memory()
+    draw, began_with = random.Random(1), memory()
+    twin_of = ours(NearDuplicatesConfig().threshold)
     pending: list[tuple[int, str, str]] = []
     seconds = part = planted = found = other = 0.0
     print(
@@ -101,9 +101,9 @@ def corpus(background: list[str], copies: int) -> tuple[list[Story], dict[str, s
     return [s for i, story in enumerate(stories) for s in (story, *places.get(i, ()))], planted
 
 
-def ours() -> Callable[[Story], str | None]:
+def ours(threshold: float) -> Callable[[Story], str | None]:
     """`near_duplicates`: the id of the twin."""
-    story_filter = NearDuplicatesFilter(NearDuplicatesConfig())
+    story_filter = NearDuplicatesFilter(NearDuplicatesConfig(threshold))
 
     def twin(story: Story) -> str | None:
         refusal = story_filter.refuse(story)
@@ -112,11 +112,11 @@ def ours() -> Callable[[Story], str | None]:
     return twin
 
 
-def datasketch() -> Callable[[Story], str | None]:
+def datasketch(threshold: float) -> Callable[[Story], str | None]:
     """datasketch's MinHash and MinHashLSH as its documentation uses them."""
     from datasketch import MinHash, MinHashLSH
 
-    lsh = MinHashLSH(threshold=THRESHOLD, num_perm=128)
+    lsh = MinHashLSH(threshold=threshold, num_perm=128)
 
     def twin(story: Story) -> str | None:
         sketch = MinHash(num_perm=128)
@@ -129,11 +129,11 @@ def datasketch() -> Callable[[Story], str | None]:
     return twin
 
 
-def rensa() -> Callable[[Story], str | None]:
+def rensa(threshold: float) -> Callable[[Story], str | None]:
     """rensa's RMinHashDeduplicator."""
     from rensa import RMinHash, RMinHashDeduplicator
 
-    index = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=128, use_lsh=True, num_bands=32)
+    index = RMinHashDeduplicator(threshold=threshold, num_perm=128, use_lsh=True, num_bands=32)
 
     def twin(story: Story) -> str | None:
         sketch = RMinHash(num_perm=128, seed=42)
@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--stories", type=int, default=50_000)
     parser.add_argument("--copies", type=int, default=2_000)
     parser.add_argument("--only", nargs="+", default=["ours", "datasketch", "rensa"])
+    parser.add_argument("--threshold", type=float, default=NearDuplicatesConfig().threshold)
     parser.add_argument(
         "--show", type=int, default=0, help="print that many refused stories that were not planted"
     )
@@ -169,10 +170,10 @@ def main() -> None:
         background = list(storyteller(options.stories))
     stories, planted = corpus(background, options.copies)
     texts = {story["id"]: story["text"] for story in stories}
-    print(f"{len(background):,} stories, {len(planted):,} copies, threshold {THRESHOLD}")
+    print(f"{len(background):,} stories, {len(planted):,} copies, threshold {options.threshold}")
     print(f"{'':<12}{'recall':>8}{'precision':>11}{'right twin':>12}{'CPU ms':>10}{'MB':>8}")
     for name in options.only:
-        twin_of = {"ours": ours, "datasketch": datasketch, "rensa": rensa}[name]()
+        twin_of = {"ours": ours, "datasketch": datasketch, "rensa": rensa}[name](options.threshold)
         before = memory()
         began = time.process_time()
         refused = {story["id"]: twin for story in stories if (twin := twin_of(story)) is not None}

@@ -68,27 +68,25 @@ class DecontaminationFilter(StoryFilter):
 
     def refuse(self, story: Story) -> str | None:
         words = lower_words(story["text"])
-        matches = sum(runs.count(words) for runs in self.runs)
         needed = max(self.config.min_matches, self.config.min_share * (len(words) - self.config.ngram + 1))
-        return "overlaps the evaluation set" if matches >= needed else None
+        return "overlaps the evaluation set" if self.runs.count(words) >= needed else None
 
     @cached_property
-    def runs(self) -> list[Runs]:
-        """The runs of the evaluation set by their length; read when the first story comes, in the process that filters.
+    def runs(self) -> Runs:
+        """The runs of the evaluation set; read when the first story comes, in the process that filters.
 
         Raises:
             RecipeError: it has no such split or column, or no text long enough.
         """
-        texts: dict[int, list[tuple[str, ...]]] = {}
-        for text in self.texts():
-            words = lower_words(text)
-            if len(words) >= min(self.config.min_words, self.config.ngram):
-                texts.setdefault(min(len(words), self.config.ngram), []).append(words)
-        if not texts:
+        shortest = min(self.config.min_words, self.config.ngram)
+        runs = Runs(
+            self.config.ngram, (w for text in self.texts() if len(w := lower_words(text)) >= shortest)
+        )
+        if not runs.known:
             raise RecipeError(
-                f"decontamination: {self.config.dataset!r} has no text of at least {self.config.min_words} words"
+                f"decontamination: {self.config.dataset!r} has no text of at least {shortest} words"
             )
-        return [Runs(length, texts[length]) for length in sorted(texts)]
+        return runs
 
     def texts(self) -> Iterator[str]:
         """The texts of the evaluation set."""
@@ -110,47 +108,47 @@ class DecontaminationFilter(StoryFilter):
 
 
 class Runs:
-    """All runs of `length` words of some texts, as sorted hashes.
+    """The runs of words of some texts, as sorted hashes by length.
 
     Args:
-        length: words in a run.
-        texts: the words of each text, at least `length`.
+        length: words in a run; a text with fewer is one run.
+        texts: the words of each text.
     """
 
     def __init__(self, length: int, texts: Iterable[tuple[str, ...]]) -> None:
         import numpy as np
 
-        self.length = length
-        self.words: dict[str, int] = {}
-        hashes = []
+        self._of_word: dict[str, int] = {}
+        found: dict[int, list[np.ndarray]] = {}
         for words in texts:
-            self.words.update((word, word_hash(word)) for word in words if word not in self.words)
-            hashes.append(self.hashes(words))
-        self.known = np.unique(np.concatenate(hashes))
+            self._of_word.update((word, word_hash(word)) for word in words if word not in self._of_word)
+            size = min(length, len(words))
+            found.setdefault(size, []).extend(hashes for n, hashes in self._hashes(words, size) if n == size)
+        self.known = {n: np.unique(np.concatenate(found[n])) for n in sorted(found)}
+        """By the number of words: uint64 [runs], sorted."""
 
     def count(self, words: tuple[str, ...]) -> int:
         """How many runs of `words` are known."""
         import numpy as np
 
-        if len(words) < self.length:
-            return 0
-        hashes = self.hashes(words)
-        places = np.searchsorted(self.known, hashes)
-        places[places == len(self.known)] = 0
-        return int(np.count_nonzero(self.known[places] == hashes))
+        matches = 0
+        for length, hashes in self._hashes(words, min(max(self.known), len(words))):
+            if (known := self.known.get(length)) is not None:
+                places = np.searchsorted(known, hashes)
+                places[places == len(known)] = 0
+                matches += int(np.count_nonzero(known[places] == hashes))
+        return matches
 
-    def hashes(self, words: tuple[str, ...]) -> np.ndarray:
-        """The hashes [len(words) - length + 1], uint64, of all runs of `words`."""
+    def _hashes(self, words: tuple[str, ...], longest: int) -> Iterator[tuple[int, np.ndarray]]:
+        """For every length up to `longest` the hashes, uint64 [len(words) - length + 1], of all runs of that length."""
         import numpy as np
 
-        of_word = self.words.get
+        of_word = self._of_word.get
         each = np.array([of_word(word, _UNKNOWN) for word in words], np.uint64)
-        number = len(words) - self.length + 1
-        total = np.zeros(number, np.uint64)
-        for i in range(self.length):
-            total *= _BASE
-            total += each[i : i + number]
-        return total
+        hashes = np.zeros(len(words) + 1, np.uint64)
+        for length in range(1, longest + 1):
+            hashes = hashes[:-1] * np.uint64(_BASE) + each[length - 1 :]
+            yield length, hashes
 
 
 def prompts_file(dataset: Any) -> Path | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from silly_llm.data.filters import Refusal, Story, StoryFilter
+from silly_llm.data.word_checks import FUNCTION_WORDS
 from silly_llm.errors import RecipeError
 from silly_llm.registry import register
 
@@ -28,14 +29,13 @@ have more, and then the newer ones stay."""
 FULLEST = 5
 """Entries a bucket, on average, at which the table doubles."""
 _WORD = re.compile(r"\w+")
-_NAME = re.compile(r" (?<=[a-z,;] )([A-Z][a-z]+)")
 
 
 @dataclass(frozen=True)
 class NearDuplicatesConfig:
     """How alike is too alike."""
 
-    threshold: float = 0.64
+    threshold: float = 0.7
     """Estimated Jaccard similarity from which a story is a near-copy."""
     seed: int = 0
     """Of the hash functions."""
@@ -75,10 +75,18 @@ def signature(text: str, seed: int = 0) -> np.ndarray:
 
 
 def shingles(text: str) -> list[str]:
-    """The pairs of neighbouring words of a text, joined, names masked; a single word is a shingle itself."""
-    words = _WORD.findall(text.lower())
-    if names := set(map(str.lower, _NAME.findall(text))):
-        words = ["@" if word in names else word for word in words]
+    """The pairs of neighbouring words of a text, joined, names masked; a single word is a shingle itself.
+
+    A name is a capitalised word that the text has only capitalised and that is no function word: so one mention more or less
+    does not make it another word.
+    """
+    words = _WORD.findall(text)
+    different = set(words)
+    sign = {}
+    for word in different:
+        low = word.lower()
+        sign[word] = low if low in different or low in FUNCTION_WORDS else "@"
+    words = [sign[word] for word in words]
     return list(map(operator.add, words, words[1:])) if len(words) > 1 else words
 
 
