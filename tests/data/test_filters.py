@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
+from locations import ROOT
 
 from silly_llm import registry
 from silly_llm.container import Container
 from silly_llm.data.filters import reasons_against
 from silly_llm.errors import RecipeError
+
+sys.path.insert(0, str(ROOT / "scripts" / "benchmarks"))
+import filters as benchmark
 
 GOOD = (
     "Once upon a time, there was a little dog named Max. Max liked to play in the green park near his small house. "
@@ -17,6 +24,10 @@ GOOD = (
     "The duck pushed the ball to him with her beak. Max was happy and said thank you. "
     "They played together until the sun went down, and then Max went home to sleep."
 )
+
+
+SPANISH = "Había una vez una niña que vivía con su madre en una casa cerca del bosque. Cada día iba al jardín y jugaba con su perro."
+FRENCH = "Il y avait une petite fille qui vivait avec sa mère dans une maison. Chaque jour elle allait au jardin avec son chien."
 
 
 def story(text: str = GOOD, **more) -> dict:
@@ -100,6 +111,28 @@ def test_a_good_story_is_kept(spec):
         ("assistant_talk", story(GOOD + "\n\nI hope you enjoy it!"), "talks about the task"),
         ("refusals", story("I'm sorry, but I can't write that."), "declines to write"),
         ("refusals", story("As an AI language model, I have no dog."), "declines to write"),
+        ("refusals", story("I’m sorry, I cannot write a story about that."), "declines to write"),
+        ("refusals", story("Unfortunately, I can't help with that."), "declines to write"),
+        (
+            "assistant_talk",
+            story(GOOD + " Let me know if you would like another one."),
+            "talks about the task",
+        ),
+        ("assistant_talk", story(GOOD + "\n\nMoral value: Be kind."), "talks about the task"),
+        ("assistant_talk", story("In this short story, a dog runs. " + GOOD), "talks about the task"),
+        ("markup", story("```\n" + GOOD + "\n```"), "has markup"),
+        ("markup", story(GOOD + " [a picture](dog.png)"), "has markup"),
+        ("markup", story(GOOD.replace("\n\n", "\\n\\n")), "has markup"),
+        ("language", story(SPANISH), "unknown words"),
+        ("language", story(FRENCH), "unknown words"),
+        ("language", story("从前有一只小狗，名叫马克斯。"), "foreign characters"),
+        ("profanity", story(GOOD + " The bastards ran."), "profanity"),
+        ("profanity", story(GOOD + " It was BULLSHIT."), "profanity"),
+        ("profanity", story(GOOD + " That was fucking cold."), "profanity"),
+        ("personal_data", story(GOOD + " Call 555-1234."), "phone number"),
+        ("personal_data", story(GOOD + " Call +49 (30) 123 4567."), "phone number"),
+        ("required_words", story(GOOD, words=["ice cream"]), "1 of 1 words missing"),
+        ("repetition", story(GOOD + " The dog said no to the duck." * 5), "loops"),
     ],
 )
 def test_a_bad_story_is_refused(spec, bad, reason):
@@ -117,6 +150,70 @@ def test_options_loosen():
     )
     silent = story("Max slept.", features=["plot_twist", "dialogue"])
     assert build({"type": "features", "only": []}).refuse(silent) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["ice cream"], "They ate ice  creams."),
+        (["dog"], "The dog's ball."),
+        (["dog"], "DOGS!"),
+        (["run", "big", "leaf"], "He ran over the biggest leaves."),
+        (["merry-go-round"], "A merry-go-round."),
+        (["go"], "It went."),
+    ],
+)
+def test_requested_words_count_in_any_form(words, text):
+    assert build("required_words").refuse(story(text, words=words)) is None
+
+
+@pytest.mark.parametrize("text", ["The dogma won.", "A hotdog", "cream ice"])
+def test_parts_of_words_do_not_count(text):
+    assert build("required_words").refuse(story(text, words=["dog", "ice cream"])).startswith("2 of 2")
+
+
+def test_words_that_only_look_bad_are_kept():
+    innocent = "The shaggy cat ate grass in class. The cockatoo asked the titmouse about Scunthorpe and the basement."
+    assert build("profanity").refuse(story(innocent)) is None
+    numbers = "He counted 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15. It was 12:30 on 24-12-1999, and 1.5.2 cost 1000 to 2000."
+    assert build("personal_data").refuse(story(numbers)) is None
+    assert (
+        build("personal_data").refuse(story("The number was 4111 1111 1111 1112.")) is None
+    )  # wrong check digit
+    marks = "Tom & Jerry had 3 < 4 apples - and 2 * 2 pears #1."
+    assert build("markup").refuse(story(marks)) is None
+    assert build("refusals").refuse(story('"I\'m sorry, but I can not come," said Max. ' + GOOD)) is None
+    assert build("refusals").refuse(story("The robot said, it was an AI. " + GOOD)) is None
+
+
+def test_a_vocabulary_makes_its_words_easy(tmp_path):
+    hard = "The melancholy wombats contemplated a precarious xylophone."
+    assert build("difficulty").refuse(story(hard, words=[])) == "too many hard words"
+    lists = {
+        "nouns": ["wombat", "xylophone"],
+        "verbs": ["contemplate"],
+        "adjectives": ["melancholy", "precarious"],
+    }
+    path = tmp_path / "vocabulary.json"
+    path.write_text(json.dumps(lists))
+    story_filter = build({"type": "difficulty", "vocabulary": str(path)})
+    assert story_filter.refuse(story(hard, words=[])) is None
+    assert story_filter.inputs() == [str(path)]
+    strict = {"type": "difficulty", "vocabulary": str(path), "min_frequency": 9}
+    assert build(strict).refuse(story(hard, words=[])) is None
+    assert build(strict).refuse(story("The house and the garden.", words=[])) == "too many hard words"
+    with pytest.raises(RecipeError, match="no such file"):
+        build({"type": "difficulty", "vocabulary": str(tmp_path / "none.json")})
+
+
+def test_the_storytellers_stories_pass_every_filter():
+    told = benchmark.told(1_000)
+    filters = [(name, build(name)) for name in registry.names("story_filter") if name != "decontamination"]
+    refused = [
+        reasons_against({**row, "finish_reason": "stop", "id": str(i)}, filters).reasons
+        for i, row in enumerate(told)
+    ]
+    assert sum(map(bool, refused)) <= 1  # two of a thousand may be alike by chance
 
 
 def test_talk_inside_a_story_is_no_assistant_talk():
@@ -154,6 +251,8 @@ def test_all_reasons_are_given():
         {"type": "language", "max_unknown_words": 2},
         {"type": "difficulty", "max_share": -1},
         {"type": "near_duplicates", "threshold": 0},
+        {"type": "repetition", "n": 0},
+        {"type": "repetition", "max_share": 1.5},
     ],
 )
 def test_bad_options_are_recipe_errors(spec):
@@ -162,7 +261,10 @@ def test_bad_options_are_recipe_errors(spec):
 
 
 def test_real_stories_pass_the_filters_of_content(tinystories):
-    names = ("refusals", "assistant_talk", "markup", "language", "difficulty", "profanity", "personal_data")
+    names = (
+        *("refusals", "assistant_talk", "markup", "repetition"),
+        *("language", "difficulty", "profanity", "personal_data"),
+    )
     filters = [(name, build(name)) for name in names]
     refused = [
         name for text in tinystories for name in reasons_against(story(text, words=[]), filters).reasons
