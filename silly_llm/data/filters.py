@@ -177,6 +177,10 @@ class FinishReasonFilter(StoryFilter):
         return None if story["finish_reason"] in self.allowed else f"ended by {story['finish_reason']!r}"
 
 
+LONGEST_WORD = 30
+"""Letters; 18 in real TinyStories. What is longer loops within a word: "Noooo…", "ha-ha-ha-…"."""
+
+
 @dataclass(frozen=True)
 class RepetitionConfig:
     """What counts as a loop."""
@@ -203,6 +207,8 @@ class RepetitionFilter(StoryFilter):
 
     def refuse(self, story: Story) -> str | None:
         words = lower_words(story["text"])
+        if max(map(len, words), default=0) > LONGEST_WORD:
+            return "loops"
         ngrams = list(zip(*(words[i:] for i in range(self.config.n)), strict=False))
         repeated = len(ngrams) - len(set(ngrams))
         if repeated >= self.config.max_repeats and max(Counter(ngrams).values()) > self.config.max_repeats:

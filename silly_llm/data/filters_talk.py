@@ -40,9 +40,13 @@ PHRASES = {
     ),
     "let me know": re.compile(r"\blet\ me\ know\ if\ you\ (?:need|would|'d|want|have)", FLAGS),
     "story": re.compile(
-        r"""\bthis\ (?:short\ )?story\ (?:uses|has\ the|features|includes|contains|meets)\b | \bin\ this\ (?:short\ )?story, """,
+        r"""\bthis\ (?:short\ )?story\ (?:uses|has\ the|features|includes|contains|meets|is\ about)\b | \bin\ (?:this|a)\ short\ story,
+        | \bin\ this\ story, | \bthe\ story\ (?:begins|starts|opens)\ with\b""",
         FLAGS,
     ),
+    "main character": re.compile(r"\bmain\ character", FLAGS),
+    "protagonist": re.compile(r"\bprotagonist", FLAGS),
+    "your child": re.compile(r"\byour\ child(?:ren)?\b", FLAGS),
 }
 """What to look for where the text holds a phrase."""
 MARKS = ("#", "*", "`", "<", "](", "\n-", "\n -", "•", "\\n", "&")

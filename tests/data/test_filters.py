@@ -26,6 +26,22 @@ GOOD = (
 )
 
 
+SMOLLM2 = {
+    "assistant_talk": [
+        'The words "foggy" and "ankle" may not be familiar to your child, but they are no obstacle to the journey.',
+        "In a short story, your main character, Emma, has two legs: one is red and one is blue.",
+        "The day before the story began, the protagonist, a special person named the mother, put on her coat.",
+        "This story is about a curious, hungry animal, and he loves to sell.",
+        "The story begins with a lovely sailor, her name is Captain Blackbeard.",
+    ],
+    "difficulty": [
+        "Once upon a time, there was a crispy stroller who liked to lower and the end was a stroller."
+    ],
+    "profanity": [
+        "She was a silly little bitch, with wheels and gears and made her own special way of sorting things."
+    ],
+}
+"""Answers of SmolLM2-135M-Instruct, and the filter that refuses each."""
 SPANISH = "Había una vez una niña que vivía con su madre en una casa cerca del bosque. Cada día iba al jardín y jugaba con su perro."
 FRENCH = "Il y avait une petite fille qui vivait avec sa mère dans une maison. Chaque jour elle allait au jardin avec son chien."
 
@@ -133,10 +149,18 @@ def test_a_good_story_is_kept(spec):
         ("personal_data", story(GOOD + " Call +49 (30) 123 4567."), "phone number"),
         ("required_words", story(GOOD, words=["ice cream"]), "1 of 1 words missing"),
         ("repetition", story(GOOD + " The dog said no to the duck." * 5), "loops"),
+        ("repetition", story(GOOD + " The end, it said b" + "-b" * 40), "loops"),
     ],
 )
 def test_a_bad_story_is_refused(spec, bad, reason):
     assert build(spec).refuse(bad).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"), [(name, text) for name, texts in SMOLLM2.items() for text in texts]
+)
+def test_a_weak_teachers_answers_are_refused(spec, text):
+    assert build(spec).refuse(story(text, words=[]))
 
 
 def test_options_loosen():
