@@ -165,7 +165,8 @@ def ask_and_write(
             Teacher(name, provider.parameters, provider.prices),
             validation_fraction=args.validation_fraction,
             shard=args.shard_index is not None,
-        )
+        ),
+        judge_here=provider.free,
     )
     with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
         engine = Engine(provider, journal, Tally(), budget_of(args, provider, journal))
