@@ -91,9 +91,13 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
 
 def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
     """Paths and Hub ids that the stories depend on."""
+    from silly_llm.data.sources import open_source
+    from silly_llm.data.templates import template_files
     from silly_llm.data.words import local_path
 
-    return [(local_path(args.vocabulary) or args.vocabulary) if args.vocabulary else None]
+    vocabulary = (local_path(args.vocabulary) or args.vocabulary) if args.vocabulary else None
+    examples = open_source(args.examples).inputs() if args.examples else []
+    return [vocabulary, *examples, *template_files(args.template)]
 
 
 def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, Vocabulary]:
@@ -113,6 +117,7 @@ def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, V
 def check_components(args: GenerationArguments) -> PromptSettings:
     """Provider, prompts, template and filters exist and take the options given; builds nothing."""
     from silly_llm.data.prompts import PromptSettings
+    from silly_llm.data.sources import open_source
 
     provider = registry.config_of("llm_provider", args.provider, where="provider:")
     if args.max_cost is not None and not getattr(provider, "price_per_million", None):
@@ -120,9 +125,22 @@ def check_components(args: GenerationArguments) -> PromptSettings:
     registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
     for story_filter in args.filters:
         registry.config_of("story_filter", story_filter, where="filters:")
-    settings = PromptSettings(args.features, args.feature_probability, args.template, args.system)
+    settings = PromptSettings(
+        features=args.features,
+        feature_probability=args.feature_probability,
+        template=args.template,
+        system=args.system,
+        feature_conflicts=args.feature_conflicts,
+        max_features=args.max_features,
+        named_templates=args.templates,
+        examples=args.examples,
+        num_examples=args.num_examples,
+    )
     settings.probabilities()
+    settings.conflicts()
     settings.templates()
+    if args.examples is not None:
+        open_source(args.examples)
     return settings
 
 
