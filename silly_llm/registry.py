@@ -44,6 +44,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "silly_llm.data.filters",
         "silly_llm.data.filters_content",
         "silly_llm.data.near_duplicates",
+        "silly_llm.data.decontamination",
     ),
     "instruction_type": ("silly_llm.data.instructions",),
     "optimizer": ("silly_llm.training.optimizers",),

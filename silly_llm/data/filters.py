@@ -46,6 +46,11 @@ class StoryFilter(ABC):
     remembers: bool = False
     """It compares with the stories kept before, so it is asked last and only of stories that nothing else refuses."""
 
+    @staticmethod
+    def inputs(options: dict[str, Any]) -> Sequence[str]:
+        """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
+        return ()
+
     @abstractmethod
     def refuse(self, story: Story) -> str | Refusal | None:
         """Why the story is refused (short, without numbers, so that reasons can be counted), or `None`."""

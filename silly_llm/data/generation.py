@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from silly_llm import registry
 from silly_llm.cli import run_main
@@ -97,7 +98,15 @@ def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
 
     vocabulary = (local_path(args.vocabulary) or args.vocabulary) if args.vocabulary else None
     examples = open_source(args.examples).inputs() if args.examples else []
-    return [vocabulary, *examples, *template_files(args.template)]
+    of_filters = [source for f in args.filters for source in filter_inputs(f)]
+    return [vocabulary, *examples, *template_files(args.template), *of_filters]
+
+
+def filter_inputs(story_filter: str | dict[str, Any]) -> Sequence[str]:
+    """What a filter of the recipe depends on."""
+    name, options = registry.split_type("story_filter", story_filter)
+    cls: Any = registry.resolve("story_filter", name)
+    return cls.inputs(options)
 
 
 def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, Vocabulary]:
