@@ -28,6 +28,7 @@ CODES = {
     404: "model_not_found",
     429: "rate_limit_exceeded",
 }
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 DEFAULT_MAX_TOKENS = {"chat": 1024, "completions": 16}
 
 
@@ -86,7 +87,7 @@ class API:
                 422, "Failed to deserialize the JSON body into the target type: expected struct", plain=True
             )
         content = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()[:16]
+        digest = hashlib.sha256(canonical(content).encode()).digest()[:16]
         if path in tgi.GENERATE_PATHS:
             fields = tgi.read_generate(path, body, self.behaviour)
         else:

@@ -14,6 +14,7 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -32,7 +33,7 @@ class Request:
     path: str
     """Without the query."""
     headers: dict[str, str]
-    """Names in lower case."""
+    """Names in lower case; shared between requests."""
     body: bytes
 
 
@@ -60,6 +61,19 @@ class Reply:
         pieces = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in self.chunks]
         head = f"{start}Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n".encode("latin-1")
         return b"".join([head, *pieces, b"0\r\n\r\n"])
+
+
+@lru_cache(maxsize=1 << 12)
+def parse_head(head: bytes) -> tuple[str, str, dict[str, str], int]:
+    """Method, path, headers and the body's length; a client's heads are much the same, so they are kept.
+
+    Raises:
+        ValueError: not HTTP.
+    """
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
+    return method, target.partition("?")[0], headers, int(headers.get("content-length", 0))
 
 
 class Connection(asyncio.Protocol):
@@ -99,12 +113,8 @@ class Connection(asyncio.Protocol):
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0 or self.request is not None:
             return
-        first, *lines = self.buffer[:end].decode("latin-1").split("\r\n")
         try:
-            method, target, _ = first.split(" ")
-            pairs = (line.split(":", 1) for line in lines)
-            headers = {name.lower(): value.strip() for name, value in pairs}
-            length = int(headers.get("content-length", 0))
+            method, path, headers, length = parse_head(bytes(self.buffer[:end]))
         except ValueError:
             return self._refuse(400)
         if "transfer-encoding" in headers or not 0 <= length <= LONGEST:
@@ -115,7 +125,7 @@ class Connection(asyncio.Protocol):
             return
         body = bytes(self.buffer[end + 4 : end + 4 + length])
         del self.buffer[: end + 4 + length]
-        self.request = Request(method, target.partition("?")[0], headers, body)
+        self.request = Request(method, path, headers, body)
         self.receive(self, self.request)
 
     def _refuse(self, status: int) -> None:
