@@ -156,7 +156,8 @@ class API:
             return given["schema"]
         if "tgi" in honours and "value" in given:
             return tgi.grammar_schema(given)
-        if {"openai", "llama.cpp"} & set(honours) and kind == "json_object":  # any JSON will do
+        any_json = kind == "json_object" and not {"schema", "value"} & set(given)
+        if any_json and {"openai", "llama.cpp"} & set(honours):
             return schema_in_words(question) or {"type": "object"}
         return None
 

@@ -80,6 +80,7 @@ class Behaviour:
         0.0, "seconds from now in which everything answers 503, as llama.cpp that loads"
     )
     sick: bool = option(False, "everything answers 503, /health too")
+    log_bodies: bool = option(False, "log lines have the request's `body` too")
     seed: int = option(0, "of the faults")
 
     def __post_init__(self) -> None:
@@ -135,7 +136,6 @@ class Faults:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
-        self.until = time.monotonic() + behaviour.slow_start
         self.seen: Counter[bytes] = Counter()
         self.received = 0
         self.burst_left = 0
@@ -143,11 +143,6 @@ class Faults:
         self.kinds = [kind for kind, _ in pairs]
         self.weights = [float(weight or 1) for _, weight in pairs]
         self.idle = not (behaviour.burst_rate or behaviour.fail)
-
-    @property
-    def out_of_order(self) -> bool:
-        """Nothing works at all now."""
-        return self.behaviour.sick or (bool(self.behaviour.slow_start) and time.monotonic() < self.until)
 
     def due(self, question: bytes) -> tuple[str, dict[str, str]] | None:
         """The fault of the next request and its headers, from the digest of what is asked."""

@@ -71,7 +71,7 @@ class ScriptedLLM:
         )
 
     def behave(self, **options: Any) -> dict[str, Any]:
-        """Change options while it runs; gives all of them. A slow start and the counts behind faults begin anew."""
+        """Change options while it runs; gives all of them. Faults begin to count anew."""
         return self._control("behaviour", json.dumps(options).encode())
 
     def statistics(self) -> dict[str, Any]:

@@ -42,10 +42,11 @@ class Server:
         self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if log else None
         self.by_status: Counter[str] = Counter()
         self.received = self.delivered = self.vanished = self.in_flight = self.most_in_flight = 0
+        self.starts_until = time.monotonic() + behaviour.slow_start
         self.behave(behaviour)
 
     def behave(self, behaviour: Behaviour) -> None:
-        """From now on."""
+        """From now on; what faults have counted so far is forgotten."""
         self.behaviour, self.api, self.faults = behaviour, API(behaviour), Faults(behaviour)
 
     # ------------------------------------------------------------ a request
@@ -55,7 +56,7 @@ class Server:
         if request.path.startswith("/scripted/"):
             return connection.send(self._control(request))
         try:
-            if self.faults.out_of_order:
+            if self.behaviour.sick or time.monotonic() < self.starts_until:
                 raise Refused(503, SAID["503"], "unavailable_error")
             given = request.headers.get("authorization", "").removeprefix("Bearer ")
             if self.behaviour.token and given != self.behaviour.token and request.path != "/health":
@@ -123,7 +124,7 @@ class Server:
         self._send(connection, reply)
 
     def _line(self, request: Request, question: Question) -> bytes:
-        record = {
+        record: dict[str, Any] = {
             "time": time.time(),
             "path": question.path,
             "digest": question.digest.hex(),
@@ -132,6 +133,8 @@ class Server:
             "authorization": request.headers.get("authorization"),
             "most_in_flight": self.most_in_flight,
         }
+        if self.behaviour.log_bodies:
+            record["body"] = question.body
         return json.dumps(record).encode() + b"\n"
 
     def _send(self, connection: Connection, reply: Reply, fault: str = "") -> None:
@@ -175,7 +178,10 @@ class Server:
         elif request.path == "/scripted/behaviour":
             try:
                 if request.method == "POST":
-                    self.behave(self.behaviour.changed(json.loads(request.body)))
+                    values = json.loads(request.body)
+                    self.behave(self.behaviour.changed(values))
+                    if "slow_start" in values:
+                        self.starts_until = time.monotonic() + self.behaviour.slow_start
             except (ValueError, TypeError, AttributeError) as error:
                 return Reply(400, json.dumps({"error": str(error)}).encode())
             body = asdict(self.behaviour)
