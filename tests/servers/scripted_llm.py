@@ -39,20 +39,14 @@ class ScriptedLLM:
 
     Args:
         folder: where the log goes.
-        options: those of `Behaviour` by name, and `port`.
+        options: those of `Behaviour` by name, `port`, and `log=False` for none.
     """
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.log = Path(folder) / "asked.jsonl"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.arguments = ["--log", str(self.log)]
+        self.arguments = ["--log", str(self.log)] if options.pop("log", True) else []
         for name, value in options.items():
-            if value is False:  # log=False: none
-                self.arguments = self.arguments[2:]
-                continue
-            if value is True:
-                self.arguments.append(f"--{name}")
-                continue
             values = value if isinstance(value, list) else [value]
             self.arguments += [f"--{name}", *map(str, values)]
 
@@ -68,14 +62,6 @@ class ScriptedLLM:
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
-
-    def behave(self, **options: Any) -> None:
-        """Change options of the running server."""
-        body = json.dumps(options).encode()
-        post = urllib.request.Request(
-            self.url + "/scripted/behaviour", body, {"Content-Type": "application/json"}
-        )
-        urllib.request.urlopen(post).read()
 
     def asked(self) -> list[dict[str, Any]]:
         """The requests whose answers were delivered, in order."""
