@@ -97,16 +97,34 @@ class GenerationArguments:
     feature_probability: float = field(
         default=0.3, metadata={"help": "Probability of a feature that `features` gives no probability for."}
     )
+    feature_conflicts: list[list[str]] = field(
+        default_factory=list,
+        metadata={"help": "Pairs of features of which a story is asked for one at most."},
+    )
+    max_features: int | None = field(
+        default=None, metadata={"help": "Most features that one story is asked for."}
+    )
     prompt_generator: str | dict[str, Any] = field(
         default="tinystories", metadata={"help": "Component that makes the prompts."}
     )
-    template: str | list[str] = field(
+    template: str | list[str] | dict[str, float] = field(
         default="tinystories",
         metadata={
-            "help": "A named template, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words }}, "
-            "{{ features }}, {{ feature_phrases }}), or a list to draw from."
+            "help": "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words }}, "
+            "{{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name."
         },
     )
+    templates: dict[str, str] = field(
+        default_factory=dict, metadata={"help": "One's own templates by name, for `template` to name."}
+    )
+    examples: str | dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, "
+            "with `text` and `words` (or `prompt`)."
+        },
+    )
+    num_examples: int = field(default=0, metadata={"help": "How many of them each request shows."})
     system: str | None = field(default=None, metadata={"help": "System message, put before every prompt."})
     filters: list[str | dict[str, Any]] = field(
         default_factory=lambda: [
@@ -190,6 +208,10 @@ class GenerationArguments:
             )
         if self.num_shards > self.num_stories:
             raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
+        if bool(self.examples) != bool(self.num_examples):
+            raise RecipeError(
+                "examples and num_examples go together: examples: stories.jsonl, num_examples: 2"
+            )
         if self.dry_run and not self.preview:
             raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
         if not 0 <= self.validation_fraction < 1:

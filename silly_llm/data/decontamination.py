@@ -7,14 +7,14 @@ kept: the hash of n words is a polynomial of the words' hashes, modulo 2^64 (aft
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.data.filters import Story, StoryFilter, check_share
-from silly_llm.data.sources import EVALUATION_SPLITS, open_source
+from silly_llm.data.sources import EVALUATION_SPLITS, DataProvider, open_source
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.registry import register
 from silly_llm.text.words import lower_words
@@ -31,28 +31,28 @@ _UNKNOWN = 0xD1B54A32D192ED03
 class DecontaminationConfig:
     """Which texts stories must not repeat."""
 
-    dataset: Any
+    dataset: str | dict[str, Any] | list[Any]
     """The evaluation set: whatever a recipe's `dataset:` may be, or a YAML file with a list of prompts."""
     split: str | None = None
     """Default: the first of validation, test, train that it has, as evaluation takes."""
-    columns: list[str] = field(default_factory=lambda: ["text"])
-    """Columns of text (strings or lists of strings)."""
+    column: str | list[str] = "text"
+    """Column or columns of text (strings or lists of strings)."""
     ngram: int = 13
-    """Words in a run. A text with fewer counts as a whole."""
-    min_words: int = 8
-    """Texts with fewer words are left out: stories share such phrases by chance (GPT-3 goes down to 8 words as well)."""
-    min_matches: int = 1
-    """How many runs a story must share to be refused."""
-    min_share: float = 0.0
-    """Which share of its runs a story must share to be refused, besides `min_matches`."""
+    """Words in a run that must not be shared. A text with fewer must not occur as a whole."""
+    min_words: int = 5
+    """Texts with fewer words are left out: stories share such phrases by chance."""
+    max_matches: int = 0
+    """Shared runs that are allowed, for corpora with set phrases."""
+    max_share: float = 0.0
+    """Share of a story's runs that may be shared."""
 
     def __post_init__(self) -> None:
-        check_share(self, "min_share")
-        for name in ("ngram", "min_words", "min_matches"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name}: must be at least 1, got {getattr(self, name)}")
-        if not self.columns:
-            raise RecipeError("columns: name at least one")
+        check_share(self, "max_share")
+        if self.ngram < 1 or self.min_words < 1 or self.max_matches < 0:
+            raise RecipeError("ngram and min_words must be at least 1, max_matches must not be negative")
+        if not self.column:
+            raise RecipeError("column: name at least one")
+        sources_of(self.dataset)
 
 
 @register("story_filter", "decontamination")
@@ -61,15 +61,17 @@ class DecontaminationFilter(StoryFilter):
 
     def __init__(self, config: DecontaminationConfig) -> None:
         self.config = config
-        self.source = prompts_file(config.dataset) or open_source(config.dataset)
+        self.sources = sources_of(config.dataset)
 
-    def inputs(self) -> list[str]:
-        return [str(self.source)] if isinstance(self.source, Path) else self.source.inputs()
+    @staticmethod
+    def inputs(options: dict[str, Any]) -> Sequence[str]:
+        sources = sources_of(options["dataset"])
+        return [path for s in sources for path in ([str(s)] if isinstance(s, Path) else s.inputs())]
 
     def refuse(self, story: Story) -> str | None:
         words = lower_words(story["text"])
-        needed = max(self.config.min_matches, self.config.min_share * (len(words) - self.config.ngram + 1))
-        return "overlaps the evaluation set" if self.runs.count(words) >= needed else None
+        allowed = max(self.config.max_matches, self.config.max_share * (len(words) - self.config.ngram + 1))
+        return "shares words with an evaluation text" if self.runs.count(words) > allowed else None
 
     @cached_property
     def runs(self) -> Runs:
@@ -90,17 +92,20 @@ class DecontaminationFilter(StoryFilter):
 
     def texts(self) -> Iterator[str]:
         """The texts of the evaluation set."""
-        if isinstance(self.source, Path):
-            yield from read_prompts(self.source)
-            return
-        splits = self.source.splits()
-        split = self.config.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
-        records = self.source.load(split)
-        for column in self.config.columns:
-            if column not in records.column_names:
-                known = records.column_names
+        for source in self.sources:
+            yield from read_prompts(source) if isinstance(source, Path) else self._read(source)
+
+    def _read(self, source: DataProvider) -> Iterator[str]:
+        splits = source.splits()
+        records = source.load(
+            self.config.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
+        )
+        known = records.column_names
+        columns = [self.config.column] if isinstance(self.config.column, str) else self.config.column
+        for column in columns:
+            if column not in known:
                 raise RecipeError(
-                    f"decontamination: columns: {self.config.dataset!r} has no column {column!r}"
+                    f"decontamination: column: {self.config.dataset!r} has no column {column!r}"
                     f"{suggestion(column, known)}; it has {', '.join(known)}"
                 )
             for value in records.select_columns([column]):
@@ -151,19 +156,23 @@ class Runs:
             yield length, hashes
 
 
-def prompts_file(dataset: Any) -> Path | None:
-    """The YAML file that `dataset` names, if it names one.
+def sources_of(dataset: Any) -> list[Path | DataProvider]:
+    """The YAML files and data providers that `dataset` names; reads nothing. Of a list each one counts in full, whatever its weight.
 
     Raises:
-        RecipeError: there is no such file.
+        RecipeError: there is no such file, or no such component.
     """
+    if isinstance(dataset, list) and dataset:
+        return [source for part in dataset for source in sources_of(part)]
+    if isinstance(dataset, dict) and "dataset" in dataset:
+        return sources_of(dataset["dataset"])
     if not isinstance(dataset, str) or not dataset.endswith((".yaml", ".yml")):
-        return None
+        return [open_source(dataset)]
     path = Path(dataset).expanduser()
     if not path.is_file():
         near = suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
         raise RecipeError(f"dataset: no such file: {dataset!r}{near}")
-    return path
+    return [path]
 
 
 def read_prompts(path: Path) -> Iterator[str]:

@@ -45,9 +45,10 @@ class StoryFilter(ABC):
     remembers: bool = False
     """It compares with the stories kept before, so it is asked last and only of stories that nothing else refuses."""
 
-    def inputs(self) -> list[str]:
-        """Local paths or Hub ids that its verdicts depend on, for the fingerprint of the dataset folder."""
-        return []
+    @staticmethod
+    def inputs(options: dict[str, Any]) -> Sequence[str]:
+        """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
+        return ()
 
     @abstractmethod
     def refuse(self, story: Story) -> str | Refusal | None:

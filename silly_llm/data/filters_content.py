@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from silly_llm.data.filters import Story, StoryFilter, check_share
 from silly_llm.data.word_checks import FUNCTION_WORDS, PROFANE_STEMS, PROFANITY
@@ -106,8 +107,9 @@ class DifficultyFilter(StoryFilter):
             forms = (word_forms(word) for pos in PARTS_OF_SPEECH for word in words.of(pos))
             self.easy = self.easy.union(*forms)
 
-    def inputs(self) -> list[str]:
-        source = self.config.vocabulary
+    @staticmethod
+    def inputs(options: dict[str, Any]) -> Sequence[str]:
+        source = options.get("vocabulary")
         return [str(local_path(source) or source)] if source else []
 
     def refuse(self, story: Story) -> str | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from silly_llm import registry
 from silly_llm.cli import run_main
@@ -91,9 +92,21 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
 
 def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
     """Paths and Hub ids that the stories depend on."""
+    from silly_llm.data.sources import open_source
+    from silly_llm.data.templates import template_files
     from silly_llm.data.words import local_path
 
-    return [(local_path(args.vocabulary) or args.vocabulary) if args.vocabulary else None]
+    vocabulary = (local_path(args.vocabulary) or args.vocabulary) if args.vocabulary else None
+    examples = open_source(args.examples).inputs() if args.examples else []
+    of_filters = [source for f in args.filters for source in filter_inputs(f)]
+    return [vocabulary, *examples, *template_files(args.template), *of_filters]
+
+
+def filter_inputs(story_filter: str | dict[str, Any]) -> Sequence[str]:
+    """What a filter of the recipe depends on."""
+    name, options = registry.split_type("story_filter", story_filter)
+    cls: Any = registry.resolve("story_filter", name)
+    return cls.inputs(options)
 
 
 def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, Vocabulary]:
@@ -113,6 +126,7 @@ def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, V
 def check_components(args: GenerationArguments) -> PromptSettings:
     """Provider, prompts, template and filters exist and take the options given; builds nothing."""
     from silly_llm.data.prompts import PromptSettings
+    from silly_llm.data.sources import open_source
 
     provider = registry.config_of("llm_provider", args.provider, where="provider:")
     if args.max_cost is not None and not getattr(provider, "price_per_million", None):
@@ -120,9 +134,22 @@ def check_components(args: GenerationArguments) -> PromptSettings:
     registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
     for story_filter in args.filters:
         registry.config_of("story_filter", story_filter, where="filters:")
-    settings = PromptSettings(args.features, args.feature_probability, args.template, args.system)
+    settings = PromptSettings(
+        features=args.features,
+        feature_probability=args.feature_probability,
+        template=args.template,
+        system=args.system,
+        feature_conflicts=args.feature_conflicts,
+        max_features=args.max_features,
+        named_templates=args.templates,
+        examples=args.examples,
+        num_examples=args.num_examples,
+    )
     settings.probabilities()
+    settings.conflicts()
     settings.templates()
+    if args.examples is not None:
+        open_source(args.examples)
     return settings
 
 
@@ -165,7 +192,8 @@ def ask_and_write(
             Teacher(name, provider.parameters, provider.prices),
             validation_fraction=args.validation_fraction,
             shard=args.shard_index is not None,
-        )
+        ),
+        judge_here=provider.free,
     )
     with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
         engine = Engine(provider, journal, Tally(), budget_of(args, provider, journal))

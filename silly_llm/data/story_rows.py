@@ -47,7 +47,7 @@ def row_of(
         "template": prompt.template,
         "provider": teacher.provider,
         "model": answer.model,
-        "seed": request.seed,
+        "seed": answer.extra.get("seed", request.seed),
         "index": index,
         "attempt": attempt,
         "parameters": json.dumps(parameters, sort_keys=True),

@@ -63,13 +63,16 @@ class StoryWriter:
     def __exit__(self, *error: Any) -> None:
         self._writer.__exit__(*error)
 
-    def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Any) -> bool:
-        """Whether the story of an answer stands, as far as it shows by itself. Its row waits for `commit`."""
+    def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Any) -> dict[str, Any]:
+        """The row of an answer, with what the filters say of the story by itself; it stands if `rejected_by` is empty."""
         row = row_of(index, attempt, prompt, request, answer, self.teacher)
         verdict = reasons_against(row, self.story_filters)
         row["rejected_by"], row["twin"] = verdict.reasons, verdict.twin
-        self._judged.setdefault(index, []).append(row)
-        return not verdict.reasons
+        return row
+
+    def hold(self, row: dict[str, Any]) -> None:
+        """Keep a judged row for `commit`."""
+        self._judged.setdefault(row["index"], []).append(row)
 
     def commit(self, index: int) -> None:
         """Write the judged rows of story `index`; call it in the order of the stories. None is fine (a failed request)."""

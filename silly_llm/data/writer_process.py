@@ -45,14 +45,16 @@ class WriterProcess:
 
     Args:
         writer: not used in this process once forked.
+        judge_here: judge stories in this process, which has time for it when the teacher is quick and in process.
         fork: whether to fork; default: where that is safe. Call the constructor before the event loop starts.
 
     Raises:
         RunError: from any method, when the writer failed.
     """
 
-    def __init__(self, writer: StoryWriter, *, fork: bool | None = None) -> None:
+    def __init__(self, writer: StoryWriter, *, judge_here: bool = False, fork: bool | None = None) -> None:
         self._writer = writer
+        self._judge_here = judge_here
         self._pid = 0
         self.kept = self.rejected = 0
         self._messages: list[Message] = []
@@ -92,9 +94,14 @@ class WriterProcess:
         await asyncio.to_thread(os.waitpid, self._pid, 0)
 
     async def judge(self, *story: Any, wait: bool) -> bool:
-        """`StoryWriter.judge` of a story; the verdict only when one waits for it, else True."""
-        if not self._pid:
-            return self._writer.judge(*story)
+        """Judge and hold a story; whether it stands, or True when one does not wait for the verdict."""
+        if not self._pid or self._judge_here:
+            row = self._writer.judge(*story)
+            if self._pid:
+                await self._send(("hold", (row,)), None)
+            else:
+                self._writer.hold(row)
+            return not row["rejected_by"]
         verdict = asyncio.get_running_loop().create_future() if wait else None
         await self._send(("judge", story), verdict)
         return True if verdict is None else await verdict
@@ -190,7 +197,11 @@ def _serve(writer: StoryWriter, connection: socket.socket) -> None:
                     verdicts = []
                     for name, arguments in messages:
                         if name == "judge":
-                            verdicts.append(writer.judge(*arguments))
+                            row = writer.judge(*arguments)
+                            writer.hold(row)
+                            verdicts.append(not row["rejected_by"])
+                        elif name == "hold":
+                            writer.hold(*arguments)
                         elif name == "commit":
                             writer.commit(*arguments)
                         else:

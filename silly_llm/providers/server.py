@@ -26,6 +26,8 @@ GROWTH = 4
 """How many times its first value an adaptive limit may reach where the recipe sets no `max_concurrency`."""
 FIRST_CONTACT_ATTEMPTS = 3
 """Attempts to connect to a server that never answered."""
+INVALID_BEFORE_NEW_SEED = 3
+"""Empty or invalid answers to a request before its seed is changed: a hiccup should change nothing in the result."""
 LONGEST_BACKOFF = 60.0
 """Seconds between two attempts where the server does not say; what it says by Retry-After is honoured up to the deadline."""
 
@@ -169,7 +171,8 @@ class ServerProvider(LLMProvider):
     async def _complete(self, request: ChatRequest) -> Completion | RequestFailed:
         assert self._pool is not None
         began, tried, told_to_wait = 0.0, 0, 0
-        form_index = 0
+        form_index = invalid = 0
+        first_seed = request.seed
         while True:
             try:
                 endpoint = await self._pool.acquire()
@@ -187,13 +190,14 @@ class ServerProvider(LLMProvider):
                 if request.schema is not None:
                     completion = validated(completion, request.schema)
                     self._form = form
+                if request.seed != first_seed:
+                    completion = replace(completion, extra={**completion.extra, "seed": request.seed})
                 return completion
-            except (
-                InvalidAnswer
-            ) as error:  # an answer, but not what was asked for: another form, another seed
+            except InvalidAnswer as error:  # another form, at last another seed
                 problem = RequestError(str(error))
                 form_index += 1
-                if form is None or self._form or form_index % len(self.forms) == 0:
+                invalid += 1
+                if invalid % INVALID_BEFORE_NEW_SEED == 0:
                     request = replace(request, seed=request.seed + 1)
             except RequestError as error:
                 problem = error

@@ -8,12 +8,12 @@ import pytest
 
 from silly_llm import registry
 from silly_llm.container import Container
-from silly_llm.data.decontamination import Runs
+from silly_llm.data.decontamination import DecontaminationFilter, Runs
 from silly_llm.errors import RecipeError
 
 TEXT = "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of yellow cheese in its paws."
 WORDS = TEXT.replace(",", "").replace(".", "").lower().split()
-REASON = "overlaps the evaluation set"
+REASON = "shares words with an evaluation text"
 
 
 def build(**options):
@@ -66,11 +66,11 @@ def test_ngram_matches_and_share(evaluation):
     part = story(
         "Tom saw it. " + " ".join(WORDS[:14]) + " and then Tom went home to bed and slept"
     )  # two runs of 13
-    assert build(dataset=evaluation, min_matches=2).refuse(part) == REASON
-    assert build(dataset=evaluation, min_matches=3).refuse(part) is None
+    assert build(dataset=evaluation, max_matches=1).refuse(part) == REASON
+    assert build(dataset=evaluation, max_matches=2).refuse(part) is None
     assert build(dataset=evaluation, ngram=5).refuse(story(" ".join(WORDS[:5]))) == REASON
-    assert build(dataset=evaluation, min_share=0.5).refuse(part) is None
-    assert build(dataset=evaluation, min_share=0.5).refuse(story(TEXT)) == REASON
+    assert build(dataset=evaluation, max_share=0.5).refuse(part) is None
+    assert build(dataset=evaluation, max_share=0.5).refuse(story(TEXT)) == REASON
 
 
 def test_splits_and_columns(tmp_path):
@@ -81,13 +81,13 @@ def test_splits_and_columns(tmp_path):
     columns = pa.schema({"question": pa.string(), "answers": pa.list_(pa.string())})
     rows = {name: [{"question": "Who?", "answers": [name, f"{name} {TEXT}"]}] for name in ("train", "test")}
     write_dataset_folder(tmp_path / "set", rows, columns)
-    options = {"dataset": str(tmp_path / "set"), "columns": ["question", "answers"]}
+    options = {"dataset": str(tmp_path / "set"), "column": ["question", "answers"]}
     begins_test, begins_train = (" ".join([name, *WORDS[:12]]) for name in ("test", "train"))
     assert build(**options).refuse(story(begins_test)) == REASON
     assert build(**options).refuse(story(begins_train)) is None
     assert build(**options, split="train").refuse(story(begins_train)) == REASON
     with pytest.raises(RecipeError, match="did you mean 'answers'"):
-        build(dataset=str(tmp_path / "set"), columns=["answer"]).refuse(story(TEXT))
+        build(dataset=str(tmp_path / "set"), column="answer").refuse(story(TEXT))
     with pytest.raises(RecipeError, match="has no split 'validation'"):
         build(**options, split="validation").refuse(story(TEXT))
 
@@ -96,10 +96,12 @@ def test_a_list_of_prompts_in_yaml_and_several_sources(tmp_path, evaluation):
     prompts = tmp_path / "prompts.yaml"
     prompts.write_text(f"- One short prompt\n- '{TEXT}'\n", encoding="utf-8")
     assert build(dataset=str(prompts)).refuse(story(TEXT)) == REASON
-    assert build(dataset=str(prompts)).inputs() == [str(prompts)]
+    assert DecontaminationFilter.inputs({"dataset": str(prompts)}) == [str(prompts)]
     other = jsonl(tmp_path / "other.jsonl", {"text": "Nothing to see here."})
     assert build(dataset={"path": evaluation}).refuse(story(TEXT)) == REASON
-    assert build(dataset=[evaluation, other]).inputs() == [evaluation, other]
+    several = build(dataset=[other, {"dataset": evaluation, "weight": 0.1}, str(prompts)])
+    assert several.refuse(story(TEXT)) == several.refuse(story("Quite another text. " * 5)) == REASON
+    assert DecontaminationFilter.inputs({"dataset": [evaluation, other]}) == [evaluation, other]
 
 
 def test_the_hashes_find_what_a_set_of_tuples_finds():
@@ -117,9 +119,10 @@ def test_the_hashes_find_what_a_set_of_tuples_finds():
     [
         ({}, "'dataset' is missing"),
         ({"dataset": "x", "ngrams": 3}, "did you mean 'ngram'"),
-        ({"dataset": "x", "ngram": 0}, "ngram: must be at least 1"),
-        ({"dataset": "x", "min_share": 2}, "min_share: a share is between"),
-        ({"dataset": "x", "columns": []}, "columns"),
+        ({"dataset": "x", "ngram": 0}, "ngram and min_words must be at least 1"),
+        ({"dataset": "no/such.jsonl"}, "no such file"),
+        ({"dataset": "x", "max_share": 2}, "max_share: a share is between"),
+        ({"dataset": "x.jsonl", "column": []}, "column: name"),
     ],
 )
 def test_bad_options_are_recipe_errors(options, message):
@@ -136,7 +139,7 @@ def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
     with pytest.raises(RecipeError, match="expected a list of texts"):
         build(dataset=str(tmp_path / "mapping.yaml")).refuse(story(TEXT))
     short = jsonl(tmp_path / "short.jsonl", {"text": "Too short."})
-    with pytest.raises(RecipeError, match="no text of at least 8 words"):
+    with pytest.raises(RecipeError, match="no text of at least 5 words"):
         build(dataset=short).refuse(story(TEXT))
 
 
@@ -146,3 +149,12 @@ def test_the_papers_prompts_are_found_in_their_own_stories(shared):
         "Alice was bored and wanted to find some adventures. She walked up to her friend Ben, who looked sad."
     )
     assert story_filter.refuse(story(begun)) == REASON
+
+
+def test_the_evaluation_set_is_an_input_of_the_stories(tmp_path, evaluation, silly_llm):
+    filters = f"[{{type: decontamination, dataset: {evaluation}}}]"
+    command = ["generate", "--num_stories", 20, "--filters", filters, "--output_dir", tmp_path / "stories"]
+    assert silly_llm(*command).returncode == 0
+    assert "up to date" in silly_llm(*command).stdout
+    jsonl(tmp_path / "evaluation.jsonl", {"text": TEXT[:60]})
+    assert "up to date" not in silly_llm(*command).stdout

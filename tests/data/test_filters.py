@@ -222,7 +222,7 @@ def test_a_vocabulary_makes_its_words_easy(tmp_path):
     path.write_text(json.dumps(lists))
     story_filter = build({"type": "difficulty", "vocabulary": str(path)})
     assert story_filter.refuse(story(hard, words=[])) is None
-    assert story_filter.inputs() == [str(path)]
+    assert story_filter.inputs({"vocabulary": str(path)}) == [str(path)]
     strict = {"type": "difficulty", "vocabulary": str(path), "min_frequency": 9}
     assert build(strict).refuse(story(hard, words=[])) is None
     assert build(strict).refuse(story("The house and the garden.", words=[])) == "too many hard words"

@@ -20,7 +20,7 @@ from scripted_llm import ScriptedLLM, answer
 
 STORIES = 2_000
 FAULTS = {
-    "fail": ["429", "500", "503", "424", "garbage", "drop", "truncate"],
+    "fail": ["429", "500", "503", "424", "garbage", "drop", "truncated", "empty", "drop_middle"],
     "fail_rate": 0.1,
     "latency": 0.1,
 }
