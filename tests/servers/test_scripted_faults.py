@@ -212,6 +212,22 @@ def test_a_client_killed_leaves_neither_line_nor_traceback(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_a_client_that_has_just_gone_leaves_no_line(tmp_path):
+    """The server is held while the request and the end of the connection arrive together."""
+    with ScriptedLLM(tmp_path) as server:
+        parts, body = urlsplit(server.url), json.dumps(chat()).encode()
+        for _ in range(20):
+            with socket.create_connection((parts.hostname, parts.port)) as connection:
+                server.statistics()  # by now the connection is accepted
+                os.kill(server.process.pid, signal.SIGSTOP)
+                head = f"POST {CHAT} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+                connection.sendall(head.encode() + body)
+            os.kill(server.process.pid, signal.SIGCONT)
+        counted = server.statistics()
+        assert counted["received"] == counted["vanished"] == 20 and counted["delivered"] == 0
+        assert server.asked() == []
+
+
 def test_requests_one_behind_the_other_and_in_pieces(server):
     parts = urlsplit(server.url)
     body = json.dumps({"inputs": "x", "parameters": {"details": False}}).encode()
