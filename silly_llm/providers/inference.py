@@ -214,6 +214,7 @@ class TGIProvider(HTTPProvider):
         super().__init__(config)
         self.tgi = config
         if config.api == "generate":
+            self.forms = ("tgi", "prompt")
             self.parameters = {**self.parameters, "api": "generate", "chat_template": config.chat_template}
             self._template = compile_chat_template(config.chat_template)
 

@@ -201,6 +201,10 @@ class ServerProvider(LLMProvider):
                     request = replace(request, seed=request.seed + 1)
             except RequestError as error:
                 problem = error
+                if self._form is None and form not in (None, "prompt") and error.status in (400, 422):
+                    # TGI refuses OpenAI's form: another one may do, and if none does, the words alone tell why.
+                    form_index += 1
+                    error.transient = True
                 if error.overloaded:
                     endpoint.overloaded(sent)
                 if error.status is None or error.status >= 500:

@@ -1,7 +1,7 @@
 """The OpenAI API of the scripted LLM, as vLLM, llama.cpp and (with its flavour) TGI speak it: chat, completions, models.
 
 Models: validation and errors in each one's shape, the context limit, JSON schemas in the forms that are honoured (others are
-ignored without a word, as real servers do), usage, streams. Does not model: n > 1, tools, log probabilities, images.
+ignored without a word, as vLLM and llama-cpp-python do; TGI refuses OpenAI's), usage, streams. Does not model: n > 1, tools, log probabilities, images.
 """
 
 from __future__ import annotations
@@ -150,6 +150,8 @@ class API:
         if not isinstance(given, Mapping):
             return None
         kind, honours = given.get("type"), self.behaviour.honours
+        if self.behaviour.flavour == "tgi" and "value" not in given:  # it does not ignore OpenAI's form
+            raise tgi.undeserializable("response_format: missing field `value`")
         if "openai" in honours and kind == "json_schema" and isinstance(given.get("json_schema"), Mapping):
             return given["json_schema"].get("schema")
         if "llama.cpp" in honours and kind == "json_object" and "schema" in given:

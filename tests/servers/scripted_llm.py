@@ -55,6 +55,8 @@ class ScriptedLLM:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
+        if not self.url:
+            raise RuntimeError(f"the scripted LLM did not start: {' '.join(command)}")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -119,7 +119,8 @@ class Server:
             return self._send(connection, reply, kind)
         if not connection.alive:
             self.vanished += 1
-        elif self.log is not None:
+            return connection.transport.abort()
+        if self.log is not None:
             os.write(self.log, self._line(request, question))
         self._send(connection, reply)
 

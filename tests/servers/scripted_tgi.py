@@ -109,12 +109,13 @@ def validate(
         raise invalid("`max_new_tokens` must be strictly positive")
     if len(stop) > MOST_STOP_SEQUENCES:
         raise invalid(f"`stop` supports up to {MOST_STOP_SEQUENCES} stop sequences. Given: {len(stop)}")
-    if length >= limit:
-        raise invalid(f"`inputs` must have less than {limit} tokens. Given: {length}")
-    if most is not None and length + most > limit:
-        said = f"Given: {length} `inputs` tokens and {most:g} `max_new_tokens`"
+    granted = int(min(DEFAULT_MAX_TOKENS, max(limit - length, 0)) if most is None else most)
+    if length + granted > limit:
+        said = f"Given: {length} `inputs` tokens and {granted} `max_new_tokens`"
         raise invalid(f"`inputs` tokens + `max_new_tokens` must be <= {limit}. {said}")
-    return int(min(DEFAULT_MAX_TOKENS, limit - length) if most is None else most)
+    if length > limit - 1:
+        raise invalid(f"`inputs` must have less than {limit - 1} tokens. Given: {length}")
+    return granted
 
 
 def read_generate(path: str, body: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:
@@ -163,6 +164,8 @@ def grammar_schema(grammar: Mapping[str, Any]) -> Mapping[str, Any]:
             raise Refused(422, "Input validation error: grammar is not valid: not JSON") from None
     if not isinstance(value, Mapping):
         raise invalid("grammar is not valid")
+    if "properties" not in value:
+        raise invalid("grammar is not valid: Grammar must have a 'properties' field")
     return value
 
 
