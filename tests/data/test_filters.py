@@ -232,7 +232,9 @@ def test_a_vocabulary_makes_its_words_easy(tmp_path):
 
 def test_the_storytellers_stories_pass_every_filter():
     told = benchmark.told(1_000)
-    filters = [(name, build(name)) for name in registry.names("story_filter") if name != "decontamination"]
+    filters = [(c.name, build(c.name))
+        for c in registry.components("story_filter")
+        if c.cls.__module__.startswith("silly_llm.") and c.name != "decontamination"  # other tests register some]
     refused = [
         reasons_against({**row, "finish_reason": "stop", "id": str(i)}, filters).reasons
         for i, row in enumerate(told)
