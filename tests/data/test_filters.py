@@ -232,9 +232,11 @@ def test_a_vocabulary_makes_its_words_easy(tmp_path):
 
 def test_the_storytellers_stories_pass_every_filter():
     told = benchmark.told(1_000)
-    filters = [(c.name, build(c.name))
+    filters = [
+        (c.name, build(c.name))
         for c in registry.components("story_filter")
-        if c.cls.__module__.startswith("silly_llm.") and c.name != "decontamination"  # other tests register some]
+        if c.cls.__module__.startswith("silly_llm.") and c.name != "decontamination"
+    ]  # other tests register some
     refused = [
         reasons_against({**row, "finish_reason": "stop", "id": str(i)}, filters).reasons
         for i, row in enumerate(told)
