@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
@@ -77,10 +78,13 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
                 push_if_asked(args, output.folder)
                 return
             parts = build(args, container)
+            began = time.monotonic()
             statistics, tally, stopped = ask_and_write(recipe, parts, output.folder)
             if stopped is not None and not statistics.splits:
                 raise stopped
-            summary = describe_stories(recipe, output, statistics, len(vocabulary), tally)
+            summary = describe_stories(
+                recipe, output, statistics, len(vocabulary), tally, time.monotonic() - began
+            )
             if args.shard_index is not None:
                 output.record(shard=shards.identity(recipe, inputs))
             report(recipe, summary, tally)

@@ -32,6 +32,7 @@ def describe_stories(
     statistics: StoryStatistics,
     vocabulary_size: int,
     tally: Tally | None = None,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """Write statistics and card, and note what was made; the statistics.
 
@@ -51,6 +52,8 @@ def describe_stories(
     shown = {"splits": dict(statistics.splits)} | {
         k: v for k, v in summary.items() if k not in ("stories", "sample")
     }
+    if seconds is not None:  # in the card alone: the same rows give the same statistics.json
+        shown["last_run_seconds"] = round(seconds, 1)
     write_card(output.folder, dataset_card("stories", recipe, statistics=shown, sample=statistics.sample))
     output.record(
         stories=summary["stories"],
