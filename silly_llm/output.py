@@ -37,6 +37,8 @@ LIBRARIES = (
     "transformers",
     "trl",
 )
+LOCK_TIMEOUT = 3.0
+"""Seconds to wait for the lock: a process behind one that was killed holds it a moment longer."""
 VOLATILE = ("README.md", "provenance.json", "recipe.yaml", "training_log.jsonl")
 """Files that differ between two equal runs (times, dates, paths) and so do not count as input."""
 
@@ -87,7 +89,7 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
     if not leader:
         yield Output(folder, up_to_date=False, resumed=resumed)
         return
-    with _lock(folder):
+    with locked(folder):
         if state and not resumed:
             _clear(folder, state, force=recipe.options.force, finished=finished)
         now = time.time()
@@ -211,14 +213,19 @@ def _file_digest(path: Path) -> str:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of an output folder, which is made if missing.
+
+    Raises:
+        RunError: another process holds it, or the folder cannot be made.
+    """
     from filelock import FileLock, Timeout
 
     try:
         (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
-    lock = FileLock(folder / PRIVATE / "lock", timeout=0)
+    lock = FileLock(folder / PRIVATE / "lock", timeout=LOCK_TIMEOUT)
     try:
         lock.acquire()
     except Timeout:
@@ -229,6 +236,11 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a phase finished its work in the folder."""
+    return _read_state(folder).get("finished") is True
 
 
 def _state_file(folder: Path) -> Path:

@@ -40,7 +40,13 @@ KINDS: dict[str, tuple[str, ...]] = {
     ),
     "data_provider": ("silly_llm.data.sources",),
     "prompt_generator": ("silly_llm.data.prompts",),
-    "story_filter": ("silly_llm.data.filters",),
+    "story_filter": (
+        "silly_llm.data.filters",
+        "silly_llm.data.filters_talk",
+        "silly_llm.data.filters_content",
+        "silly_llm.data.decontamination",
+        "silly_llm.data.near_duplicates",
+    ),
     "instruction_type": ("silly_llm.data.instructions",),
     "optimizer": ("silly_llm.training.optimizers",),
     "evaluation_provider": (

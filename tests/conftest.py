@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs ../shared (real TinyStories text and models), which is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tinystories(shared) -> list[str]:
+    """Real stories: the validation texts."""
+    lines = (shared / "data" / "tinystories" / "validation.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
 
 
 @pytest.fixture

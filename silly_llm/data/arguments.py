@@ -97,25 +97,49 @@ class GenerationArguments:
     feature_probability: float = field(
         default=0.3, metadata={"help": "Probability of a feature that `features` gives no probability for."}
     )
+    feature_conflicts: list[list[str]] = field(
+        default_factory=list,
+        metadata={"help": "Pairs of features of which a story is asked for one at most."},
+    )
+    max_features: int | None = field(
+        default=None, metadata={"help": "Most features that one story is asked for."}
+    )
     prompt_generator: str | dict[str, Any] = field(
         default="tinystories", metadata={"help": "Component that makes the prompts."}
     )
-    template: str | list[str] = field(
+    template: str | list[str] | dict[str, float] = field(
         default="tinystories",
         metadata={
-            "help": "A named template, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words }}, "
-            "{{ features }}, {{ feature_phrases }}), or a list to draw from."
+            "help": "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words }}, "
+            "{{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name."
         },
     )
+    templates: dict[str, str] = field(
+        default_factory=dict, metadata={"help": "One's own templates by name, for `template` to name."}
+    )
+    examples: str | dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, "
+            "with `text` and `words` (or `prompt`)."
+        },
+    )
+    num_examples: int = field(default=0, metadata={"help": "How many of them each request shows."})
     system: str | None = field(default=None, metadata={"help": "System message, put before every prompt."})
     filters: list[str | dict[str, Any]] = field(
         default_factory=lambda: [
             "finish_reason",
             "length",
+            "refusals",
             "assistant_talk",
+            "markup",
             "repetition",
+            "language",
+            "profanity",
+            "personal_data",
             "required_words",
             "duplicates",
+            "near_duplicates",
         ],
         metadata={
             "help": "Story filters, by name or with options; refused stories go to the split `rejected`."
@@ -133,9 +157,40 @@ class GenerationArguments:
         default=0,
         metadata={"help": "Stories that may be missing because their request failed after all retries."},
     )
-    preview: int = field(
-        default=0, metadata={"help": "Print this many exact prompts, send and write nothing."}
+    max_attempts: int = field(
+        default=1,
+        metadata={
+            "help": "How often a story may be asked for: one that the filters refuse is asked again with a new seed (copies "
+            "are not)."
+        },
     )
+    max_cost: float | None = field(
+        default=None,
+        metadata={"help": "Stop before more than this is spent (needs provider.price_per_million)."},
+    )
+    max_requests: int | None = field(
+        default=None, metadata={"help": "Stop when this many requests were answered."}
+    )
+    max_tokens_total: int | None = field(
+        default=None, metadata={"help": "Stop before prompts and answers have more tokens than this."}
+    )
+    num_shards: int = field(
+        default=1,
+        metadata={
+            "help": "Into how many parts the work is split; without shard_index: merge the finished parts."
+        },
+    )
+    shard_index: int | None = field(
+        default=None, metadata={"help": "Which part this process does, from 0 to num_shards - 1."}
+    )
+    preview: int = field(
+        default=0,
+        metadata={
+            "help": "Ask for this many stories, show prompts and answers, and estimate tokens, cost and time of the "
+            "whole run."
+        },
+    )
+    dry_run: bool = field(default=False, metadata={"help": "With preview: send and write nothing."})
     push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder when it is done."})
     hub_dataset_id: str | None = field(
         default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."}
@@ -143,7 +198,22 @@ class GenerationArguments:
     hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
 
     def __post_init__(self) -> None:
-        _at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0)
+        _at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0, max_attempts=1, num_shards=1)
+        for name in ("max_cost", "max_requests", "max_tokens_total"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise RecipeError(f"{name}: must be above 0, got {getattr(self, name)}")
+        if self.shard_index is not None and not 0 <= self.shard_index < self.num_shards:
+            raise RecipeError(
+                f"shard_index: must be between 0 and num_shards - 1 = {self.num_shards - 1}, got {self.shard_index}"
+            )
+        if self.num_shards > self.num_stories:
+            raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
+        if bool(self.examples) != bool(self.num_examples):
+            raise RecipeError(
+                "examples and num_examples go together: examples: stories.jsonl, num_examples: 2"
+            )
+        if self.dry_run and not self.preview:
+            raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
         if not 0 <= self.validation_fraction < 1:
             raise RecipeError(f"validation_fraction: must be between 0 and 1, got {self.validation_fraction}")
         if not 0 < self.top_p <= 1:

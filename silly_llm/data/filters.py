@@ -7,21 +7,36 @@ that nothing vanishes and every reason can be counted.
 from __future__ import annotations
 
 import hashlib
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.registry import register
 from silly_llm.text.features import FEATURES, detect_features
-from silly_llm.text.inflection import includes_word
-from silly_llm.text.words import tokenize_words
+from silly_llm.text.inflection import includes_word, word_forms
+from silly_llm.text.words import lower_words, word_set
 
 Story = Mapping[str, Any]
 """A row of a stories dataset folder: `text`, `words`, `features`, `finish_reason` …"""
+
+
+class Refusal(NamedTuple):
+    """Why a story is refused, by a filter that knows more than a reason."""
+
+    reason: str
+    twin: str | None = None
+    """`id` of the kept story that this one copies."""
+
+
+class Verdict(NamedTuple):
+    """What filters said of a story."""
+
+    reasons: list[str]
+    """`NAME: REASON` of every filter that refused it; empty when it is kept."""
+    twin: str | None
 
 
 class StoryFilter(ABC):
@@ -30,21 +45,41 @@ class StoryFilter(ABC):
     remembers: bool = False
     """It compares with the stories kept before, so it is asked last and only of stories that nothing else refuses."""
 
+    @staticmethod
+    def inputs(options: dict[str, Any]) -> Sequence[str]:
+        """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
+        return ()
+
     @abstractmethod
-    def refuse(self, story: Story) -> str | None:
+    def refuse(self, story: Story) -> str | Refusal | None:
         """Why the story is refused (short, without numbers, so that reasons can be counted), or `None`."""
 
 
-def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> list[str]:
-    """`NAME: REASON` of every filter that refuses the story; empty when it is kept."""
+def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
+    """What the filters say of a story; those that remember are asked last, and only when nothing else refuses it."""
     reasons: list[str] = []
+    twin = None
     for name, story_filter in sorted(filters, key=lambda pair: pair[1].remembers):
         if story_filter.remembers and reasons:
             continue
-        reason = story_filter.refuse(story)
-        if reason is not None:
-            reasons.append(f"{name}: {reason}")
-    return reasons
+        refusal = story_filter.refuse(story)
+        if isinstance(refusal, str):
+            refusal = Refusal(refusal)
+        if refusal is not None:
+            reasons.append(f"{name}: {refusal.reason}")
+            twin = refusal.twin or twin
+    return Verdict(reasons, twin)
+
+
+def check_share(config: object, *names: str) -> None:
+    """Each of the options is a share.
+
+    Raises:
+        RecipeError: one is not between 0 and 1.
+    """
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise RecipeError(f"{name}: a share is between 0 and 1, got {getattr(config, name)}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +125,11 @@ class RequiredWordsFilter(StoryFilter):
         self.config = config
 
     def refuse(self, story: Story) -> str | None:
-        missing = sum(not includes_word(story["text"], word) for word in story["words"])
+        text, found = story["text"], word_set(story["text"])
+        # Forms among the words of the story are the rule and quick to see; phrases and "dog's" need a search.
+        missing = sum(
+            found.isdisjoint(word_forms(word)) and not includes_word(text, word) for word in story["words"]
+        )
         if missing <= self.config.max_missing:
             return None
         return f"{missing} of {len(story['words'])} words missing"
@@ -117,7 +156,7 @@ class FeaturesFilter(StoryFilter):
 
     def refuse(self, story: Story) -> str | None:
         wanted = self.only.intersection(story["features"])
-        missing = sorted(wanted - detect_features(story["text"])) if wanted else []
+        missing = sorted(wanted - detect_features(story["text"], wanted))
         return f"{', '.join(missing)} not found" if missing else None
 
 
@@ -139,82 +178,56 @@ class FinishReasonFilter(StoryFilter):
         return None if story["finish_reason"] in self.allowed else f"ended by {story['finish_reason']!r}"
 
 
+LONGEST_WORD = 30
+"""Letters; 18 in real TinyStories. What is longer loops within a word: "Noooo…", "ha-ha-ha-…"."""
+
+
 @dataclass(frozen=True)
 class RepetitionConfig:
     """What counts as a loop."""
 
     n: int = 5
     """Words in an n-gram."""
-    max_repeats: int = 3
+    max_repeats: int = 4
     """How often one n-gram may occur."""
     max_share: float = 0.25
     """Largest share of n-grams that occurred before."""
 
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.max_repeats < 1:
+            raise RecipeError(f"n and max_repeats must be at least 1, got {self.n} and {self.max_repeats}")
+        check_share(self, "max_share")
+
 
 @register("story_filter", "repetition")
 class RepetitionFilter(StoryFilter):
-    """Refuses stories that loop: one 5-gram more than 3 times, or more than 25 % of the 5-grams seen before."""
+    """Refuses stories that loop: one 5-gram more than 4 times, or more than 25 % of the 5-grams seen before."""
 
     def __init__(self, config: RepetitionConfig) -> None:
         self.config = config
 
     def refuse(self, story: Story) -> str | None:
-        words = story["text"].lower().split()
-        ngrams = Counter(zip(*(words[i:] for i in range(self.config.n)), strict=False))
-        total = ngrams.total()
-        if not total or len(ngrams) == total:
-            return None
-        if max(ngrams.values()) > self.config.max_repeats:
+        words = lower_words(story["text"])
+        if max(map(len, words), default=0) > LONGEST_WORD:
             return "loops"
-        return "repeats itself" if 1 - len(ngrams) / total > self.config.max_share else None
-
-
-APOSTROPHE = "['’]"
-ASSISTANT_TALK = re.compile(
-    rf"""^\W*(?: sure\b[!,.] | certainly\b[!,.] | of\ course\b[!,.] | absolutely\b[!,.]
-        | okay,\ here | here(?:{APOSTROPHE}s|\ is|\ are)\b[^.\n]*\b(?:story|tale|paragraphs?|version)\b
-        | title\s*: | once\ i\ have | i\ hope\ )
-    | \bas\ an?\ (?:ai|artificial|large|language|assistant)\b
-    | \b(?:ai|language)\ (?:language\ )?model\b
-    | \bi\ hope\ (?:this|you\ (?:like|enjoy|find))\b | \blet\ me\ know\ (?:if|how)\b
-    | \bthis\ (?:short\ )?story\ (?:uses|has\ the|features|includes|contains|meets)\b
-    | \bin\ this\ (?:short\ )?story,
-    | ^\s*(?:note|words\ used|features?|moral\ value|plot\ twist|dialogue|conflict|foreshadowing)\s*:
-    | ^\s*\#{{1,6}}\s | \*\*[^*\n]+\*\* | ```
-    | <\|[^|>]*\|>""",
-    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
-)
-REFUSAL = re.compile(
-    rf"""^\W*(?:i{APOSTROPHE}m\ sorry,?\ but | i\ am\ sorry,?\ but | sorry,?\ but\ i | i\ apologi[sz]e
-        | i\ (?:can{APOSTROPHE}?t|cannot|can\ not|won{APOSTROPHE}?t)\ (?:write|create|help|assist|provide|fulfill|generate)
-        | i{APOSTROPHE}m\ (?:not\ able|unable)\ to | i\ am\ (?:not\ able|unable)\ to)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
-@register("story_filter", "assistant_talk")
-class AssistantTalkFilter(StoryFilter):
-    """Refuses answers that talk about the task instead of telling the story: "Sure!", titles, notes, markup, refusals."""
-
-    def refuse(self, story: Story) -> str | None:
-        if REFUSAL.search(story["text"]):
-            return "refusal"
-        return "talks about the task" if ASSISTANT_TALK.search(story["text"]) else None
+        ngrams = list(zip(*(words[i:] for i in range(self.config.n)), strict=False))
+        repeated = len(ngrams) - len(set(ngrams))
+        if repeated >= self.config.max_repeats and max(Counter(ngrams).values()) > self.config.max_repeats:
+            return "loops"
+        return "repeats itself" if repeated > self.config.max_share * len(ngrams) else None
 
 
 @register("story_filter", "duplicates")
 class DuplicatesFilter(StoryFilter):
-    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before."""
+    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; says whose."""
 
     remembers = True
 
     def __init__(self) -> None:
-        self.seen: set[int] = set()
+        self.seen: dict[bytes, str] = {}
 
-    def refuse(self, story: Story) -> str | None:
-        words = " ".join(tokenize_words(story["text"].lower()))
-        digest = int.from_bytes(hashlib.blake2b(words.encode(), digest_size=12).digest(), "big")
-        if digest in self.seen:
-            return "exact copy"
-        self.seen.add(digest)
-        return None
+    def refuse(self, story: Story) -> Refusal | None:
+        words = " ".join(lower_words(story["text"]))
+        digest = hashlib.blake2b(words.encode(), digest_size=12).digest()
+        twin = self.seen.setdefault(digest, story["id"])
+        return None if twin == story["id"] else Refusal("exact copy", twin)

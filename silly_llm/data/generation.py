@@ -1,17 +1,17 @@
 """Phase 1b: have an LLM write a dataset of stories.
 
 Request number `index` is made from (seed, index) alone; its answer is kept in a journal before anything else happens to
-it; rows stream in order through filters and statistics into Parquet. So the phase may die at any moment: the same command
-finds every answer that was given, asks for the rest, and ends with the same bytes. Teachers that are `free` (the
-storyteller) are asked again instead, which is faster than a journal.
+it; rows stream in order through filters and statistics into Parquet, in a process of their own. So the phase may die at any
+moment: the same command finds every answer that was given, asks for the rest, and ends with the same bytes. Teachers that
+are `free` (the storyteller) are asked again instead, which is faster than a journal.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
-from collections.abc import Iterator
+import time
+from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +26,14 @@ from silly_llm.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, LLMProvider, RequestFailed
 
 if TYPE_CHECKING:
-    from silly_llm.data.answers import Tally
+    from silly_llm.data.answers import Engine, Tally
+    from silly_llm.data.budget import Budget
     from silly_llm.data.filters import StoryFilter
+    from silly_llm.data.journal import Journal
     from silly_llm.data.prompts import PromptGenerator, PromptSettings, StoryPrompt
     from silly_llm.data.statistics import StoryStatistics
     from silly_llm.data.words import Vocabulary
-    from silly_llm.output import Output
+    from silly_llm.data.writer_process import WriterProcess
 
 JOURNAL = "journal.jsonl"
 
@@ -50,47 +52,65 @@ ARGUMENTS = GenerationArguments
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     """Generate stories as the recipe says."""
-    from silly_llm.data.words import local_path
+    from silly_llm.data import preview, shards
+    from silly_llm.data.story_report import describe_stories, report
     from silly_llm.hub import check_push, push_if_asked
     from silly_llm.output import open_output
 
     recipe = load_recipe(argv, phase="generate", arguments=GenerationArguments)
-    args = recipe.args
     settings, vocabulary = check_recipe(recipe)
+    inputs = inputs_of(recipe.args)
     with container or Container() as container:
         container.provide(type(settings), settings).provide(type(vocabulary), vocabulary)
-        if args.preview:
-            prompts: PromptGenerator = container.build("prompt_generator", args.prompt_generator)
-            print_preview(prompts, args.seed, args.preview)
+        if recipe.args.preview:
+            preview.preview(recipe, build(recipe.args, container))
             return
-        check_push(args)
-        source = local_path(args.vocabulary) if args.vocabulary else None
-        with open_output(recipe, inputs=[source or args.vocabulary]) as output:
+        check_push(recipe.args)
+        if recipe.args.num_shards > 1 and recipe.args.shard_index is None:
+            filters = build_filters(recipe.args, container)
+            shards.merge(recipe, filters, inputs, len(vocabulary))
+            return
+        recipe = shards.as_shard(recipe)
+        args = recipe.args
+        with open_output(recipe, inputs=inputs) as output:
             if output.up_to_date:
                 print(f"{output.folder} is up to date")
                 push_if_asked(args, output.folder)
                 return
-            # ------------------------------------------------------------ build
-            parts = Parts(
-                container.build("llm_provider", args.provider, as_type=LLMProvider),
-                container.build("prompt_generator", args.prompt_generator),
-                [
-                    (registry.split_type("story_filter", f)[0], container.build("story_filter", f))
-                    for f in args.filters
-                ],
+            parts = build(args, container)
+            began = time.monotonic()
+            statistics, tally, stopped = ask_and_write(recipe, parts, output.folder)
+            if stopped is not None and not statistics.splits:
+                raise stopped
+            summary = describe_stories(
+                recipe, output, statistics, len(vocabulary), tally, time.monotonic() - began
             )
-            # ------------------------------------------------------------ ask, filter, write
-            statistics, tally = asyncio.run(write_stories(recipe, parts, output.folder))
-            # ------------------------------------------------------------ describe
-            summary = statistics.summary(len(vocabulary))
-            if not summary["stories"]["kept"]:
-                top = next(iter(summary["rejected_reasons"]), "no answers")
-                raise RunError(
-                    f"{output.folder}: the filters refused every story (most often: {top}); see its split `rejected`"
-                )
-            finish(recipe, output, parts, statistics, summary, tally)
-        report(recipe, summary, tally)
-        push_if_asked(args, output.folder)
+            if args.shard_index is not None:
+                output.record(shard=shards.identity(recipe, inputs))
+            report(recipe, summary, tally)
+            if stopped is not None:  # the folder holds what there is, and is not finished
+                raise RunError(f"stopped: {stopped}; with more of it the same command continues")
+        if args.shard_index is None:
+            push_if_asked(args, output.folder)
+
+
+def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
+    """Paths and Hub ids that the stories depend on."""
+    from silly_llm.data.sources import open_source
+    from silly_llm.data.templates import template_files
+    from silly_llm.data.words import local_path
+
+    vocabulary = (local_path(args.vocabulary) or args.vocabulary) if args.vocabulary else None
+    examples = open_source(args.examples).inputs() if args.examples else []
+    of_filters = [source for f in args.filters for source in filter_inputs(f)]
+    return [vocabulary, *examples, *template_files(args.template), *of_filters]
+
+
+def filter_inputs(story_filter: str | dict[str, Any]) -> Sequence[str]:
+    """What a filter of the recipe depends on."""
+    name, options = registry.split_type("story_filter", story_filter)
+    cls: Any = registry.resolve("story_filter", name)
+    return cls.inputs(options)
 
 
 def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, Vocabulary]:
@@ -110,100 +130,176 @@ def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, V
 def check_components(args: GenerationArguments) -> PromptSettings:
     """Provider, prompts, template and filters exist and take the options given; builds nothing."""
     from silly_llm.data.prompts import PromptSettings
+    from silly_llm.data.sources import open_source
 
-    registry.config_of("llm_provider", args.provider, where="provider:")
+    provider = registry.config_of("llm_provider", args.provider, where="provider:")
+    if args.max_cost is not None and not getattr(provider, "price_per_million", None):
+        raise RecipeError("max_cost: needs prices: provider: {price_per_million: {prompt: …, completion: …}}")
     registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
     for story_filter in args.filters:
         registry.config_of("story_filter", story_filter, where="filters:")
-    settings = PromptSettings(args.features, args.feature_probability, args.template, args.system)
+    settings = PromptSettings(
+        features=args.features,
+        feature_probability=args.feature_probability,
+        template=args.template,
+        system=args.system,
+        feature_conflicts=args.feature_conflicts,
+        max_features=args.max_features,
+        named_templates=args.templates,
+        examples=args.examples,
+        num_examples=args.num_examples,
+    )
     settings.probabilities()
+    settings.conflicts()
     settings.templates()
+    if args.examples is not None:
+        open_source(args.examples)
     return settings
 
 
-def print_preview(prompts: PromptGenerator, seed: int, count: int) -> None:
-    """Print the exact messages of the first requests."""
-    for index in range(count):
-        prompt = prompts.prompt(seed, index)
-        words = ", ".join(f"{pos} {word!r}" for pos, word in prompt.words.items())
-        print(
-            f"--- {index} · {words} · features: {', '.join(prompt.features) or 'none'} · template {prompt.template}"
-        )
-        for message in prompt.messages:
-            print(f"[{message['role']}]\n{message['content']}\n")
+def build(args: GenerationArguments, container: Container) -> Parts:
+    """Provider, prompts and filters."""
+    return Parts(
+        container.build("llm_provider", args.provider, as_type=LLMProvider),
+        container.build("prompt_generator", args.prompt_generator),
+        build_filters(args, container),
+    )
 
 
-def requests(
-    args: GenerationArguments, prompts: PromptGenerator
-) -> Iterator[tuple[tuple[int, StoryPrompt], ChatRequest]]:
-    """The requests of a run, each with its index and prompt."""
-    for index in range(args.num_stories):
-        prompt = prompts.prompt(args.seed, index)
-        fields = {
-            "task": "story",
-            "words": dict(prompt.words),
-            "features": list(prompt.features),
-            **prompt.fields,
-        }
-        yield (
-            (index, prompt),
-            ChatRequest(
-                messages=prompt.messages,
-                seed=request_seed(args.seed, index),
-                max_tokens=args.max_tokens,
-                temperature=args.temperature,
-                top_p=args.top_p,
-                fields=fields,
-            ),
-        )
+def build_filters(args: GenerationArguments, container: Container) -> list[tuple[str, StoryFilter]]:
+    """The recipe's filters, with their names."""
+    return [
+        (registry.split_type("story_filter", f)[0], container.build("story_filter", f)) for f in args.filters
+    ]
 
 
-def request_seed(seed: int, index: int) -> int:
-    """The sampling seed of one request: 31 bits, which every server takes."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=4).digest(), "big") >> 1
-
-
-async def write_stories(
+def ask_and_write(
     recipe: Recipe[GenerationArguments], parts: Parts, folder: Path
-) -> tuple[StoryStatistics, Tally]:
-    """Ask for every story and write the splits.
+) -> tuple[StoryStatistics, Tally, RunError | None]:
+    """Ask for every story and write the splits; also says why it stopped early, if a budget was spent.
 
     Raises:
         RunError: more than `max_failed` requests failed; what was answered is in the journal.
     """
-    from silly_llm.data.answers import Tally, answer_all
-    from silly_llm.data.filters import reasons_against
-    from silly_llm.data.folder import DatasetWriter
+    from silly_llm.data.answers import Engine, Tally
     from silly_llm.data.journal import Journal
-    from silly_llm.data.progress import Progress
-    from silly_llm.data.statistics import StoryStatistics
-    from silly_llm.data.story_rows import ValidationShare, row_of, schema
+    from silly_llm.data.story_rows import Teacher
+    from silly_llm.data.story_writer import StoryWriter
+    from silly_llm.data.writer_process import WriterProcess
 
-    args = recipe.args
-    tally, statistics = Tally(), StoryStatistics()
-    provider_name = registry.split_type("llm_provider", args.provider)[0]
-    validation = ValidationShare(args.validation_fraction)
-    journal = nullcontext() if parts.provider.free else Journal(folder / JOURNAL)
-    with journal as kept_answers, Progress(args.num_stories, "stories") as progress:
-        stream = answer_all(requests(args, parts.prompts), parts.provider, kept_answers, tally)
-        async with aclosing(stream), ClosingProvider(parts.provider):
-            with DatasetWriter(folder, schema()) as writer:
-                async for (index, prompt), request, answer in stream:
-                    progress.advance_to(tally.asked + tally.reused + tally.failed)  # answers come in batches
-                    if isinstance(answer, RequestFailed):
-                        continue
-                    row = row_of(index, prompt, request, answer, provider_name, parts.provider)
-                    row["rejected_by"] = reasons_against(row, parts.filters)
-                    split = (
-                        "rejected" if row["rejected_by"] else "validation" if validation.next() else "train"
-                    )
-                    writer.write(split, row)
-                    statistics.add(split, row)
-                if tally.failed > args.max_failed:
-                    raise RunError(failures(tally, args.num_stories))
-                if kept_answers is not None:
-                    kept_answers.sync()
-    return statistics, tally
+    args, provider = recipe.args, parts.provider
+    name = registry.split_type("llm_provider", args.provider)[0]
+    writer = WriterProcess(  # before threads and the event loop begin
+        StoryWriter(
+            folder,
+            parts.filters,
+            Teacher(name, provider.parameters, provider.prices),
+            validation_fraction=args.validation_fraction,
+            shard=args.shard_index is not None,
+        ),
+        judge_here=provider.free,
+    )
+    with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
+        engine = Engine(provider, journal, Tally(), budget_of(args, provider, journal))
+        statistics, stopped = asyncio.run(write_stories(args, parts.prompts, engine, writer))
+    return statistics, engine.tally, stopped
+
+
+async def write_stories(
+    args: GenerationArguments, prompts: PromptGenerator, engine: Engine, writer: WriterProcess
+) -> tuple[StoryStatistics, RunError | None]:
+    """Ask, judge, ask again, and commit in order."""
+    from silly_llm.data.answers import batches, in_order
+    from silly_llm.data.budget import BudgetSpent
+    from silly_llm.data.progress import GenerationProgress
+    from silly_llm.data.shards import indices
+    from silly_llm.data.story_report import failures
+
+    async def stories(batch: list[int]) -> list[int]:
+        made = [(index, prompts.prompt(args.seed, index)) for index in batch]
+        for attempt in range(args.max_attempts):
+            asked = [request_for(args, index, attempt, prompt) for index, prompt in made]
+            again = attempt + 1 < args.max_attempts
+            answered = [
+                (story, request, answer)
+                for story, request, answer in zip(made, asked, await engine.ask(asked), strict=True)
+                if not isinstance(answer, RequestFailed)
+            ]
+            judging = [
+                writer.judge(index, attempt, prompt, request, answer, wait=again)
+                for (index, prompt), request, answer in answered
+            ]
+            stands = await asyncio.gather(*judging) if again else [await verdict for verdict in judging]
+            made = [story for (story, _, _), good in zip(answered, stands, strict=True) if not good]
+            if not made:
+                break
+        return batch
+
+    stopped = None
+    wanted = indices(args)
+    async with writer, ClosingProvider(engine.provider):
+        await engine.provider.prepare()
+        progress = GenerationProgress(len(wanted), engine, writer)
+        with progress:
+            try:
+                jobs = batches(wanted, engine.job_size)
+                async with aclosing(in_order(stories, jobs, at_once=engine.at_once)) as done:
+                    async for batch in done:
+                        for index in batch:
+                            await writer.commit(index)
+                        progress.done_with(len(batch))
+            except BudgetSpent as spent:
+                stopped = spent
+            if engine.tally.failed > args.max_failed:
+                raise RunError(failures(engine.tally, len(wanted)))
+            if engine.journal is not None:
+                engine.journal.sync()
+            return await writer.finish(), stopped
+
+
+def request_for(args: GenerationArguments, index: int, attempt: int, prompt: StoryPrompt) -> ChatRequest:
+    """The request for a story."""
+    return ChatRequest(
+        messages=prompt.messages,
+        seed=request_seed(args.seed, index, attempt),
+        max_tokens=args.max_tokens,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        fields={
+            "task": "story",
+            "words": dict(prompt.words),
+            "features": list(prompt.features),
+            **prompt.fields,
+        },
+    )
+
+
+def request_seed(seed: int, index: int, attempt: int = 0) -> int:
+    """The sampling seed of one request: 31 bits, which every server takes."""
+    name = f"{seed}:{index}:{attempt}" if attempt else f"{seed}:{index}"
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") >> 1
+
+
+def budget_of(args: GenerationArguments, provider: LLMProvider, journal: Journal | None) -> Budget | None:
+    """What the recipe allows to spend, less what the journal says was spent; a shard gets its part."""
+    from silly_llm.data.budget import Budget, Spending
+
+    if args.max_requests is None and args.max_tokens_total is None and args.max_cost is None:
+        return None
+    prompt, completion = journal.tokens if journal is not None else (0, 0)
+    spent = Spending(
+        requests=len(journal) if journal is not None else 0,
+        tokens=prompt + completion,
+        cost=provider.prices.cost(prompt, completion) if provider.prices else 0.0,
+    )
+    part = args.num_shards
+    return Budget(
+        max_requests=None if args.max_requests is None else args.max_requests // part,
+        max_tokens_total=None if args.max_tokens_total is None else args.max_tokens_total // part,
+        max_cost=None if args.max_cost is None else args.max_cost / part,
+        prices=provider.prices,
+        spent=spent,
+    )
 
 
 class ClosingProvider:
@@ -217,63 +313,6 @@ class ClosingProvider:
 
     async def __aexit__(self, *_: object) -> None:
         await self.provider.aclose()
-
-
-def failures(tally: Tally, total: int) -> str:
-    """One line about requests that failed after all retries."""
-    reason = max(tally.reasons, key=lambda r: tally.reasons[r])
-    return (
-        f"{tally.failed} of {total} requests failed ({reason}); the answers to all others are kept, and the same command "
-        "asks only for the missing ones (or allow for them with --max_failed)"
-    )
-
-
-def finish(
-    recipe: Recipe[GenerationArguments],
-    output: Output,
-    parts: Parts,
-    statistics: StoryStatistics,
-    summary: dict[str, Any],
-    tally: Tally,
-) -> None:
-    """Write statistics and card, and note what was made."""
-    from silly_llm.hub import dataset_card, write_card
-    from silly_llm.output import write_text
-
-    write_text(output.folder / "statistics.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    shown = {"splits": dict(statistics.splits)} | {
-        k: v for k, v in summary.items() if k not in ("stories", "sample")
-    }
-    write_card(output.folder, dataset_card("stories", recipe, statistics=shown, sample=statistics.sample))
-    output.record(
-        stories=summary["stories"],
-        rejected_by=summary["rejected_by"],
-        tokens=summary["tokens"],
-        teacher={
-            "provider": registry.split_type("llm_provider", recipe.args.provider)[0],
-            "model": parts.provider.model,
-        },
-        requests={"asked": tally.asked, "reused": tally.reused, "failed": tally.failed},
-    )
-
-
-def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: Tally) -> None:
-    """Say what was made, where it is, and what comes next."""
-    stories = summary["stories"]
-    args = recipe.args
-    parts = [f"{stories.get(split, 0):,} {split}" for split in ("train", "validation", "rejected")]
-    print(f"{stories['total']:,} stories in {args.output_dir}: {', '.join(parts)}")
-    if summary["rejected_by"]:
-        reasons = ", ".join(f"{name} {count:,}" for name, count in summary["rejected_by"].items())
-        print(f"rejected by: {reasons} (one story may have several reasons)")
-    if tally.reused:
-        print(f"{tally.reused:,} answers came from the journal, {tally.asked:,} were asked for")
-    sibling = recipe.file.with_name("pretrain.yaml") if recipe.file else None
-    environment = f" --environment {recipe.environment}" if recipe.environment != "default" else ""
-    if sibling is not None and sibling.is_file():
-        print(f"next: silly-llm pretrain --config {sibling}{environment} --dataset {args.output_dir}")
-    else:
-        print(f"next: silly-llm pretrain --config recipes/base/pretrain.yaml --dataset {args.output_dir}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from silly_llm.data.answers import Engine
+    from silly_llm.data.writer_process import WriterProcess
 
 
 class Progress:
@@ -38,15 +43,21 @@ class Progress:
         """Say how many are done in all."""
         self.update(max(0, min(done, self.total) - self.done), note)
 
+    def due(self) -> bool:
+        """Whether something will be shown at the next `update`."""
+        every = 0.2 if self._bar is not None else self.every
+        return time.monotonic() - self._said >= every
+
     def update(self, count: int = 1, note: str = "") -> None:
         """Count on; `note` says what else there is to say."""
         self.done += count
+        now = time.monotonic()
         if self._bar is not None:
             self._bar.update(count)
             if note:
+                self._said = now
                 self._bar.set_postfix_str(note, refresh=False)
             return
-        now = time.monotonic()
         if now - self._said >= self.every:
             self._said = now
             rate = self.done / (now - self._started)
@@ -57,6 +68,42 @@ class Progress:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+class GenerationProgress(Progress):
+    """Stories done, kept and rejected, requests in flight, rates, cost. A context manager.
+
+    Args:
+        total: how many stories there will be.
+        engine: who asks.
+        writer: who counts what is kept.
+    """
+
+    def __init__(self, total: int, engine: Engine, writer: WriterProcess) -> None:
+        super().__init__(total, "stories")
+        self.engine = engine
+        self.writer = writer
+
+    def done_with(self, count: int) -> None:
+        """Count stories that are done."""
+        self.update(count, self._note() if self.due() else "")
+
+    def _note(self) -> str:
+        tally, provider = self.engine.tally, self.engine.provider
+        seconds = max(time.monotonic() - self._started, 1e-6)
+        parts = [f"{self.writer.kept:,} kept", f"{self.writer.rejected:,} rejected"]
+        if tally.failed:
+            parts.append(f"{tally.failed:,} failed")
+        in_flight, limit = provider.in_flight
+        if limit:
+            parts.append(f"{in_flight} of {limit} in flight")
+        if not provider.free:
+            tokens = tally.prompt_tokens + tally.completion_tokens
+            parts.append(f"{tally.asked / seconds:,.1f} requests/s, {tokens / seconds:,.0f} tokens/s")
+        if provider.prices:
+            cost = provider.prices.cost(tally.prompt_tokens, tally.completion_tokens)
+            parts.append(f"cost {cost:,.4f}")
+        return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:

@@ -6,41 +6,21 @@ features, which is what makes millions of answers differ.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
+from silly_llm.data.examples import Examples
+from silly_llm.data.templates import compile_template, render
+from silly_llm.data.word_sampling import WordSampler
 from silly_llm.data.words import PARTS_OF_SPEECH, Vocabulary
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.providers.base import Message
 from silly_llm.registry import register
-from silly_llm.text.features import DESCRIPTIONS, FEATURES
-
-TEMPLATES: dict[str, str] = {
-    # After the paper's request (section 2, figure 1), in our words.
-    "tinystories": """\
-Write a short story (3-5 paragraphs) which only uses very simple words that a 3 year old child would understand. \
-The story should use the verb "{{ verb }}", the noun "{{ noun }}" and the adjective "{{ adjective }}".\
-{% if features %} The story has the following features: {{ feature_phrases | join("; ") }}.{% endif %} \
-Give the story a beginning, a problem and an end. Remember to only use simple words! \
-Answer with the story alone, without a title.""",
-    "bedtime": """\
-A small child is in bed and asks for a story. Tell one of three or four short paragraphs, about 150 words, in words \
-that the child knows. These words must be in it: {{ words | join(", ") }}.\
-{% if features %} Make sure that it has: {{ feature_phrases | join("; ") }}.{% endif %} Tell only the story.""",
-    # For small teachers (SmolLM2-135M): the first sentence is given, so that the words are in it, and an end is asked for.
-    "guided": """\
-Write a very short story for a small child, in two short paragraphs, about a {{ adjective }} {{ noun }}. Use the words \
-"{{ adjective }}", "{{ noun }}" and "{{ verb }}".{% if features %} The story has {{ feature_phrases | join("; ") }}.\
-{% endif %} Begin with "Once upon a time, there was a {{ adjective }} {{ noun }} who liked to {{ verb }}." \
-End with "The end.\"""",
-}
-"""The named templates. Variables: `VARIABLES`."""
-VARIABLES = ("noun", "verb", "adjective", "words", "features", "feature_phrases")
-"""`words` is the list of the three, `features` the names, `feature_phrases` what a prompt says of them."""
+from silly_llm.text.features import FEATURES
 
 
 @dataclass(frozen=True)
@@ -67,8 +47,13 @@ class PromptSettings:
 
     features: Mapping[str, float] | list[str] | None = None
     feature_probability: float = 0.3
-    template: str | list[str] = "tinystories"
+    template: str | list[str] | Mapping[str, float] = "tinystories"
     system: str | None = None
+    feature_conflicts: list[list[str]] = field(default_factory=list)
+    max_features: int | None = None
+    named_templates: Mapping[str, str] = field(default_factory=dict)
+    examples: Any = None
+    num_examples: int = 0
 
     def probabilities(self) -> dict[str, float]:
         """The probability of each feature, in the order of `FEATURES`."""
@@ -86,12 +71,36 @@ class PromptSettings:
                 raise RecipeError(f"features: {name}: a probability is between 0 and 1, got {value}")
         return {name: by_name[name] for name in FEATURES if name in by_name}
 
-    def templates(self) -> dict[str, Any]:
-        """The compiled templates, by name."""
-        texts = [self.template] if isinstance(self.template, str) else list(self.template)
-        if not texts:
+    def conflicts(self) -> list[tuple[str, str]]:
+        """Pairs of features that no story has both of."""
+        pairs = []
+        for pair in self.feature_conflicts:
+            for name in pair:
+                if name not in FEATURES:
+                    raise RecipeError(
+                        f"feature_conflicts: unknown feature {name!r}{suggestion(name, FEATURES)}; known: {', '.join(FEATURES)}"
+                    )
+            if len(pair) != 2 or pair[0] == pair[1]:
+                raise RecipeError(f"feature_conflicts: expected pairs of two features, got {pair}")
+            pairs.append((pair[0], pair[1]))
+        if self.max_features is not None and self.max_features < 0:
+            raise RecipeError(f"max_features: must not be negative, got {self.max_features}")
+        return pairs
+
+    def templates(self) -> list[tuple[str, Any, float]]:
+        """Name, compiled template and weight of each."""
+        given: list[tuple[str, float]]
+        if isinstance(self.template, str):
+            given = [(self.template, 1.0)]
+        elif isinstance(self.template, Mapping):
+            given = list(self.template.items())
+        else:
+            given = [(text, 1.0) for text in self.template]
+        if not given:
             raise RecipeError("template: the list is empty")
-        return dict(compile_template(text) for text in texts)
+        if min(weight for _, weight in given) < 0 or not sum(weight for _, weight in given):
+            raise RecipeError("template: weights must not be negative and not all zero")
+        return [(*compile_template(text, self.named_templates), weight) for text, weight in given]
 
 
 class PromptGenerator(ABC):
@@ -104,65 +113,42 @@ class PromptGenerator(ABC):
 
 @register("prompt_generator", "tinystories")
 class TinyStoriesPrompts(PromptGenerator):
-    """One noun, one verb, one adjective at random and each feature by its probability, as in the TinyStories paper."""
+    """One noun, one verb, one adjective and each feature by its probability, as in the TinyStories paper.
+
+    The words come evenly, and no three of them together twice before all were used (`silly_llm.data.word_sampling`).
+    """
 
     def __init__(self, settings: PromptSettings, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self.system = settings.system
-        self.probabilities = settings.probabilities()
-        self.templates = list(settings.templates().items())
+        self.settings = settings
+        self.probabilities, self.conflicts = settings.probabilities(), settings.conflicts()
+        self.templates = settings.templates()
+        self.weights = list(accumulate(weight for _, _, weight in self.templates))
+        self.samplers: dict[int, WordSampler] = {}
+        self.examples = Examples(settings.examples, settings.num_examples)
 
     def prompt(self, seed: int, index: int) -> StoryPrompt:
         draw = random.Random(f"{seed}:{index}")
-        words = {pos: draw.choice(self.vocabulary.of(pos)) for pos in PARTS_OF_SPEECH}
-        features = tuple(name for name, chance in self.probabilities.items() if draw.random() < chance)
-        name, template = self.templates[draw.randrange(len(self.templates))]
-        text = template.render(**variables(words, features)).strip()
+        if seed not in self.samplers:
+            self.samplers[seed] = WordSampler({pos: self.vocabulary.of(pos) for pos in PARTS_OF_SPEECH}, seed)
+        words = self.samplers[seed](index)
+        features = self.draw_features(draw)
+        name, template, _ = draw.choices(self.templates, cum_weights=self.weights)[0]
         system = ({"role": "system", "content": self.system},) if self.system else ()
-        return StoryPrompt((*system, {"role": "user", "content": text}), words, features, name)
+        shots = self.examples.turns(draw, template)
+        request = {"role": "user", "content": render(template, words, features)}
+        return StoryPrompt((*system, *shots, request), words, features, name)
 
-
-def variables(words: Mapping[str, str], features: tuple[str, ...]) -> dict[str, Any]:
-    """What a template may use."""
-    phrases = [DESCRIPTIONS[name] for name in features]
-    return {**words, "words": list(words.values()), "features": list(features), "feature_phrases": phrases}
-
-
-def compile_template(text: str) -> tuple[str, Any]:
-    """The name and the compiled template of a named template or of one's own text.
-
-    Sandboxed Jinja; a variable that does not exist is an error here, before anything is sent.
-
-    Raises:
-        RecipeError: unknown name, bad syntax, unknown variable, or a text that uses none.
-    """
-    from jinja2 import StrictUndefined, TemplateError, meta
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    if not text.strip():
-        raise RecipeError("template: is empty")
-    own = text not in TEMPLATES
-    if own and "{{" not in text and not any(character.isspace() for character in text.strip()):
-        raise RecipeError(
-            f"template: unknown template {text!r}{suggestion(text, TEMPLATES)}; known: {', '.join(TEMPLATES)}"
-        )
-    name = f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if own else text
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-    source = text if own else TEMPLATES[text]
-    example = variables({"noun": "dog", "verb": "run", "adjective": "happy"}, tuple(FEATURES))
-    try:
-        used = meta.find_undeclared_variables(environment.parse(source))
-        for variable in sorted(used - set(VARIABLES)):
-            raise RecipeError(
-                f"template: unknown variable {variable!r}{suggestion(variable, VARIABLES)}; known: {', '.join(VARIABLES)}"
-            )
-        compiled = environment.from_string(source)
-        if compiled.render(**example) == compiled.render(**variables(dict.fromkeys(PARTS_OF_SPEECH, ""), ())):
-            raise RecipeError(
-                f"template: uses none of {', '.join(VARIABLES)}, so all prompts would be the same"
-            )
-    except RecipeError:
-        raise
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        raise RecipeError(f"template: {' '.join(str(error).split())}") from None
-    return name, compiled
+    def draw_features(self, draw: random.Random) -> tuple[str, ...]:
+        """Each feature by its probability; of two that conflict one stays, in proportion to their probabilities."""
+        drawn = [name for name, chance in self.probabilities.items() if draw.random() < chance]
+        for one, other in self.conflicts:
+            if one in drawn and other in drawn:
+                chances = self.probabilities[one], self.probabilities[other]
+                drawn.remove(other if draw.random() * sum(chances) < chances[0] else one)
+        most = self.settings.max_features
+        if most is not None and len(drawn) > most:
+            kept = draw.sample(drawn, most)
+            drawn = [name for name in drawn if name in kept]
+        return tuple(drawn)

@@ -23,6 +23,10 @@ class StoryStatistics:
 
     def __init__(self) -> None:
         self.splits: Counter[str] = Counter()
+        self.rejected = 0
+        """Rows that filters refused."""
+        self.attempts: Counter[int] = Counter()
+        self.cost: float | None = None
         self.refused_by: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.lengths: Counter[int] = Counter()
@@ -47,10 +51,14 @@ class StoryStatistics:
         self.tokens["completion"] += row["completion_tokens"]
         self.models[row["model"]] += 1
         self.templates[row["template"]] += 1
+        self.attempts[row["attempt"]] += 1
+        if row["cost"] is not None:
+            self.cost = (self.cost or 0.0) + row["cost"]
         for entry in row["rejected_by"]:
             self.reasons[entry] += 1
             self.refused_by[entry.partition(":")[0]] += 1
-        if split == "rejected":
+        if row["rejected_by"]:
+            self.rejected += 1
             return
         self.words_used.update(row["words"])
         self.requested.update(row["features"])
@@ -80,10 +88,14 @@ class StoryStatistics:
     def summary(self, vocabulary_size: int | None = None) -> dict[str, Any]:
         """Everything as plain data (JSON); the same rows give the same summary."""
         kept = self.lengths.total()
+        copies = {name: self.refused_by[name] for name in ("duplicates", "near_duplicates")}
+        compared = kept + sum(copies.values())
         return {
             "stories": {"total": self.splits.total(), "kept": kept, **dict(sorted(self.splits.items()))},
             "rejected_by": dict(self.refused_by.most_common()),
             "rejected_reasons": dict(self.reasons.most_common()),
+            "asked_again": self.splits.total() - self.attempts[0],
+            "copies": {**copies, "share": round(sum(copies.values()) / compared, 4) if compared else None},
             "words_per_story": describe(self.lengths),
             "openings": {
                 "words": OPENING_WORDS,
@@ -109,6 +121,7 @@ class StoryStatistics:
                 },
             },
             "tokens": {"prompt": self.tokens["prompt"], "completion": self.tokens["completion"]},
+            "cost": None if self.cost is None else round(self.cost, 6),
             "models": dict(self.models.most_common()),
             "templates": dict(sorted(self.templates.items())),
             "sample": self.sample["text"] if self.sample else None,

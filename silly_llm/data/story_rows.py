@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
+from silly_llm.providers.base import ChatRequest, Completion, Prices
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -13,36 +15,46 @@ if TYPE_CHECKING:
     from silly_llm.data.prompts import StoryPrompt
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """What a row says of who wrote it."""
+
+    provider: str
+    """The provider's name."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Its own generation parameters beside the request's."""
+    prices: Prices | None = None
+
+
 def row_of(
-    index: int,
-    prompt: StoryPrompt,
-    request: ChatRequest,
-    answer: Completion,
-    provider_name: str,
-    provider: LLMProvider,
+    index: int, attempt: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion, teacher: Teacher
 ) -> dict[str, Any]:
-    """A row of the dataset (`schema`), still without `rejected_by`."""
+    """A row of the dataset (`schema`), still without `rejected_by` and `twin`."""
     parameters = {
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
     }
-    parameters |= provider.parameters
+    parameters |= teacher.parameters
+    prices = teacher.prices
     return {
+        "id": f"{index}-{attempt}" if attempt else str(index),
         "text": answer.text.strip(),
         "words": list(prompt.words.values()),
         "features": list(prompt.features),
         "summary": answer.extra.get("summary"),
         "prompt": next((m["content"] for m in reversed(prompt.messages) if m["role"] == "user"), ""),
         "template": prompt.template,
-        "provider": provider_name,
+        "provider": teacher.provider,
         "model": answer.model,
-        "seed": request.seed,
+        "seed": answer.extra.get("seed", request.seed),
         "index": index,
+        "attempt": attempt,
         "parameters": json.dumps(parameters, sort_keys=True),
         "finish_reason": answer.finish_reason,
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
+        "cost": prices.cost(answer.prompt_tokens, answer.completion_tokens) if prices else None,
     }
 
 
@@ -53,6 +65,7 @@ def schema() -> pa.Schema:
     strings = pa.list_(pa.string())
     return pa.schema(
         [
+            ("id", pa.string()),
             ("text", pa.string()),
             ("words", strings),
             ("features", strings),
@@ -63,11 +76,14 @@ def schema() -> pa.Schema:
             ("model", pa.string()),
             ("seed", pa.int64()),
             ("index", pa.int64()),
+            ("attempt", pa.int64()),
             ("parameters", pa.string()),
             ("finish_reason", pa.string()),
             ("prompt_tokens", pa.int64()),
             ("completion_tokens", pa.int64()),
+            ("cost", pa.float64()),
             ("rejected_by", strings),
+            ("twin", pa.string()),
         ]
     )
 

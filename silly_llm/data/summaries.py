@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from silly_llm.data.answers import Tally, answer_all
+from silly_llm.data.answers import Engine, Tally, answer_all
 from silly_llm.data.instruction_types import Story, split_sentences
 from silly_llm.data.journal import Journal
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
@@ -39,7 +39,9 @@ class SummaryWriter:
         self.tally = Tally()
         self.tokens = {"prompt_tokens": 0, "completion_tokens": 0}
         self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.jsonl")
+        self._engine = Engine(provider, self._journal, self.tally)
         self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(provider.prepare())
 
     def __enter__(self) -> SummaryWriter:
         return self
@@ -86,7 +88,7 @@ class SummaryWriter:
 
     async def _answers(self, requests: list[tuple[int, ChatRequest]]) -> list[tuple[int, Any]]:
         answers = []
-        async for i, _, answer in answer_all(requests, self.provider, self._journal, self.tally):
+        async for i, _, answer in answer_all(requests, self._engine):
             answers.append((i, answer))
             if isinstance(answer, Completion):
                 self.tokens["prompt_tokens"] += answer.prompt_tokens

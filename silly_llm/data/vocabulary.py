@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from silly_llm import registry
 from silly_llm.cli import run_main
@@ -33,6 +33,9 @@ from silly_llm.data.words import (
 from silly_llm.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 
+if TYPE_CHECKING:
+    from silly_llm.data.answers import Engine
+
 JOURNAL = "journal.jsonl"
 KEPT = "journal-kept.json"
 """The words that an interrupted run began with."""
@@ -46,7 +49,14 @@ THEMES = (
 )  # fmt: skip
 PROMPT = """\
 List {count} different English {plural} that a three or four year old child knows and uses. Think of {theme}. \
-Give {form}. One word per line, lower case, no numbering, no explanations, no names.{but}"""
+Give {form}, in lower case. {layout}No numbering, no explanations, no names.{but}"""
+SCHEMA = {
+    "type": "object",
+    "properties": {"words": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+    "required": ["words"],
+    "additionalProperties": False,
+}
+"""JSON schema of an answer."""
 FORMS = {
     "noun": "each noun in the singular",
     "verb": "each verb in its base form, as in a dictionary",
@@ -187,38 +197,39 @@ async def ask(
     Raises:
         RunError: requests fail; the answers so far are in the journal.
     """
+    from silly_llm.data.answers import Engine
     from silly_llm.data.journal import Journal
 
     with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
         try:
-            await asyncio.gather(*(search_words(search, provider, journal, args) for search in searches))
+            await provider.prepare()
+            engine = Engine(provider, journal)
+            await asyncio.gather(*(search_words(search, engine, args) for search in searches))
+            if journal is not None:
+                journal.sync()
         finally:
             await provider.aclose()
 
 
-async def search_words(
-    search: Search, provider: LLMProvider, journal: Any, args: VocabularyArguments
-) -> None:
+async def search_words(search: Search, engine: Engine, args: VocabularyArguments) -> None:
     """Ask again and again for one part of speech, until there is enough or nothing new comes."""
-    from silly_llm.data.answers import answer_all
-
     fruitless = 0
     while search.missing and fruitless < args.patience:
-        request = word_request(search, args)
+        request = word_request(search, args, structured=engine.provider.structured)
         search.requests += 1
-        async for _, _, answer in answer_all([(None, request)], provider, journal):
-            if not isinstance(answer, Completion):
-                raise RunError(
-                    f"{answer.reason}; the words found so far are kept, and the same command continues"
-                )
-            before = len(search.accepted)
-            search.consider(parse_words(answer.text), args)
-            fruitless = 0 if len(search.accepted) > before else fruitless + 1
+        (answer,) = await engine.ask([request])
+        if not isinstance(answer, Completion):
+            raise RunError(
+                f"{answer.reason}; the words found so far are kept, and the same command continues"
+            )
+        before = len(search.accepted)
+        search.consider(parse_words(answer.text), args)
+        fruitless = 0 if len(search.accepted) > before else fruitless + 1
     search.dry = bool(search.missing)
 
 
-def word_request(search: Search, args: VocabularyArguments) -> ChatRequest:
-    """The next request for words of a part of speech."""
+def word_request(search: Search, args: VocabularyArguments, *, structured: bool = False) -> ChatRequest:
+    """The next request for words of a part of speech; as JSON from providers that take a schema."""
     draw = random.Random(f"{args.seed}:{search.pos}:{search.requests}")
     count = min(args.words_per_request, max(10, 2 * search.missing))
     known = draw.sample(search.accepted, min(NAMED_IN_PROMPT, len(search.accepted)))
@@ -229,9 +240,11 @@ def word_request(search: Search, args: VocabularyArguments) -> ChatRequest:
         theme=draw.choice(THEMES),
         form=FORMS[search.pos],
         but=but,
+        layout='Answer as JSON: {"words": ["…"]}. ' if structured else "One word per line. ",
     )
     return ChatRequest(
         messages=({"role": "user", "content": text},),
+        schema=SCHEMA if structured else None,
         seed=draw.randrange(2**31),
         max_tokens=args.max_tokens,
         temperature=args.temperature,

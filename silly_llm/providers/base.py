@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from silly_llm.errors import RecipeError
+
 Message = Mapping[str, str]
 """`{"role": "system" | "user" | "assistant", "content": …}`."""
 
@@ -23,6 +25,8 @@ class ChatRequest:
     top_p: float = 1.0
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What the messages were made of (`task`, `words`, `features`, `text` …), for teachers that do not read English."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the answer, for providers that are `structured`; what they give is valid under it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,32 @@ class RequestFailed:
     """No other request can succeed either (wrong token, unknown model, no server)."""
 
 
+@dataclass(frozen=True)
+class Prices:
+    """What tokens cost, per million, in the currency of whoever pays."""
+
+    prompt: float = 0.0
+    completion: float = 0.0
+
+    @classmethod
+    def of(cls, price_per_million: Mapping[str, float]) -> Prices | None:
+        """From a recipe's `price_per_million`; `None` when it names no prices.
+
+        Raises:
+            RecipeError: another key than `prompt` and `completion`, or a negative price.
+        """
+        for name, price in price_per_million.items():
+            if name not in ("prompt", "completion"):
+                raise RecipeError(f"price_per_million: unknown key {name!r}; known: prompt, completion")
+            if price < 0:
+                raise RecipeError(f"price_per_million: {name}: must not be negative, got {price}")
+        return cls(**price_per_million) if price_per_million else None
+
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """What so many tokens cost."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
 class LLMProvider(ABC):
     """A teacher: writes text for chat messages."""
 
@@ -63,8 +93,24 @@ class LLMProvider(ABC):
     """The answer depends on `ChatRequest.fields`, so they belong to the request's fingerprint."""
     parameters: Mapping[str, Any] = MappingProxyType({})
     """Its own generation parameters beside the request's: part of a row's provenance and of the request's fingerprint."""
+    prices: Prices | None = None
+    """What its tokens cost, where the recipe says so."""
+    structured: bool = False
+    """It takes `ChatRequest.schema`."""
     free: bool = False
     """Answers are deterministic and cost nothing: they are asked again rather than kept in a journal."""
+
+    @property
+    def in_flight(self) -> tuple[int, int]:
+        """How many requests are under way, and how many may be at this time; (0, 0) where that means nothing."""
+        return 0, 0
+
+    async def prepare(self) -> None:  # noqa: B027 - most providers know all they need
+        """Find out what must be known before anything is asked, such as the model behind an address.
+
+        Raises:
+            RunError: it cannot be found out.
+        """
 
     @abstractmethod
     async def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | RequestFailed]:

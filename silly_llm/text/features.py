@@ -9,7 +9,7 @@ the rates on TinyStories.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 FEATURES: tuple[str, ...] = (
     "dialogue",
@@ -31,9 +31,9 @@ DESCRIPTIONS: dict[str, str] = {
 """What a prompt says of each feature."""
 
 
-def detect_features(text: str) -> set[str]:
-    """The features that the rules find in `text`; each rule is a function of this module."""
-    return {name for name, rule in _RULES.items() if rule(text)}
+def detect_features(text: str, only: Iterable[str] = FEATURES) -> set[str]:
+    """The features, of `only`, that the rules find in `text`; each rule is a function of this module."""
+    return {name for name in only if _RULES[name](text)}
 
 
 def has_dialogue(text: str) -> bool:

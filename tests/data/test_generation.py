@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from silly_llm.data.answers import answer_all
+from silly_llm.data.answers import Engine, answer_all
 from silly_llm.data.story_rows import ValidationShare
 from silly_llm.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM
 
 RECIPE = """\
-provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, first_wait: 0.01}}
+provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, max_concurrency: 8, first_wait: 0.01}}
 num_stories: {count}
 seed: 7
 filters: [finish_reason, {{type: length, min_words: 40}}, required_words, repetition, duplicates]
@@ -175,12 +175,128 @@ def test_bad_input_is_one_line(tmp_path, silly_llm, server_options, options, sai
         assert not output.exists() if code == 2 else not (output / "data").exists()
 
 
-def test_preview_sends_and_writes_nothing(tmp_path, silly_llm):
+def test_a_dry_preview_sends_and_writes_nothing(tmp_path, silly_llm):
     with ScriptedLLM(tmp_path) as server:
         output = tmp_path / "stories"
-        done = silly_llm("generate", "--config", write_recipe(tmp_path, server, output), "--preview", 2)
+        recipe = write_recipe(tmp_path, server, output)
+        prices = ["--provider.price_per_million", "{prompt: 1.0, completion: 4.0}"]
+        done = silly_llm("generate", "--config", recipe, "--preview", 2, "--dry_run", *prices)
         assert done.returncode == 0 and done.stdout.count("[user]") == 2
+        assert "60 stories: about" in done.stdout and "cost: at most about" in done.stdout
         assert not output.exists() and not server.asked()
+
+
+def test_a_preview_shows_answers_that_the_run_need_not_pay_for_again(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path) as server:
+        output = tmp_path / "stories"
+        recipe = write_recipe(tmp_path, server, output)
+        shown = silly_llm("generate", "--config", recipe, "--preview", 3)
+        assert shown.returncode == 0 and shown.stdout.count("[answer:") == 3, shown.stderr
+        assert "60 stories like these 3: about" in shown.stdout and "time: about" in shown.stdout
+        done = silly_llm("generate", "--config", recipe)
+        assert "3 answers came from the journal, 57 were asked for" in done.stdout, done.stderr
+        assert len(server.asked()) == 60
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("--max_requests", "max_requests"),
+        ("--max_tokens_total", "max_tokens_total"),
+        ("--max_cost", "max_cost"),
+    ],
+)
+def test_a_budget_stops_before_it_is_exceeded_and_more_of_it_continues(tmp_path, silly_llm, limit, said):
+    amounts = {"--max_requests": 20, "--max_tokens_total": 5000, "--max_cost": 0.01}
+    with ScriptedLLM(tmp_path) as server:
+        output, calm = tmp_path / "stories", tmp_path / "calm"
+        prices = ["--provider.price_per_million", "{prompt: 1.0, completion: 4.0}"]
+        recipe = write_recipe(tmp_path, server, output)
+        stopped = silly_llm("generate", "--config", recipe, limit, amounts[limit], *prices)
+        assert stopped.returncode == 1 and f"stopped: {said}" in stopped.stderr, stopped.stderr
+        assert len(stopped.stderr.strip().splitlines()) == 1
+        part = rows(output, "train") + rows(output, "validation") + rows(output, "rejected")
+        assert 0 < len(part) == len(server.asked()) < 60
+        spent = {
+            "--max_requests": len(part),
+            "--max_tokens_total": sum(row["prompt_tokens"] + row["completion_tokens"] for row in part),
+            "--max_cost": sum(row["cost"] for row in part),
+        }[limit]
+        assert 0.5 * amounts[limit] < spent <= amounts[limit]
+        done = silly_llm("generate", "--config", recipe, limit, 1000 * amounts[limit], *prices)
+        assert done.returncode == 0, done.stderr
+        assert len(server.asked()) == 60
+        assert (
+            silly_llm("generate", "--config", write_recipe(tmp_path, server, calm), *prices).returncode == 0
+        )
+        assert contents(output) == contents(calm)
+
+
+def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path) as server:
+        once, thrice = tmp_path / "once", tmp_path / "thrice"
+        strict = ["--filters", "[{type: length, min_words: 110}, duplicates]"]
+        assert (
+            silly_llm("generate", "--config", write_recipe(tmp_path, server, once), *strict).returncode == 0
+        )
+        recipe = write_recipe(tmp_path, server, thrice)
+        done = silly_llm("generate", "--config", recipe, *strict, "--max_attempts", 3)
+        assert done.returncode == 0, done.stderr
+        first = {row["index"] for row in rows(once, "train") + rows(once, "validation")}
+        kept = rows(thrice, "train") + rows(thrice, "validation")
+        rejected = rows(thrice, "rejected")
+        assert first < {row["index"] for row in kept}
+        assert len({row["index"] for row in kept}) == len(kept)
+        again = [row for row in kept if row["attempt"]]
+        assert again and all(row["id"] == f"{row['index']}-{row['attempt']}" for row in again)
+        for row in again:  # the refused attempts before it are kept with their reasons, and had other seeds
+            before = [r for r in rejected if r["index"] == row["index"]]
+            assert [r["attempt"] for r in before] == list(range(row["attempt"]))
+            assert len({r["seed"] for r in [*before, row]}) == row["attempt"] + 1
+        assert (
+            json.loads((thrice / "statistics.json").read_text())["asked_again"]
+            == len(kept) + len(rejected) - 60
+        )
+
+
+def test_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
+    with ScriptedLLM(tmp_path) as server:
+        whole, parts = tmp_path / "whole", tmp_path / "parts"
+        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, whole)).returncode == 0
+        recipe = write_recipe(tmp_path, server, parts)
+        early = silly_llm("generate", "--config", recipe, "--num_shards", 3)
+        assert early.returncode == 1 and "3 of 3 shards are not finished" in early.stderr
+        for shard in range(3):
+            done = silly_llm("generate", "--config", recipe, "--num_shards", 3, "--shard_index", shard)
+            assert done.returncode == 0 and "--shard_index merges them" in done.stdout, done.stderr
+        merged = silly_llm("generate", "--config", recipe, "--num_shards", 3)
+        assert merged.returncode == 0, merged.stderr
+        assert contents(parts) == contents(whole)
+        assert (parts / "statistics.json").read_bytes() == (whole / "statistics.json").read_bytes()
+        assert "up to date" in silly_llm("generate", "--config", recipe, "--num_shards", 3).stdout
+        other = silly_llm("generate", "--config", recipe, "--num_shards", 3, "--seed", 8)
+        assert other.returncode == 1 and "was made by another recipe" in other.stderr
+        assert len(server.asked()) == 120
+
+
+def test_the_writer_process_and_this_process_write_the_same(tmp_path, silly_llm):
+    """Forked by the command; not forked where other threads run."""
+    import threading
+
+    from silly_llm.data.generation import main
+
+    with ScriptedLLM(tmp_path) as server:
+        forked, inline = tmp_path / "forked", tmp_path / "inline"
+        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, forked)).returncode == 0
+        over = threading.Event()
+        other = threading.Thread(target=over.wait)
+        other.start()
+        try:
+            main(["--config", str(write_recipe(tmp_path, server, inline))])
+        finally:
+            over.set()
+            other.join()
+        assert contents(forked) == contents(inline)
 
 
 def test_the_storyteller_gives_the_same_bytes_without_a_journal(tmp_path, silly_llm):
@@ -229,7 +345,7 @@ def ask(provider, journal, count):
 
     async def run():
         pairs = ((i, ChatRequest(({"role": "user", "content": "x"},), seed=i)) for i in range(count))
-        return [(i, answer) async for i, _, answer in answer_all(pairs, provider, journal)]
+        return [(i, answer) async for i, _, answer in answer_all(pairs, Engine(provider, journal))]
 
     return asyncio.run(run())
 

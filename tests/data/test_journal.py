@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from silly_llm.data.journal import Journal, read_journal, request_key
+from silly_llm.data.journal import Journal, request_key
 from silly_llm.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 
@@ -57,7 +57,6 @@ def test_answers_come_back_also_in_another_process(tmp_path):
         assert len(journal) == 200
         assert all(journal.get(key) == completion(f"story {i} “ß🙂\n" * i) for i, key in enumerate(keys))
         assert journal.get("0" * 32) is None
-    assert len(list(read_journal(path))) == 200
 
 
 @pytest.mark.parametrize("cut", [1, 10, 60, 10**6])
@@ -103,3 +102,39 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_written(tmp_path):
         journal.append(second, completion("no room"))
     with Journal(path) as journal:
         assert first in journal and second not in journal
+
+
+def test_it_becomes_parquet_shards_as_it_grows(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    keys = [request_key(Teacher(), request(seed=i)) for i in range(95)]
+    with Journal(path, rows_per_shard=20) as journal:
+        for i, key in enumerate(keys):
+            journal.append(key, completion(f"story {i} “ß🙂\n"))
+            assert journal.get(key) == completion(f"story {i} “ß🙂\n")
+        assert len(journal) == 95 and journal.get(keys[3]) == completion("story 3 “ß🙂\n")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *(f"journal-{i:05d}.parquet" for i in range(4)),
+        "journal.jsonl",
+    ]
+    assert path.read_bytes().count(b"\n") == 15
+    with Journal(path, rows_per_shard=20) as journal:
+        assert len(journal) == 95 and journal.tokens == [3 * 95, 3 * 95]
+        assert all(journal.get(key) == completion(f"story {i} “ß🙂\n") for i, key in enumerate(keys))
+        assert journal.get("0" * 32) is None and "0" * 32 not in journal
+
+
+def test_dying_between_shard_and_new_file_counts_nothing_twice(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    keys = [request_key(Teacher(), request(seed=i)) for i in range(20)]
+    with Journal(path, rows_per_shard=1000) as journal:
+        for key in keys:
+            journal.append(key, completion("whole"))
+    lines = path.read_bytes()
+    (tmp_path / ".journal-00000.parquet.tmp").write_bytes(b"half a shard")
+    with Journal(path, rows_per_shard=20) as journal:
+        journal.append(request_key(Teacher(), request(seed=99)), completion("last"))
+    path.write_bytes(lines)  # as if the shard had been made and the file not yet emptied
+    with Journal(path, rows_per_shard=20) as journal:
+        assert len(journal) == 21 and journal.tokens[0] == 3 * 21
+        assert all(key in journal for key in keys)
+    assert not (tmp_path / ".journal-00000.parquet.tmp").exists()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 
-from silly_llm.data.prompts import TEMPLATES, PromptSettings, TinyStoriesPrompts
+from silly_llm.data.prompts import PromptSettings, TinyStoriesPrompts
+from silly_llm.data.templates import TEMPLATES
 from silly_llm.data.words import Vocabulary, load_vocabulary
 from silly_llm.errors import RecipeError
 from silly_llm.text.features import FEATURES
@@ -97,3 +99,93 @@ def test_vocabularies_are_checked(tmp_path):
             load_vocabulary(file)
     with pytest.raises(RecipeError, match="did you mean 'vocabulary"):
         load_vocabulary(tmp_path / "vocabulry.json")
+
+
+def test_words_come_evenly_and_no_three_twice():
+    prompts = TinyStoriesPrompts(PromptSettings(), load_vocabulary())
+    drawn = [tuple(prompts.prompt(0, i).words.values()) for i in range(3_000)]
+    assert len(set(drawn)) == 3_000
+    nouns = Counter(noun for noun, _, _ in drawn)
+    assert len(nouns) == len(load_vocabulary().nouns) and max(nouns.values()) - min(nouns.values()) <= 1
+
+
+def test_of_conflicting_features_one_stays():
+    pair = ["bad_ending", "moral_value"]
+    features = {"bad_ending": 0.9, "moral_value": 0.3, "dialogue": 1.0}
+    prompts = generator(features=features, feature_conflicts=[pair])
+    counts = Counter(name for i in range(2_000) for name in prompts.prompt(0, i).features)
+    assert not any(set(pair) <= set(prompts.prompt(0, i).features) for i in range(500))
+    # 0.9 alone 63 %, both 27 % of which bad_ending keeps three in four; 0.3 alone 3 %.
+    assert 0.80 < counts["bad_ending"] / 2_000 < 0.87 and 0.07 < counts["moral_value"] / 2_000 < 0.13
+    limited = generator(feature_probability=1, max_features=2)
+    assert all(len(limited.prompt(0, i).features) == 2 for i in range(50))
+    assert len({limited.prompt(0, i).features for i in range(50)}) > 5
+
+
+def test_templates_by_weight_by_own_name_and_from_a_file(tmp_path):
+    file = tmp_path / "mine.jinja"
+    file.write_text("A poem about a {{ noun }} that can {{ verb }}.\n", encoding="utf-8")
+    prompts = generator(
+        template={"tinystories": 3, "haiku": 1, str(file): 1},
+        named_templates={"haiku": "A haiku about a {{ adjective }} {{ noun }}."},
+    )
+    drawn = Counter(prompts.prompt(0, i).template for i in range(2_000))
+    assert 0.55 < drawn["tinystories"] / 2_000 < 0.65 and 0.16 < drawn["haiku"] / 2_000 < 0.24
+    assert len(drawn) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"feature_conflicts": [["bad_ending", "moral_valu"]]}, "did you mean 'moral_value'"),
+        ({"feature_conflicts": [["dialogue"]]}, "pairs of two"),
+        ({"max_features": -1}, "max_features"),
+        ({"template": {"tinystories": 0}}, "weights"),
+        ({"template": "no/such.jinja"}, "no/such.jinja: cannot be read"),
+        ({"template": "haiko", "named_templates": {"haiku": "{{ noun }}"}}, "did you mean 'haiku'"),
+    ],
+)
+def test_bad_options_of_prompts_are_one_line(settings, said):
+    with pytest.raises(RecipeError, match=said):
+        prompts = PromptSettings(**settings)
+        prompts.conflicts()
+        prompts.templates()
+
+
+def test_examples_come_before_the_request_as_turns(tmp_path):
+    file = tmp_path / "examples.jsonl"
+    lines = [
+        {"text": f"Story {i}.", "words": ["cat", "sit", "old"], "features": ["dialogue"] if i else []}
+        for i in range(4)
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    prompts = generator(examples=str(file), num_examples=2, system="Be kind.")
+    prompt = prompts.prompt(0, 0)
+    assert [message["role"] for message in prompt.messages] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert all('"cat"' in message["content"] for message in prompt.messages[1:-1:2])
+    assert all(word in prompt.messages[-1]["content"] for word in prompt.words.values())
+    assert prompts.prompt(0, 0) == prompt
+    assert len({prompts.prompt(0, i).messages[2]["content"] for i in range(40)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"story": "x"}', "no column 'text'"),
+        ('{"text": "x"}', "needs a column 'prompt' or 'words'"),
+        ('{"text": "x", "prompt": "Tell!"}', "num_examples: 2 is more than the 1"),
+        ("", "is empty"),
+    ],
+)
+def test_bad_examples_are_one_line(tmp_path, content, said):
+    file = tmp_path / "examples.jsonl"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(RecipeError, match=said):
+        generator(examples=str(file), num_examples=2)

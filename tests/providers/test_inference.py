@@ -31,6 +31,7 @@ def complete(spec: dict, requests: list[ChatRequest]) -> list:
 
     async def run():
         try:
+            await provider.prepare()
             return await provider.complete(requests)
         finally:
             await provider.aclose()
@@ -153,7 +154,8 @@ def test_retries_end(tmp_path):
 def test_concurrency_is_bounded_and_used(tmp_path, concurrency):
     """150: the client's own limit of 100 connections lies below ours."""
     with ScriptedLLM(tmp_path, latency=1.5 if concurrency > 100 else 0.05) as server:
-        spec = {**specs(server.url)["openai"], "concurrency": concurrency}
+        limits = {"concurrency": concurrency, "max_concurrency": concurrency}  # else the limit would grow
+        spec = {**specs(server.url)["openai"], **limits}
         complete(spec, [request(seed) for seed in range(concurrency * 2)])
         most = max(record["most_in_flight"] for record in server.asked())
         assert most == 2 if concurrency == 2 else 100 < most <= 150

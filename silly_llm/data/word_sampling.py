@@ -1,0 +1,60 @@
+"""Words for story number `index`, from (seed, index) alone: every word as often as any other, no combination twice.
+
+Slots (noun, verb, adjective …) have n_0, n_1, n_2 … words. Let E_0 = index // n_0 and E_k = E_(k-1) // n_k. Slot 0 goes through a
+permutation of its words that E_0 chooses. Slot k takes word number (c + E_(k-1)) mod n_k of a permutation, where c is a sum of
+one balanced number for each word chosen in the slots before; permutation and numbers depend on E_k alone.
+
+While E_k stays the same, every combination of the first k+1 words comes exactly once: for k = 0 it is one permutation; and a
+combination of k words comes once for each of the n_k values of E_(k-1), each time with another word of slot k. So
+no combination repeats before all n_0 · n_1 · n_2 … were used, slot 0 is even in every n_0 stories, slot 1 too (up to
+rounding), later slots nearly so and exactly in the long run.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Mapping, Sequence
+
+CACHED = 64
+"""Permutations that are remembered; a stream of stories needs a few."""
+
+
+class WordSampler:
+    """Draws one word for each slot.
+
+    Args:
+        words: the words of each slot, in the order in which slots are filled; none empty.
+        seed: another seed gives another order of everything.
+    """
+
+    def __init__(self, words: Mapping[str, Sequence[str]], seed: int) -> None:
+        self.words = {slot: tuple(of_slot) for slot, of_slot in words.items()}
+        self.seed = seed
+        self._permutation = functools.lru_cache(maxsize=CACHED)(self._make_permutation)
+
+    def __call__(self, index: int) -> dict[str, str]:
+        """The words of story `index`, by slot."""
+        chosen: dict[str, str] = {}
+        numbers: list[int] = []
+        epoch = index
+        for k, (slot, words) in enumerate(self.words.items()):
+            size = len(words)
+            before, epoch = epoch, epoch // size
+            place = before % size
+            for j, number in enumerate(numbers):
+                # Balanced: a permutation of the earlier slot's words, taken modulo this slot's size.
+                place += self._permutation(len(self._sizes[j]), (k, j, epoch))[number]
+            number = self._permutation(size, (k, epoch))[place % size]
+            numbers.append(number)
+            chosen[slot] = words[number]
+        return chosen
+
+    @functools.cached_property
+    def _sizes(self) -> list[tuple[str, ...]]:
+        return list(self.words.values())
+
+    def _make_permutation(self, size: int, name: tuple[int, ...]) -> list[int]:
+        order = list(range(size))
+        random.Random(f"{self.seed}:{size}:{name}").shuffle(order)
+        return order

@@ -1,0 +1,63 @@
+"""Answers under a JSON schema: the forms in which servers take one, and the check of what comes back.
+
+Servers ignore silently a form that they do not know (FACTS: TGI's form on vLLM and llama-cpp-python), so no form is
+trusted: each answer is validated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from silly_llm.providers.base import ChatRequest, Completion
+
+FORMS = ("openai", "llama.cpp", "tgi", "prompt")
+"""OpenAI's and vLLM's `json_schema`, llama-cpp-python's `json_object` with a schema, TGI's `json` with a value, only words."""
+INSTRUCTION = "Answer with JSON alone, valid under this JSON schema: {schema}"
+
+
+class InvalidAnswer(Exception):
+    """What came back is not JSON, or not valid under the schema."""
+
+
+def response_format(schema: Mapping[str, Any], form: str | None) -> dict[str, Any] | None:
+    """The `response_format` of a chat request that carries `schema` in a form; `None` where the form has none."""
+    if form == "openai":
+        return {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": dict(schema), "strict": True},
+        }
+    if form == "llama.cpp":
+        return {"type": "json_object", "schema": dict(schema)}
+    if form == "tgi":
+        return {"type": "json", "value": dict(schema)}
+    return None
+
+
+def with_instruction(request: ChatRequest) -> ChatRequest:
+    """The same request with the schema said in words, for servers that take none."""
+    *before, last = request.messages
+    said = INSTRUCTION.format(schema=json.dumps(request.schema))
+    return replace(request, messages=(*before, {**last, "content": f"{last['content']}\n\n{said}"}))
+
+
+def validated(completion: Completion, schema: Mapping[str, Any]) -> Completion:
+    """The answer as plain JSON text, a code fence around it taken off.
+
+    Raises:
+        InvalidAnswer: it is not JSON, or not valid under `schema`.
+    """
+    import jsonschema
+
+    text = re.sub(r"^\s*```(?:json)?\s*|\s*```\s*$", "", completion.text.strip())
+    try:
+        jsonschema.validate(json.loads(text), schema)
+    except ValueError:
+        cut = " (cut at the token limit)" if completion.finish_reason == "length" else ""
+        raise InvalidAnswer(f"the answer is not JSON{cut}") from None
+    except jsonschema.ValidationError as error:
+        raise InvalidAnswer(f"the answer is not valid under the schema: {error.message[:100]}") from None
+    return replace(completion, text=text)

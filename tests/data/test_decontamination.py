@@ -1,0 +1,160 @@
+"""Stories that repeat an evaluation set are refused, whatever form the set has; others are kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from silly_llm import registry
+from silly_llm.container import Container
+from silly_llm.data.decontamination import DecontaminationFilter, Runs
+from silly_llm.errors import RecipeError
+
+TEXT = "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of yellow cheese in its paws."
+WORDS = TEXT.replace(",", "").replace(".", "").lower().split()
+REASON = "shares words with an evaluation text"
+
+
+def build(**options):
+    return Container().build("story_filter", {"type": "decontamination", **options})
+
+
+def jsonl(path, *rows) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def evaluation(tmp_path) -> str:
+    return jsonl(tmp_path / "evaluation.jsonl", {"text": TEXT}, {"text": "Quite another text. " * 5})
+
+
+def story(text: str) -> dict:
+    return {"text": text}
+
+
+def test_a_run_of_thirteen_words_is_refused_and_of_twelve_kept(evaluation):
+    story_filter = build(dataset=evaluation)
+    assert story_filter.refuse(story(f"One day it was so: {' '.join(WORDS[3:16])}! The end.")) == REASON
+    assert story_filter.refuse(story(f"One day it was so: {' '.join(WORDS[3:15])}! The end.")) is None
+
+
+def test_case_and_punctuation_do_not_hide_a_run(evaluation):
+    assert build(dataset=evaluation).refuse(story(TEXT.upper().replace(" ", " - "))) == REASON
+
+
+def test_the_order_of_words_counts(evaluation):
+    assert build(dataset=evaluation).refuse(story(" ".join(reversed(WORDS)))) is None
+
+
+def test_short_texts_count_as_a_whole_and_very_short_ones_not(tmp_path):
+    path = jsonl(
+        tmp_path / "e.jsonl",
+        {"text": "A purple cow sat on the warm red roof."},
+        {"text": "Once upon a time"},
+    )
+    story_filter = build(dataset=path)
+    assert sorted(story_filter.runs.known) == [9]
+    assert story_filter.refuse(story("Look, a purple cow sat on the warm red roof today.")) == REASON
+    assert story_filter.refuse(story("Look, a purple cow sat on the warm red barn today.")) is None
+    assert story_filter.refuse(story("Once upon a time there was a cow.")) is None
+    assert build(dataset=path, min_words=4).refuse(story("Once upon a time there was a cow.")) == REASON
+
+
+def test_ngram_matches_and_share(evaluation):
+    part = story(
+        "Tom saw it. " + " ".join(WORDS[:14]) + " and then Tom went home to bed and slept"
+    )  # two runs of 13
+    assert build(dataset=evaluation, max_matches=1).refuse(part) == REASON
+    assert build(dataset=evaluation, max_matches=2).refuse(part) is None
+    assert build(dataset=evaluation, ngram=5).refuse(story(" ".join(WORDS[:5]))) == REASON
+    assert build(dataset=evaluation, max_share=0.5).refuse(part) is None
+    assert build(dataset=evaluation, max_share=0.5).refuse(story(TEXT)) == REASON
+
+
+def test_splits_and_columns(tmp_path):
+    import pyarrow as pa
+
+    from silly_llm.data.folder import write_dataset_folder
+
+    columns = pa.schema({"question": pa.string(), "answers": pa.list_(pa.string())})
+    rows = {name: [{"question": "Who?", "answers": [name, f"{name} {TEXT}"]}] for name in ("train", "test")}
+    write_dataset_folder(tmp_path / "set", rows, columns)
+    options = {"dataset": str(tmp_path / "set"), "column": ["question", "answers"]}
+    begins_test, begins_train = (" ".join([name, *WORDS[:12]]) for name in ("test", "train"))
+    assert build(**options).refuse(story(begins_test)) == REASON
+    assert build(**options).refuse(story(begins_train)) is None
+    assert build(**options, split="train").refuse(story(begins_train)) == REASON
+    with pytest.raises(RecipeError, match="did you mean 'answers'"):
+        build(dataset=str(tmp_path / "set"), column="answer").refuse(story(TEXT))
+    with pytest.raises(RecipeError, match="has no split 'validation'"):
+        build(**options, split="validation").refuse(story(TEXT))
+
+
+def test_a_list_of_prompts_in_yaml_and_several_sources(tmp_path, evaluation):
+    prompts = tmp_path / "prompts.yaml"
+    prompts.write_text(f"- One short prompt\n- '{TEXT}'\n", encoding="utf-8")
+    assert build(dataset=str(prompts)).refuse(story(TEXT)) == REASON
+    assert DecontaminationFilter.inputs({"dataset": str(prompts)}) == [str(prompts)]
+    other = jsonl(tmp_path / "other.jsonl", {"text": "Nothing to see here."})
+    assert build(dataset={"path": evaluation}).refuse(story(TEXT)) == REASON
+    several = build(dataset=[other, {"dataset": evaluation, "weight": 0.1}, str(prompts)])
+    assert several.refuse(story(TEXT)) == several.refuse(story("Quite another text. " * 5)) == REASON
+    assert DecontaminationFilter.inputs({"dataset": [evaluation, other]}) == [evaluation, other]
+
+
+def test_the_hashes_find_what_a_set_of_tuples_finds():
+    texts = [tuple(f"w{(i * 7 + j * j) % 50}" for j in range(30)) for i in range(20)]
+    looked_at = [tuple(f"w{(i * 3 + j) % 50}" for j in range(40)) + texts[i][5:12] for i in range(20)]
+    known = {text[i : i + 4] for text in texts for i in range(27)}
+    runs = Runs(4, texts)
+    for words in looked_at:
+        assert runs.count(words) == sum(words[i : i + 4] in known for i in range(len(words) - 3))
+    assert runs.count(()) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "'dataset' is missing"),
+        ({"dataset": "x", "ngrams": 3}, "did you mean 'ngram'"),
+        ({"dataset": "x", "ngram": 0}, "ngram and min_words must be at least 1"),
+        ({"dataset": "no/such.jsonl"}, "no such file"),
+        ({"dataset": "x", "max_share": 2}, "max_share: a share is between"),
+        ({"dataset": "x.jsonl", "column": []}, "column: name"),
+    ],
+)
+def test_bad_options_are_recipe_errors(options, message):
+    with pytest.raises(RecipeError, match=message):
+        registry.config_of("story_filter", {"type": "decontamination", **options})
+
+
+def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
+    with pytest.raises(RecipeError, match=r"did you mean 'evaluation\.jsonl'"):
+        build(dataset=evaluation.replace("evaluation.", "evalation."))
+    with pytest.raises(RecipeError, match="no such file"):
+        build(dataset=str(tmp_path / "prompts.yaml"))
+    (tmp_path / "mapping.yaml").write_text("a: b\n")
+    with pytest.raises(RecipeError, match="expected a list of texts"):
+        build(dataset=str(tmp_path / "mapping.yaml")).refuse(story(TEXT))
+    short = jsonl(tmp_path / "short.jsonl", {"text": "Too short."})
+    with pytest.raises(RecipeError, match="no text of at least 5 words"):
+        build(dataset=short).refuse(story(TEXT))
+
+
+def test_the_papers_prompts_are_found_in_their_own_stories(shared):
+    story_filter = build(dataset=str(shared / "data" / "prompts" / "tinystories_evaluation_prompts.yaml"))
+    begun = (
+        "Alice was bored and wanted to find some adventures. She walked up to her friend Ben, who looked sad."
+    )
+    assert story_filter.refuse(story(begun)) == REASON
+
+
+def test_the_evaluation_set_is_an_input_of_the_stories(tmp_path, evaluation, silly_llm):
+    filters = f"[{{type: decontamination, dataset: {evaluation}}}]"
+    command = ["generate", "--num_stories", 20, "--filters", filters, "--output_dir", tmp_path / "stories"]
+    assert silly_llm(*command).returncode == 0
+    assert "up to date" in silly_llm(*command).stdout
+    jsonl(tmp_path / "evaluation.jsonl", {"text": TEXT[:60]})
+    assert "up to date" not in silly_llm(*command).stdout

@@ -1,0 +1,75 @@
+"""Words: even, and no combination twice before all were used."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import pairwise, product
+
+import pytest
+
+from silly_llm.data.word_sampling import WordSampler
+
+
+def sampler(*sizes: int, seed: int = 0) -> WordSampler:
+    return WordSampler({f"s{k}": [f"{k}.{i}" for i in range(size)] for k, size in enumerate(sizes)}, seed)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        (5, 3, 4),
+        (6, 4, 2),
+        (4, 6, 9),
+        (1, 1, 1),
+        (1, 5, 2),
+        (7, 1, 3),
+        (3, 3, 3),
+        (10, 4),
+        (6,),
+        (2, 3, 2, 4),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_combination_comes_twice_before_all_were_used(sizes, seed):
+    draw = sampler(*sizes, seed=seed)
+    every = set(product(*([f"{k}.{i}" for i in range(size)] for k, size in enumerate(sizes))))
+    for begin in (0, len(every), 7 * len(every)):
+        drawn = [tuple(draw(begin + i).values()) for i in range(len(every))]
+        assert set(drawn) == every
+
+
+def test_every_word_comes_as_often_as_any_other_in_every_prefix():
+    draw = sampler(60, 20, 15)
+    counts = [Counter(), Counter(), Counter()]
+    for index in range(6_000):
+        for count, word in zip(counts, draw(index).values(), strict=True):
+            count[word] += 1
+        if index + 1 in (60, 600, 6_000):
+            spread = [(max(c.values()), min(c.values()), len(c)) for c in counts]
+            assert spread[0][0] == spread[0][1] and spread[0][2] == 60
+            assert spread[1][0] == spread[1][1] and spread[1][2] == 20
+            mean = (index + 1) / 15
+            assert spread[2][2] == 15 and spread[2][0] - spread[2][1] <= 6 * mean**0.5
+
+
+def test_pairs_are_not_regular():
+    draw = sampler(60, 20, 15)
+    stories = [tuple(draw(index).values()) for index in range(3_000)]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        partners = Counter((story[a], story[b]) for story in stories)
+        sizes = (60, 20, 15)
+        expected = 3_000 / (sizes[a] * sizes[b])
+        assert len(partners) > 0.6 * sizes[a] * sizes[b] and max(partners.values()) < 8 * expected + 5
+    shared = [sum(x == y for x, y in zip(one, other, strict=True)) for one, other in pairwise(stories)]
+    assert sum(shared) / len(shared) < 0.25
+
+
+def test_seed_and_index_alone_decide_and_a_jump_is_cheap():
+    lists = (750, 375, 375)
+    began = time.perf_counter()
+    far = [sampler(*lists)(900_000 + i) for i in range(3)]
+    assert time.perf_counter() - began < 5  # it does not draw what lies before
+    again = sampler(*lists)
+    assert [again(900_000 + i) for i in reversed(range(3))] == far[::-1]
+    assert sampler(*lists, seed=1)(900_000) != far[0]

@@ -1,0 +1,25 @@
+"""A scripted LLM that tests of a module share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scripted_llm import ScriptedLLM
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with ScriptedLLM(tmp_path_factory.mktemp("server"), log_bodies=True) as running:
+        yield running
+
+
+@pytest.fixture
+def well(server):
+    """The shared server, behaving well again afterwards."""
+    before = server.behave()
+    yield server
+    server.behave(**before)
