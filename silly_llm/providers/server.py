@@ -201,8 +201,8 @@ class ServerProvider(LLMProvider):
                     request = replace(request, seed=request.seed + 1)
             except RequestError as error:
                 problem = error
-                if self._form is None and form not in (None, "prompt") and error.status in (400, 422):
-                    # TGI refuses OpenAI's form: another one may do, and if none does, the words alone tell why.
+                if self._form is None and form not in (None, "prompt") and error.status in (400, 422, 500):
+                    # TGI (422) and llama-cpp-python (500) refuse OpenAI's form: another may do; the words alone tell why.
                     form_index += 1
                     error.transient = True
                 if error.overloaded:
