@@ -69,7 +69,8 @@ def dataset_card(
     splits = {name: rows for name, rows in splits.items() if rows}
     source = recipe.values.get("dataset") if kind == "instructions" else None
     teachers = teachers_of(source) if kind == "instructions" else [provider_name(recipe.args.provider)]
-    title = title or _title("Silly stories" if kind == "stories" else "Silly instructions", recipe)
+    corpus = recipe.values.get("corpus", "stories") if kind == "stories" else "stories"
+    title = title or _title(f"Silly {corpus}" if kind == "stories" else "Silly instructions", recipe)
     data = DatasetCardData(
         license=license or ("apache-2.0" if teachers == [STORYTELLER] else "unknown"),
         language=["en"],
@@ -85,6 +86,7 @@ def dataset_card(
         data,
         template_str=_template("dataset_card.md.jinja"),
         kind=kind,
+        corpus=corpus,
         title=title,
         splits=splits,
         teachers=teachers,

@@ -39,7 +39,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "silly_llm.providers.transformers",
     ),
     "data_provider": ("silly_llm.data.sources",),
-    "prompt_generator": ("silly_llm.data.prompts",),
+    "prompt_generator": ("silly_llm.data.prompts", "silly_llm.data.slot_prompts"),
     "story_filter": (
         "silly_llm.data.filters",
         "silly_llm.data.filters_talk",

@@ -104,8 +104,20 @@ class GenerationArguments:
     max_features: int | None = field(
         default=None, metadata={"help": "Most features that one story is asked for."}
     )
+    feature_descriptions: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "help": "One's own features by name: what a prompt says of each ('the letter has a joke')."
+        },
+    )
     prompt_generator: str | dict[str, Any] = field(
-        default="tinystories", metadata={"help": "Component that makes the prompts."}
+        default="tinystories",
+        metadata={
+            "help": "Component that makes the prompts: tinystories, or slots, whose own `slots` are drawn from (any corpus)."
+        },
+    )
+    corpus: str = field(
+        default="stories", metadata={"help": "What the texts are, in the plural, for card and messages."}
     )
     template: str | list[str] | dict[str, float] = field(
         default="tinystories",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from silly_llm.data.templates import render
 from silly_llm.data.words import PARTS_OF_SPEECH
 from silly_llm.errors import RecipeError
 from silly_llm.providers.base import Message
-from silly_llm.text.features import FEATURES
 
+Ask = Callable[[Mapping[str, str], Sequence[str]], str]
+"""The request for words by slot and features by name."""
 MOST = 10_000
 """Examples that are held in memory; a larger file gives its first ones."""
 
@@ -20,16 +20,17 @@ class Examples:
     """Stories to show to a teacher.
 
     Args:
-        source: any data source with `text` and either `prompt` or `words` (a mapping by part of speech, or noun, verb and
-            adjective in this order; `features` where it has them); `None` for none.
+        source: any data source with `text` and either `prompt` or `words` (a mapping by slot, or a list in the order of `slots`;
+            `features` where it has them); `None` for none.
         count: how many are shown with each request.
+        slots: the names of a request's words, in the order of a list of `words`.
 
     Raises:
         RecipeError: the source is missing or empty, has no `text`, or has nothing to ask for its stories with.
     """
 
-    def __init__(self, source: Any, count: int) -> None:
-        self.count = count
+    def __init__(self, source: Any, count: int, slots: Sequence[str] = tuple(PARTS_OF_SPEECH)) -> None:
+        self.count, self.slots = count, tuple(slots)
         self.examples: list[Mapping[str, Any]] = []
         if source is None or not count:
             return
@@ -50,27 +51,23 @@ class Examples:
                 f"num_examples: {count} is more than the {len(self.examples)} examples of {source}"
             )
 
-    def turns(self, draw: random.Random, template: Any) -> tuple[Message, ...]:
-        """User and assistant turns of examples that `draw` chooses, asked for with the request's own template."""
+    def turns(self, draw: random.Random, ask: Ask) -> tuple[Message, ...]:
+        """User and assistant turns of examples that `draw` chooses, asked for as `ask` says of their words and features."""
         if not self.examples:
             return ()
         messages: list[Message] = []
         for example in draw.sample(self.examples, self.count):
-            messages.append({"role": "user", "content": request_of(example, template)})
+            messages.append({"role": "user", "content": self.request_of(example, ask)})
             messages.append({"role": "assistant", "content": example["text"]})
         return tuple(messages)
 
-
-def request_of(example: Mapping[str, Any], template: Any) -> str:
-    """What would have asked for an example: by the template from its words, else its own prompt."""
-    words = example.get("words")
-    if words:
-        given = words if isinstance(words, Mapping) else dict(zip(PARTS_OF_SPEECH, words, strict=False))
-        if all(given.get(pos) for pos in PARTS_OF_SPEECH):
-            features = tuple(name for name in example.get("features") or () if name in FEATURES)
-            return render(template, given, features)
-    if example.get("prompt"):
-        return str(example["prompt"])
-    raise RecipeError(
-        "examples: an example has neither a prompt nor a noun, a verb and an adjective in 'words'"
-    )
+    def request_of(self, example: Mapping[str, Any], ask: Ask) -> str:
+        """What would have asked for an example: `ask` from its words, else its own prompt."""
+        words = example.get("words")
+        if words:
+            given = words if isinstance(words, Mapping) else dict(zip(self.slots, words, strict=False))
+            if all(given.get(slot) for slot in self.slots):
+                return ask(given, tuple(example.get("features") or ()))
+        if example.get("prompt"):
+            return str(example["prompt"])
+        raise RecipeError(f"examples: an example has neither a prompt nor {', '.join(self.slots)} in 'words'")

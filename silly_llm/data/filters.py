@@ -7,6 +7,7 @@ that nothing vanishes and every reason can be counted.
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -140,8 +141,15 @@ class FeaturesConfig:
     """Which features are looked for."""
 
     only: list[str] = field(default_factory=lambda: list(FEATURES))
+    patterns: dict[str, str] = field(default_factory=dict)
+    """One's own features: by name the regular expression (case does not matter) that finds them."""
 
     def __post_init__(self) -> None:
+        for name, pattern in self.patterns.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise RecipeError(f"patterns: {name}: is no regular expression ({error})") from None
         for name in self.only:
             if name not in FEATURES:
                 raise RecipeError(f"only: unknown feature {name!r}{suggestion(name, FEATURES)}")
@@ -152,11 +160,14 @@ class FeaturesFilter(StoryFilter):
     """Refuses stories that lack a requested feature, as far as rules can see it."""
 
     def __init__(self, config: FeaturesConfig) -> None:
-        self.only = frozenset(config.only)
+        self.only = frozenset(config.only).difference(config.patterns)
+        self.patterns = {name: re.compile(given, re.IGNORECASE) for name, given in config.patterns.items()}
 
     def refuse(self, story: Story) -> str | None:
         wanted = self.only.intersection(story["features"])
         missing = sorted(wanted - detect_features(story["text"], wanted))
+        own = self.patterns.keys() & set(story["features"])
+        missing += sorted(name for name in own if not self.patterns[name].search(story["text"]))
         return f"{', '.join(missing)} not found" if missing else None
 
 

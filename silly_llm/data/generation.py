@@ -11,40 +11,36 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from silly_llm import registry
 from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.arguments import GenerationArguments
-from silly_llm.errors import RecipeError, RunError
+from silly_llm.data.generation_parts import (
+    Parts,
+    budget_of,
+    build,
+    build_filters,
+    check_recipe,
+    inputs_of,
+)
+from silly_llm.data.generation_parts import (
+    check_components as check_components,  # for `silly-llm recipes --check`
+)
+from silly_llm.errors import RunError
 from silly_llm.providers.base import ChatRequest, LLMProvider, RequestFailed
 
 if TYPE_CHECKING:
     from silly_llm.data.answers import Engine, Tally
-    from silly_llm.data.budget import Budget
-    from silly_llm.data.filters import StoryFilter
-    from silly_llm.data.journal import Journal
-    from silly_llm.data.prompts import PromptGenerator, PromptSettings, StoryPrompt
+    from silly_llm.data.prompts import PromptGenerator, StoryPrompt
     from silly_llm.data.statistics import StoryStatistics
-    from silly_llm.data.words import Vocabulary
     from silly_llm.data.writer_process import WriterProcess
 
 JOURNAL = "journal.jsonl"
-
-
-@dataclass
-class Parts:
-    """What the recipe names, built."""
-
-    provider: LLMProvider
-    prompts: PromptGenerator
-    filters: list[tuple[str, StoryFilter]]
 
 
 ARGUMENTS = GenerationArguments
@@ -68,7 +64,8 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         check_push(recipe.args)
         if recipe.args.num_shards > 1 and recipe.args.shard_index is None:
             filters = build_filters(recipe.args, container)
-            shards.merge(recipe, filters, inputs, len(vocabulary))
+            generator: PromptGenerator = container.build("prompt_generator", recipe.args.prompt_generator)
+            shards.merge(recipe, filters, inputs, generator.vocabulary_size)
             return
         recipe = shards.as_shard(recipe)
         args = recipe.args
@@ -83,7 +80,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             if stopped is not None and not statistics.splits:
                 raise stopped
             summary = describe_stories(
-                recipe, output, statistics, len(vocabulary), tally, time.monotonic() - began
+                recipe, output, statistics, parts.prompts.vocabulary_size, tally, time.monotonic() - began
             )
             if args.shard_index is not None:
                 output.record(shard=shards.identity(recipe, inputs))
@@ -92,85 +89,6 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
                 raise RunError(f"stopped: {stopped}; with more of it the same command continues")
         if args.shard_index is None:
             push_if_asked(args, output.folder)
-
-
-def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
-    """Paths and Hub ids that the stories depend on."""
-    from silly_llm.data.sources import open_source
-    from silly_llm.data.templates import template_files
-    from silly_llm.data.words import local_path
-
-    vocabulary = (local_path(args.vocabulary) or args.vocabulary) if args.vocabulary else None
-    examples = open_source(args.examples).inputs() if args.examples else []
-    of_filters = [source for f in args.filters for source in filter_inputs(f)]
-    return [vocabulary, *examples, *template_files(args.template), *of_filters]
-
-
-def filter_inputs(story_filter: str | dict[str, Any]) -> Sequence[str]:
-    """What a filter of the recipe depends on."""
-    name, options = registry.split_type("story_filter", story_filter)
-    cls: Any = registry.resolve("story_filter", name)
-    return cls.inputs(options)
-
-
-def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, Vocabulary]:
-    """Check every component and option before anything is written or sent.
-
-    Raises:
-        RecipeError: with the recipe's name before the reason.
-    """
-    from silly_llm.data.words import load_vocabulary
-
-    try:
-        return check_components(recipe.args), load_vocabulary(recipe.args.vocabulary)
-    except RecipeError as error:
-        raise RecipeError(f"{recipe.where}: {error}") from None
-
-
-def check_components(args: GenerationArguments) -> PromptSettings:
-    """Provider, prompts, template and filters exist and take the options given; builds nothing."""
-    from silly_llm.data.prompts import PromptSettings
-    from silly_llm.data.sources import open_source
-
-    provider = registry.config_of("llm_provider", args.provider, where="provider:")
-    if args.max_cost is not None and not getattr(provider, "price_per_million", None):
-        raise RecipeError("max_cost: needs prices: provider: {price_per_million: {prompt: …, completion: …}}")
-    registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
-    for story_filter in args.filters:
-        registry.config_of("story_filter", story_filter, where="filters:")
-    settings = PromptSettings(
-        features=args.features,
-        feature_probability=args.feature_probability,
-        template=args.template,
-        system=args.system,
-        feature_conflicts=args.feature_conflicts,
-        max_features=args.max_features,
-        named_templates=args.templates,
-        examples=args.examples,
-        num_examples=args.num_examples,
-    )
-    settings.probabilities()
-    settings.conflicts()
-    settings.templates()
-    if args.examples is not None:
-        open_source(args.examples)
-    return settings
-
-
-def build(args: GenerationArguments, container: Container) -> Parts:
-    """Provider, prompts and filters."""
-    return Parts(
-        container.build("llm_provider", args.provider, as_type=LLMProvider),
-        container.build("prompt_generator", args.prompt_generator),
-        build_filters(args, container),
-    )
-
-
-def build_filters(args: GenerationArguments, container: Container) -> list[tuple[str, StoryFilter]]:
-    """The recipe's filters, with their names."""
-    return [
-        (registry.split_type("story_filter", f)[0], container.build("story_filter", f)) for f in args.filters
-    ]
 
 
 def ask_and_write(
@@ -239,7 +157,7 @@ async def write_stories(
     wanted = indices(args)
     async with writer, ClosingProvider(engine.provider):
         await engine.provider.prepare()
-        progress = GenerationProgress(len(wanted), engine, writer)
+        progress = GenerationProgress(len(wanted), engine, writer, args.corpus)
         with progress:
             try:
                 jobs = batches(wanted, engine.job_size)
@@ -278,28 +196,6 @@ def request_seed(seed: int, index: int, attempt: int = 0) -> int:
     """The sampling seed of one request: 31 bits, which every server takes."""
     name = f"{seed}:{index}:{attempt}" if attempt else f"{seed}:{index}"
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") >> 1
-
-
-def budget_of(args: GenerationArguments, provider: LLMProvider, journal: Journal | None) -> Budget | None:
-    """What the recipe allows to spend, less what the journal says was spent; a shard gets its part."""
-    from silly_llm.data.budget import Budget, Spending
-
-    if args.max_requests is None and args.max_tokens_total is None and args.max_cost is None:
-        return None
-    prompt, completion = journal.tokens if journal is not None else (0, 0)
-    spent = Spending(
-        requests=len(journal) if journal is not None else 0,
-        tokens=prompt + completion,
-        cost=provider.prices.cost(prompt, completion) if provider.prices else 0.0,
-    )
-    part = args.num_shards
-    return Budget(
-        max_requests=None if args.max_requests is None else args.max_requests // part,
-        max_tokens_total=None if args.max_tokens_total is None else args.max_tokens_total // part,
-        max_cost=None if args.max_cost is None else args.max_cost / part,
-        prices=provider.prices,
-        spent=spent,
-    )
 
 
 class ClosingProvider:

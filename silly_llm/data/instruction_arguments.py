@@ -27,6 +27,12 @@ class InstructionArguments:
     provider: str | dict[str, Any] | None = field(
         default=None, metadata={"help": "LLM provider that writes summaries where the dataset has none."}
     )
+    openers: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "What a request may begin with, drawn evenly ('' for nothing); default: nothing, or a phrase like 'Write a story.'"
+        },
+    )
     seed: int = field(default=0, metadata={"help": "Every choice derives from (seed, story, example)."})
     examples_per_story: int = field(
         default=1, metadata={"help": "How many different requests a training story answers."}

@@ -129,6 +129,7 @@ class RequestWriter:
     def __init__(self, types: dict[str, InstructionType], args: InstructionArguments) -> None:
         self.types = types
         self.seed = args.seed
+        self.openers = tuple(args.openers) or OPENERS
         self.hold_out = set(args.hold_out)
 
     def rows(
@@ -160,7 +161,7 @@ class RequestWriter:
             lines = dict([next(((name, line) for name, line in found if line), ("", ""))])
             if "" in lines:
                 return None
-        request = "\n".join(filter(None, [rng.choice(OPENERS), *lines.values()]))
+        request = "\n".join(filter(None, [rng.choice(self.openers), *lines.values()]))
         prompt = [{"role": "user", "content": request}]
         completion = [{"role": "assistant", "content": story.text}]
         return {

@@ -17,7 +17,7 @@ from silly_llm.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 
 if TYPE_CHECKING:
-    from silly_llm.data.generation import Parts
+    from silly_llm.data.generation_parts import Parts
     from silly_llm.data.prompts import StoryPrompt
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -57,7 +57,8 @@ async def ask(
 ) -> list[Completion | RequestFailed]:
     """Answers, kept in the journal of the output folder."""
     from silly_llm.data.answers import Engine, answer_all
-    from silly_llm.data.generation import JOURNAL, ClosingProvider, budget_of
+    from silly_llm.data.generation import JOURNAL, ClosingProvider
+    from silly_llm.data.generation_parts import budget_of
     from silly_llm.data.journal import Journal
     from silly_llm.output import locked
 

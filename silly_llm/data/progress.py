@@ -77,10 +77,11 @@ class GenerationProgress(Progress):
         total: how many stories there will be.
         engine: who asks.
         writer: who counts what is kept.
+        corpus: what the texts are, in the plural.
     """
 
-    def __init__(self, total: int, engine: Engine, writer: WriterProcess) -> None:
-        super().__init__(total, "stories")
+    def __init__(self, total: int, engine: Engine, writer: WriterProcess, corpus: str = "stories") -> None:
+        super().__init__(total, corpus)
         self.engine = engine
         self.writer = writer
 

@@ -74,7 +74,7 @@ def identity(recipe: Recipe[GenerationArguments], inputs: Sequence[Any]) -> str:
 
 
 def merge(
-    recipe: Recipe[GenerationArguments], filters: Filters, inputs: Sequence[Any], vocabulary_size: int
+    recipe: Recipe[GenerationArguments], filters: Filters, inputs: Sequence[Any], vocabulary_size: int | None
 ) -> None:
     """Make one dataset of all shards.
 

@@ -90,6 +90,9 @@ class StoryStatistics:
         kept = self.lengths.total()
         copies = {name: self.refused_by[name] for name in ("duplicates", "near_duplicates")}
         compared = kept + sum(copies.values())
+        asked = sorted(
+            self.requested, key=lambda name: (FEATURES.index(name) if name in FEATURES else 99, name)
+        )
         return {
             "stories": {"total": self.splits.total(), "kept": kept, **dict(sorted(self.splits.items()))},
             "rejected_by": dict(self.refused_by.most_common()),
@@ -104,14 +107,14 @@ class StoryStatistics:
                 "largest_share": round(max(self.openings.values()) / kept, 4) if kept else None,
             },
             "vocabulary": {"requested": len(self.words_used), "of": vocabulary_size},
-            "features_requested": {name: self.requested[name] for name in FEATURES},
+            "features_requested": {name: self.requested[name] for name in asked},
             "sampled": {
                 "stories": self.sampled,
                 "words_included": round(self.words_found / self.words_asked, 4) if self.words_asked else None,
                 "features_found": {
                     name: round(self.feature_found[name] / count, 4)
-                    for name in FEATURES
-                    if (count := self.feature_asked[name])
+                    for name in asked
+                    if name in FEATURES and (count := self.feature_asked[name])
                 },
                 "different_words": len(self.ngrams[1]),
                 "distinct_n": {

@@ -30,7 +30,7 @@ def describe_stories(
     recipe: Recipe[GenerationArguments],
     output: Output,
     statistics: StoryStatistics,
-    vocabulary_size: int,
+    vocabulary_size: int | None,
     tally: Tally | None = None,
     seconds: float | None = None,
 ) -> dict[str, Any]:
@@ -76,10 +76,10 @@ def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: 
     args = recipe.args
     splits: Iterable[str] = ("train", "validation", "rejected") if "judged" not in stories else ("judged",)
     parts = [f"{stories.get(split, 0):,} {split}" for split in splits]
-    print(f"{stories['total']:,} stories in {args.output_dir}: {', '.join(parts)}")
+    print(f"{stories['total']:,} {args.corpus} in {args.output_dir}: {', '.join(parts)}")
     if summary["rejected_by"]:
         reasons = ", ".join(f"{name} {count:,}" for name, count in summary["rejected_by"].items())
-        print(f"rejected by: {reasons} (one story may have several reasons)")
+        print(f"rejected by: {reasons} (one text may have several reasons)")
     if tally is not None and tally.reused:
         print(f"{tally.reused:,} answers came from the journal, {tally.asked:,} were asked for")
     cost = "" if summary["cost"] is None else f", cost {summary['cost']:,.4f}"
@@ -90,7 +90,13 @@ def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: 
             f"when all {args.num_shards} shards are there, the same command without --shard_index merges them"
         )
         return
-    sibling = recipe.file.with_name("pretrain.yaml") if recipe.file else None
+    print(f"next: silly-llm pretrain {next_config(recipe, 'pretrain.yaml')} --dataset {args.output_dir}")
+
+
+def next_config(recipe: Recipe[Any], name: str) -> str:
+    """`--config` (and `--environment`) for the next phase: its recipe beside this one, else the one that others extend."""
+    sibling = recipe.file.with_name(name) if recipe.file else None
+    if sibling is None or not sibling.is_file():
+        return f"--config recipes/base/{name}"
     environment = f" --environment {recipe.environment}" if recipe.environment != "default" else ""
-    config = sibling if sibling is not None and sibling.is_file() else "recipes/base/pretrain.yaml"
-    print(f"next: silly-llm pretrain --config {config}{environment} --dataset {args.output_dir}")
+    return f"--config {sibling}{environment}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from silly_llm.data.words import PARTS_OF_SPEECH
 from silly_llm.errors import RecipeError, suggestion
-from silly_llm.text.features import DESCRIPTIONS, FEATURES
+from silly_llm.text.features import DESCRIPTIONS
 
 TEMPLATES: dict[str, str] = {
     # After the paper's request (section 2, figure 1), in our words.
@@ -46,23 +46,32 @@ Write a very short story for a small child, in two short paragraphs, about a {{ 
 {% endif %} Begin with "Once upon a time, there was a {{ adjective }} {{ noun }} who liked to {{ verb }}." \
 End with "The end.\"""",
 }
-"""The named templates. Variables: `VARIABLES`."""
-VARIABLES = ("noun", "verb", "adjective", "words", "features", "feature_phrases")
-"""`words` is the list of the three, `features` the names, `feature_phrases` what a prompt says of them."""
+"""The named templates, all for stories."""
 
 
-def render(template: Any, words: Mapping[str, str], features: tuple[str, ...]) -> str:
-    """The prompt for words and features."""
-    return template.render(**variables(words, features)).strip()
+def variables(
+    slots: Mapping[str, str],
+    features: Sequence[str],
+    *,
+    words: Sequence[str] | None = None,
+    descriptions: Mapping[str, str] = DESCRIPTIONS,
+) -> dict[str, Any]:
+    """What a template may use: each slot by name, and `words` (default: all of them), `features` (names), `feature_phrases`."""
+    return {
+        **slots,
+        "words": list(slots.values() if words is None else words),
+        "features": list(features),
+        "feature_phrases": [descriptions[name] for name in features],
+    }
 
 
-def variables(words: Mapping[str, str], features: tuple[str, ...]) -> dict[str, Any]:
-    """What a template may use."""
-    phrases = [DESCRIPTIONS[name] for name in features]
-    return {**words, "words": list(words.values()), "features": list(features), "feature_phrases": phrases}
-
-
-def compile_template(text: str, named: Mapping[str, str] | None = None) -> tuple[str, Any]:
+def compile_template(
+    text: str,
+    named: Mapping[str, str] | None = None,
+    *,
+    slots: Sequence[str] = tuple(PARTS_OF_SPEECH),
+    descriptions: Mapping[str, str] = DESCRIPTIONS,
+) -> tuple[str, Any]:
     """The name and the compiled template of a named template, a file (`*.jinja`), or of one's own text.
 
     Sandboxed Jinja; a variable that does not exist is an error here, before anything is sent.
@@ -70,6 +79,8 @@ def compile_template(text: str, named: Mapping[str, str] | None = None) -> tuple
     Args:
         text: a name, a path that ends in `.jinja`, or a template.
         named: one's own names and texts, which go before ours.
+        slots: what is drawn for each text, and may be used: noun, verb and adjective for a story.
+        descriptions: what a prompt says of each feature.
 
     Raises:
         RecipeError: unknown name, bad syntax, unknown variable, or a text that uses none.
@@ -90,17 +101,18 @@ def compile_template(text: str, named: Mapping[str, str] | None = None) -> tuple
     name = f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if own else text
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     source = text if own else known[text]
-    example = variables({"noun": "dog", "verb": "run", "adjective": "happy"}, tuple(FEATURES))
+    example = variables({slot: slot for slot in slots}, tuple(descriptions), descriptions=descriptions)
+    blank = variables(dict.fromkeys(slots, ""), ())
     try:
         used = meta.find_undeclared_variables(environment.parse(source))
-        for variable in sorted(used - set(VARIABLES)):
+        for variable in sorted(used - set(example)):
             raise RecipeError(
-                f"template: unknown variable {variable!r}{suggestion(variable, VARIABLES)}; known: {', '.join(VARIABLES)}"
+                f"template: unknown variable {variable!r}{suggestion(variable, example)}; known: {', '.join(example)}"
             )
         compiled = environment.from_string(source)
-        if compiled.render(**example) == compiled.render(**variables(dict.fromkeys(PARTS_OF_SPEECH, ""), ())):
+        if compiled.render(**example) == compiled.render(**blank):
             raise RecipeError(
-                f"template: uses none of {', '.join(VARIABLES)}, so all prompts would be the same"
+                f"template: uses none of {', '.join(example)}, so all prompts would be the same"
             )
     except RecipeError:
         raise

@@ -278,6 +278,8 @@ def parse_words(text: str) -> list[str]:
 
 def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], started_with: int) -> None:
     """Say what was made, where it is, and what comes next."""
+    from silly_llm.data.story_report import next_config
+
     counts = ", ".join(f"{len(search.accepted)} {PARTS_OF_SPEECH[search.pos]}" for search in searches)
     refused = sum(len(search.refused) for search in searches)
     kept = f", {started_with} of them from before" if started_with else ""
@@ -288,10 +290,7 @@ def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], star
             print(
                 f"{PARTS_OF_SPEECH[search.pos]}: nothing new came any more, {search.missing} of {search.wanted} are missing"
             )
-    sibling = recipe.file.with_name("generation.yaml") if recipe.file else None
-    environment = f" --environment {recipe.environment}" if recipe.environment != "default" else ""
-    config = sibling if sibling is not None and sibling.is_file() else "recipes/base/generation.yaml"
-    print(f"next: silly-llm generate --config {config}{environment} --vocabulary {path}")
+    print(f"next: silly-llm generate {next_config(recipe, 'generation.yaml')} --vocabulary {path}")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Completions(EvaluationProvider):
 
     def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
         """The same beginnings, as raw text, and the same instructions for every model."""
-        from silly_llm.text.features import detect_features
+        from silly_llm.text.features import FEATURES, detect_features
         from silly_llm.text.inflection import includes_word
 
         settings = self.settings
@@ -81,7 +81,9 @@ class Completions(EvaluationProvider):
                     "completion": made.text.strip(),
                     "ended": made.ended,
                     "words": {word: includes_word(made.text, word) for word in request.words},
-                    "features": {f: f in detect_features(made.text) for f in request.features},
+                    "features": {
+                        f: f in detect_features(made.text) for f in request.features if f in FEATURES
+                    },
                 }
             )
         return rows
