@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib
 import os
 import sys
@@ -12,6 +13,12 @@ from collections.abc import Callable
 from silly_llm import __version__
 from silly_llm.errors import RecipeError, RunError, suggestion
 from silly_llm.phases import PHASES, Phase
+
+NO_ROOM = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file would be larger than is allowed here (ulimit -f)",
+}
 
 TOOLS = {
     "compare": ("silly_llm.evaluation.compare", "set the results of several evaluations side by side"),
@@ -68,8 +75,9 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         if isinstance(error, RecipeError):
             fail(str(error), 2)
         reason = " ".join(str(error).split())
-        if not isinstance(error, RunError) and "No space left on device" in reason:
-            fail("no space left on the disk; free some, and the same command continues", 1)
+        full = next((said for said in NO_ROOM if os.strerror(said) in reason), None)
+        if not isinstance(error, RunError) and full is not None:
+            fail(f"{NO_ROOM[full]}; make room, and the same command continues", 1)
         fail(
             reason
             if isinstance(error, RunError)

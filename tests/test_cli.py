@@ -148,7 +148,7 @@ def test_a_full_disk_is_called_so(capsys):
         run_main(failing, [])
     assert stop.value.code == 1
     assert capsys.readouterr().err == (
-        "silly-llm: no space left on the disk; free some, and the same command continues\n"
+        "silly-llm: no space left on the disk; make room, and the same command continues\n"
     )
 
 

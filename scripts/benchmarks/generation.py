@@ -1,10 +1,10 @@
 """How fast can stories be asked for? Ours beside a bare aiohttp loop, the Hub's client, and a peer, against one server.
 
     python scripts/benchmarks/generation.py                       # 256 and 1,024 in flight, 200 ms latency
-    python scripts/benchmarks/generation.py --peer_python PATH     # also datatrove or distilabel, in an environment of its own
+    python scripts/benchmarks/generation.py --peer_python PATH     # also distilabel, in an environment of its own
 
 The scripted server of tests/servers has one core, the client another. `requests/s` is over the whole run, `of ceiling` relative
-to in_flight / latency, `CPU ms` the client's processor time a request. `ours` is the engine as `silly-llm generate` uses
+to in_flight / latency, `CPU ms` the client's processor time a request, `peak MB` the most memory of the client's process. `ours` is the engine as `silly-llm generate` uses
 it: prompts, adaptive limit, retries, journal; `ours, all` adds the writer process with its filters and Parquet (on a machine
 of two cores it shares the client's), whose processor time is not the client's.
 """
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,7 @@ def parts():
     """Arguments and prompt generator of the default recipe."""
     from silly_llm.container import Container
     from silly_llm.data.arguments import GenerationArguments
-    from silly_llm.data.generation import check_components
+    from silly_llm.data.generation_parts import check_components
     from silly_llm.data.words import load_vocabulary
 
     args = GenerationArguments()
@@ -126,13 +127,14 @@ def ours_all(url: str, total: int, in_flight: int, folder: Path) -> None:
         "provider.concurrency": in_flight,
         "provider.max_concurrency": in_flight,
         "num_stories": total,
+        "filters": "[finish_reason, refusals, assistant_talk, markup, language, profanity, personal_data]",
         "output_dir": folder / "stories",
     }
     main([str(token) for key, value in options.items() for token in (f"--{key}", value)])
 
 
 PEER = """
-import asyncio, json, sys, time
+import asyncio, json, resource, sys, time
 from distilabel.models.llms import OpenAILLM
 url, total, in_flight = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 llm = OpenAILLM(model="scripted", base_url=url + "/v1", api_key="none")
@@ -141,7 +143,8 @@ prompts = [json.loads(line)["messages"] for line in sys.stdin]
 began, cpu = time.perf_counter(), time.process_time()
 for start in range(0, total, in_flight):
     llm.generate(prompts[start : start + in_flight], max_new_tokens=512)
-print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "peak": peak}))
 """
 """distilabel asks in batches of `in_flight`, each waiting for its slowest answer."""
 CONTESTANTS = {
@@ -162,7 +165,9 @@ def contestant(name: str, url: str, total: int, in_flight: int) -> None:
         result = work(url, total, in_flight, Path(folder))
         if asyncio.iscoroutine(result):
             asyncio.run(result)
-        print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak}))
 
 
 def race(options: argparse.Namespace) -> None:
@@ -171,7 +176,7 @@ def race(options: argparse.Namespace) -> None:
     from scripted_llm import ScriptedLLM
 
     names = options.only or [*CONTESTANTS, *(["distilabel"] if options.peer_python else [])]
-    print(f"{'':<22}{'in flight':>10}{'requests/s':>12}{'of ceiling':>12}{'CPU ms':>8}")
+    print(f"{'':<22}{'in flight':>10}{'requests/s':>12}{'of ceiling':>12}{'CPU ms':>8}{'peak MB':>9}")
     for in_flight in options.in_flight:
         ceiling = in_flight / options.latency
         total = int(ceiling * options.seconds)
@@ -194,7 +199,10 @@ def race(options: argparse.Namespace) -> None:
                 continue
             result = json.loads(done.stdout.strip().splitlines()[-1])
             rate, cpu = total / result["seconds"], 1000 * result["cpu"] / total
-            print(f"{name:<22}{in_flight:>10}{rate:>12,.0f}{rate / ceiling:>12.0%}{cpu:>8.2f}", flush=True)
+            print(
+                f"{name:<22}{in_flight:>10}{rate:>12,.0f}{rate / ceiling:>12.0%}{cpu:>8.2f}{result['peak']:>9.0f}",
+                flush=True,
+            )
 
 
 def main() -> None:

@@ -8,7 +8,9 @@ lets requests that are under way come home: they are paid for.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -184,32 +186,47 @@ async def in_order(
 
     workers = [asyncio.create_task(worker()) for _ in range(at_once)]
     running = len(workers)
+    with rare_garbage_collection():
+        try:
+            while running or wanted in results:
+                while wanted in results:
+                    result = results.pop(wanted)
+                    wanted += 1
+                    room.release()
+                    yield result
+                if wanted not in results and running and failure is None:
+                    ready.clear()
+                    await ready.wait()
+                elif failure is not None:
+                    break
+            if failure is not None:
+                await asyncio.wait(workers, timeout=GRACE)
+                while wanted in results:
+                    yield results.pop(wanted)
+                    wanted += 1
+                raise failure
+        finally:
+            over = True
+            left = [task for task in workers if not task.done()]
+            if left:
+                await asyncio.wait(left, timeout=0.0 if failure is not None else GRACE)
+                for task in left:
+                    task.cancel()
+                await asyncio.gather(*left, return_exceptions=True)
+
+
+@contextmanager
+def rare_garbage_collection() -> Iterator[None]:
+    """Look for cycles of garbage a hundredth as often: with a thousand requests in flight Python spends a third of its time there."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     try:
-        while running or wanted in results:
-            while wanted in results:
-                result = results.pop(wanted)
-                wanted += 1
-                room.release()
-                yield result
-            if wanted not in results and running and failure is None:
-                ready.clear()
-                await ready.wait()
-            elif failure is not None:
-                break
-        if failure is not None:
-            await asyncio.wait(workers, timeout=GRACE)
-            while wanted in results:
-                yield results.pop(wanted)
-                wanted += 1
-            raise failure
+        yield
     finally:
-        over = True
-        left = [task for task in workers if not task.done()]
-        if left:
-            await asyncio.wait(left, timeout=0.0 if failure is not None else GRACE)
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def answer_all(

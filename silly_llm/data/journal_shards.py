@@ -86,6 +86,11 @@ class JournalShards:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(shard)
+        folder = os.open(shard.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # before the journal lets go of these records
+        finally:
+            os.close(folder)
 
     def adopt(self) -> None:
         """Read the index of the shard that `write` made."""
