@@ -132,3 +132,26 @@ def test_the_examples_of_the_plugin_page_run(tmp_path):
         )
         assert done.returncode == 0, (command, done.stdout[-1000:], done.stderr[-2000:])
     assert '"numbers"' in (tmp_path / "out" / "evaluation" / "results.json").read_text()
+
+
+def test_the_commands_of_the_teachers_page_work(tmp_path):
+    """What asks a server asks the scripted one, for a few stories; the other commands need a GPU, the Hub or a build."""
+    sys.path.insert(0, str(ROOT / "tests" / "servers"))
+    from scripted_llm import ScriptedLLM
+
+    ran = 0
+    with ScriptedLLM(tmp_path) as server:
+        for number, command in enumerate(commands(ROOT / "docs" / "teachers.md")):
+            words = shlex.split(command)
+            if words[:2] != ["silly-llm", "generate"] or "hf-inference" in words:
+                continue
+            command = re.sub(r"http://127\.0\.0\.1:\d+", server.url, command).replace("NAME", "scripted")
+            command = re.sub(r"--num_stories \d+", "", command)
+            command += f" --num_stories 20 --output_dir {tmp_path / str(number)} --vocabulary silly_llm/data/words.json"
+            environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+            done = subprocess.run(
+                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+            )
+            assert done.returncode == 0, (command, done.stderr[-2000:])
+            ran += 1
+    assert ran >= 4

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 ROWS_PER_GROUP = 1_000
 GROUPS_IN_MEMORY = 16
@@ -34,13 +33,13 @@ class JournalShards:
         self.path = path
         self.tokens = [0, 0]
         """Prompt and completion tokens of all records."""
-        self._files: list[pq.ParquetFile] = []
+        self._shards = 0
         self._keys = np.empty(0, np.uint64)
         self._places = np.empty(0, np.uint64)
         self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
         for leftover in path.parent.glob(f".{path.stem}-*.parquet.tmp"):
             leftover.unlink()
-        while (shard := self._name(len(self._files))).exists():
+        while (shard := self._name(self._shards)).exists():
             self._open(shard)
 
     def __len__(self) -> int:
@@ -70,11 +69,14 @@ class JournalShards:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        shard = self._name(len(self._files))
+        shard = self._name(self._shards)
         temporary = shard.with_name(f".{shard.name}.tmp")
         schema = _schema()
         rows: list[dict[str, Any]] = []
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        repeated = ["finish_reason", "model"]
+        with pq.ParquetWriter(
+            temporary, schema, compression="zstd", use_dictionary=repeated, write_statistics=False
+        ) as writer:
             for record in records:
                 extra = record.get("extra")
                 rows.append({**record, "extra": json.dumps(extra, ensure_ascii=False) if extra else None})
@@ -94,7 +96,7 @@ class JournalShards:
 
     def adopt(self) -> None:
         """Read the index of the shard that `write` made."""
-        self._open(self._name(len(self._files)))
+        self._open(self._name(self._shards))
 
     def _name(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.stem}-{number:05d}.parquet")
@@ -103,23 +105,25 @@ class JournalShards:
         import numpy as np
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(shard)
-        index = file.read(columns=["key", "prompt_tokens", "completion_tokens"])
+        index = pq.read_table(shard, columns=["key", "prompt_tokens", "completion_tokens"])
         keys = [int(key[:16], 16) for key in index["key"].to_pylist()]
         for i, name in enumerate(("prompt_tokens", "completion_tokens")):
             self.tokens[i] += sum(index[name].to_pylist())
-        places = (len(self._files) << 32) + np.arange(len(keys), dtype=np.uint64)
+        places = (self._shards << 32) + np.arange(len(keys), dtype=np.uint64)
         all_keys = np.concatenate([self._keys, np.array(keys, np.uint64)])
         order = np.argsort(all_keys, kind="stable")
         self._keys = all_keys[order]
         self._places = np.concatenate([self._places, places])[order]
-        self._files.append(file)
+        self._shards += 1
 
     def _row(self, shard: int, row: int) -> dict[str, Any]:
+        import pyarrow.parquet as pq
+
         group, row = divmod(row, ROWS_PER_GROUP)
         table = self._groups.get((shard, group))
         if table is None:
-            table = self._groups[shard, group] = self._files[shard].read_row_group(group)
+            with pq.ParquetFile(self._name(shard)) as file:
+                table = self._groups[shard, group] = file.read_row_group(group)
             if len(self._groups) > GROUPS_IN_MEMORY:
                 self._groups.popitem(last=False)
         self._groups.move_to_end((shard, group))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -259,24 +260,28 @@ def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path, silly_llm):
         )
 
 
-def test_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
+def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
     with ScriptedLLM(tmp_path) as server:
         whole, parts = tmp_path / "whole", tmp_path / "parts"
-        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, whole)).returncode == 0
-        recipe = write_recipe(tmp_path, server, parts)
-        early = silly_llm("generate", "--config", recipe, "--num_shards", 3)
-        assert early.returncode == 1 and "3 of 3 shards are not finished" in early.stderr
-        for shard in range(3):
-            done = silly_llm("generate", "--config", recipe, "--num_shards", 3, "--shard_index", shard)
-            assert done.returncode == 0 and "--shard_index merges them" in done.stdout, done.stderr
-        merged = silly_llm("generate", "--config", recipe, "--num_shards", 3)
+        filters = ["--filters", "[finish_reason, required_words, duplicates, near_duplicates]"]
+        recipe = write_recipe(tmp_path, server, whole, count=200)
+        assert silly_llm("generate", "--config", recipe, *filters).returncode == 0
+        recipe = write_recipe(tmp_path, server, parts, count=200)
+        command = ["generate", "--config", recipe, *filters, "--num_shards", 8]
+        early = silly_llm(*command)
+        assert early.returncode == 1 and "8 of 8 shards are not finished" in early.stderr
+        with ThreadPoolExecutor(3) as processes:
+            for done in processes.map(lambda shard: silly_llm(*command, "--shard_index", shard), range(8)):
+                assert done.returncode == 0 and "--shard_index merges them" in done.stdout, done.stderr
+        merged = silly_llm(*command)
         assert merged.returncode == 0, merged.stderr
         assert contents(parts) == contents(whole)
         assert (parts / "statistics.json").read_bytes() == (whole / "statistics.json").read_bytes()
-        assert "up to date" in silly_llm("generate", "--config", recipe, "--num_shards", 3).stdout
-        other = silly_llm("generate", "--config", recipe, "--num_shards", 3, "--seed", 8)
+        assert any(row["twin"] for row in rows(whole, "rejected"))
+        assert "up to date" in silly_llm(*command).stdout
+        other = silly_llm(*command, "--seed", 8)
         assert other.returncode == 1 and "was made by another recipe" in other.stderr
-        assert len(server.asked()) == 120
+        assert len(server.asked()) == 400
 
 
 def test_the_writer_process_and_this_process_write_the_same(tmp_path, silly_llm):

@@ -2,9 +2,8 @@
 
 Models: keep-alive, requests one after the other (also pipelined), bodies of a stated length, server-sent events in chunks,
 connections that end too soon. Does not model: chunked requests (411), compression, TLS, the pace of a stream (its events
-go out together). It is here because a server that means well sends no half bodies, and for speed: 0.12-0.15 ms of
-processor time a request with everything (HTTP, validation, a story, JSON, a log line; 1,024 in flight), as much as aiohttp's server takes (0.14) for a handler that does
-nothing, and 0.23 for one that did a part of this. A bare aiohttp client takes 0.18-0.2 on the other core.
+go out together). It is here because a server that means well sends no half bodies, and for speed: it has to be
+faster than the clients that are measured against it (`scripts/benchmarks/generation.py`; docs/lab-log.md has the figures).
 """
 
 from __future__ import annotations
