@@ -27,7 +27,12 @@ class PretrainKeys:
     )
     model: str | dict[str, Any] = field(
         default="silly-2m",
-        metadata={"help": "A preset, or {preset: NAME, hidden_size: …, and any other key of LlamaConfig}."},
+        metadata={
+            "help": (
+                "A preset, or {preset: NAME}, {depth: N} (a Llama 64 N wide), {model_type: NAME}, and any keys of the type's "
+                "configuration."
+            )
+        },
     )
     attn_implementation: str | None = field(
         default=None,

@@ -1,108 +1,113 @@
-"""Model presets: plain transformers Llamas of 0.3 to 33 million parameters, and anything between by dimensions.
-
-SwiGLU, RMSNorm, rotary positions, tied embeddings; no biases. Parameter counts are for a vocabulary of 2,048 tokens (8,192
-from `silly-8m` on).
-"""
+"""From a recipe's `model:` to a new model: plain transformers classes, any decoder that transformers has."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.training.presets import PRESETS, alternating, of_depth, swiglu_size
 
 if TYPE_CHECKING:
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import PretrainedConfig, PreTrainedModel
 
-PRESETS: dict[str, dict[str, int]] = {
-    "silly-tiny": {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 96,
-    },
-    "silly-300k": {
-        "hidden_size": 64,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 2,
-        "intermediate_size": 192,
-    },
-    "silly-1m": {
-        "hidden_size": 128,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "intermediate_size": 384,
-    },
-    "silly-2m": {
-        "hidden_size": 192,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 3,
-        "intermediate_size": 512,
-    },
-    "silly-3m": {
-        "hidden_size": 256,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "intermediate_size": 640,
-    },
-    "silly-8m": {
-        "hidden_size": 256,
-        "num_hidden_layers": 8,
-        "num_attention_heads": 4,
-        "intermediate_size": 704,
-    },
-    "silly-33m": {
-        "hidden_size": 512,
-        "num_hidden_layers": 9,
-        "num_attention_heads": 8,
-        "intermediate_size": 1376,
-    },
+ELSEWHERE = {
+    "vocab_size": " (set tokenizer.vocab_size)",
+    "max_position_embeddings": " (set max_length)",
 }
-"""Name → dimensions of a `LlamaConfig`."""
+"""Keys of a configuration that other keys of the recipe decide."""
 
 
 def model_config(
     spec: str | dict[str, Any], *, vocab_size: int, max_length: int, tokenizer: Any = None
-) -> LlamaConfig:
-    """The `LlamaConfig` that a recipe's `model:` means.
+) -> PretrainedConfig:
+    """The transformers configuration that a recipe's `model:` means.
 
     Args:
-        spec: the name of a preset, or a mapping: `preset` (optional) and any keys of `LlamaConfig`.
+        spec: the name of a preset, or a mapping: `preset`, or `depth` (a Llama of so many layers, 64 times as wide), or `model_type`
+            (default: llama), and any keys of that type's configuration over it.
         vocab_size: rows of the embedding.
         max_length: positions.
         tokenizer: gives the ids of bos, eos and pad.
 
     Raises:
-        RecipeError: unknown preset or key, or dimensions that do not fit together.
+        RecipeError: unknown preset, type or key, or dimensions that do not fit together.
     """
-    from transformers import LlamaConfig
+    from transformers import AutoConfig
 
+    values = named(spec)
+    model_type = values.pop("model_type", "llama")
+    config_class = class_of(model_type)
+    known = {**config_class().to_dict(), **config_class.attribute_map}
+    for key in values:
+        if key not in known or key in ELSEWHERE:
+            raise RecipeError(
+                f"model: unknown key {key!r}{ELSEWHERE.get(key) or suggestion(key, [*known, 'preset', 'depth'])}"
+            )
+    if model_type == "llama":
+        complete_llama(values)
+    if model_type == "gpt_neo" and isinstance(
+        layers := values.get("num_layers", values.get("num_hidden_layers")), int
+    ):
+        values.setdefault("attention_types", alternating(layers))
+    ids = {}
+    if tokenizer is not None:
+        ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    try:
+        return AutoConfig.for_model(
+            model_type, **values, vocab_size=vocab_size, max_position_embeddings=max_length, **ids
+        )
+    except Exception as error:  # each type checks its own keys, in its own way
+        raise RecipeError(f"model: {' '.join(str(error).split())}") from None
+
+
+def named(spec: str | dict[str, Any]) -> dict[str, Any]:
+    """The keys that a preset or a depth stands for, with those given beside it over them."""
     given = {"preset": spec} if isinstance(spec, str) else dict(spec)
-    preset = given.pop("preset", None)
+    preset, depth = given.pop("preset", None), given.pop("depth", None)
+    if preset is not None and depth is not None:
+        raise RecipeError("model: depth and preset are two ways to say the same; give one")
     if preset is not None and preset not in PRESETS:
         raise RecipeError(
             f"model: unknown preset {preset!r}{suggestion(preset, PRESETS)}; known: {', '.join(PRESETS)}"
         )
-    values: dict[str, Any] = {
-        "tie_word_embeddings": True,
-        "vocab_size": vocab_size,
-        "max_position_embeddings": max_length,
-    }
-    values |= {**PRESETS[preset]} if preset else {}
-    known = LlamaConfig().to_dict()
-    for key in given:
-        if key not in known or key in ("vocab_size", "max_position_embeddings"):
-            hint = {
-                "vocab_size": " (set tokenizer.vocab_size)",
-                "max_position_embeddings": " (set max_length)",
-            }
-            raise RecipeError(f"model: unknown key {key!r}{hint.get(key) or suggestion(key, known)}")
-    values |= given
+    if depth is not None and (not isinstance(depth, int) or depth < 1):
+        raise RecipeError(f"model: depth: expected a whole number above 0, got {depth!r}")
+    start: Mapping[str, Any] = PRESETS[preset] if preset else of_depth(depth) if depth else {}
+    if given.get("model_type", start.get("model_type")) != start.get("model_type"):
+        start = {}  # another type has other keys
+    return {**start, **given}
+
+
+def class_of(model_type: str) -> type[PretrainedConfig]:
+    """The configuration class of a type that transformers can generate text with.
+
+    Raises:
+        RecipeError: there is no such type.
+    """
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise RecipeError(
+            f"model: unknown model_type {model_type!r}{suggestion(model_type, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)}"
+        )
+    return CONFIG_MAPPING[model_type]
+
+
+def complete_llama(values: dict[str, Any]) -> None:
+    """Fill in and check the dimensions of a Llama.
+
+    Raises:
+        RecipeError: one is missing, is no whole number, or does not divide another.
+    """
     needed = [key for key in ("hidden_size", "num_hidden_layers", "num_attention_heads") if key not in values]
     if needed:
-        raise RecipeError(f"model: name a preset, or give {', '.join(needed)}")
-    # Two thirds of the usual four times, since SwiGLU has three matrices (Shazeer 2020, section 2).
-    values.setdefault("intermediate_size", -(-values["hidden_size"] * 8 // 3 // 32) * 32)
+        raise RecipeError(f"model: name a preset or a depth, or give {', '.join(needed)}")
+    values.setdefault("tie_word_embeddings", True)
     values.setdefault("num_key_value_heads", values["num_attention_heads"])
+    if isinstance(values["hidden_size"], int):
+        values.setdefault("intermediate_size", swiglu_size(values["hidden_size"]))
     for key in (
         "hidden_size",
         "num_hidden_layers",
@@ -110,26 +115,40 @@ def model_config(
         "intermediate_size",
         "num_key_value_heads",
     ):
-        if not isinstance(values[key], int) or values[key] < 1:
-            raise RecipeError(f"model: {key}: expected a whole number above 0, got {values[key]!r}")
+        if not isinstance(values.get(key), int) or values[key] < 1:
+            raise RecipeError(f"model: {key}: expected a whole number above 0, got {values.get(key)!r}")
     if values["hidden_size"] % (2 * values["num_attention_heads"]):
         raise RecipeError(
             "model: hidden_size must be a multiple of twice num_attention_heads (rotary positions need even heads)"
         )
     if values["num_attention_heads"] % values["num_key_value_heads"]:
         raise RecipeError("model: num_attention_heads must be a multiple of num_key_value_heads")
-    ids = {}
-    if tokenizer is not None:
-        ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-    return LlamaConfig(**values, **ids)
 
 
-def build_model(config: LlamaConfig, seed: int, *, attn_implementation: str = "sdpa") -> LlamaForCausalLM:
-    """A new model whose weights derive from the seed; how it attends is not saved with it."""
-    from transformers import LlamaForCausalLM, set_seed
+def attention_of(config: PretrainedConfig, use_cpu: bool) -> str:
+    """The attention that trains this architecture fastest on the device: `attention_for`, or eager where it has nothing else."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    from silly_llm.devices import attention_for
+
+    fastest = attention_for(use_cpu, config.max_position_embeddings)
+    model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return fastest if model_class._supports_sdpa else "eager"
+
+
+def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str = "sdpa") -> PreTrainedModel:
+    """A new model whose weights derive from the seed; how it attends is not saved with it.
+
+    Raises:
+        RecipeError: the architecture does not have this attention, or its dimensions do not fit.
+    """
+    from transformers import AutoModelForCausalLM, set_seed
 
     set_seed(seed)
-    model = LlamaForCausalLM._from_config(config, attn_implementation=attn_implementation)
+    try:
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
+    except (ImportError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise RecipeError(f"model: {config.model_type}: {' '.join(str(error).split())[:300]}") from None
     generation = model.generation_config
     generation.bos_token_id, generation.eos_token_id, generation.pad_token_id = (
         config.bos_token_id,

@@ -62,11 +62,8 @@ class Muon(OptimizerFactory):
     def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
         import torch
 
-        embeddings = {
-            id(m.weight)
-            for m in (model.get_input_embeddings(), model.get_output_embeddings())
-            if m is not None
-        }
+        tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]  # tokens, positions
+        embeddings = {id(m.weight) for m in [*tables, model.get_output_embeddings()] if m is not None}
         matrices, rest = split_parameters(model)
         hidden = [p for p in matrices if p.ndim == 2 and id(p) not in embeddings]
         others = [p for p in matrices if p.ndim != 2 or id(p) in embeddings]

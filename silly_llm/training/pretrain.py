@@ -22,7 +22,7 @@ from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
-from silly_llm.devices import attention_for, computes_in_bf16
+from silly_llm.devices import computes_in_bf16
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import PRIVATE, Output, open_output
@@ -38,7 +38,8 @@ from silly_llm.training.callbacks import (
     last_checkpoint,
     read_lines,
 )
-from silly_llm.training.models import build_model, model_config
+from silly_llm.training.isolation import require_isolation
+from silly_llm.training.models import attention_of, build_model, model_config
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import PackedCollator, pack, text_bytes
 from silly_llm.training.tokenizer import check_tokenizer, make_tokenizer, require_column
@@ -162,8 +163,9 @@ def train(
     config = model_config(
         args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
     )
-    attention = args.attn_implementation or attention_for(args.use_cpu, args.max_length)
+    attention = args.attn_implementation or attention_of(config, args.use_cpu)
     model = build_model(config, args.seed, attn_implementation=attention)
+    prove_isolation(model, args)
     parameters = model.num_parameters()
     if output_speaks():
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
@@ -228,6 +230,21 @@ def train(
         f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
         f"try it: {executable()} chat {args.output_dir}"
     )
+
+
+def prove_isolation(model: Any, args: PretrainArguments) -> None:
+    """Stop where documents of a row would see each other (`silly_llm.training.isolation`)."""
+    sharded = [p for p in model.parameters() if hasattr(p, "ds_id")]  # ZeRO-3 took them apart already
+    if sharded:
+        from deepspeed.zero import GatheredParameters
+
+        with GatheredParameters(sharded):
+            require_isolation(model, args.max_length)
+        return
+    home = model.device
+    model.to(args.device)
+    require_isolation(model, args.max_length)
+    model.to(home)  # where the engine expects it
 
 
 def check_components(args: PretrainArguments) -> None:

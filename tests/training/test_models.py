@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from silly_llm.errors import RecipeError
-from silly_llm.training.models import PRESETS, model_config
+from silly_llm.training.models import attention_of, build_model, model_config
+from silly_llm.training.presets import PRESETS
 
 SIZES = {
     "silly-tiny": (2048, 92_320),
@@ -15,17 +16,26 @@ SIZES = {
     "silly-2m": (2048, 2_164_416),
     "silly-3m": (2048, 3_541_248),
     "silly-8m": (8192, 8_524_032),
+    "silly-28m": (8192, 29_499_904),
     "silly-33m": (8192, 32_663_040),
+    # With the paper's 10,000 tokens and 512 positions.
+    "tinystories-1m": (10_000, 1_071_232),
+    "tinystories-3m": (10_000, 2_928_896),
+    "tinystories-8m": (10_000, 9_003_520),
+    "tinystories-28m": (10_000, 30_589_952),
+    "tinystories-33m": (10_000, 36_417_024),
+    "tinystories-1layer-21m": (10_000, 23_359_488),
+    "tinystories-2layers-33m": (10_000, 35_952_640),
 }
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_parameters_of_a_preset(preset):
-    from transformers import LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
 
     vocabulary, expected = SIZES[preset]
     with torch.device("meta"):
-        model = LlamaForCausalLM(model_config(preset, vocab_size=vocabulary, max_length=512))
+        model = AutoModelForCausalLM.from_config(model_config(preset, vocab_size=vocabulary, max_length=512))
     assert model.num_parameters() == expected
 
 
@@ -49,12 +59,52 @@ def test_dimensions_instead_of_a_preset_and_over_one():
             r"unknown key 'hiden_size' \(did you mean 'hidden_size'\?\)",
         ),
         ({"preset": "silly-2m", "vocab_size": 3}, r"set tokenizer\.vocab_size"),
-        ({"hidden_size": 64}, "name a preset, or give num_hidden_layers, num_attention_heads"),
+        ({"hidden_size": 64}, "name a preset or a depth, or give num_hidden_layers, num_attention_heads"),
         ({"preset": "silly-2m", "num_attention_heads": 5}, "multiple of twice num_attention_heads"),
         ({"preset": "silly-2m", "num_key_value_heads": 2}, "multiple of num_key_value_heads"),
         ({"preset": "silly-2m", "num_hidden_layers": "four"}, "expected a whole number above 0"),
+        (
+            {"hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 2},
+            "hidden_size: expected a whole",
+        ),
+        ({"preset": "silly-2m", "depth": 4}, "two ways to say the same"),
+        ({"depth": 0}, "depth: expected a whole number above 0"),
+        ({"model_type": "gpt_new"}, r"unknown model_type 'gpt_new' \(did you mean 'gpt_neo'\?\)"),
+        (
+            {"preset": "tinystories-1m", "num_layer": 2},
+            r"unknown key 'num_layer' \(did you mean 'num_layers'\?\)",
+        ),
     ],
 )
 def test_mistakes(spec, message):
     with pytest.raises(RecipeError, match=message):
         model_config(spec, vocab_size=300, max_length=64)
+
+
+def test_depth_is_the_only_dial():
+    config = model_config({"depth": 3}, vocab_size=300, max_length=64)
+    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (3, 192, 3)
+    assert model_config({"depth": 3, "hidden_size": 96}, vocab_size=300, max_length=64).hidden_size == 96
+
+
+def test_any_decoder_of_transformers_by_its_own_keys():
+    config = model_config(
+        {"model_type": "gpt2", "n_embd": 64, "num_hidden_layers": 3, "n_head": 2},
+        vocab_size=300,
+        max_length=64,
+    )
+    assert config.model_type == "gpt2" and config.n_layer == 3 and config.n_positions == 64
+    neo = model_config(
+        {"preset": "silly-2m", "model_type": "gpt_neo", "num_layers": 4}, vocab_size=300, max_length=64
+    )
+    assert neo.model_type == "gpt_neo" and neo.attention_layers == ["global", "local"] * 2
+    odd = model_config({"preset": "tinystories-1m", "num_layers": 3}, vocab_size=300, max_length=64)
+    assert odd.attention_layers == ["global", "local", "global"]
+
+
+def test_attention_of_an_architecture_that_has_only_one():
+    neo = model_config("tinystories-1m", vocab_size=300, max_length=1024)
+    assert attention_of(neo, use_cpu=True) == "eager"
+    assert attention_of(model_config("silly-tiny", vocab_size=300, max_length=1024), use_cpu=True) == "sdpa"
+    with pytest.raises(RecipeError, match="gpt_neo: GPTNeoForCausalLM does not support"):
+        build_model(neo, 0, attn_implementation="sdpa")

@@ -8,6 +8,7 @@ from datasets import Dataset
 from torch.nn.functional import cross_entropy
 
 from silly_llm.errors import RecipeError
+from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import build_model, model_config
 from silly_llm.training.packing import IGNORED, PackedCollator, pack, text_bytes
 from silly_llm.training.tokenizer import SPECIAL_TOKENS, TokenizerConfig, train_tokenizer
@@ -49,11 +50,27 @@ def test_every_token_of_every_document_is_in_exactly_one_row(packed, tokenizer):
     assert len(rows) < len(pieces), "nothing was packed"
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_logits_equal_separate_logits(packed, tokenizer, attention):
+SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+NEO = {"preset": "tinystories-1m", "window_size": 8}  # a window shorter than a document
+QWEN = {"model_type": "qwen3", "num_key_value_heads": 2, "head_dim": 32, "intermediate_size": 96, **SMALL}
+
+
+@pytest.mark.parametrize(
+    ("spec", "attention"),
+    [
+        ("silly-tiny", "sdpa"),
+        ("silly-tiny", "eager"),
+        (NEO, "eager"),
+        ({"model_type": "gpt2", **SMALL}, "sdpa"),
+        ({"model_type": "gpt2", **SMALL}, "eager"),
+        (QWEN, "sdpa"),
+    ],
+)
+def test_packed_logits_equal_separate_logits(packed, tokenizer, spec, attention):
     _, rows = packed
-    config = model_config("silly-tiny", vocab_size=len(tokenizer), max_length=LENGTH, tokenizer=tokenizer)
+    config = model_config(spec, vocab_size=len(tokenizer), max_length=LENGTH, tokenizer=tokenizer)
     model = build_model(config, 0, attn_implementation=attention).eval()
+    require_isolation(model, LENGTH)
     batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id)(list(rows))
     with torch.no_grad():
         together = model(
@@ -66,6 +83,21 @@ def test_packed_logits_equal_separate_logits(packed, tokenizer, attention):
                 alone = model(input_ids=ids, use_cache=False).logits[0]
                 assert (together[number, start : start + length] - alone).abs().max() < 1e-5
                 start += length
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"model_type": "bloom", "hidden_size": 64, "n_layer": 2, "n_head": 2}, "see each other"),
+        ({"model_type": "mamba", "hidden_size": 64, "num_hidden_layers": 2}, "see each other"),
+        ({"model_type": "opt", "ffn_dim": 64, "word_embed_proj_dim": 64, **SMALL}, "see each other"),
+    ],
+)
+def test_what_would_leak_is_refused(spec, said):
+    model = build_model(model_config(spec, vocab_size=300, max_length=LENGTH), 0, attn_implementation="eager")
+    with pytest.raises(RecipeError, match=said):
+        require_isolation(model, LENGTH)
+    assert model.training
 
 
 def test_labels_predict_the_next_token_of_the_same_piece_only(packed, tokenizer):
