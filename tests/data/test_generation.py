@@ -263,7 +263,8 @@ def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path, silly_llm):
 def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
     with ScriptedLLM(tmp_path) as server:
         whole, parts = tmp_path / "whole", tmp_path / "parts"
-        filters = ["--filters", "[finish_reason, required_words, duplicates, near_duplicates]"]
+        alike = "{type: near_duplicates, threshold: 0.2}"  # The server's stories are no closer.
+        filters = ["--filters", f"[finish_reason, required_words, duplicates, {alike}]"]
         recipe = write_recipe(tmp_path, server, whole, count=200)
         assert silly_llm("generate", "--config", recipe, *filters).returncode == 0
         recipe = write_recipe(tmp_path, server, parts, count=200)
@@ -277,7 +278,7 @@ def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
         assert merged.returncode == 0, merged.stderr
         assert contents(parts) == contents(whole)
         assert (parts / "statistics.json").read_bytes() == (whole / "statistics.json").read_bytes()
-        assert any(row["twin"] for row in rows(whole, "rejected"))
+        assert sum(bool(row["twin"]) for row in rows(whole, "rejected")) >= 5
         assert "up to date" in silly_llm(*command).stdout
         other = silly_llm(*command, "--seed", 8)
         assert other.returncode == 1 and "was made by another recipe" in other.stderr
