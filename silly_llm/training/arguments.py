@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass
@@ -39,6 +39,18 @@ class PretrainKeys:
         metadata={"help": "Attention while training: eager, sdpa …; default: what is fastest on the device."},
     )
     max_length: int = field(default=512, metadata={"help": "Context of the model, in tokens."})
+    packing: Literal["best_fit", "concatenate"] = field(
+        default="best_fit",
+        metadata={
+            "help": "Whole documents into the fullest row that has room, or the corpus cut every max_length tokens."
+        },
+    )
+    isolate_documents: bool = field(
+        default=True,
+        metadata={
+            "help": "Documents of a row do not see each other; false (with packing: concatenate): they do."
+        },
+    )
     tokens_per_step: int = field(
         default=8192,
         metadata={
@@ -47,6 +59,16 @@ class PretrainKeys:
     )
     max_tokens: int | None = field(
         default=None, metadata={"help": "Stop after this many tokens (padding counted); sets max_steps."}
+    )
+    max_bytes: int | None = field(
+        default=None,
+        metadata={"help": "Train on the first so many UTF-8 bytes of text: for scaling studies."},
+    )
+    decontaminate: int | None = field(
+        default=None,
+        metadata={
+            "help": "Leave out documents that share so many words in a row (13, as a rule) with the evaluation texts."
+        },
     )
     max_minutes: float | None = field(
         default=None,

@@ -1,116 +1,167 @@
-"""From texts to rows of `max_length` tokens: tokenized once, packed tightly, documents kept apart.
+"""From tokens to rows of `max_length`: an index of which pieces of which documents lie in which row. No token is copied.
 
-Packing is TRL's best-fit-decreasing. What keeps the documents of a row apart is that `position_ids` begin again at each
-of them, with no attention mask and no cache: transformers then masks across documents (an all-ones mask or a cache
-would leak; `tests/training/test_packing.py` proves that packed logits equal separate ones). A document longer than a row
-is split into pieces that lie apart as well; a piece that continues a document has no begin-of-text.
+`best_fit` is best-fit decreasing (Ding et al. 2024, "Fewer truncations improve language modeling"): whole documents, into the row with
+the least room that is enough. `concatenate` cuts the corpus, end to end, every `max_length` tokens.
+
+What keeps the documents of a row apart is that `position_ids` begin again at each piece, with no attention mask and no cache:
+transformers then masks across documents (an all-ones mask or a cache would leak; `tests/training/test_packing.py` proves that packed
+logits equal separate ones). A document longer than a row is split into pieces that lie apart as well; a piece that continues
+a document has no begin-of-text.
 """
 
 from __future__ import annotations
 
-import hashlib
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from silly_llm.errors import RecipeError
-from silly_llm.training.tokenizer import require_column
+import numpy as np
+from torch.utils.data import Dataset
+
+from silly_llm.training.tokens import Tokens
 
 if TYPE_CHECKING:
     import torch
-    from datasets import Dataset
 
 IGNORED = -100
 """The label of what is not predicted."""
-PACKED_TOGETHER = 10_000
-"""Documents that one best-fit packing looks at: bounds memory."""
+PACKED_TOGETHER = 100_000
+"""Pieces that one best-fit packing looks at: bounds time and memory, and keeps rows near the order of the corpus."""
+Packing = Literal["best_fit", "concatenate"]
 
 
-def cache_folder() -> Path:
-    """Where tokenized and packed data lies: `HF_HOME/silly_llm`."""
-    from huggingface_hub.constants import HF_HOME
-
-    folder = Path(HF_HOME) / "silly_llm"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def pack(dataset: Dataset, tokenizer: Any, *, text_column: str, max_length: int) -> Dataset:
-    """Tokenize and pack the texts of a dataset, in parallel, into a cache keyed by content.
+class PackedRows(Dataset):
+    """Rows of tokens, for a DataLoader with `PackedCollator`.
 
     Args:
-        dataset: has `text_column`.
-        tokenizer: a fast tokenizer with bos and eos; all cores tokenize.
-        text_column: where the text is.
-        max_length: tokens of a row.
-
-    Returns:
-        Rows with `input_ids` (at most `max_length`) and `seq_lengths` (the lengths of the pieces in the row). Each document
-        is bos + text + eos. Same tokenizer, texts and settings: read from the cache.
-
-    Raises:
-        RecipeError: no such column, or no text in it.
+        tokens: the documents.
+        index: `starts` (a piece's first token, counted over all shards: [pieces], int64), `lengths` ([pieces], int32) and `rows`
+            (the first piece of each row, and the number of pieces: [rows + 1], int64).
     """
-    from trl import pack_dataset
 
-    require_column(dataset, text_column)
-    key = content_key(dataset, tokenizer, text_column, max_length)
-    folder = cache_folder()
-    tokens = dataset.map(
-        tokenize,
-        fn_kwargs={"tokenizer": tokenizer, "column": text_column},
-        batched=True,
-        batch_size=2_000,
-        remove_columns=dataset.column_names,
-        cache_file_name=str(folder / f"{key}-tokens.arrow"),
-        new_fingerprint=f"{key[:32]}t",
-        desc="Tokenizing",
+    def __init__(self, tokens: Tokens, index: dict[str, np.ndarray]) -> None:
+        self.tokens, self.index = tokens, index
+        self._ends = np.cumsum([len(shard) for shard in tokens.shards])
+
+    def __len__(self) -> int:
+        return len(self.index["rows"]) - 1
+
+    def __getitem__(self, number: int) -> list[np.ndarray]:
+        """The pieces of a row: token ids, [tokens of the piece] each."""
+        if number >= len(self):
+            raise IndexError(number)
+        first, last = self.index["rows"][number : number + 2]
+        return [
+            self._piece(int(start), int(length))
+            for start, length in zip(
+                self.index["starts"][first:last], self.index["lengths"][first:last], strict=True
+            )
+        ]
+
+    def _piece(self, start: int, length: int) -> np.ndarray:
+        shard = int(np.searchsorted(self._ends, start, "right"))
+        begin = start - (int(self._ends[shard - 1]) if shard else 0)
+        if begin + length <= len(self.tokens.shards[shard]):
+            return self.tokens.shards[shard][begin : begin + length]
+        # Joined documents may cross from shard to shard.
+        here = self.tokens.shards[shard][begin:]
+        return np.concatenate([here, self._piece(start + len(here), length - len(here))])
+
+
+def pack(
+    tokens: Tokens, *, max_length: int, packing: Packing = "best_fit", isolate: bool = True
+) -> PackedRows:
+    """Lay documents into rows; the index is kept beside the tokens, and read from there the next time.
+
+    Args:
+        tokens: from `silly_llm.training.tokens.tokenize`.
+        max_length: tokens of a row.
+        packing: `best_fit` or `concatenate`.
+        isolate: documents of a row are pieces of their own; else a row is one piece, in which they see those before them
+            (with `concatenate` only).
+    """
+    if not isolate and packing != "concatenate":
+        raise ValueError("documents that are joined must be concatenated")
+    folder = tokens.folder / f"{packing}-{max_length}{'' if isolate else '-joined'}"
+    if not folder.is_dir():
+        if packing == "best_fit":
+            index = best_fit_index(tokens.lengths, max_length)
+        else:
+            index = concatenated_index(tokens.lengths, max_length, isolate)
+        partial = Path(f"{folder}.{os.getpid()}.partial")
+        partial.mkdir()
+        for name, values in zip(("starts", "lengths", "rows"), index, strict=True):
+            np.save(partial / name, values)
+        try:
+            partial.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(partial)
+    return PackedRows(
+        tokens, {name: np.load(folder / f"{name}.npy", "r") for name in ("starts", "lengths", "rows")}
     )
-    if not len(tokens):
-        raise RecipeError(f"dataset: no text in the column {text_column!r}")
-    return pack_dataset(
-        tokens,
-        max_length,
-        strategy="bfd_split",
-        map_kwargs={
-            "batch_size": PACKED_TOGETHER,
-            "cache_file_name": str(folder / f"{key}-packed.arrow"),
-            "new_fingerprint": f"{key[:32]}p",
-            "desc": "Packing",
-        },
-    )
 
 
-def tokenize(batch: dict[str, list[str]], *, tokenizer: Any, column: str) -> dict[str, list[list[int]]]:
-    """bos + text + eos of each non-empty text of a batch."""
-    texts = [text for text in batch[column] if text]
-    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    encoded = (
-        tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-        if texts
-        else []
-    )
-    return {"input_ids": [[bos, *ids, eos] for ids in encoded]}
+def best_fit_index(documents: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The index of `PackedRows` for documents of these lengths, as few rows as best fit makes."""
+    starts, lengths = pieces_of(documents, max_length)
+    order, ends = [], [np.zeros(1, np.int64)]
+    for begin in range(0, len(lengths), PACKED_TOGETHER):
+        rows = best_fit(lengths[begin : begin + PACKED_TOGETHER], max_length)
+        order.append(begin + np.array([piece for row in rows for piece in row], np.int64))
+        ends.append(ends[-1][-1] + np.cumsum([len(row) for row in rows]))
+    order_of_all = np.concatenate(order)
+    return starts[order_of_all], lengths[order_of_all], np.concatenate(ends)
 
 
-def content_key(dataset: Dataset, tokenizer: Any, text_column: str, max_length: int) -> str:
-    """A digest of everything that packed rows depend on: the texts, the tokenizer, the settings."""
-    hasher = hashlib.sha256(f"packing 1 {max_length} {PACKED_TOGETHER} ".encode())
-    hasher.update(tokenizer.backend_tokenizer.to_str().encode())
-    hasher.update(f"{tokenizer.bos_token_id} {tokenizer.eos_token_id}".encode())
-    for batch in dataset.select_columns([text_column]).iter(batch_size=1000):
-        for text in batch[text_column]:
-            encoded = (text or "").encode()
-            hasher.update(len(encoded).to_bytes(8, "little") + encoded)
-    return hasher.hexdigest()
+def pieces_of(documents: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Start and length of each piece: a document, or its parts of at most `max_length` tokens."""
+    counts = -(-documents.astype(np.int64) // max_length)
+    starts = np.cumsum(documents, dtype=np.int64) - documents
+    part = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    lengths = np.minimum(np.repeat(documents, counts) - part * max_length, max_length)
+    return np.repeat(starts, counts) + part * max_length, lengths.astype(np.int32)
 
 
-def text_bytes(dataset: Dataset, text_column: str) -> int:
-    """UTF-8 bytes of all texts."""
-    from silly_llm.training.tokenizer import texts_of
+def best_fit(lengths: np.ndarray, room: int) -> list[list[int]]:
+    """The pieces of each row, longest first, each into the fullest row that has room for it.
 
-    return sum(len(text.encode()) for text in texts_of(dataset, text_column))
+    Args:
+        lengths: tokens of each piece, at most `room`.
+        room: tokens of a row.
+    """
+    rows: list[list[int]] = []
+    open_rows: list[list[int]] = [[] for _ in range(room + 1)]  # by the room they have left
+    rooms = 0  # bit r is set: some row has room for r tokens, exactly
+    order = np.argsort(-lengths, kind="stable")
+    for piece, length in zip(order.tolist(), lengths[order].tolist(), strict=True):
+        enough = rooms >> length
+        if enough:
+            left = (enough & -enough).bit_length() - 1  # the lowest bit that is set
+            row = open_rows[left + length].pop()
+            if not open_rows[left + length]:
+                rooms ^= 1 << (left + length)
+        else:
+            left, row = room - length, len(rows)
+            rows.append([])
+        rows[row].append(piece)
+        if left:
+            open_rows[left].append(row)
+            rooms |= 1 << left
+    return rows
+
+
+def concatenated_index(
+    documents: np.ndarray, max_length: int, isolate: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The index of `PackedRows` for a corpus cut every `max_length` tokens."""
+    ends = np.cumsum(documents, dtype=np.int64)
+    row_starts = np.arange(0, ends[-1], max_length)
+    starts = np.union1d(row_starts, ends[:-1]) if isolate else row_starts
+    rows = np.append(np.searchsorted(starts, row_starts), len(starts))
+    return starts, np.diff(np.append(starts, ends[-1])).astype(np.int32), rows
 
 
 @dataclass
@@ -127,24 +178,23 @@ class PackedCollator:
     eos_token_id: int
     predict_end: bool = True
 
-    def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        import numpy as np
+    def __call__(self, rows: Sequence[Sequence[np.ndarray]]) -> dict[str, torch.Tensor]:
         import torch
 
         shape = (len(rows), self.max_length)
-        ids = np.full(shape, self.pad_token_id, dtype=np.int64)
-        positions = np.zeros(shape, dtype=np.int64)
-        labels = np.full(shape, IGNORED, dtype=np.int64)
-        for number, row in enumerate(rows):
-            tokens = np.asarray(row["input_ids"], dtype=np.int64)
-            ids[number, : len(tokens)] = tokens
-            labels[number, : len(tokens) - 1] = tokens[1:]
+        ids = np.full(shape, self.pad_token_id, np.int64)
+        labels = np.full(shape, IGNORED, np.int64)
+        positions = np.zeros(shape, np.int64)
+        counting = np.arange(self.max_length)
+        for number, pieces in enumerate(rows):
             start = 0
-            for length in [*row["seq_lengths"], self.max_length - len(tokens)]:
-                positions[number, start : start + length] = np.arange(length)
-                start += length
-                if start <= len(tokens):
-                    labels[number, start - 1] = IGNORED  # the next piece is another document's
+            for piece in pieces:
+                end = start + len(piece)
+                ids[number, start:end] = piece
+                labels[number, start : end - 1] = piece[1:]
+                positions[number, start:end] = counting[: len(piece)]
+                start = end
+            positions[number, start:] = counting[: self.max_length - start]  # padding is apart, too
         if not self.predict_end:
             labels[labels == self.eos_token_id] = IGNORED
         shifted = torch.from_numpy(labels)

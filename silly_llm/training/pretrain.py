@@ -38,15 +38,15 @@ from silly_llm.training.callbacks import (
     last_checkpoint,
     read_lines,
 )
+from silly_llm.training.corpus import read_texts, text_bytes
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import attention_of, build_model, model_config
 from silly_llm.training.optimizers import OptimizerFactory
-from silly_llm.training.packing import PackedCollator, pack, text_bytes
-from silly_llm.training.tokenizer import check_tokenizer, make_tokenizer, require_column
+from silly_llm.training.packing import PackedCollator, pack
+from silly_llm.training.tokenizer import check_tokenizer, make_tokenizer
+from silly_llm.training.tokens import tokenize
 from silly_llm.training.trainer import PackedTrainer
 
-HELD_OUT = 0.02
-"""Share of the documents evaluated on when the dataset has no split for it."""
 ROWS_AT_ONCE = {"cpu": 16, "cuda": 64}
 """Rows of a device batch when the recipe does not say."""
 UNLIMITED = 1_000_000_000
@@ -72,12 +72,22 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     def __post_init__(self) -> None:
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
-        for name in ("max_length", "tokens_per_step", "max_tokens", "max_minutes", "sample_tokens"):
+        positive = (
+            "max_length",
+            "tokens_per_step",
+            "max_tokens",
+            "max_bytes",
+            "max_minutes",
+            "decontaminate",
+        )
+        for name in (*positive, "sample_tokens"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise RecipeError(f"{name}: expected a number above 0, got {value}")
         if self.decay_fraction is not None and not 0 <= self.decay_fraction <= 1:
             raise RecipeError(f"decay_fraction: expected a number from 0 to 1, got {self.decay_fraction}")
+        if not self.isolate_documents and self.packing != "concatenate":
+            raise RecipeError("isolate_documents: documents see each other only with packing: concatenate")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         if self.use_cpu:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
@@ -88,7 +98,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         elif self.max_minutes is not None and self.max_steps <= 0:
             self.max_steps = UNLIMITED
         self.split_batch()
-        self.remove_unused_columns = False  # the collator needs seq_lengths
+        self.remove_unused_columns = False  # rows are no columns
         self.disable_tqdm = True  # ours knows of time limits
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
         self.average_tokens_across_devices = True
@@ -153,10 +163,16 @@ def train(
 
     # Data and tokenizer: the first process prepares them, the others read its cache
     with args.main_process_first(local=False, desc="preparing data"):
-        texts, eval_texts = read_texts(args, source, eval_source)
+        texts, eval_texts = read_texts(args, source, eval_source, args.seed)
         tokenizer = prepare_tokenizer(args, texts)
-        rows = pack(texts, tokenizer, text_column=args.text_column, max_length=args.max_length)
-        eval_rows = pack(eval_texts, tokenizer, text_column=args.text_column, max_length=args.max_length)
+        rows = pack(
+            tokenize(texts, tokenizer, text_column=args.text_column),
+            max_length=args.max_length,
+            packing=args.packing,
+            isolate=args.isolate_documents,
+        )
+        eval_tokens = tokenize(eval_texts, tokenizer, text_column=args.text_column)
+        eval_rows = pack(eval_tokens, max_length=args.max_length)
     eval_bytes = text_bytes(eval_texts, args.text_column)
 
     # Model
@@ -165,7 +181,8 @@ def train(
     )
     attention = args.attn_implementation or attention_of(config, args.use_cpu)
     model = build_model(config, args.seed, attn_implementation=attention)
-    prove_isolation(model, args)
+    if args.isolate_documents:
+        prove_isolation(model, args)
     parameters = model.num_parameters()
     if output_speaks():
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
@@ -252,28 +269,6 @@ def check_components(args: PretrainArguments) -> None:
     registry.config_of("optimizer", args.optimizer, where="optimizer:")
     config = check_tokenizer(args.tokenizer)
     model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
-
-
-def read_texts(
-    args: PretrainArguments, source: DataProvider, eval_source: DataProvider | None
-) -> tuple[Dataset, Dataset]:
-    """The documents to train and to evaluate on: the evaluation's own, the dataset's validation split, or held out."""
-    texts = source.load("train")
-    require_column(texts, args.text_column)
-    if eval_source is not None:
-        splits = eval_source.splits()
-        eval_texts = eval_source.load(next((s for s in ("validation", "test") if s in splits), splits[0]))
-    elif "validation" in source.splits():
-        eval_texts = source.load("validation")
-    else:
-        count = max(1, min(args.max_eval_documents or len(texts), round(HELD_OUT * len(texts))))
-        if len(texts) <= count:
-            raise RecipeError("dataset: too small to hold anything out; name an eval_dataset")
-        split = texts.train_test_split(test_size=count, seed=args.seed)
-        texts, eval_texts = split["train"], split["test"]
-    require_column(eval_texts, args.text_column)
-    most = args.max_eval_documents
-    return texts, eval_texts if most is None else eval_texts.select(range(min(most, len(eval_texts))))
 
 
 def prepare_tokenizer(args: PretrainArguments, texts: Dataset) -> Any:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 from torch.nn.functional import cross_entropy
 
 from silly_llm.errors import RecipeError
+from silly_llm.training.corpus import text_bytes
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import build_model, model_config
-from silly_llm.training.packing import IGNORED, PackedCollator, pack, text_bytes
+from silly_llm.training.packing import IGNORED, PackedCollator, best_fit_index, pack
 from silly_llm.training.tokenizer import SPECIAL_TOKENS, TokenizerConfig, train_tokenizer
+from silly_llm.training.tokens import tokenize
 
 TEXTS = [
     f"The {a} {n} saw a {b} dog. It ran to the {n}."
@@ -32,22 +35,52 @@ def packed(tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path))
     texts = [*TEXTS, " ".join(TEXTS[:4])]  # the last one is longer than a row
     dataset = Dataset.from_dict({"text": texts})
-    return dataset, pack(dataset, tokenizer, text_column="text", max_length=LENGTH)
+    return dataset, pack(tokenize(dataset, tokenizer, text_column="text"), max_length=LENGTH)
+
+
+def documents_of(dataset, tokenizer):
+    return [[0, *tokenizer(text, add_special_tokens=False)["input_ids"], 1] for text in dataset["text"]]
 
 
 def test_every_token_of_every_document_is_in_exactly_one_row(packed, tokenizer):
     dataset, rows = packed
-    assert all(len(row["input_ids"]) == sum(row["seq_lengths"]) <= LENGTH for row in rows)
-    pieces = []
-    for row in rows:
-        start = 0
-        for length in row["seq_lengths"]:
-            pieces.append(tuple(row["input_ids"][start : start + length]))
-            start += length
-    whole = [(0, *tokenizer(text, add_special_tokens=False)["input_ids"], 1) for text in dataset["text"]]
-    expected = sorted(ids[i : i + LENGTH] for ids in whole for i in range(0, len(ids), LENGTH))
-    assert sorted(pieces) == expected
+    assert all(sum(map(len, row)) <= LENGTH for row in rows)
+    pieces = [piece.tolist() for row in rows for piece in row]
+    whole = documents_of(dataset, tokenizer)
+    assert sorted(pieces) == sorted(ids[i : i + LENGTH] for ids in whole for i in range(0, len(ids), LENGTH))
     assert len(rows) < len(pieces), "nothing was packed"
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_concatenated_rows_are_the_corpus_cut_at_every_row(tokenizer, tmp_path, monkeypatch, isolate):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path))
+    monkeypatch.setattr("silly_llm.training.tokens.SHARD_BYTES", 150)  # rows lie across shards
+    dataset = Dataset.from_dict({"text": TEXTS})
+    tokens = tokenize(dataset, tokenizer, text_column="text", processes=1)
+    assert len(tokens.shards) > 2
+    rows = [
+        [p.tolist() for p in row]
+        for row in pack(tokens, max_length=LENGTH, packing="concatenate", isolate=isolate)
+    ]
+    corpus = [token for ids in documents_of(dataset, tokenizer) for token in ids]
+    assert [[t for piece in row for t in piece] for row in rows] == [
+        corpus[i : i + LENGTH] for i in range(0, len(corpus), LENGTH)
+    ]
+    if isolate:
+        assert all(0 not in piece[1:] and 1 not in piece[:-1] for row in rows for piece in row)
+    else:
+        assert all(len(row) == 1 for row in rows)
+
+
+def test_best_fit_wastes_little_and_loses_nothing():
+    documents = np.random.default_rng(0).integers(2, 700, 5_000).astype(np.int32)
+    starts, lengths, rows = best_fit_index(documents, 384)
+    assert np.add.reduceat(lengths, rows[:-1]).max() <= 384
+    assert (len(rows) - 1) * 384 < 1.01 * documents.sum()
+    order = np.argsort(starts)
+    assert (
+        starts[order] == np.cumsum(lengths[order]) - lengths[order]
+    ).all() and lengths.sum() == documents.sum()
 
 
 SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -78,11 +111,11 @@ def test_packed_logits_equal_separate_logits(packed, tokenizer, spec, attention)
         ).logits
         for number, row in enumerate(rows):
             start = 0
-            for length in row["seq_lengths"]:
-                ids = torch.tensor([row["input_ids"][start : start + length]])
+            for piece in row:
+                ids = torch.tensor(piece.tolist())[None]
                 alone = model(input_ids=ids, use_cache=False).logits[0]
-                assert (together[number, start : start + length] - alone).abs().max() < 1e-5
-                start += length
+                assert (together[number, start : start + len(piece)] - alone).abs().max() < 1e-5
+                start += len(piece)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +140,9 @@ def test_labels_predict_the_next_token_of_the_same_piece_only(packed, tokenizer)
             list(rows)
         )
         for number, row in enumerate(rows):
-            start, expected = 0, []
-            for length in row["seq_lengths"]:
-                ids = row["input_ids"][start : start + length]
-                expected += [*(IGNORED if i == 1 and not predict_end else i for i in ids[1:]), IGNORED]
-                start += length
+            expected = []
+            for piece in row:
+                expected += [*(IGNORED if i == 1 and not predict_end else i for i in piece[1:]), IGNORED]
             expected += [IGNORED] * (LENGTH - len(expected))
             assert batch["shift_labels"][number].tolist() == expected
 
@@ -137,23 +168,28 @@ def test_training_loss_is_that_of_separate_documents(packed, tokenizer):
     assert total.item() == pytest.approx(separate, rel=1e-5)
 
 
-def test_equal_content_is_read_from_the_cache_and_a_change_is_not(packed, tokenizer, tmp_path):
+def test_equal_content_is_read_from_the_cache_and_a_change_is_not(packed, tokenizer):
     dataset, rows = packed
-    again = pack(
-        Dataset.from_dict({"text": dataset["text"][:]}), tokenizer, text_column="text", max_length=LENGTH
-    )
-    assert again.cache_files == rows.cache_files and len(again) == len(rows)
-    other = Dataset.from_dict({"text": [*dataset["text"][:-1], "Another end."]})
-    assert pack(other, tokenizer, text_column="text", max_length=LENGTH).cache_files != rows.cache_files
-    assert (
-        pack(dataset, tokenizer, text_column="text", max_length=LENGTH // 2).cache_files != rows.cache_files
-    )
+
+    def folder(texts, tokenizer=tokenizer):
+        return tokenize(Dataset.from_dict({"text": texts}), tokenizer, text_column="text").folder
+
+    assert folder(dataset["text"][:]) == rows.tokens.folder
+    assert folder([*dataset["text"][:-1], "Another end."]) != rows.tokens.folder
+    # The same bytes, another cut
+    assert folder(["ab", "c"]) != folder(["a", "bc"])
+    other = train_tokenizer(TEXTS, TokenizerConfig(vocab_size=280), max_length=LENGTH)
+    assert folder(dataset["text"][:], other) != rows.tokens.folder
+    assert len(pack(rows.tokens, max_length=LENGTH // 2)) > len(rows)
+    assert len(pack(rows.tokens, max_length=LENGTH)) == len(rows)
 
 
 def test_bytes_are_those_of_the_text_and_mistakes_are_named(tokenizer):
     assert text_bytes(Dataset.from_dict({"text": ["né", "", "ab"]}), "text") == 5
     with pytest.raises(RecipeError, match=r"no column 'txet' \(did you mean 'text'\?\)"):
-        pack(Dataset.from_dict({"text": ["a"]}), tokenizer, text_column="txet", max_length=8)
+        tokenize(Dataset.from_dict({"text": ["a"]}), tokenizer, text_column="txet")
+    with pytest.raises(RecipeError, match="no text in the column 'text'"):
+        tokenize(Dataset.from_dict({"text": ["", None]}), tokenizer, text_column="text")
 
 
 def test_the_tokenizer_has_distinct_special_tokens_and_loses_no_byte(tokenizer):
