@@ -23,7 +23,12 @@ class PretrainKeys:
     )
     tokenizer: str | dict[str, Any] = field(
         default_factory=lambda: {"vocab_size": 2048},
-        metadata={"help": "A folder or Hub id, or {vocab_size: N} to train a byte-level BPE on the dataset."},
+        metadata={
+            "help": (
+                "A folder or Hub id; {vocab_size: N} trains a byte-level BPE on the dataset; {pretrained: NAME, vocab_size: N} cuts "
+                "an existing one to its N most common tokens there."
+            )
+        },
     )
     model: str | dict[str, Any] = field(
         default="silly-2m",
