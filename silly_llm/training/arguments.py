@@ -64,7 +64,17 @@ class PretrainKeys:
         },
     )
     optimizer: str | dict[str, Any] = field(
-        default="adamw", metadata={"help": "adamw, muon or a plugin's, with options as {type: …}."}
+        default="adamw",
+        metadata={"help": "adamw, muon, schedule_free or a plugin's, with options as {type: …}."},
+    )
+    base_width: int | None = field(
+        default=None,
+        metadata={
+            "help": (
+                "The hidden_size that learning_rate was found at: rates and initial weights of another width follow from it (μP); "
+                "default: they are as they are."
+            )
+        },
     )
     sample_prompts: list[str] = field(
         default_factory=lambda: ["Once upon a time"],

@@ -17,7 +17,6 @@ from datasets import Dataset
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from silly_llm import registry
 from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
@@ -31,19 +30,28 @@ from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
     SAMPLES,
     Clock,
-    Progress,
     Samples,
     TrainingLog,
     final_evaluation,
     last_checkpoint,
     read_lines,
 )
+from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import attention_of, build_model, model_config
-from silly_llm.training.optimizers import OptimizerFactory
+from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator, pack, text_bytes
-from silly_llm.training.tokenizer import check_tokenizer, make_tokenizer, require_column
+from silly_llm.training.progress import Progress
+from silly_llm.training.throughput import check_trackers, throughput_of
+from silly_llm.training.tokenizer import (
+    check_tokenizer,
+    make_tokenizer,
+    require_column,
+    texts_of,
+    tokens_per_byte,
+)
 from silly_llm.training.trainer import PackedTrainer
+from silly_llm.training.width import scale_initialization
 
 HELD_OUT = 0.02
 """Share of the documents evaluated on when the dataset has no split for it."""
@@ -72,7 +80,14 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     def __post_init__(self) -> None:
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
-        for name in ("max_length", "tokens_per_step", "max_tokens", "max_minutes", "sample_tokens"):
+        for name in (
+            "max_length",
+            "tokens_per_step",
+            "max_tokens",
+            "max_minutes",
+            "sample_tokens",
+            "base_width",
+        ):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise RecipeError(f"{name}: expected a number above 0, got {value}")
@@ -90,6 +105,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         self.split_batch()
         self.remove_unused_columns = False  # the collator needs seq_lengths
         self.disable_tqdm = True  # ours knows of time limits
+        self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
         self.average_tokens_across_devices = True
         self.restore_callback_states_from_checkpoint = True
@@ -131,7 +147,8 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     check_push(args)
 
     inputs = [*source.inputs(), *(eval_source.inputs() if eval_source else ())]
-    inputs += [args.tokenizer] if isinstance(args.tokenizer, str) else []
+    named = args.tokenizer if isinstance(args.tokenizer, str) else args.tokenizer.get("pretrained")
+    inputs += [named] if named else []
     with container or Container() as services, open_output(recipe, inputs=inputs) as output:
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
@@ -165,6 +182,8 @@ def train(
     )
     attention = args.attn_implementation or attention_of(config, args.use_cpu)
     model = build_model(config, args.seed, attn_implementation=attention)
+    if args.base_width is not None:
+        scale_initialization(model, args.base_width)
     prove_isolation(model, args)
     parameters = model.num_parameters()
     if output_speaks():
@@ -182,6 +201,8 @@ def train(
     def tokens(state: Any) -> int:
         return state.global_step * args.tokens_per_step
 
+    density = tokens_per_byte(tokenizer, texts_of(eval_texts, args.text_column))
+    throughput = throughput_of(model, args, tokens, length=args.max_length, tokens_per_byte=density)
     trainer = PackedTrainer(
         model=model,
         args=args,
@@ -195,11 +216,15 @@ def train(
         decay_fraction=args.decay_fraction,
         callbacks=[
             clock,
+            throughput,
+            SaveAverages(),
+            StopAtNaN(tokens),
             TrainingLog(str(args.output_dir), clock, tokens),
-            Progress(clock, tokens),
+            Progress(clock),
             Samples(str(args.output_dir), tokenizer, list(args.sample_prompts), args.sample_tokens),
         ],
     )
+    trainer.throughput = throughput
     refuse_sharded(trainer, args, optimizer)
     trainer.remove_callback(PrinterCallback)  # Progress prints
     trainer.train(resume_from_checkpoint=last_checkpoint(str(args.output_dir)))
@@ -212,12 +237,14 @@ def train(
     facts = {
         "parameters": parameters,
         "vocabulary": len(tokenizer),
+        "tokens_per_byte": round(density, 4),
         "context": args.max_length,
         "documents": len(texts),
         "steps": trainer.state.global_step,
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),
         "devices": args.world_size,
+        **throughput.overall(),
     }
     shown = {"loss": metrics["eval_loss"], "bits_per_byte": metrics["eval_bits_per_byte"]}
     output.record(**facts, metrics=shown)
@@ -249,7 +276,8 @@ def prove_isolation(model: Any, args: PretrainArguments) -> None:
 
 def check_components(args: PretrainArguments) -> None:
     """Everything the recipe names exists and takes the options given; builds nothing."""
-    registry.config_of("optimizer", args.optimizer, where="optimizer:")
+    check_optimizer(args.optimizer, args)
+    check_trackers(args.report_to)
     config = check_tokenizer(args.tokenizer)
     model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
 
