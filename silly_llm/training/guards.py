@@ -29,7 +29,7 @@ class StopAtNaN(TrainerCallback):
     def __init__(self, tokens: Callable[[TrainerState], int]) -> None:
         self.tokens = tokens
         self.good = 0  # the last step whose loss was a number
-        self.logs: dict[str, Any] = {}
+        self.norm: float | None = None  # of the gradients, when it was last logged
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -42,37 +42,42 @@ class StopAtNaN(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         logs: Any = None,
-        **_: Any,
+        **kwargs: Any,
     ) -> None:
-        self.logs |= logs or {}
+        logs = logs or {}
+        self.norm = logs.get("grad_norm", self.norm)
         for name in ("loss", "eval_loss", "train_loss"):
-            if logs and name in logs and not math.isfinite(logs[name]):
-                self.stop(args, state, f"the {name.replace('_', ' ')} became {logs[name]}")
-        if logs and "loss" in logs:
+            if not math.isfinite(logs.get(name, 0.0)):
+                self.stop(
+                    args, state, f"the {name.replace('_', ' ')} became {logs[name]}", kwargs["optimizer"]
+                )
+        if "loss" in logs:
             self.good = state.global_step
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if control.should_save:
-            self.check_weights(args, state, kwargs["model"])
+            self.check_weights(args, state, **kwargs)
 
     on_epoch_end = on_step_end
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self.check_weights(args, state, kwargs["model"])
+        self.check_weights(args, state, **kwargs)
 
-    def check_weights(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
+    def check_weights(
+        self, args: TrainingArguments, state: TrainerState, model: Any, optimizer: Any, **_: Any
+    ) -> None:
         if not weights_are_finite(model, args):
-            self.stop(args, state, "weights became infinite or NaN")
+            self.stop(args, state, "weights became infinite or NaN", optimizer)
 
-    def stop(self, args: TrainingArguments, state: TrainerState, what: str) -> None:
-        step, norm = state.global_step, self.logs.get("grad_norm")
+    def stop(self, args: TrainingArguments, state: TrainerState, what: str, optimizer: Any) -> None:
+        step = state.global_step
         between = f"between steps {self.good + 1} and {step}" if step > self.good + 1 else f"at step {step}"
-        facts = [f"{self.tokens(state):,} tokens", f"learning rate {self.logs.get('learning_rate', 0):.3g}"]
-        facts += [f"gradient norm {norm:.3g}"] if norm is not None else []
+        facts = [f"{self.tokens(state):,} tokens", f"learning rate {optimizer.param_groups[0]['lr']:.3g}"]
+        facts += [f"last logged gradient norm {self.norm:.3g}"] if self.norm is not None else []
         kept = last_checkpoint(str(args.output_dir))
         raise RunError(
             f"the training diverged: {what} {between} ({', '.join(facts)}); "

@@ -87,7 +87,7 @@ class Muon(OptimizerFactory):
             weight_decay=c.weight_decay,
             ns_steps=c.ns_steps,
         )
-        return chained(muon, fused_adamw(groups.values(), args)) if groups else muon
+        return chained(fused_adamw(groups.values(), args), muon) if groups else muon
 
 
 @dataclass

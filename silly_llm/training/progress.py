@@ -21,7 +21,7 @@ SHOWN = {
 }
 """The figures of a line, in its order."""
 ON_THE_BAR = ("eval_bits_per_byte", "bits_per_byte", "loss", "tokens_per_second", "mfu")
-"""Those of the bar, which a narrow terminal cuts at its end: the most important first. Bits per byte take the loss' place."""
+"""Those of the bar, of which a narrow terminal shows the first. Bits per byte take the loss' place."""
 
 
 class Progress(TrainerCallback):
@@ -83,16 +83,20 @@ def bar_of(progress: Progress, state: TrainerState) -> Any:
         def format_dict(self) -> MutableMapping[str, Any]:  # tqdm's own way to show more
             values = super().format_dict
             done = progress.clock.progress(state.global_step, state.max_steps)
-            return {**values, "figures": bar_text(done, progress.clock.left(done), progress.figures)}
+            left = progress.clock.left(done)
+            return {**values, "figures": bar_text(done, left, progress.figures, values["ncols"])}
 
     return Bar(total=1.0, bar_format="{figures} |{bar}|", dynamic_ncols=True)
 
 
-def bar_text(done: float, left: float, figures: Mapping[str, float]) -> str:
-    """What stands before the bar: ` 42% · 1:23 left · eval 0.912 bits/byte · …`."""
+def bar_text(done: float, left: float, figures: Mapping[str, float], width: int | None = None) -> str:
+    """What stands before the bar: ` 42% · 1:23 left · eval 0.912 bits/byte · …`; of the figures those that fit into the width."""
     names = [n for n in ON_THE_BAR if n in figures and not (n == "loss" and "bits_per_byte" in figures)]
     facts = [f"{done:4.0%}", *([f"{duration(left)} left"] if done > 0 else [])]
-    return " · ".join([*facts, *(SHOWN[name].format(figures[name]) for name in names)])
+    facts += [SHOWN[name].format(figures[name]) for name in names]
+    while width and len(facts) > 1 and len(" · ".join(facts)) > width:
+        facts.pop()
+    return " · ".join(facts)
 
 
 def duration(seconds: float) -> str:

@@ -93,14 +93,14 @@ def scale_initialization(model: PreTrainedModel, base_width: int) -> None:
 def parameter_groups(
     model: PreTrainedModel, *, lr: float, weight_decay: float, base_width: int | None = None
 ) -> dict[str, dict[str, Any]]:
-    """An optimizer's parameter groups: `hidden`, `tables`, `vectors` and `final`, as far as the model has them.
+    """An optimizer's parameter groups: `tables`, `hidden`, `vectors` and `final`, as far as the model has them.
 
-    Norms and biases are not decayed. With a `base_width` the rates are those of the table above.
+    The first one's rate is what logs call the learning rate. Norms and biases are not decayed. With a `base_width` the rates are those of the table above.
     """
     ratio, roles = width_ratio(model, base_width), roles_of(model, final_apart=base_width is not None)
     groups = {
-        "hidden": {"params": roles.hidden, "lr": lr * ratio, "weight_decay": weight_decay / ratio},
         "tables": {"params": roles.tables, "lr": lr, "weight_decay": weight_decay},
+        "hidden": {"params": roles.hidden, "lr": lr * ratio, "weight_decay": weight_decay / ratio},
         "vectors": {"params": roles.vectors, "lr": lr, "weight_decay": 0.0},
         "final": {"params": roles.final, "lr": lr * ratio, "weight_decay": 0.0},
     }
