@@ -78,6 +78,18 @@ class Clock(TrainerCallback, ExportableState):
             control.should_save = args.save_strategy != "no"
 
 
+class EvaluateAtEnd(TrainerCallback):
+    """Evaluates after the last step, whatever `eval_strategy` is: within the training, so that trackers have it in the same run.
+
+    Stands after whatever may end the training.
+    """
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        control.should_evaluate = control.should_evaluate or control.should_training_stop
+
+
 class TrainingLog(TrainerCallback):
     """One JSON object per Trainer log in `training_log.jsonl`; what a resumed training does again is cut off first.
 

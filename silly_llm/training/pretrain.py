@@ -30,6 +30,7 @@ from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
     SAMPLES,
     Clock,
+    EvaluateAtEnd,
     Samples,
     TrainingLog,
     final_evaluation,
@@ -217,6 +218,7 @@ def train(
         callbacks=[
             clock,
             throughput,
+            EvaluateAtEnd(),
             SaveAverages(),
             StopAtNaN(tokens),
             TrainingLog(str(args.output_dir), clock, tokens),

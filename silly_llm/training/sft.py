@@ -33,6 +33,7 @@ from silly_llm.phases import executable
 from silly_llm.training.callbacks import (
     SAMPLES,
     Clock,
+    EvaluateAtEnd,
     Samples,
     TrainingLog,
     final_evaluation,
@@ -168,6 +169,7 @@ def tune(
         callbacks=[
             clock,
             throughput,
+            *([EvaluateAtEnd()] if eval_dataset is not None else []),
             SaveAverages(),
             StopAtNaN(tokens_seen),
             TrainingLog(folder, clock, tokens_seen),
