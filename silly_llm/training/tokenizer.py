@@ -65,7 +65,13 @@ def make_tokenizer(spec: str | dict[str, Any], dataset: Dataset, text_column: st
         )
         texts = texts_of(documents, text_column)
         if config.pretrained is None:
-            return train_tokenizer(texts, config, max_length=max_length)
+            trained = train_tokenizer(texts, config, max_length=max_length)
+            if (size := len(trained)) < config.vocab_size:
+                raise RecipeError(
+                    f"tokenizer: vocab_size: {config.vocab_size:,} is more than the dataset supports: its pairs that occur at least "
+                    f"{config.min_frequency} times make {size:,} tokens; set tokenizer.vocab_size to at most {size}"
+                )
+            return trained
         trimmed = trim(load(config.pretrained), texts, config.vocab_size, SPECIAL_TOKENS)
         return with_special_tokens(trimmed, max_length)
     tokenizer = load(str(spec))
@@ -106,10 +112,8 @@ def train_tokenizer(
         max_length: `model_max_length` of the result.
 
     Returns:
-        A fast tokenizer; `tokenizer(text)` puts `<|bos|>` before the text and nothing after it.
-
-    Raises:
-        RecipeError: the texts have too few pairs for so large a vocabulary.
+        A fast tokenizer; `tokenizer(text)` puts `<|bos|>` before the text and nothing after it. Fewer tokens than asked for, where
+        the texts have too few pairs.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -124,11 +128,6 @@ def train_tokenizer(
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
-    if (size := bpe.get_vocab_size()) < config.vocab_size:
-        raise RecipeError(
-            f"tokenizer: vocab_size: {config.vocab_size:,} is more than the dataset supports: it has pairs for {size:,} tokens that "
-            f"occur at least {config.min_frequency} times; set tokenizer.vocab_size to at most {size}"
-        )
     return with_special_tokens(bpe, max_length)
 
 
