@@ -97,11 +97,11 @@ def test_evaluation_and_checkpoints_do_not_count_as_training_time():
     assert first["mfu"] == pytest.approx(first["tokens_per_second"] * 2.0 / 1e4, abs=1e-4)
     assert "bits_per_byte" not in first
     meter.on_evaluate(**events)
-    time.sleep(0.5)
+    time.sleep(1.0)
     meter.on_step_begin(**events)
     time.sleep(0.05)
     state.global_step = 2
-    assert meter.figures(state, 1.0)["tokens_per_second"] > 500
+    assert meter.figures(state, 1.0)["tokens_per_second"] > 120
 
 
 def test_tensorboard_gets_them(stories, tmp_path, alone):
