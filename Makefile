@@ -48,5 +48,5 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --editable ".[dev,deepspeed,eval,datatrove]"
+	$(PIP) --editable ".[dev,deepspeed,eval,datatrove,schedulefree]"
 	touch $@

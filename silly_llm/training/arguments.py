@@ -23,7 +23,12 @@ class PretrainKeys:
     )
     tokenizer: str | dict[str, Any] = field(
         default_factory=lambda: {"vocab_size": 2048},
-        metadata={"help": "A folder or Hub id, or {vocab_size: N} to train a byte-level BPE on the dataset."},
+        metadata={
+            "help": (
+                "A folder or Hub id; {vocab_size: N} trains a byte-level BPE on the dataset; {pretrained: NAME, vocab_size: N} cuts "
+                "an existing one to its N most common tokens there."
+            )
+        },
     )
     model: str | dict[str, Any] = field(
         default="silly-2m",
@@ -81,7 +86,17 @@ class PretrainKeys:
         },
     )
     optimizer: str | dict[str, Any] = field(
-        default="adamw", metadata={"help": "adamw, muon or a plugin's, with options as {type: …}."}
+        default="adamw",
+        metadata={"help": "adamw, muon, schedule_free or a plugin's, with options as {type: …}."},
+    )
+    base_width: int | None = field(
+        default=None,
+        metadata={
+            "help": (
+                "The hidden_size that learning_rate was found at: rates and initial weights of another width follow from it (μP); "
+                "default: they are as they are."
+            )
+        },
     )
     sample_prompts: list[str] = field(
         default_factory=lambda: ["Once upon a time"],

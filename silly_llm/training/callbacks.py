@@ -1,4 +1,4 @@
-"""What pretraining and tuning share beside the Trainer: the clock, the log, samples, progress, checkpoints to resume from."""
+"""What pretraining and tuning share beside the Trainer: the clock, the log, samples, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -55,6 +55,10 @@ class Clock(TrainerCallback, ExportableState):
         by_time = self.elapsed / self.limit if self.limit else 0.0
         return min(1.0, max(by_time, step / max_steps if max_steps > 0 else 0.0))
 
+    def left(self, done: float) -> float:
+        """Seconds until the end, when the share `done` took as long as it did; infinite before anything is done."""
+        return self.now() * (1 - done) / done if done > 0 else float("inf")
+
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
@@ -72,6 +76,18 @@ class Clock(TrainerCallback, ExportableState):
         if self.limit is not None and self.elapsed >= self.limit:
             control.should_training_stop = True
             control.should_save = args.save_strategy != "no"
+
+
+class EvaluateAtEnd(TrainerCallback):
+    """Evaluates after the last step, whatever `eval_strategy` is: within the training, so that trackers have it in the same run.
+
+    Stands after whatever may end the training.
+    """
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        control.should_evaluate = control.should_evaluate or control.should_training_stop
 
 
 class TrainingLog(TrainerCallback):
@@ -111,65 +127,6 @@ class TrainingLog(TrainerCallback):
             line |= {k: v for k, v in logs.items() if isinstance(v, (int, float))}
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-
-
-class Progress(TrainerCallback):
-    """A bar on a terminal, a line for each log elsewhere: step, tokens a second, loss, bits per byte, time left."""
-
-    def __init__(self, clock: Clock, tokens: Callable[[TrainerState], int]) -> None:
-        self.clock, self.tokens = clock, tokens
-        self.bar: Any = None
-        self.shown: dict[str, str] = {}
-        self._mark = (0.0, 0)
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        self._mark = (self.clock.now(), self.tokens(state))
-        if state.is_world_process_zero and sys.stderr.isatty():
-            from tqdm.auto import tqdm
-
-            form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-            self.bar = tqdm(total=1.0, desc="Training", bar_format=form)
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if self.bar is not None:
-            self.bar.update(self.clock.progress(state.global_step, state.max_steps) - self.bar.n)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Any = None,
-        **_: Any,
-    ) -> None:
-        if not state.is_world_process_zero or not logs:
-            return
-        seconds, tokens = self.clock.now(), self.tokens(state)
-        if "loss" in logs and seconds > self._mark[0]:
-            self.shown["tokens/s"] = f"{(tokens - self._mark[1]) / (seconds - self._mark[0]):,.0f}"
-            self._mark = (seconds, tokens)
-        names = {"loss": "loss", "eval_loss": "eval loss", "eval_bits_per_byte": "bits/byte"}
-        self.shown |= {names[k]: f"{v:.3f}" for k, v in logs.items() if k in names}
-        if "eval_loss" in logs:  # evaluation is not training: it does not count against tokens/s
-            self._mark = (seconds, tokens)
-        if self.bar is not None:
-            self.bar.set_postfix(self.shown)
-            return
-        done = self.clock.progress(state.global_step, state.max_steps)
-        left = f"{seconds * (1 - done) / done / 60:.1f} min left" if done > 0 else ""
-        facts = " · ".join(f"{k} {v}" for k, v in self.shown.items())
-        print(f"  step {state.global_step} · {done:.0%} · {facts} · {left}", flush=True)
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
 
 
 class Samples(TrainerCallback):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.errors import RecipeError
+from silly_llm import registry
+from silly_llm.errors import NotInstalledError, RecipeError
 from silly_llm.registry import register
+from silly_llm.training.width import parameter_groups
 
 if TYPE_CHECKING:
     import torch
@@ -21,9 +24,21 @@ class OptimizerFactory(ABC):
     replicated_only: bool = False
     """It needs whole parameters on every device: DDP will do, FSDP and DeepSpeed will not."""
 
+    @classmethod  # noqa: B027 - most have nothing to check
+    def check(cls, args: TrainingArguments) -> None:
+        """Raise a `RecipeError` where this optimizer is not installed or cannot work with the other keys; by default nothing."""
+
     @abstractmethod
     def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
         """The optimizer for the model's trainable parameters. `args` has learning_rate, weight_decay, adam_beta1 …"""
+
+
+def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> None:
+    """The optimizer that a recipe names exists, takes the options given, and works with the other keys; builds nothing."""
+    registry.config_of("optimizer", spec, where="optimizer:")
+    cls: Any = registry.resolve("optimizer", registry.split_type("optimizer", spec)[0])
+    if issubclass(cls, OptimizerFactory):
+        cls.check(args)
 
 
 @register("optimizer", "adamw")
@@ -31,12 +46,7 @@ class AdamW(OptimizerFactory):
     """AdamW, fused (Loshchilov & Hutter 2019); norms and biases are not decayed."""
 
     def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
-        matrices, rest = split_parameters(model)
-        groups = [
-            {"params": matrices, "weight_decay": args.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
-        return fused_adamw([g for g in groups if g["params"]], args, args.learning_rate)
+        return fused_adamw(groups_of(model, args).values(), args)
 
 
 @dataclass
@@ -62,13 +72,13 @@ class Muon(OptimizerFactory):
     def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
         import torch
 
-        tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]  # tokens, positions
-        embeddings = {id(m.weight) for m in [*tables, model.get_output_embeddings()] if m is not None}
-        matrices, rest = split_parameters(model)
-        hidden = [p for p in matrices if p.ndim == 2 and id(p) not in embeddings]
-        others = [p for p in matrices if p.ndim != 2 or id(p) in embeddings]
+        groups = groups_of(model, args)
+        matrices = groups.pop("hidden", {"params": []})["params"]
+        hidden = [p for p in matrices if p.ndim == 2]
         if not hidden:
             raise RecipeError("optimizer: muon needs hidden matrices to train, and there are none")
+        if others := [p for p in matrices if p.ndim != 2]:
+            groups["others"] = {"params": others, "weight_decay": args.weight_decay}
         c = self.config
         muon = torch.optim.Muon(
             hidden,
@@ -77,27 +87,67 @@ class Muon(OptimizerFactory):
             weight_decay=c.weight_decay,
             ns_steps=c.ns_steps,
         )
-        groups = [
-            {"params": others, "weight_decay": args.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
-        adamw = fused_adamw([g for g in groups if g["params"]], args, args.learning_rate)
-        return chained(muon, adamw)
+        return chained(fused_adamw(groups.values(), args), muon) if groups else muon
 
 
-def split_parameters(model: PreTrainedModel) -> tuple[list[Any], list[Any]]:
-    """Trainable parameters: matrices (and higher), and vectors (norms, biases)."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+@dataclass
+class ScheduleFreeConfig:
+    weight_lr_power: float = 2.0
+    """During warmup a step weighs in the average as its learning rate to this power."""
+    r: float = 0.0
+    """A step weighs in the average as its number to this power."""
 
 
-def fused_adamw(
-    groups: Iterable[dict[str, Any]], args: TrainingArguments, lr: float
-) -> torch.optim.Optimizer:
+@register("optimizer", "schedule_free")
+class ScheduleFree(OptimizerFactory):
+    """Schedule-free AdamW (Defazio et al. 2024): averages weights instead of decaying the learning rate."""
+
+    replicated_only = True
+
+    def __init__(self, config: ScheduleFreeConfig) -> None:
+        self.config = config
+
+    @classmethod
+    def check(cls, args: TrainingArguments) -> None:
+        if find_spec("schedulefree") is None:
+            raise NotInstalledError("optimizer: schedule_free needs a package: pip install schedulefree")
+        schedule = str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type))
+        if schedule not in ("constant", "constant_with_warmup"):
+            raise RecipeError(
+                f"lr_scheduler_type: schedule_free averages weights in place of a schedule, and {schedule} would decay the rate as "
+                "well; set constant or constant_with_warmup"
+            )
+
+    def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
+        from schedulefree import AdamWScheduleFree
+
+        return AdamWScheduleFree(
+            list(groups_of(model, args).values()),
+            lr=args.learning_rate,
+            betas=(args.adam_beta1, args.adam_beta2),
+            eps=args.adam_epsilon,
+            weight_lr_power=self.config.weight_lr_power,
+            r=self.config.r,
+        )
+
+
+def groups_of(model: PreTrainedModel, args: TrainingArguments) -> dict[str, dict[str, Any]]:
+    """The model's parameter groups (`silly_llm.training.width`) with the recipe's rates."""
+    return parameter_groups(
+        model,
+        lr=args.learning_rate,
+        weight_decay=args.weight_decay,
+        base_width=getattr(args, "base_width", None),  # a key of pretraining
+    )
+
+
+def fused_adamw(groups: Iterable[dict[str, Any]], args: TrainingArguments) -> torch.optim.Optimizer:
     import torch
 
     betas = (args.adam_beta1, args.adam_beta2)
-    return torch.optim.AdamW(list(groups), lr=lr, betas=betas, eps=args.adam_epsilon, fused=True)
+    return torch.optim.AdamW(
+        list(groups), lr=args.learning_rate, betas=betas, eps=args.adam_epsilon, fused=True
+    )
 
 
 def chained(*parts: torch.optim.Optimizer) -> torch.optim.Optimizer:

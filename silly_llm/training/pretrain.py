@@ -17,7 +17,6 @@ from datasets import Dataset
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from silly_llm import registry
 from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
@@ -31,7 +30,7 @@ from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
     SAMPLES,
     Clock,
-    Progress,
+    EvaluateAtEnd,
     Samples,
     TrainingLog,
     final_evaluation,
@@ -39,16 +38,25 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.corpus import read_texts, text_bytes
+from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import attention_of, build_model, model_config
-from silly_llm.training.optimizers import OptimizerFactory
+from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator, pack
+from silly_llm.training.progress import Progress
+from silly_llm.training.throughput import check_trackers, throughput_of
 from silly_llm.training.tokenizer import check_tokenizer, make_tokenizer
 from silly_llm.training.tokens import tokenize
 from silly_llm.training.trainer import PackedTrainer
+from silly_llm.training.width import scale_initialization
 
 ROWS_AT_ONCE = {"cpu": 16, "cuda": 64}
 """Rows of a device batch when the recipe does not say."""
+POSITIVE = (
+    *("max_length", "tokens_per_step", "max_tokens", "max_bytes", "max_minutes"),
+    *("decontaminate", "sample_tokens", "base_width"),
+)
+"""Keys that must be above 0."""
 UNLIMITED = 1_000_000_000
 """Steps of a training that only its time limit ends."""
 
@@ -72,15 +80,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     def __post_init__(self) -> None:
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
-        positive = (
-            "max_length",
-            "tokens_per_step",
-            "max_tokens",
-            "max_bytes",
-            "max_minutes",
-            "decontaminate",
-        )
-        for name in (*positive, "sample_tokens"):
+        for name in POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise RecipeError(f"{name}: expected a number above 0, got {value}")
@@ -100,6 +100,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         self.split_batch()
         self.remove_unused_columns = False  # rows are no columns
         self.disable_tqdm = True  # ours knows of time limits
+        self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
         self.average_tokens_across_devices = True
         self.restore_callback_states_from_checkpoint = True
@@ -141,7 +142,8 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     check_push(args)
 
     inputs = [*source.inputs(), *(eval_source.inputs() if eval_source else ())]
-    inputs += [args.tokenizer] if isinstance(args.tokenizer, str) else []
+    named = args.tokenizer if isinstance(args.tokenizer, str) else args.tokenizer.get("pretrained")
+    inputs += [named] if named else []
     with container or Container() as services, open_output(recipe, inputs=inputs) as output:
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
@@ -181,6 +183,8 @@ def train(
     )
     attention = args.attn_implementation or attention_of(config, args.use_cpu)
     model = build_model(config, args.seed, attn_implementation=attention)
+    if args.base_width is not None:
+        scale_initialization(model, args.base_width)
     if args.isolate_documents:
         prove_isolation(model, args)
     parameters = model.num_parameters()
@@ -199,6 +203,8 @@ def train(
     def tokens(state: Any) -> int:
         return state.global_step * args.tokens_per_step
 
+    density = (eval_tokens.count - 2 * len(eval_tokens.lengths)) / eval_bytes  # begin and end are no text
+    throughput = throughput_of(model, args, tokens, length=args.max_length, tokens_per_byte=density)
     trainer = PackedTrainer(
         model=model,
         args=args,
@@ -212,11 +218,16 @@ def train(
         decay_fraction=args.decay_fraction,
         callbacks=[
             clock,
+            throughput,
+            EvaluateAtEnd(),
+            SaveAverages(),
+            StopAtNaN(tokens),
             TrainingLog(str(args.output_dir), clock, tokens),
-            Progress(clock, tokens),
+            Progress(clock),
             Samples(str(args.output_dir), tokenizer, list(args.sample_prompts), args.sample_tokens),
         ],
     )
+    trainer.throughput = throughput
     refuse_sharded(trainer, args, optimizer)
     trainer.remove_callback(PrinterCallback)  # Progress prints
     trainer.train(resume_from_checkpoint=last_checkpoint(str(args.output_dir)))
@@ -229,12 +240,14 @@ def train(
     facts = {
         "parameters": parameters,
         "vocabulary": len(tokenizer),
+        "tokens_per_byte": round(density, 4),
         "context": args.max_length,
         "documents": len(texts),
         "steps": trainer.state.global_step,
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),
         "devices": args.world_size,
+        **throughput.overall(),
     }
     shown = {"loss": metrics["eval_loss"], "bits_per_byte": metrics["eval_bits_per_byte"]}
     output.record(**facts, metrics=shown)
@@ -266,7 +279,8 @@ def prove_isolation(model: Any, args: PretrainArguments) -> None:
 
 def check_components(args: PretrainArguments) -> None:
     """Everything the recipe names exists and takes the options given; builds nothing."""
-    registry.config_of("optimizer", args.optimizer, where="optimizer:")
+    check_optimizer(args.optimizer, args)
+    check_trackers(args.report_to)
     config = check_tokenizer(args.tokenizer)
     model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
 

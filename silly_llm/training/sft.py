@@ -20,7 +20,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from transformers.trainer_callback import PrinterCallback
 from trl import ModelConfig, SFTConfig, get_peft_config, get_quantization_config
 
-from silly_llm import registry
 from silly_llm.cards import model_card, write_card
 from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
@@ -34,7 +33,7 @@ from silly_llm.phases import executable
 from silly_llm.training.callbacks import (
     SAMPLES,
     Clock,
-    Progress,
+    EvaluateAtEnd,
     Samples,
     TrainingLog,
     final_evaluation,
@@ -42,9 +41,12 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
-from silly_llm.training.optimizers import OptimizerFactory
+from silly_llm.training.guards import SaveAverages, StopAtNaN
+from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
+from silly_llm.training.progress import Progress
 from silly_llm.training.sft_arguments import SftKeys
 from silly_llm.training.sft_trainer import StoryTrainer
+from silly_llm.training.throughput import Throughput, check_trackers
 
 
 @dataclass
@@ -79,6 +81,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         if self.include_num_input_tokens_seen == "no":
             self.include_num_input_tokens_seen = "non_padding"
         self.disable_tqdm = True  # ours knows of time limits
+        self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
         self.restore_callback_states_from_checkpoint = True
         ModelConfig.__post_init__(self)
         SFTConfig.__post_init__(self)
@@ -90,7 +93,8 @@ ARGUMENTS = SftArguments
 def check_components(args: SftArguments) -> None:
     """The optimizer exists and takes the options given; builds nothing."""
     if args.optimizer is not None:
-        registry.config_of("optimizer", args.optimizer, where="optimizer:")
+        check_optimizer(args.optimizer, args)
+    check_trackers(args.report_to)
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -151,7 +155,7 @@ def tune(
         train_new_tokens(peft_config, model, tokenizer.convert_tokens_to_ids(added))
 
     # Trainer
-    clock = Clock(args.max_minutes)
+    clock, throughput = Clock(args.max_minutes), Throughput(tokens_seen)
     prompts: list[Any] = [[{"role": "user", "content": prompt}] for prompt in args.sample_prompts]
     trainer = StoryTrainer(
         model=model,
@@ -164,11 +168,16 @@ def tune(
         optimizer_factory=optimizer,
         callbacks=[
             clock,
+            throughput,
+            *([EvaluateAtEnd()] if eval_dataset is not None else []),
+            SaveAverages(),
+            StopAtNaN(tokens_seen),
             TrainingLog(folder, clock, tokens_seen),
-            Progress(clock, tokens_seen),
+            Progress(clock),
             Samples(folder, tokenizer, prompts, args.sample_tokens),
         ],
     )
+    trainer.throughput = throughput
     trainer.remove_callback(PrinterCallback)
     parameters = count_parameters(trainer.model)
     if trainer.is_world_process_zero():

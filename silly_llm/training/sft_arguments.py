@@ -46,7 +46,10 @@ class SftKeys:
         },
     )
     optimizer: str | dict[str, Any] | None = field(
-        default=None, metadata={"help": "adamw, muon or a plugin's, as in pretrain; default: TRL's `optim`."}
+        default=None,
+        metadata={
+            "help": "adamw, muon, schedule_free or a plugin's, as in pretrain; default: TRL's `optim`."
+        },
     )
     sample_prompts: list[str] = field(
         default_factory=lambda: ["Words: dog, jump, happy"],

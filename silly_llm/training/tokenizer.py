@@ -1,4 +1,6 @@
-"""The tokenizer of a model trained from scratch: byte-level BPE with distinct special tokens.
+"""The tokenizer of a model trained from scratch: trained on the corpus, an existing one cut to it, or an existing one as it is.
+
+The first two are byte-level BPE with our special tokens.
 
 Begin, end and padding are three tokens: with pad = eos the loss would ignore the end of a story, and the model would
 never stop. The chat roles are reserved from the start, so that tuning does not have to resize the embeddings.
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.errors import RecipeError, RunError
+from silly_llm.training.trimming import trim
 from silly_llm.typecheck import check
 
 if TYPE_CHECKING:
@@ -23,14 +26,16 @@ SPECIAL_TOKENS = ("<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|
 
 @dataclass
 class TokenizerConfig:
-    """A tokenizer to train."""
+    """A tokenizer to train, or an existing one to cut."""
 
     vocab_size: int = 2048
     """Tokens in all, the special ones and the 256 bytes included."""
+    pretrained: str | None = None
+    """A folder or Hub id: cut this byte-level BPE to its `vocab_size` most common tokens, instead of training one."""
     min_frequency: int = 2
-    """How often a pair must occur to become a token."""
+    """How often a pair must occur to become a token of a trained one."""
     max_documents: int | None = 100_000
-    """Documents to train it on; null: all."""
+    """Documents to train it, or to count its tokens, on; null: all."""
 
     def __post_init__(self) -> None:
         if self.vocab_size < 256 + len(SPECIAL_TOKENS):
@@ -40,15 +45,16 @@ class TokenizerConfig:
 
 
 def check_tokenizer(spec: str | dict[str, Any]) -> TokenizerConfig | None:
-    """The checked config of a tokenizer to train; `None` when the spec names one that exists."""
+    """The checked config of a tokenizer to make; `None` when the spec names one to take as it is."""
     return None if isinstance(spec, str) else check(spec, TokenizerConfig, where="tokenizer")
 
 
 def make_tokenizer(spec: str | dict[str, Any], dataset: Dataset, text_column: str, max_length: int) -> Any:
-    """Load the tokenizer that a recipe names, or train it on the dataset.
+    """Load the tokenizer that a recipe names, cut it to the dataset, or train one on the dataset.
 
     Raises:
         RunError: it cannot be loaded, or lacks an end-of-text token.
+        RecipeError: `vocab_size` is more than there is, or what is to be cut is no byte-level BPE.
     """
     config = check_tokenizer(spec)
     if config is not None:
@@ -57,13 +63,18 @@ def make_tokenizer(spec: str | dict[str, Any], dataset: Dataset, text_column: st
             if config.max_documents is None
             else dataset.select(range(min(len(dataset), config.max_documents)))
         )
-        return train_tokenizer(texts_of(documents, text_column), config, max_length=max_length)
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(spec)
-    except (OSError, ValueError) as error:
-        raise RunError(f"tokenizer: cannot load {spec!r}: {str(error).strip().splitlines()[0]}") from error
+        texts = texts_of(documents, text_column)
+        if config.pretrained is None:
+            trained = train_tokenizer(texts, config, max_length=max_length)
+            if (size := len(trained)) < config.vocab_size:
+                raise RecipeError(
+                    f"tokenizer: vocab_size: {config.vocab_size:,} is more than the dataset supports: its pairs that occur at least "
+                    f"{config.min_frequency} times make {size:,} tokens; set tokenizer.vocab_size to at most {size}"
+                )
+            return trained
+        trimmed = trim(load(config.pretrained), texts, config.vocab_size, SPECIAL_TOKENS)
+        return with_special_tokens(trimmed, max_length)
+    tokenizer = load(str(spec))
     if tokenizer.eos_token is None:
         raise RunError(f"tokenizer: {spec!r} has no end-of-text token")
     missing: dict[str, Any] = {}
@@ -74,6 +85,20 @@ def make_tokenizer(spec: str | dict[str, Any], dataset: Dataset, text_column: st
     if missing:
         tokenizer.add_special_tokens(missing)
     return tokenizer
+
+
+def load(name: str) -> Any:
+    """An existing tokenizer.
+
+    Raises:
+        RunError: it cannot be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise RunError(f"tokenizer: cannot load {name!r}: {str(error).strip().splitlines()[0]}") from error
 
 
 def train_tokenizer(
@@ -87,10 +112,10 @@ def train_tokenizer(
         max_length: `model_max_length` of the result.
 
     Returns:
-        A fast tokenizer; `tokenizer(text)` puts `<|bos|>` before the text and nothing after it.
+        A fast tokenizer; `tokenizer(text)` puts `<|bos|>` before the text and nothing after it. Fewer tokens than asked for, where
+        the texts have too few pairs.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -103,6 +128,14 @@ def train_tokenizer(
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
+    return with_special_tokens(bpe, max_length)
+
+
+def with_special_tokens(bpe: Any, max_length: int) -> PreTrainedTokenizerBase:
+    """A `tokenizers.Tokenizer` that has `SPECIAL_TOKENS` first, as transformers has them."""
+    from tokenizers import processors
+    from transformers import PreTrainedTokenizerFast
+
     bpe.post_processor = processors.TemplateProcessing(
         single="<|bos|> $A", pair="<|bos|> $A $B", special_tokens=[("<|bos|>", 0)]
     )

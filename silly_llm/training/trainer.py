@@ -14,9 +14,10 @@ from silly_llm.training.callbacks import Clock
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import IGNORED, PackedCollator
 from silly_llm.training.schedule import FollowsClock
+from silly_llm.training.throughput import LogsThroughput
 
 
-class PackedTrainer(FollowsClock, Trainer):
+class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
     """A Trainer of rows from `silly_llm.training.packing`.
 
     Args:

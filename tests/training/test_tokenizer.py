@@ -1,0 +1,126 @@
+"""Tokenizers: trained, existing, and an existing one cut to its most common tokens."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from datasets import Dataset
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from silly_llm.errors import RecipeError, RunError
+from silly_llm.training.tokenizer import SPECIAL_TOKENS, make_tokenizer
+from silly_llm.training.trimming import ancestry
+
+NAMES = ("Tom", "Mia", "Benjamin", "Zoe", "Lily", "Timothy")
+THINGS = ("dog", "cat", "castle", "garden", "butterfly", "umbrella", "mountain", "river")
+WEIRD = "naïve 日本 🙂\x00\t\r\n   <|endoftext|> ZÜRICH\u200d ﬁn"
+
+
+def stories(count: int, seed: int, things=THINGS) -> list[str]:
+    rng = random.Random(seed)
+    return [
+        f"{rng.choice(NAMES)} saw a {rng.choice(things)}. It was beautiful, and {rng.choice(NAMES)} wanted another {rng.choice(things)}!"
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def general(tmp_path_factory) -> str:
+    """A tokenizer as GPT-Neo's: byte-level BPE, one special token, trained on other text than ours."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer, bpe.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=500,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    code = [f"def function_{i}(argument): return [argument_{i % 7} for i in range({i})]" for i in range(300)]
+    bpe.train_from_iterator(stories(300, 0) + code, trainer)
+    folder = tmp_path_factory.mktemp("general")
+    PreTrainedTokenizerFast(
+        tokenizer_object=bpe, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
+    ).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Dataset:
+    return Dataset.from_dict({"text": stories(200, 1)})
+
+
+def cut(general: str, corpus: Dataset, size: int, folder) -> PreTrainedTokenizerFast:
+    """Cut, saved, and loaded as anyone would."""
+    spec = {"pretrained": general, "vocab_size": size}
+    make_tokenizer(spec, corpus, "text", 64).save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("size", [262, 300, 400])
+def test_a_cut_tokenizer_is_whole_and_loses_no_byte(general, corpus, tmp_path, size):
+    tokenizer = cut(general, corpus, size, tmp_path)
+    vocabulary = tokenizer.get_vocab()
+    assert len(tokenizer) == size and sorted(vocabulary.values()) == list(range(size))
+    assert [vocabulary[token] for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4, 5]
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (0, 1, 2)
+    assert tokenizer("Tom")["input_ids"][0] == 0 and 1 not in tokenizer("Tom")["input_ids"]
+    for text in [WEIRD, *stories(50, 2)]:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+
+
+def test_every_kept_token_can_be_reached(general, corpus, tmp_path):
+    """A token whose parts were dropped would never be merged."""
+    tokenizer = cut(general, corpus, 400, tmp_path)
+    for token, number in tokenizer.get_vocab().items():
+        text = tokenizer.convert_tokens_to_string([token])
+        if token not in SPECIAL_TOKENS and "\ufffd" not in text:
+            assert tokenizer(text, add_special_tokens=False)["input_ids"] == [number], token
+
+
+def test_text_is_cut_as_before_where_all_its_tokens_are_kept(general, corpus, tmp_path):
+    old = AutoTokenizer.from_pretrained(general)
+    tokenizer = cut(general, corpus, 420, tmp_path)
+    used = {token for text in corpus["text"] for token in old.tokenize(text)}
+    assert used <= tokenizer.get_vocab().keys(), "the test needs a size that holds all that is used"
+    assert len(tokenizer) < len(old)
+    for text in corpus["text"]:
+        assert tokenizer.tokenize(text, add_special_tokens=False) == old.tokenize(text)
+
+
+def test_the_most_common_tokens_are_kept(general, corpus, tmp_path):
+    """Code, which the corpus does not have, goes first; tokens of the corpus last."""
+    kept = cut(general, corpus, 330, tmp_path).get_vocab()
+    old = AutoTokenizer.from_pretrained(general).get_vocab()
+    assert "argument" in old and "argument" not in kept
+    assert "Ġwas" in kept and "Ġsaw" in kept
+
+
+def test_a_smaller_vocabulary_takes_more_tokens(general, corpus, tmp_path):
+    small, large = (cut(general, corpus, size, tmp_path / str(size)) for size in (270, 420))
+    counts = [sum(len(made(text)["input_ids"]) for text in corpus["text"]) for made in (small, large)]
+    assert counts[0] > counts[1]
+
+
+def test_what_is_no_byte_level_bpe_is_refused(corpus, tmp_path):
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "Tom": 1}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<unk>").save_pretrained(tmp_path)
+    with pytest.raises(RecipeError, match="only a fast byte-level BPE"):
+        make_tokenizer({"pretrained": str(tmp_path), "vocab_size": 300}, corpus, "text", 64)
+
+
+def test_vocabularies_that_nothing_fills_are_refused(general, corpus):
+    with pytest.raises(RecipeError, match=r"vocab_size: 900 is more than the 505 tokens there are"):
+        make_tokenizer({"pretrained": general, "vocab_size": 900}, corpus, "text", 64)
+    with pytest.raises(RecipeError, match=r"vocab_size: 5,000 is more than the dataset supports: .* at most"):
+        make_tokenizer({"vocab_size": 5000}, corpus, "text", 64)
+    with pytest.raises(RunError, match="cannot load"):
+        make_tokenizer({"pretrained": "./nowhere", "vocab_size": 300}, corpus, "text", 64)
+
+
+def test_ancestry_goes_down_to_bytes():
+    parts = {"abc": ("ab", "c"), "ab": ("a", "b"), "bc": ("b", "c")}
+    assert ancestry("abc", parts) == {"abc", "ab", "a", "b", "c"}
