@@ -126,14 +126,16 @@ def complete_llama(values: dict[str, Any]) -> None:
 
 
 def attention_of(config: PretrainedConfig, use_cpu: bool) -> str:
-    """The attention that trains this architecture fastest on the device: `attention_for`, or eager where it has nothing else."""
+    """The attention that trains this architecture fastest: on CPUs and short rows `blockwise`, else sdpa; eager where it has nothing else."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
     from silly_llm.devices import attention_for
 
-    fastest = attention_for(use_cpu, config.max_position_embeddings)
     model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    return fastest if model_class._supports_sdpa else "eager"
+    if not model_class._supports_sdpa:
+        return "eager"
+    short = attention_for(use_cpu, config.max_position_embeddings) == "eager"
+    return "blockwise" if short else "sdpa"
 
 
 def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str = "sdpa") -> PreTrainedModel:
@@ -144,7 +146,11 @@ def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str
     """
     from transformers import AutoModelForCausalLM, set_seed
 
+    from silly_llm.training import attention
+
     set_seed(seed)
+    if attn_implementation == "blockwise":
+        attention.register()
     try:
         model = AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
     except (ImportError, ValueError, TypeError, ZeroDivisionError) as error:

@@ -38,6 +38,7 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.corpus import read_texts, text_bytes
+from silly_llm.training.fused import fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import attention_of, build_model, model_config
@@ -187,6 +188,8 @@ def train(
         scale_initialization(model, args.base_width)
     if args.isolate_documents:
         prove_isolation(model, args)
+    if args.use_cpu:
+        fuse_norms(model)
     parameters = model.num_parameters()
     if output_speaks():
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import EvalPrediction, Trainer, TrainingArguments
 
 from silly_llm.training.callbacks import Clock
+from silly_llm.training.fused import LinearCrossEntropy, hidden_states, separable_head, token_nats
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import IGNORED, PackedCollator
 from silly_llm.training.schedule import FollowsClock
@@ -49,6 +52,9 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
             predict_end=False,
         )
         super().__init__(args=args, data_collator=data_collator, compute_metrics=self.bits_per_byte, **kwargs)
+        whole = not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
+        self.head = separable_head(self.model) if whole and args.use_cpu else None
+        """The head, where its products with the loss are faster by hand (`silly_llm.training.fused`)."""
 
     # Training ---------------------------------------------------------------------------------------------------------
 
@@ -56,8 +62,12 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Nats a token, averaged over all tokens of the step: over accumulated batches and devices alike."""
-        logits, labels = self.forward(model, inputs)
-        total = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        labels, head = inputs["shift_labels"].flatten(), None if return_outputs else self.head
+        logits = self.forward(model, inputs, head)
+        if head is None:
+            total = cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+        else:
+            total = LinearCrossEntropy.apply(logits, head.weight, labels, self.product_dtype)
         count = num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum()
         loss = total / count
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
@@ -66,10 +76,18 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
             )  # gradients are averaged over processes, the count is of all
         return (loss, {"logits": logits}) if return_outputs else loss
 
-    def forward(self, model: Any, inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [rows, length, vocabulary] and shifted labels [rows, length]. No mask and no cache: see packing.py."""
-        outputs = model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False)
-        return outputs.logits, inputs["shift_labels"]
+    def forward(self, model: Any, inputs: Any, head: nn.Linear | None) -> torch.Tensor:
+        """Logits [tokens, vocabulary], or what this head would make them of [tokens, width]. No mask and no cache: see packing.py."""
+        with hidden_states(head) if head is not None else nullcontext():
+            outputs = model(
+                input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False
+            )
+        return outputs.logits.flatten(0, 1)
+
+    @property
+    def product_dtype(self) -> torch.dtype:
+        """What matrix products compute in."""
+        return torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else torch.float32
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -90,12 +108,14 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
     ) -> tuple[None, torch.Tensor, torch.Tensor]:
         """Nats and predicted tokens of each row, which the evaluation loop gathers over batches and processes."""
         inputs = self._prepare_inputs(inputs)
+        labels = inputs["shift_labels"]
         with torch.no_grad(), self.compute_loss_context_manager():
-            logits, labels = self.forward(model, inputs)
-            nats = cross_entropy(
-                logits.transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none"
-            )
-        return None, nats.double().sum(dim=1), (labels != IGNORED).sum(dim=1)
+            logits = self.forward(model, inputs, self.head)
+            if self.head is None:
+                nats = cross_entropy(logits.float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
+            else:
+                nats = token_nats(logits, self.head.weight, labels.flatten(), self.product_dtype)
+        return None, nats.view(labels.shape).double().sum(dim=1), (labels != IGNORED).sum(dim=1)
 
     def bits_per_byte(self, prediction: EvalPrediction) -> dict[str, float]:
         """Loss (nats a token of text, end-of-text not counted) and bits per byte of the evaluation texts."""

@@ -93,10 +93,12 @@ QWEN = {"model_type": "qwen3", "num_key_value_heads": 2, "head_dim": 32, "interm
     [
         ("silly-tiny", "sdpa"),
         ("silly-tiny", "eager"),
+        ("silly-tiny", "blockwise"),
         (NEO, "eager"),
         ({"model_type": "gpt2", **SMALL}, "sdpa"),
         ({"model_type": "gpt2", **SMALL}, "eager"),
         (QWEN, "sdpa"),
+        (QWEN, "blockwise"),
     ],
 )
 def test_packed_logits_equal_separate_logits(packed, tokenizer, spec, attention):

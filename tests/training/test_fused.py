@@ -1,0 +1,94 @@
+"""What is computed in fewer passes is what transformers computes: values and gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from silly_llm.training import attention, fused
+from silly_llm.training.models import build_model, model_config
+from silly_llm.training.packing import IGNORED
+
+LENGTH = 300  # two blocks and a part
+SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+QWEN = {"model_type": "qwen3", "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 96, **SMALL}
+WINDOW = {**QWEN, "model_type": "mistral", "sliding_window": 40}
+GEMMA = {**QWEN, "model_type": "gemma2"}
+
+
+def model_of(spec, attention="eager"):
+    config = model_config(spec, vocab_size=300, max_length=LENGTH)
+    return build_model(config, 0, attn_implementation=attention)
+
+
+@pytest.fixture
+def batch():
+    draw = torch.Generator().manual_seed(1)
+    ids, labels = torch.randint(0, 300, (2, 2, LENGTH), generator=draw)
+    labels[:, -9:] = IGNORED
+    positions = torch.cat([torch.arange(170), torch.arange(LENGTH - 170)]).expand(2, -1)
+    return {"input_ids": ids, "position_ids": positions, "use_cache": False}, labels
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_loss_and_gradients_without_all_logits(dtype, monkeypatch):
+    monkeypatch.setattr(fused, "LOGITS", 300 * 128)  # three chunks
+    draw = torch.Generator().manual_seed(0)
+    hidden, weight = torch.randn(LENGTH, 32, generator=draw), torch.randn(300, 32, generator=draw) / 5
+    labels = torch.randint(0, 300, (LENGTH,), generator=draw)
+    labels[5:20] = IGNORED
+    tight = {"atol": 1e-5, "rtol": 1e-5} if dtype is torch.float32 else {"atol": 0.02, "rtol": 0.05}
+    found = []
+    for ours in (True, False):
+        h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+        if ours:
+            loss = fused.LinearCrossEntropy.apply(h, w, labels, dtype)
+        else:
+            loss = cross_entropy(h @ w.T, labels, ignore_index=IGNORED, reduction="sum")
+        (loss / 7).backward()
+        found.append((loss.detach() / LENGTH, h.grad, w.grad))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, **tight)
+    separate = fused.token_nats(hidden, weight, labels, dtype)
+    torch.testing.assert_close(separate.sum() / LENGTH, found[1][0], **tight)
+    assert (separate[5:20] == 0).all()
+
+
+@pytest.mark.parametrize("spec", ["silly-tiny", QWEN, WINDOW, {"model_type": "gpt2", **SMALL}])
+def test_a_training_step_is_that_of_the_plain_model(spec, batch):
+    inputs, labels = batch
+    plain, ours = model_of(spec).eval(), model_of(spec, attention.NAME).eval()  # no dropout
+    fused.fuse_norms(ours)
+    head = fused.separable_head(ours)
+    assert head is ours.get_output_embeddings()
+    logits = plain(**inputs).logits
+    cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum").backward()
+    with fused.hidden_states(head):
+        hidden = ours(**inputs).logits
+    torch.testing.assert_close(head(hidden), logits, atol=1e-5, rtol=1e-5)
+    fused.LinearCrossEntropy.apply(
+        hidden.flatten(0, 1), head.weight, labels.flatten(), torch.float32
+    ).backward()
+    for (name, mine), theirs in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, atol=2e-4, rtol=1e-3, msg=name)
+
+
+def test_norms_are_replaced_only_where_they_are_equal():
+    assert fused.fuse_norms(model_of("silly-tiny")) == 5
+    assert fused.fuse_norms(model_of(GEMMA)) == 0  # 1 + weight
+    assert fused.fuse_norms(model_of({"model_type": "gpt2", **SMALL})) == 0
+
+
+def test_a_head_that_does_more_than_a_product_is_left_alone():
+    assert fused.separable_head(model_of({**GEMMA, "final_logit_softcapping": 1.0})) is None
+    assert fused.separable_head(model_of("tinystories-1m")) is not None
+
+
+def test_generation_with_a_cache_gives_the_same_story():
+    prompt = {"input_ids": torch.tensor([[5, 6, 7, 8]])}
+    stories = [
+        model_of("silly-tiny", name).generate(**prompt, max_new_tokens=20, do_sample=False, max_length=None)
+        for name in ("eager", attention.NAME)
+    ]
+    assert torch.equal(*stories)
