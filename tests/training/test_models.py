@@ -113,7 +113,7 @@ def test_attention_of_an_architecture_that_has_only_one():
 @pytest.mark.parametrize("spec", ["silly-tiny", {"preset": "tinystories-1m", "num_layers": 3}])
 def test_size_tells_embeddings_apart_and_names_dimensions_alike_for_all_architectures(spec):
     config = model_config(spec, vocab_size=400, max_length=128)
-    size = size_of(build_model(config, 0))
+    size = size_of(build_model(config, 0, attn_implementation=attention_of(config, use_cpu=True)))
     layers, heads = (2, 2) if spec == "silly-tiny" else (3, 16)
     assert (size["layers"], size["heads"], size["width"]) == (layers, heads, config.hidden_size)
     positions = 0 if spec == "silly-tiny" else 128
