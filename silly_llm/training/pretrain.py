@@ -21,7 +21,7 @@ from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
-from silly_llm.devices import computes_in_bf16
+from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import PRIVATE, Output, open_output
@@ -189,6 +189,7 @@ def train(
     if args.isolate_documents:
         prove_isolation(model, args)
     if args.use_cpu:
+        keep_freed_memory()
         fuse_norms(model)
     parameters = model.num_parameters()
     if output_speaks():
