@@ -33,6 +33,7 @@ from silly_llm.training.callbacks import (
     EvaluateAtEnd,
     Samples,
     TrainingLog,
+    check_checkpoint,
     final_evaluation,
     last_checkpoint,
     read_lines,
@@ -234,7 +235,10 @@ def train(
     trainer.throughput = throughput
     refuse_sharded(trainer, args, optimizer)
     trainer.remove_callback(PrinterCallback)  # Progress prints
-    trainer.train(resume_from_checkpoint=last_checkpoint(str(args.output_dir)))
+    checkpoint = last_checkpoint(str(args.output_dir))
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, model)
+    trainer.train(resume_from_checkpoint=checkpoint)
 
     # Evaluate, save, describe
     metrics = final_evaluation(trainer)
