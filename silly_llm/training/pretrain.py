@@ -266,7 +266,7 @@ def prove_isolation(model: Any, args: PretrainArguments) -> None:
     """Stop where documents of a row would see each other (`silly_llm.training.isolation`)."""
     sharded = [p for p in model.parameters() if hasattr(p, "ds_id")]  # ZeRO-3 took them apart already
     if sharded:
-        from deepspeed.zero import GatheredParameters
+        from deepspeed.runtime.zero import GatheredParameters
 
         with GatheredParameters(sharded):
             require_isolation(model, args.max_length)
@@ -301,7 +301,15 @@ def prepare_tokenizer(args: PretrainArguments, texts: Dataset) -> Any:
 
 
 def refuse_sharded(trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory) -> None:
-    """An optimizer that needs whole parameters cannot run where they (or their states) are in shards."""
+    """An optimizer that needs whole parameters cannot run where they (or their states) are in shards.
+
+    Nor may an engine that was asked for be missing: accelerate 1.15 leaves FSDP out on CPUs and replicates without a word.
+    """
+    for name, running in (("FSDP", trainer.is_fsdp_enabled), ("DEEPSPEED", trainer.is_deepspeed_enabled)):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true" and not running:
+            raise RecipeError(
+                f"{name} was asked for, but accelerate does not run it on this device; use ddp.yaml, or multi_cpu.yaml on CPUs"
+            )
     if optimizer.replicated_only and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         engine = "DeepSpeed" if trainer.is_deepspeed_enabled else "FSDP"
         raise RecipeError(
