@@ -38,6 +38,7 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.corpus import read_texts, text_bytes
+from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import attention_of, build_model, model_config
@@ -182,7 +183,8 @@ def train(
         args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
     )
     attention = args.attn_implementation or attention_of(config, args.use_cpu)
-    model = build_model(config, args.seed, attn_implementation=attention)
+    with whole_weights():
+        model = build_model(config, args.seed, attn_implementation=attention)
     if args.base_width is not None:
         scale_initialization(model, args.base_width)
     if args.isolate_documents:
@@ -228,6 +230,7 @@ def train(
         ],
     )
     trainer.throughput = throughput
+    require_engine(trainer)
     refuse_sharded(trainer, args, optimizer)
     trainer.remove_callback(PrinterCallback)  # Progress prints
     trainer.train(resume_from_checkpoint=last_checkpoint(str(args.output_dir)))
@@ -264,13 +267,6 @@ def train(
 
 def prove_isolation(model: Any, args: PretrainArguments) -> None:
     """Stop where documents of a row would see each other (`silly_llm.training.isolation`)."""
-    sharded = [p for p in model.parameters() if hasattr(p, "ds_id")]  # ZeRO-3 took them apart already
-    if sharded:
-        from deepspeed.runtime.zero import GatheredParameters
-
-        with GatheredParameters(sharded):
-            require_isolation(model, args.max_length)
-        return
     home = model.device
     model.to(args.device)
     require_isolation(model, args.max_length)
@@ -301,15 +297,7 @@ def prepare_tokenizer(args: PretrainArguments, texts: Dataset) -> Any:
 
 
 def refuse_sharded(trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory) -> None:
-    """An optimizer that needs whole parameters cannot run where they (or their states) are in shards.
-
-    Nor may an engine that was asked for be missing: accelerate 1.15 leaves FSDP out on CPUs and replicates without a word.
-    """
-    for name, running in (("FSDP", trainer.is_fsdp_enabled), ("DEEPSPEED", trainer.is_deepspeed_enabled)):
-        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true" and not running:
-            raise RecipeError(
-                f"{name} was asked for, but accelerate does not run it on this device; use ddp.yaml, or multi_cpu.yaml on CPUs"
-            )
+    """An optimizer that needs whole parameters cannot run where they (or their states) are in shards."""
     if optimizer.replicated_only and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         engine = "DeepSpeed" if trainer.is_deepspeed_enabled else "FSDP"
         raise RecipeError(
