@@ -39,6 +39,7 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.corpus import read_texts, text_bytes
+from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.fused import fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
@@ -184,7 +185,8 @@ def train(
         args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
     )
     attention = args.attn_implementation or attention_of(config, args.use_cpu)
-    model = build_model(config, args.seed, attn_implementation=attention)
+    with whole_weights():
+        model = build_model(config, args.seed, attn_implementation=attention)
     if args.base_width is not None:
         scale_initialization(model, args.base_width)
     if args.isolate_documents:
@@ -233,6 +235,7 @@ def train(
         ],
     )
     trainer.throughput = throughput
+    require_engine(trainer)
     refuse_sharded(trainer, args, optimizer)
     trainer.remove_callback(PrinterCallback)  # Progress prints
     checkpoint = last_checkpoint(str(args.output_dir))
@@ -272,13 +275,6 @@ def train(
 
 def prove_isolation(model: Any, args: PretrainArguments) -> None:
     """Stop where documents of a row would see each other (`silly_llm.training.isolation`)."""
-    sharded = [p for p in model.parameters() if hasattr(p, "ds_id")]  # ZeRO-3 took them apart already
-    if sharded:
-        from deepspeed.zero import GatheredParameters
-
-        with GatheredParameters(sharded):
-            require_isolation(model, args.max_length)
-        return
     home = model.device
     model.to(args.device)
     require_isolation(model, args.max_length)
