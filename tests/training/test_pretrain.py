@@ -175,34 +175,6 @@ def launch(config: str, stories: Path, folder: Path, **more: object) -> Path:
     return folder
 
 
-def losses(folder: Path) -> list[float]:
-    return [line["loss"] for line in read_lines(folder / "training_log.jsonl") if "loss" in line]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("config", ["multi_cpu", "zero2"])
-def test_two_processes_train_as_one_does(stories, tmp_path, config):
-    if config == "zero2":
-        pytest.importorskip("deepspeed", reason="the extra [deepspeed] is not installed")
-    shape = {
-        "max_steps": 6,
-        "logging_steps": 2,
-        "eval_steps": 6,
-        "save_steps": 6,
-        "sample_prompts": "[]",
-        "bf16": False,
-        "use_cpu": True,
-    }
-    two = launch(config, stories, tmp_path / config, **shape)
-    one = tmp_path / "one"
-    command = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, one, **shape)]
-    assert subprocess.run(command, capture_output=True).returncode == 0
-    assert losses(two) == pytest.approx(losses(one), abs=1e-3)
-    assert json.loads((two / "provenance.json").read_text())["devices"] == 2
-    bits = [json.loads((f / "provenance.json").read_text())["metrics"]["bits_per_byte"] for f in (one, two)]
-    assert bits[0] == pytest.approx(bits[1], abs=2e-3)
-
-
 @pytest.mark.slow
 def test_muon_is_refused_where_matrices_are_taken_apart(stories, tmp_path):
     pytest.importorskip("deepspeed", reason="the extra [deepspeed] is not installed")
