@@ -22,6 +22,7 @@ NO_ROOM = {
 
 TOOLS = {
     "compare": ("silly_llm.evaluation.compare", "set the results of several evaluations side by side"),
+    "sweep": ("silly_llm.sweep.command", "run one recipe at every point of a grid, and plot what came out"),
     "run": ("silly_llm.pipeline", "run a recipe folder, phase by phase"),
     "publish": ("silly_llm.hub", "upload a dataset or model folder to the Hugging Face Hub"),
     "chat": ("silly_llm.chat", "talk to a model"),

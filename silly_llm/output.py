@@ -72,17 +72,12 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
     """
     folder = Path(recipe.args.output_dir)
     sources = {str(source): digest(source) for source in inputs if source is not None}
-    values = {
-        key: value
-        for key, value in recipe.values.items()
-        if key != "push_to_hub" and not key.startswith("hub_")
-    }
-    work = fingerprint({"phase": recipe.phase, "values": values, "inputs": sources})
+    work = work_of(recipe, sources)
     leader = int(os.environ.get("RANK", "0")) == 0
     state = _read_state(folder)
     same = state.get("work") == work
     finished = state.get("finished") is True
-    if finished and same and state.get("code") == code_version() and not recipe.options.force:
+    if is_up_to_date(recipe, sources):
         yield Output(folder, up_to_date=True, resumed=False)
         return
     resumed = same and not finished and not recipe.options.force
@@ -110,6 +105,27 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
         provenance = provenance_of(recipe, sources, work, state["seconds"]) | output.facts
         write_text(folder / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
         _write_state(folder, state | {"finished": True})
+
+
+def work_of(recipe: Recipe, sources: Mapping[str, str]) -> str:
+    """A digest of what a phase is asked to do: its recipe, and the digests of its inputs by their names."""
+    values = {
+        key: value
+        for key, value in recipe.values.items()
+        if key != "push_to_hub" and not key.startswith("hub_")
+    }
+    return fingerprint({"phase": recipe.phase, "values": values, "inputs": dict(sources)})
+
+
+def is_up_to_date(recipe: Recipe, sources: Mapping[str, str]) -> bool:
+    """Whether the output folder was finished by the same recipe, inputs (digests by name) and code, and `--force` is not given."""
+    state = _read_state(Path(recipe.args.output_dir))
+    return (
+        state.get("finished") is True
+        and state.get("work") == work_of(recipe, sources)
+        and state.get("code") == code_version()
+        and not recipe.options.force
+    )
 
 
 def provenance_of(recipe: Recipe, sources: Mapping[str, str], work: str, seconds: float) -> dict[str, Any]:

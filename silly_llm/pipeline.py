@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from silly_llm.config import Options, parse_argv, run_name_of
+from silly_llm.config import Options, flatten, parse_argv, run_name_of
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.output import PRIVATE
 from silly_llm.phases import PHASES, Phase, executable, phase_named
@@ -101,7 +101,7 @@ def phase_overrides(options: Options) -> dict[str, list[str]]:
                 f"command line: unknown option --{name}{suggestion(name, ['from', 'to', 'force', 'environment'])}; "
                 "a recipe's key is written --PHASE.KEY VALUE"
             )
-        overrides[phase.command] = [f"--{key}={_as_text(v)}" for key, v in _flatten(value)]
+        overrides[phase.command] = [f"--{key}={_as_text(v)}" for key, v in flatten(value).items()]
     return overrides
 
 
@@ -145,15 +145,6 @@ def _command_line(folder: Path, phase: Phase, options: Options, overrides: list[
     line += ["--force"] if options.force else []
     line += ["--debug"] if options.debug else []
     return line + overrides
-
-
-def _flatten(values: dict, prefix: str = "") -> list[tuple[str, object]]:
-    pairs: list[tuple[str, object]] = []
-    for key, value in values.items():
-        pairs += (
-            _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
-        )
-    return pairs
 
 
 def _as_text(value: object) -> str:

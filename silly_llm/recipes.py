@@ -6,9 +6,10 @@ import argparse
 import importlib
 from pathlib import Path
 
-from silly_llm.config import environments_of, load_recipe
+from silly_llm.config import Recipe, environments_of, load_recipe
 from silly_llm.errors import NotInstalledError, RecipeError
 from silly_llm.phases import Phase, phase_of_recipe
+from silly_llm.sweep.points import is_sweep, read_sweep
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -39,7 +40,9 @@ def recipe_folders(root: Path) -> list[Path]:
 
 def recipe_files(folder: Path) -> list[Path]:
     return sorted(
-        p for p in folder.glob("*") if p.suffix in (".yaml", ".yml", ".json") and phase_of_recipe(p)
+        p
+        for p in folder.glob("*")
+        if p.suffix in (".yaml", ".yml", ".json") and (phase_of_recipe(p) or is_sweep(p))
     )
 
 
@@ -63,11 +66,11 @@ def check_all(folders: list[Path]) -> None:
     for folder in folders:
         for file in recipe_files(folder):
             phase = phase_of_recipe(file)
-            assert phase is not None
             for environment in ["default", *sorted(environments_of(folder) - {"default"})]:
                 checked += 1
                 try:
-                    check_recipe(phase, ["--config", str(file), "--environment", environment])
+                    argv = ["--config", str(file), "--environment", environment]
+                    check_recipe(phase, argv) if phase else check_sweep(argv)
                 except NotInstalledError as error:
                     print(f"✓ {file} ({environment}), to run it: {error}")
                 except RecipeError as error:
@@ -84,7 +87,18 @@ def check_all(folders: list[Path]) -> None:
     print(f"{checked} recipes are right")
 
 
-def check_recipe(phase: Phase, argv: list[str]) -> None:
+def check_sweep(argv: list[str]) -> None:
+    """Read a sweep's file and the recipe of each of its points.
+
+    Raises:
+        RecipeError: as the sweep would.
+    """
+    sweep = read_sweep(argv)
+    for point in sweep.points:
+        check_recipe(sweep.phase, point.argv)
+
+
+def check_recipe(phase: Phase, argv: list[str]) -> Recipe:
     """Read one recipe as its phase would, building and writing nothing.
 
     Raises:
@@ -95,3 +109,4 @@ def check_recipe(phase: Phase, argv: list[str]) -> None:
     check_components = getattr(module, "check_components", None)
     if check_components:
         check_components(recipe.args)
+    return recipe

@@ -52,23 +52,28 @@ def line_plot(
                     f"{ys[-1]:.3f}", (xs[-1], ys[-1]), xytext=(0, 7), textcoords="offset points",
                     ha="right", color=color, fontweight="bold",
                 )  # fmt: skip
-        axes.set_title(title, loc="left", color=INK, fontsize=10, fontweight="bold")
-        axes.set_xlabel(x_label, color=INK)
+        style_axes(axes, title=title, x_label=x_label)
         if log_y:
             axes.set_yscale("log")
         else:
             axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.tick_params(colors=INK, length=0)
-        axes.grid(axis="y", color=FAINT, linewidth=0.8)
-        axes.margins(x=0.02, y=0.12)
-        for side in axes.spines.values():
-            side.set_visible(False)
         if len(lines) > 1:
             axes.legend(frameon=False, labelcolor="linecolor", handlelength=1.2)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return themed(buffer.getvalue(), title)
+
+
+def style_axes(axes: Any, *, title: str, x_label: str, ink: str = INK, faint: str = FAINT) -> None:
+    """What all plots look like: a bold title on the left, faint horizontal lines, no frame."""
+    axes.set_title(title, loc="left", color=ink, fontsize=10, fontweight="bold")
+    axes.set_xlabel(x_label, color=ink)
+    axes.tick_params(colors=ink, length=0)
+    axes.grid(axis="y", color=faint, linewidth=0.8)
+    axes.margins(x=0.02, y=0.12)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def themed(svg: str, title: str) -> str:

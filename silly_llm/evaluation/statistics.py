@@ -135,6 +135,21 @@ def openings(stories: Iterable[Sequence[str]], length: int = 5) -> Metric:
     )
 
 
+def mean_over_seeds(values: Sequence[float], **details: Any) -> Metric:
+    """The mean of a few repeated measurements with Student's t interval: mean ± t(0.975, n - 1) · s / √n.
+
+    For the handful of seeds that a training is repeated with, of which a bootstrap would claim too much.
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    value = float(np.mean(values)) if n else math.nan
+    if n < 2:
+        return Metric(value, None, None, n, details)
+    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return Metric(value, value - half, value + half, n, details)
+
+
 def mean(values: Sequence[float], seed: int = 0, **details: Any) -> Metric:
     """The mean over units, bootstrapped."""
     if not values:

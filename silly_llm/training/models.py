@@ -138,6 +138,18 @@ def attention_of(config: PretrainedConfig, use_cpu: bool) -> str:
     return "blockwise" if short else "sdpa"
 
 
+def size_of(model: PreTrainedModel) -> dict[str, int]:
+    """A model's `parameters` (tied ones count once), `non_embedding_parameters` (the N of Kaplan et al. 2020), `width`, `layers`, `heads`."""
+    config = model.config.get_text_config()
+    return {
+        "parameters": model.num_parameters(),
+        "non_embedding_parameters": model.num_parameters(exclude_embeddings=True),
+        "width": config.hidden_size,
+        "layers": config.num_hidden_layers,
+        "heads": config.num_attention_heads,
+    }
+
+
 def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str = "sdpa") -> PreTrainedModel:
     """A new model whose weights derive from the seed; how it attends is not saved with it.
 

@@ -43,7 +43,7 @@ from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.fused import fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
-from silly_llm.training.models import attention_of, build_model, model_config
+from silly_llm.training.models import attention_of, build_model, model_config, size_of
 from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator, pack
 from silly_llm.training.progress import Progress
@@ -144,10 +144,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     eval_source = open_source(args.eval_dataset) if args.eval_dataset is not None else None
     check_push(args)
 
-    inputs = [*source.inputs(), *(eval_source.inputs() if eval_source else ())]
-    named = args.tokenizer if isinstance(args.tokenizer, str) else args.tokenizer.get("pretrained")
-    inputs += [named] if named else []
-    with container or Container() as services, open_output(recipe, inputs=inputs) as output:
+    with container or Container() as services, open_output(recipe, inputs=inputs_of(args)) as output:
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
         else:
@@ -194,11 +191,11 @@ def train(
     if args.use_cpu:
         keep_freed_memory()
         fuse_norms(model)
-    parameters = model.num_parameters()
+    size = size_of(model)
     if output_speaks():
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
         print(
-            f"{parameters:,} parameters, {len(tokenizer):,} tokens of vocabulary; {len(texts):,} documents in {len(rows):,} rows of "
+            f"{size['parameters']:,} parameters, {len(tokenizer):,} tokens of vocabulary; {len(texts):,} documents in {len(rows):,} rows of "
             f"{args.max_length} tokens; {args.tokens_per_step:,} tokens a step{epochs}",
             flush=True,
         )
@@ -249,7 +246,7 @@ def train(
     if not trainer.is_world_process_zero():
         return
     facts = {
-        "parameters": parameters,
+        **size,
         "vocabulary": len(tokenizer),
         "tokens_per_byte": round(density, 4),
         "context": args.max_length,
@@ -279,6 +276,17 @@ def prove_isolation(model: Any, args: PretrainArguments) -> None:
     model.to(args.device)
     require_isolation(model, args.max_length)
     model.to(home)  # where the engine expects it
+
+
+def inputs_of(args: PretrainArguments) -> list[str]:
+    """Local paths and Hub ids that the model depends on.
+
+    Raises:
+        RecipeError: a dataset is not there.
+    """
+    named = args.tokenizer if isinstance(args.tokenizer, str) else args.tokenizer.get("pretrained")
+    datasets = [d for d in (args.dataset, args.eval_dataset) if d is not None]
+    return [*(path for d in datasets for path in open_source(d).inputs()), *([named] if named else [])]
 
 
 def check_components(args: PretrainArguments) -> None:

@@ -42,6 +42,7 @@ from silly_llm.training.callbacks import (
 )
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
 from silly_llm.training.guards import SaveAverages, StopAtNaN
+from silly_llm.training.models import size_of
 from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.progress import Progress
 from silly_llm.training.sft_arguments import SftKeys
@@ -122,9 +123,8 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
             "merge_adapter: true, or use_peft: false"
         )
 
-    inputs = [args.model_name_or_path, *train_source.inputs(), *eval_source.inputs(), args.chat_template]
     check_push(args)
-    with container or Container() as services, open_output(recipe, inputs=inputs) as output:
+    with container or Container() as services, open_output(recipe, inputs=inputs_of(args)) as output:
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
         else:
@@ -133,6 +133,20 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
                 optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
             tune(recipe, tokenizer, added, train_dataset, eval_dataset, optimizer, output)
     push_if_asked(args, str(args.output_dir))
+
+
+def inputs_of(args: SftArguments) -> list[str | None]:
+    """Local paths and Hub ids that the model depends on.
+
+    Raises:
+        RecipeError: a dataset is not there.
+    """
+    datasets = [args.dataset, args.dataset if args.eval_dataset is None else args.eval_dataset]
+    return [
+        args.model_name_or_path,
+        *(path for d in datasets for path in open_source(d).inputs()),
+        args.chat_template,
+    ]
 
 
 def tune(
@@ -150,6 +164,7 @@ def tune(
 
     # Model
     model = prepare_model(args, tokenizer)
+    size = size_of(model)
     peft_config = get_peft_config(args)
     if peft_config is not None and added:
         train_new_tokens(peft_config, model, tokenizer.convert_tokens_to_ids(added))
@@ -198,6 +213,7 @@ def tune(
 
     # Describe
     facts = {
+        **size,
         **parameters,
         "examples": trainer.examples,
         "examples_too_long": trainer.left_out,

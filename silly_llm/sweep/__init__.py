@@ -1,0 +1,1 @@
+"""Sweeps: one recipe at every point of a grid."""
