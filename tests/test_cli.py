@@ -39,6 +39,7 @@ def test_help_lists_every_command(silly_llm):
         "sft",
         "evaluate",
         "compare",
+        "sweep",
         "run",
         "publish",
         "chat",

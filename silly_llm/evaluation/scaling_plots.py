@@ -104,7 +104,7 @@ def over(lines: Mapping[tuple, list[Group]], x: str, metric: str, *, title: str,
 
         seeds = [(place(g), row[metric]) for g in groups for row in g.rows if len(g.rows) > 1]
         if seeds:
-            axes.scatter(*zip(*seeds, strict=True), color=color, s=8, alpha=0.4, linewidths=0, zorder=2)
+            axes.scatter(*zip(*seeds, strict=True), color=color, s=11, alpha=0.5, linewidths=0, zorder=2)
         drawn = bars(axes, [place(g) for g in groups], groups, metric, color, line="-")
         drawn.set_label(", ".join(named(d, v) for d, v in values))
         handles.append(drawn)

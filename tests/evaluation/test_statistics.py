@@ -2,9 +2,9 @@ import math
 import random
 
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
-from silly_llm.evaluation.statistics import clustered_share, distinct, openings, ratio, share
+from silly_llm.evaluation.statistics import clustered_share, distinct, mean_over_seeds, openings, ratio, share
 
 
 def test_wilson_interval_is_that_of_scipy():
@@ -69,3 +69,10 @@ def test_openings_say_how_many_stories_begin_alike():
     )
     assert metric.value == 0.75 and metric.n == 4
     assert metric.details["most_common"][0] == {"words": "once upon a time there", "share": 0.75}
+
+
+def test_the_interval_over_seeds_is_students():
+    metric = mean_over_seeds([0.9, 0.95, 1.0])
+    expected = t.interval(0.95, 2, loc=0.95, scale=0.05 / math.sqrt(3))
+    assert (metric.low, metric.high) == pytest.approx(expected) and metric.n == 3
+    assert mean_over_seeds([0.9]).high is None and math.isnan(mean_over_seeds([]).value)

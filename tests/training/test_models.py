@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from silly_llm.errors import RecipeError
-from silly_llm.training.models import attention_of, build_model, model_config
+from silly_llm.training.models import attention_of, build_model, model_config, size_of
 from silly_llm.training.presets import PRESETS
 
 SIZES = {
@@ -109,3 +109,13 @@ def test_attention_of_an_architecture_that_has_only_one():
     assert attention_of(model_config("silly-tiny", vocab_size=300, max_length=1024), use_cpu=True) == "sdpa"
     with pytest.raises(RecipeError, match="gpt_neo: GPTNeoForCausalLM does not support"):
         build_model(neo, 0, attn_implementation="sdpa")
+
+
+@pytest.mark.parametrize("spec", ["silly-tiny", {"preset": "tinystories-1m", "num_layers": 3}])
+def test_size_tells_embeddings_apart_and_names_dimensions_alike_for_all_architectures(spec):
+    config = model_config(spec, vocab_size=400, max_length=128)
+    size = size_of(build_model(config, 0))
+    layers, heads = (2, 2) if spec == "silly-tiny" else (3, 16)
+    assert (size["layers"], size["heads"], size["width"]) == (layers, heads, config.hidden_size)
+    positions = 0 if spec == "silly-tiny" else 128
+    assert size["parameters"] - size["non_embedding_parameters"] == (400 + positions) * config.hidden_size
