@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import torch
 
 
@@ -19,3 +22,21 @@ EAGER_LENGTH = 512
 def attention_for(use_cpu: bool, max_length: int | None) -> str:
     """The attention that trains fastest: on CPUs eager at short contexts (1.2 times sdpa; docs/lab-log.md), else sdpa."""
     return "eager" if use_cpu and max_length and max_length <= EAGER_LENGTH else "sdpa"
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory that tensors leave, for the next ones of a CPU training; elsewhere nothing.
+
+    Else every large activation comes as new pages from the system, each to be cleared: a seventh of a small model's step
+    (docs/lab-log.md). The process then stays as large as it once was.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt") and hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

@@ -14,10 +14,13 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
+from silly_llm.errors import RunError
 from silly_llm.output import write_text
 
 LOG = "training_log.jsonl"
 SAMPLES = "samples.jsonl"
+LABELS = ("_name_or_path", "dtype", "transformers_version")
+"""What a configuration says beside what its model is."""
 
 
 class Clock(TrainerCallback, ExportableState):
@@ -234,6 +237,27 @@ def last_checkpoint(folder: str | Path) -> str | None:
             if int(os.environ.get("RANK", "0")) == 0:
                 shutil.rmtree(path, ignore_errors=True)
     return None
+
+
+def check_checkpoint(folder: str | Path, model: Any) -> None:
+    """A checkpoint is of the model that is about to continue from it.
+
+    Raises:
+        RunError: its configuration has another architecture or other sizes.
+    """
+    saved = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    now = json.loads(model.config.to_json_string(use_diff=False))
+    for key in ("model_type", *sorted(now)):
+        there, here = saved.get(key, now.get(key)), now.get(key)
+        if (
+            isinstance(here, (int, str))
+            and not isinstance(here, bool)
+            and there != here
+            and key not in LABELS
+        ):
+            raise RunError(
+                f"{folder} is of another model: {key} is {there} there, {here} here; remove it to begin anew"
+            )
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

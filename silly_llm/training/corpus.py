@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.data.decontamination import Runs
 from silly_llm.errors import RecipeError
 from silly_llm.text.words import lower_words
-from silly_llm.training.tokenizer import require_column
+from silly_llm.training.tokenizer import require_column, texts_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -28,7 +28,8 @@ def read_texts(
         RecipeError: no documents, no such column, or nothing is left by `decontaminate`.
     """
     texts = source.load("train")
-    require_column(texts, args.text_column)
+    if next(texts_of(texts, args.text_column), None) is None:
+        raise RecipeError(f"dataset: no text in the column {args.text_column!r}")
     if eval_source is not None:
         splits = eval_source.splits()
         eval_texts = eval_source.load(next((s for s in ("validation", "test") if s in splits), splits[0]))

@@ -53,6 +53,8 @@ class AdamW(OptimizerFactory):
 class MuonConfig:
     lr_ratio: float = 4.0
     """Muon's learning rate over `learning_rate`, which AdamW uses for what is no hidden matrix."""
+    embedding_lr_ratio: float = 1.0
+    """The input embeddings' learning rate over `learning_rate`, where the head has weights of its own."""
     momentum: float = 0.95
     weight_decay: float = 0.0
     """Of Muon's matrices."""
@@ -80,6 +82,7 @@ class Muon(OptimizerFactory):
         if others := [p for p in matrices if p.ndim != 2]:
             groups["others"] = {"params": others, "weight_decay": args.weight_decay}
         c = self.config
+        split_embeddings(model, groups, c.embedding_lr_ratio)
         muon = torch.optim.Muon(
             hidden,
             lr=args.learning_rate * c.lr_ratio,
@@ -139,6 +142,22 @@ def groups_of(model: PreTrainedModel, args: TrainingArguments) -> dict[str, dict
         weight_decay=args.weight_decay,
         base_width=getattr(args, "base_width", None),  # a key of pretraining
     )
+
+
+def split_embeddings(model: PreTrainedModel, groups: dict[str, dict[str, Any]], ratio: float) -> None:
+    """Give the input embeddings a group of their own, at `ratio` times the rate of the tables; tied ones stay with the head."""
+    tables, embedding = groups.get("tables"), model.get_input_embeddings().weight
+    head = model.get_output_embeddings()
+    if (
+        ratio == 1
+        or tables is None
+        or head is None
+        or head.weight is embedding
+        or not embedding.requires_grad
+    ):
+        return
+    tables["params"] = [p for p in tables["params"] if p is not embedding]
+    groups["embedding"] = {**tables, "params": [embedding], "lr": ratio * tables["lr"]}
 
 
 def fused_adamw(groups: Iterable[dict[str, Any]], args: TrainingArguments) -> torch.optim.Optimizer:

@@ -38,6 +38,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "silly-1m": _llama(128, 4, 4, 384),
     "silly-2m": _llama(192, 4, 3, 512),
     "silly-3m": _llama(256, 4, 4, 640),
+    "silly-6m": _llama(256, 7, 4, 704),
     "silly-8m": _llama(256, 8, 4, 704),
     "silly-28m": _llama(512, 8, 8, 1376),
     "silly-33m": _llama(512, 9, 8, 1376),

@@ -21,7 +21,7 @@ from silly_llm.cli import run_main
 from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
-from silly_llm.devices import computes_in_bf16
+from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import PRIVATE, Output, open_output
@@ -33,11 +33,13 @@ from silly_llm.training.callbacks import (
     EvaluateAtEnd,
     Samples,
     TrainingLog,
+    check_checkpoint,
     final_evaluation,
     last_checkpoint,
     read_lines,
 )
 from silly_llm.training.corpus import read_texts, text_bytes
+from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.fused import fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
@@ -180,12 +182,14 @@ def train(
         args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
     )
     attention = args.attn_implementation or attention_of(config, args.use_cpu)
-    model = build_model(config, args.seed, attn_implementation=attention)
+    with whole_weights():
+        model = build_model(config, args.seed, attn_implementation=attention)
     if args.base_width is not None:
         scale_initialization(model, args.base_width)
     if args.isolate_documents:
         prove_isolation(model, args)
     if args.use_cpu:
+        keep_freed_memory()
         fuse_norms(model)
     size = size_of(model)
     if output_speaks():
@@ -228,9 +232,13 @@ def train(
         ],
     )
     trainer.throughput = throughput
+    require_engine(trainer)
     refuse_sharded(trainer, args, optimizer)
     trainer.remove_callback(PrinterCallback)  # Progress prints
-    trainer.train(resume_from_checkpoint=last_checkpoint(str(args.output_dir)))
+    checkpoint = last_checkpoint(str(args.output_dir))
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, model)
+    trainer.train(resume_from_checkpoint=checkpoint)
 
     # Evaluate, save, describe
     metrics = final_evaluation(trainer)
@@ -264,13 +272,6 @@ def train(
 
 def prove_isolation(model: Any, args: PretrainArguments) -> None:
     """Stop where documents of a row would see each other (`silly_llm.training.isolation`)."""
-    sharded = [p for p in model.parameters() if hasattr(p, "ds_id")]  # ZeRO-3 took them apart already
-    if sharded:
-        from deepspeed.zero import GatheredParameters
-
-        with GatheredParameters(sharded):
-            require_isolation(model, args.max_length)
-        return
     home = model.device
     model.to(args.device)
     require_isolation(model, args.max_length)

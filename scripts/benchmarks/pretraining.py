@@ -1,0 +1,221 @@
+"""How fast does a small model train? Ours beside a bare PyTorch loop and a plain `Trainer`, in one run.
+
+    python scripts/benchmarks/pretraining.py --text stories.jsonl [--sizes silly-300k silly-2m] [--steps 60] [--rounds 3]
+
+The same model, tokens, batch, optimizer (fused AdamW) and precision (bf16 autocast where the device computes in bf16) for all; each
+contestant is a process of its own, in turn, for several rounds, of which the median counts. `bare` is the loop one writes by hand over
+the same rows; `trainer` is `transformers.Trainer` as in the library's run_clm example (concatenated rows, no isolation); `ours` is
+`silly-llm pretrain`. Tokens/s leave the first steps out. MFU is over the
+ceiling that `silly_llm.training.flops` knows or measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CONTESTANTS = ("bare", "trainer", "ours")
+VOCABULARY = 2048
+LENGTH = 256
+ROWS = 8
+WARM_UP = 10
+
+
+def prepare(text: Path, folder: Path) -> None:
+    """A tokenizer and, for those that do not pack, its concatenated tokens."""
+    from datasets import load_dataset
+
+    from silly_llm.training.tokenizer import TokenizerConfig, train_tokenizer
+
+    texts = load_dataset("json", data_files=str(text), split="train")["text"]
+    tokenizer = train_tokenizer(texts, TokenizerConfig(vocab_size=VOCABULARY), max_length=LENGTH)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    tokens: list[int] = []
+    for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]:
+        tokens += [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id]
+    whole = len(tokens) // LENGTH * LENGTH
+    np.save(folder / "tokens.npy", np.array(tokens[:whole], np.int64).reshape(-1, LENGTH))
+
+
+def model_of(size: str, attention: str) -> Any:
+    from silly_llm.training.models import build_model, model_config
+
+    return build_model(
+        model_config(size, vocab_size=VOCABULARY, max_length=LENGTH), 0, attn_implementation=attention
+    )
+
+
+def bare(size: str, steps: int, folder: Path, text: Path) -> float:
+    """Tokens a second of a loop by hand."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from silly_llm.devices import computes_in_bf16
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    rows = torch.from_numpy(np.load(folder / "tokens.npy"))
+    model = model_of(size, "sdpa").to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    draw, began = torch.Generator().manual_seed(0), 0.0
+    for step in range(steps):
+        if step == WARM_UP:
+            synchronize(device)
+            began = time.perf_counter()
+        batch = rows[torch.randint(len(rows), (ROWS,), generator=draw)].to(device)
+        with torch.autocast(device, torch.bfloat16, enabled=computes_in_bf16(device == "cpu")):
+            logits = model(input_ids=batch, use_cache=False).logits
+        loss = cross_entropy(logits[:, :-1].flatten(0, 1).float(), batch[:, 1:].flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    synchronize(device)
+    return (steps - WARM_UP) * ROWS * LENGTH / (time.perf_counter() - began)
+
+
+def trainer(size: str, steps: int, folder: Path, text: Path) -> float:
+    """Tokens a second of a plain `Trainer`."""
+    import torch
+    from datasets import Dataset
+    from transformers import Trainer, TrainerCallback, TrainingArguments, default_data_collator
+
+    from silly_llm.devices import computes_in_bf16
+
+    times: dict[int, float] = {}
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            times[state.global_step] = time.perf_counter()
+
+    rows = np.load(folder / "tokens.npy")
+    cpu = not torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(folder / "trainer"),
+        max_steps=steps,
+        per_device_train_batch_size=ROWS,
+        learning_rate=1e-3,
+        bf16=computes_in_bf16(cpu),
+        use_cpu=cpu,
+        optim="adamw_torch_fused",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    Trainer(
+        model=model_of(size, "sdpa"),
+        args=arguments,
+        train_dataset=Dataset.from_dict({"input_ids": rows, "labels": rows}),
+        data_collator=default_data_collator,
+        callbacks=[Watch()],
+    ).train()
+    return (steps - WARM_UP) * ROWS * LENGTH / (times[steps] - times[WARM_UP])
+
+
+def ours(size: str, steps: int, folder: Path, text: Path) -> float:
+    """Tokens a second of `silly-llm pretrain`, from its own log."""
+    from silly_llm.training.pretrain import main
+
+    output = folder / "ours"
+    options = {
+        "dataset": text,
+        "tokenizer": folder / "tokenizer",
+        "model": size,
+        "max_length": LENGTH,
+        "tokens_per_step": ROWS * LENGTH,
+        "max_steps": steps,
+        "optimizer": "adamw",
+        "learning_rate": 1e-3,
+        "logging_steps": WARM_UP,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "max_eval_documents": 8,
+        "output_dir": output,
+    }
+    main([str(token) for key, value in options.items() for token in (f"--{key}", value)])
+    log = [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
+    first, last = ([entry for entry in log if "loss" in entry][i] for i in (0, -1))
+    return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
+
+
+def synchronize(device: str) -> None:
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def race(options: argparse.Namespace) -> None:
+    """Prepare, run every contestant in turn, print the table."""
+    import torch
+
+    from silly_llm.devices import computes_in_bf16
+    from silly_llm.training.flops import ceiling, training_flops_per_token
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if computes_in_bf16(device.type == "cpu") else torch.float32
+    with tempfile.TemporaryDirectory(prefix="pretraining-") as name:
+        folder, text = Path(name), Path(options.text).resolve()
+        prepare(text, folder)
+        best, source = ceiling(device, dtype)
+        print(
+            f"ceiling: {best / 1e9:,.0f} GFLOP/s ({source}); {ROWS} x {LENGTH} tokens a step, {options.steps} steps, {options.rounds} rounds"
+        )
+        print(f"{'':<12}{'':<10}{'tokens/s':>10}{'MFU':>7}{'of bare':>9}{'of Trainer':>12}")
+        for size in options.sizes:
+            cost = training_flops_per_token(model_of(size, "eager"), LENGTH)
+            rates: dict[str, list[float]] = {contestant: [] for contestant in options.only}
+            for _ in range(options.rounds):
+                for contestant in options.only:
+                    command = [sys.executable, __file__, "--contestant", contestant, "--sizes", size]
+                    command += ["--steps", str(options.steps), "--folder", str(folder), "--text", str(text)]
+                    done = subprocess.run(command, capture_output=True, text=True)
+                    if done.returncode:
+                        sys.exit(f"{contestant}: {done.stderr[-2000:]}")
+                    rates[contestant].append(json.loads(done.stdout.splitlines()[-1]))
+            median = {contestant: statistics.median(found) for contestant, found in rates.items()}
+            for contestant, rate in median.items():
+                ratios = [
+                    f"{rate / median[other]:.2f}" if other in median else "-" for other in ("bare", "trainer")
+                ]
+                mfu = rate * cost / best
+                print(
+                    f"{size:<12}{contestant:<10}{rate:>10,.0f}{mfu:>7.1%}{ratios[0]:>9}{ratios[1]:>12}",
+                    flush=True,
+                )
+
+
+def main() -> None:
+    """Race, or run as one contestant."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--text", required=True, help="JSON lines with a column text")
+    parser.add_argument("--sizes", nargs="+", default=["silly-300k", "silly-2m", "silly-6m", "silly-33m"])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.contestant:
+        # The output folder of ours must be new each time.
+        with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+            for shared in ("tokenizer", "tokens.npy"):
+                (Path(scratch) / shared).symlink_to(options.folder / shared)
+            run = globals()[options.contestant]
+            print(json.dumps(run(options.sizes[0], options.steps, Path(scratch), Path(options.text))))
+    else:
+        race(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Engines that spread a training over two processes on the CPU: killed and resumed, each has the loss curve of one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from locations import ROOT
+
+from silly_llm.training.callbacks import read_lines
+
+STEPS, SAVED = 16, 4
+CONFIGS = sorted(path.stem for path in (ROOT / "accelerate_configs").glob("*.yaml"))
+
+
+def arguments(stories: Path, folder: Path) -> list[str]:
+    values = {
+        "dataset": stories,
+        "model": "silly-tiny",
+        "tokenizer.vocab_size": 300,
+        "max_length": 64,
+        "tokens_per_step": 512,
+        "max_steps": STEPS,
+        "save_steps": SAVED,
+        "logging_steps": 1,
+        "learning_rate": 0.005,
+        "sample_prompts": "[]",
+        "bf16": False,
+        "use_cpu": True,
+        "output_dir": folder,
+    }
+    return [f"--{key}={value}" for key, value in values.items()]
+
+
+def launched(config: str, stories: Path, folder: Path) -> list[str]:
+    options = ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--main_process_port", "0"]
+    file = ROOT / "accelerate_configs" / f"{config}.yaml"
+    start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), *options]
+    return [*start, str(ROOT / "scripts" / "pretrain.py"), *arguments(stories, folder)]
+
+
+def kill_after_a_checkpoint(command: list[str], folder: Path, **more: object) -> None:
+    """SIGKILL to the launcher and all it started, as soon as a checkpoint is whole."""
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+    deadline = time.monotonic() + 120
+    while not (folder / f"checkpoint-{SAVED}" / "trainer_state.json").is_file():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    family = [process, *process.children(recursive=True)]
+    for member in family:
+        member.kill()
+    psutil.wait_procs(family, timeout=20)
+    assert not (folder / "provenance.json").exists()
+
+
+def losses(folder: Path) -> list[float]:
+    return [line["loss"] for line in read_lines(folder / "training_log.jsonl") if "loss" in line]
+
+
+def same_training(folder: Path, one: Path, devices: int = 2) -> None:
+    """The curve, the evaluation, and whole weights that `from_pretrained` takes."""
+    from transformers import AutoModelForCausalLM
+
+    assert losses(folder) == pytest.approx(losses(one), abs=1e-3) and len(losses(folder)) == STEPS
+    ours, theirs = (json.loads((f / "provenance.json").read_text()) for f in (folder, one))
+    assert ours["devices"] == devices
+    assert ours["metrics"]["bits_per_byte"] == pytest.approx(theirs["metrics"]["bits_per_byte"], abs=2e-3)
+    states = [AutoModelForCausalLM.from_pretrained(f).state_dict() for f in (folder, one)]
+    assert {k: v.shape for k, v in states[0].items()} == {k: v.shape for k, v in states[1].items()}
+    assert max(float((v - states[1][k]).abs().max()) for k, v in states[0].items()) < 1e-2
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory) -> Path:
+    """More than STEPS steps read, so that no epoch ends: there accelerate repeats rows to give every process as many."""
+    path = tmp_path_factory.mktemp("stories") / "stories.jsonl"
+    told = [
+        f"{n} had a {p}. The {p} ran to {n} {k} times."
+        for n in ("Tom", "Mia")
+        for p in ("dog", "hen")
+        for k in range(300)
+    ]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in told))
+    return path
+
+
+@pytest.fixture(scope="module")
+def one(stories, tmp_path_factory) -> Path:
+    """The undisturbed training of one process."""
+    folder = tmp_path_factory.mktemp("one") / "model"
+    command = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["multi_cpu", "zero2", "zero3"])
+def test_two_processes_killed_and_resumed_train_as_one_does(stories, one, tmp_path, config):
+    if config.startswith("zero"):
+        pytest.importorskip("deepspeed", reason="the extra [deepspeed] is not installed")
+    command = launched(config, stories, tmp_path / "model")
+    kill_after_a_checkpoint(command, tmp_path / "model")
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
+    assert "step 1 ·" not in again.stdout + again.stderr  # it did resume
+    same_training(tmp_path / "model", one)
+
+
+@pytest.mark.slow
+def test_fsdp_is_refused_on_cpus_where_accelerate_would_replicate(stories, tmp_path):
+    done = subprocess.run(
+        launched("fsdp", stories, tmp_path / "x"), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode != 0 and "use_cpu: FSDP was asked for, but" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_slurm_script_joins_machines_and_continues_after_preemption(stories, one, tmp_path):
+    """Two real launchers, one process each, as two machines; srun and scontrol are stand-ins."""
+    programs = {
+        "scontrol": 'echo "$@" >> "$CALLS"; [ "$1" != show ] || echo 127.0.0.1',
+        "srun": 'shift; SLURM_PROCID=1 "$@" & other=$!; SLURM_PROCID=0 "$@"; code=$?; wait $other && exit $code',
+        "accelerate": f'exec {sys.executable} -m accelerate.commands.launch "${{@:2}}"',
+    }
+    (tmp_path / "bin").mkdir()
+    for name, line in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{line}\n", encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    slurm = {
+        "SLURM_JOB_ID": str(os.getpid()),
+        "SLURM_NNODES": "2",
+        "SLURM_JOB_NODELIST": "n[1-2]",
+        "GPUS": "1",
+    }
+    slurm |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+    slurm |= {"CONFIG": "accelerate_configs/multi_cpu.yaml", "OMP_NUM_THREADS": "1"}
+    recipe, folder = tmp_path / "recipe.yaml", tmp_path / "model"
+    recipe.write_text("model: silly-tiny\n")
+    command = ["bash", "scripts/slurm/pretrain.sbatch", str(recipe), str(folder), *arguments(stories, folder)]
+    kill_after_a_checkpoint(command, folder, cwd=ROOT, env={**os.environ, **slurm})
+    again = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **slurm}, capture_output=True, text=True, timeout=120
+    )
+    assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
+    assert "step 1 ·" not in again.stdout + again.stderr
+    same_training(folder, one)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_accelerate_takes_each_configuration(config):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    loaded = load_config_from_file(str(ROOT / "accelerate_configs" / f"{config}.yaml"))
+    assert loaded.num_processes >= loaded.num_machines >= 1
+    if config == "fsdp":
+        assert loaded.fsdp_config["fsdp_version"] == 2
+    if config.startswith("zero"):
+        assert loaded.deepspeed_config["zero_stage"] == int(config[-1])
