@@ -1,12 +1,12 @@
 """How fast does a small model train? Ours beside a bare PyTorch loop and a plain `Trainer`, in one run.
 
-    python scripts/benchmarks/pretraining.py --text stories.jsonl [--sizes silly-300k silly-2m] [--steps 60] [--rounds 3]
+    python scripts/benchmarks/pretraining.py --text stories.jsonl [--sizes silly-300k silly-2m] [--steps 60] [--rounds 3] [--beside FOLDER]
 
 The same model, tokens, batch, optimizer (fused AdamW) and precision (bf16 autocast where the device computes in bf16) for all; each
 contestant is a process of its own, in turn, for several rounds, of which the median counts. `bare` is the loop one writes by hand over
 the same rows; `trainer` is `transformers.Trainer` as in the library's run_clm example (concatenated rows, no isolation); `ours` is
-`silly-llm pretrain`. Tokens/s leave the first steps out. MFU is over the
-ceiling that `silly_llm.training.flops` knows or measures.
+`silly-llm pretrain`; `llama2c` and `nanogpt` are the loops of checkouts in the folder `--beside` (other_loops.py; they are never part of
+the project). Tokens/s leave the first steps out. MFU is over the ceiling that `silly_llm.training.flops` knows or measures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-CONTESTANTS = ("bare", "trainer", "ours")
+CONTESTANTS = ("bare", "trainer", "llama2c", "nanogpt", "ours")
 VOCABULARY = 2048
 LENGTH = 256
 ROWS = 8
@@ -146,6 +146,27 @@ def ours(size: str, steps: int, folder: Path, text: Path) -> float:
     return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
 
 
+def llama2c(size: str, steps: int, folder: Path, text: Path) -> float:
+    """Tokens a second of llama2.c's loop."""
+    return beside("llama2.c", size, steps, folder)
+
+
+def nanogpt(size: str, steps: int, folder: Path, text: Path) -> float:
+    """Tokens a second of nanoGPT's loop."""
+    return beside("nanoGPT", size, steps, folder)
+
+
+def beside(name: str, size: str, steps: int, folder: Path) -> float:
+    import other_loops
+    import torch
+
+    from silly_llm.devices import computes_in_bf16
+
+    loop = {"llama2.c": other_loops.llama2c, "nanoGPT": other_loops.nanogpt}[name]
+    rows, bf16 = np.load(folder / "tokens.npy"), computes_in_bf16(not torch.cuda.is_available())
+    return loop(folder / "beside" / name, folder, rows, model_of(size, "sdpa"), steps, ROWS, WARM_UP, bf16)
+
+
 def synchronize(device: str) -> None:
     import torch
 
@@ -165,6 +186,8 @@ def race(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="pretraining-") as name:
         folder, text = Path(name), Path(options.text).resolve()
         prepare(text, folder)
+        if options.beside:
+            (folder / "beside").symlink_to(options.beside.resolve())
         best, source = ceiling(device, dtype)
         print(
             f"ceiling: {best / 1e9:,.0f} GFLOP/s ({source}); {ROWS} x {LENGTH} tokens a step, {options.steps} steps, {options.rounds} rounds"
@@ -202,18 +225,21 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["silly-300k", "silly-2m", "silly-6m", "silly-33m"])
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, help="default: all there are")
+    parser.add_argument("--beside", type=Path, help="folder with checkouts of llama2.c and nanoGPT")
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contestant:
         # The output folder of ours must be new each time.
         with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-            for shared in ("tokenizer", "tokens.npy"):
+            for shared in ("tokenizer", "tokens.npy", "beside"):
                 (Path(scratch) / shared).symlink_to(options.folder / shared)
             run = globals()[options.contestant]
             print(json.dumps(run(options.sizes[0], options.steps, Path(scratch), Path(options.text))))
     else:
+        there = [c for c in CONTESTANTS if options.beside or c not in ("llama2c", "nanogpt")]
+        options.only = options.only or there
         race(options)
 
 
