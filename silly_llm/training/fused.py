@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any
 
 import torch
@@ -129,15 +130,17 @@ def fuse_norms(model: nn.Module) -> int:
             same = F.rms_norm(probe, weight.shape, weight, epsilon)
             if not torch.allclose(module(probe), same, atol=TOLERANCE):
                 continue
-        module.forward = norm_of(module, epsilon)
+        module.forward = MethodType(
+            norm_with(epsilon), module
+        )  # a method, so that copies use their own weights
         fused += 1
     return fused
 
 
-def norm_of(module: Any, epsilon: float) -> Any:
-    def forward(hidden: torch.Tensor) -> torch.Tensor:
+def norm_with(epsilon: float) -> Any:
+    def forward(self: Any, hidden: torch.Tensor) -> torch.Tensor:
         device = hidden.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-        return F.rms_norm(hidden, module.weight.shape, module.weight, epsilon).to(kind)
+        return F.rms_norm(hidden, self.weight.shape, self.weight, epsilon).to(kind)
 
     return forward

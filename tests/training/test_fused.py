@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -75,7 +77,12 @@ def test_a_training_step_is_that_of_the_plain_model(spec, batch):
 
 
 def test_norms_are_replaced_only_where_they_are_equal():
-    assert fused.fuse_norms(model_of("silly-tiny")) == 5
+    model = model_of("silly-tiny")
+    assert fused.fuse_norms(model) == 5
+    other = copy.deepcopy(model)
+    torch.nn.init.zeros_(other.model.norm.weight)
+    ids = torch.tensor([[5, 6]])
+    assert (other(ids).logits == 0).all() and (model(ids).logits != 0).any()
     assert fused.fuse_norms(model_of(GEMMA)) == 0  # 1 + weight
     assert fused.fuse_norms(model_of({"model_type": "gpt2", **SMALL})) == 0
 
