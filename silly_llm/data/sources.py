@@ -1,7 +1,8 @@
 """Data providers: where records come from. One spec for `dataset:` and `eval_dataset:` in every recipe.
 
 A spec is a Hub id, a path (file, folder or glob of jsonl, json, parquet, txt, csv), a mapping with `type:` and the options
-of a data provider, or a list of those with weights. Everything ends as a memory-mapped `datasets.Dataset`.
+of a data provider, or a list of those with weights. Everything ends as a memory-mapped `datasets.Dataset`,
+or as a `datasets.IterableDataset` where a recipe streams.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from silly_llm.output import fingerprint
 from silly_llm.registry import config_of, register
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
 Source = str | dict[str, Any] | list
 """What a recipe may write for a dataset."""
@@ -55,6 +56,10 @@ class DataProvider(ABC):
             RecipeError: there is no such split.
             RunError: the data cannot be reached or read.
         """
+
+    def stream(self, split: str = "train") -> IterableDataset:
+        """The records of a split, read as they are needed; its `state_dict` says how far. By default those of `load`."""
+        return self.load(split).to_iterable_dataset()
 
     def inputs(self) -> list[str]:
         """Local paths or Hub ids that a result made from this data depends on."""
@@ -133,12 +138,21 @@ class FilesProvider(DataProvider):
         return list(_guarded(self.config.path, lambda: get_dataset_split_names(str(self.path))))
 
     def load(self, split: str = "train") -> Dataset:
-        from datasets import Dataset, load_dataset
+        return self._open(split, streaming=False)
+
+    def stream(self, split: str = "train") -> IterableDataset:
+        return self._open(split, streaming=True)
+
+    def _open(self, split: str, *, streaming: bool) -> Any:
+        from datasets import Dataset, IterableDataset, load_dataset
 
         if self._reads_by_datasets():
             _check_split(split, self.splits(), self.config.path)
             return _guarded(
-                self.config.path, lambda: load_dataset(str(self.path), split=split, cache_dir=self._cache())
+                self.config.path,
+                lambda: load_dataset(
+                    str(self.path), split=split, cache_dir=self._cache(), streaming=streaming
+                ),
             )
         _check_split(split, ["train"], self.config.path)
         ending = _ending(self.files[0])
@@ -149,12 +163,12 @@ class FilesProvider(DataProvider):
                 "separator": self.config.separator,
                 "stamps": [(p.stat().st_size, p.stat().st_mtime_ns) for p in self.files],
             }
-            return _guarded(
-                self.config.path, lambda: Dataset.from_generator(_read_texts, gen_kwargs=arguments)
-            )
+            kind = IterableDataset if streaming else Dataset
+            return _guarded(self.config.path, lambda: kind.from_generator(_read_texts, gen_kwargs=arguments))
         files = [str(p) for p in self.files]
         return _guarded(
-            self.config.path, lambda: load_dataset(BUILDERS[ending], data_files=files, split="train")
+            self.config.path,
+            lambda: load_dataset(BUILDERS[ending], data_files=files, split="train", streaming=streaming),
         )
 
     def inputs(self) -> list[str]:
@@ -198,12 +212,25 @@ class HubProvider(DataProvider):
         return _guarded(c.path, lambda: get_dataset_split_names(c.path, c.name, revision=c.revision))
 
     def load(self, split: str = "train") -> Dataset:
+        return self._open(split, streaming=False)
+
+    def stream(self, split: str = "train") -> IterableDataset:
+        return self._open(split, streaming=True)
+
+    def _open(self, split: str, *, streaming: bool) -> Any:
         from datasets import load_dataset
 
         c = self.config
         return _guarded(
             c.path,
-            lambda: load_dataset(c.path, c.name, split=split, revision=c.revision, data_files=c.data_files),
+            lambda: load_dataset(
+                c.path,
+                c.name,
+                split=split,
+                revision=c.revision,
+                data_files=c.data_files,
+                streaming=streaming,
+            ),
         )
 
     def inputs(self) -> list[str]:
@@ -264,12 +291,16 @@ class MixtureProvider(DataProvider):
         return [s for s in first if all(s in other for other in others)] or ["train"]
 
     def load(self, split: str = "train") -> Dataset:
+        return self._interleave([provider.load(split) for provider in self.providers])
+
+    def stream(self, split: str = "train") -> IterableDataset:
+        return self._interleave([provider.stream(split) for provider in self.providers])
+
+    def _interleave(self, parts: list[Any]) -> Any:
         from datasets import interleave_datasets
 
-        parts = [provider.load(split) for provider in self.providers]
-        columns = self.config.columns or [
-            c for c in parts[0].column_names if all(c in p.column_names for p in parts)
-        ]
+        names = [columns_of(part) for part in parts]
+        columns = self.config.columns or [c for c in names[0] if all(c in others for others in names)]
         return interleave_datasets(
             [part.select_columns(columns) for part in parts],
             probabilities=self.probabilities,
@@ -279,6 +310,11 @@ class MixtureProvider(DataProvider):
 
     def inputs(self) -> list[str]:
         return [path for provider in self.providers for path in provider.inputs()]
+
+
+def columns_of(records: Dataset | IterableDataset) -> list[str]:
+    """The names of the columns; a stream may have to read its first record for them."""
+    return records.column_names or list(next(iter(records.take(1)), {}))
 
 
 def _read_texts(files: list[str], separator: str, stamps: list) -> Iterator[dict[str, str]]:

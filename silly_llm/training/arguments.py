@@ -65,6 +65,12 @@ class PretrainKeys:
     max_tokens: int | None = field(
         default=None, metadata={"help": "Stop after this many tokens (padding counted); sets max_steps."}
     )
+    streaming: bool = field(
+        default=False,
+        metadata={
+            "help": "Read the text as it is needed, none of it before: for what does not fit on the disk. Needs an end by steps, tokens or time."
+        },
+    )
     max_bytes: int | None = field(
         default=None,
         metadata={"help": "Train on the first so many UTF-8 bytes of text: for scaling studies."},

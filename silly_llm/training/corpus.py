@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.data.decontamination import Runs
@@ -10,13 +11,15 @@ from silly_llm.text.words import lower_words
 from silly_llm.training.tokenizer import require_column, texts_of
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
     from silly_llm.data.sources import DataProvider
     from silly_llm.training.arguments import PretrainKeys
 
 HELD_OUT = 0.02
 """Share of the documents evaluated on when the dataset has no split for it."""
+BATCH = 1_000
+"""Documents in memory at once."""
 
 
 def read_texts(
@@ -57,21 +60,57 @@ def without_shared_runs(texts: Dataset, eval_texts: Dataset, column: str, ngram:
     Raises:
         RecipeError: none is left.
     """
-    runs = Runs(
-        ngram, (words for text in eval_texts[column] if len(words := lower_words(text or "")) >= ngram)
+    kept = texts.filter(
+        shares_no_run(eval_texts, column, ngram), batched=True, batch_size=BATCH, load_from_cache_file=False
     )
-    if not runs.known:
-        return texts
-
-    def clean(batch: dict[str, list[Any]]) -> list[bool]:
-        return [not runs.count(lower_words(text or "")) for text in batch[column]]
-
-    kept = texts.filter(clean, batched=True, load_from_cache_file=False)
     if not len(kept):
         raise RecipeError(
             f"decontaminate: every document shares {ngram} words in a row with the evaluation set"
         )
     return kept
+
+
+def shares_no_run(eval_texts: Dataset, column: str, ngram: int) -> Callable[[dict[str, Any]], list[bool]]:
+    """Which documents of a batch share no run of `ngram` words with the evaluation's."""
+    runs = Runs(
+        ngram, (words for text in eval_texts[column] if len(words := lower_words(text or "")) >= ngram)
+    )
+
+    def clean(batch: dict[str, Any]) -> list[bool]:
+        return [not runs.known or not runs.count(lower_words(text or "")) for text in batch[column]]
+
+    return clean
+
+
+def read_stream(
+    args: PretrainKeys, source: DataProvider, eval_source: DataProvider | None
+) -> tuple[IterableDataset, Dataset]:
+    """As `read_texts`, but what is trained on is only opened; without a split to evaluate on, the first documents are held out.
+
+    Raises:
+        RecipeError: no documents, no such column, or `max_eval_documents` does not say how many to hold out.
+    """
+    from datasets import Dataset
+
+    texts = source.stream("train")
+    if next(texts_of(texts, args.text_column), None) is None:
+        raise RecipeError(f"dataset: no text in the column {args.text_column!r}")
+    count, evaluated = args.max_eval_documents, eval_source or source
+    splits = evaluated.splits()
+    if eval_source is not None or "validation" in splits:
+        named = evaluated.stream(next((s for s in ("validation", "test") if s in splits), splits[0]))
+    elif count is None:
+        raise RecipeError(
+            "max_eval_documents: a stream needs to know how many to hold out; or name an eval_dataset"
+        )
+    else:
+        named, texts = texts, texts.skip(count)
+    eval_texts = Dataset.from_list(list(named if count is None else named.take(count)))
+    require_column(eval_texts, args.text_column)
+    if args.decontaminate:
+        clean = shares_no_run(eval_texts, args.text_column, args.decontaminate)
+        texts = texts.filter(clean, batched=True, batch_size=BATCH)
+    return texts, eval_texts
 
 
 def first_bytes(texts: Dataset, column: str, most: int) -> Dataset:
@@ -92,6 +131,6 @@ def byte_lengths(texts: Dataset, column: str) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for table in texts.select_columns([column]).with_format("arrow").iter(batch_size=1_000):
+    for table in texts.select_columns([column]).with_format("arrow").iter(batch_size=BATCH):
         filled = pc.fill_null(table.column(0).cast(pa.large_string()), "")
         yield pc.binary_length(filled).combine_chunks()

@@ -87,13 +87,10 @@ def pack(
         raise ValueError("documents that are joined must be concatenated")
     folder = tokens.folder / f"{packing}-{max_length}{'' if isolate else '-joined'}"
     if not folder.is_dir():
-        if packing == "best_fit":
-            index = best_fit_index(tokens.lengths, max_length)
-        else:
-            index = concatenated_index(tokens.lengths, max_length, isolate)
+        index = index_of(tokens.lengths, max_length, packing, isolate)
         partial = Path(f"{folder}.{os.getpid()}.partial")
         partial.mkdir()
-        for name, values in zip(("starts", "lengths", "rows"), index, strict=True):
+        for name, values in index.items():
             np.save(partial / name, values)
         try:
             partial.rename(folder)
@@ -102,6 +99,17 @@ def pack(
     return PackedRows(
         tokens, {name: np.load(folder / f"{name}.npy", "r") for name in ("starts", "lengths", "rows")}
     )
+
+
+def index_of(
+    documents: np.ndarray, max_length: int, packing: Packing, isolate: bool
+) -> dict[str, np.ndarray]:
+    """The index of `PackedRows` for documents of these lengths."""
+    if packing == "best_fit":
+        parts = best_fit_index(documents, max_length)
+    else:
+        parts = concatenated_index(documents, max_length, isolate)
+    return dict(zip(("starts", "lengths", "rows"), parts, strict=True))
 
 
 def best_fit_index(documents: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

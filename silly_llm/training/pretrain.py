@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
@@ -24,7 +23,7 @@ from silly_llm.data.sources import DataProvider, open_source
 from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
-from silly_llm.output import PRIVATE, Output, open_output
+from silly_llm.output import Output, open_output
 from silly_llm.phases import executable
 from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
@@ -38,18 +37,18 @@ from silly_llm.training.callbacks import (
     last_checkpoint,
     read_lines,
 )
-from silly_llm.training.corpus import read_texts, text_bytes
 from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.fused import fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import attention_of, build_model, model_config, size_of
 from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
-from silly_llm.training.packing import PackedCollator, pack
+from silly_llm.training.packing import PackedCollator
+from silly_llm.training.preparing import prepare
 from silly_llm.training.progress import Progress
+from silly_llm.training.streaming import KeepsPlace
 from silly_llm.training.throughput import check_trackers, throughput_of
-from silly_llm.training.tokenizer import check_tokenizer, make_tokenizer
-from silly_llm.training.tokens import tokenize
+from silly_llm.training.tokenizer import check_tokenizer
 from silly_llm.training.trainer import PackedTrainer
 from silly_llm.training.width import scale_initialization
 
@@ -91,6 +90,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             raise RecipeError(f"decay_fraction: expected a number from 0 to 1, got {self.decay_fraction}")
         if not self.isolate_documents and self.packing != "concatenate":
             raise RecipeError("isolate_documents: documents see each other only with packing: concatenate")
+        if self.streaming:
+            self.check_streaming()
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         if self.use_cpu:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
@@ -108,6 +109,21 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         self.average_tokens_across_devices = True
         self.restore_callback_states_from_checkpoint = True
         super().__post_init__()
+
+    def check_streaming(self) -> None:
+        """A stream has no length, cannot be cut beforehand, and is read by one process."""
+        if self.max_tokens is None and self.max_minutes is None and self.max_steps <= 0:
+            raise RecipeError("streaming: a stream has no end; set max_tokens, max_minutes or max_steps")
+        if self.max_bytes is not None:
+            raise RecipeError("streaming: max_bytes cuts what is read beforehand; set max_tokens")
+        if self.dataloader_num_workers:
+            raise RecipeError("streaming: one process reads the stream; leave out dataloader_num_workers")
+        self.ignore_data_skip = True  # the stream itself begins at its place
+
+    @property
+    def train_rows_per_step(self) -> int:
+        """Rows of an optimizer step, over all devices."""
+        return self.tokens_per_step // self.max_length
 
     def split_batch(self) -> None:
         """Derive device batch and accumulation from tokens_per_step and the number of processes."""
@@ -165,17 +181,9 @@ def train(
 
     # Data and tokenizer: the first process prepares them, the others read its cache
     with args.main_process_first(local=False, desc="preparing data"):
-        texts, eval_texts = read_texts(args, source, eval_source, args.seed)
-        tokenizer = prepare_tokenizer(args, texts)
-        rows = pack(
-            tokenize(texts, tokenizer, text_column=args.text_column),
-            max_length=args.max_length,
-            packing=args.packing,
-            isolate=args.isolate_documents,
-        )
-        eval_tokens = tokenize(eval_texts, tokenizer, text_column=args.text_column)
-        eval_rows = pack(eval_tokens, max_length=args.max_length)
-    eval_bytes = text_bytes(eval_texts, args.text_column)
+        checkpoint = last_checkpoint(str(args.output_dir))
+        data = prepare(args, source, eval_source, checkpoint)
+    tokenizer = data.tokenizer
 
     # Model
     config = model_config(
@@ -194,8 +202,11 @@ def train(
     size = size_of(model)
     if output_speaks():
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
+        documents = "documents as they come"
+        if data.documents is not None:
+            documents = f"{data.documents:,} documents in {len(data.rows):,} rows"  # type: ignore[arg-type]
         print(
-            f"{size['parameters']:,} parameters, {len(tokenizer):,} tokens of vocabulary; {len(texts):,} documents in {len(rows):,} rows of "
+            f"{size['parameters']:,} parameters, {len(tokenizer):,} tokens of vocabulary; {documents} of "
             f"{args.max_length} tokens; {args.tokens_per_step:,} tokens a step{epochs}",
             flush=True,
         )
@@ -207,21 +218,23 @@ def train(
     def tokens(state: Any) -> int:
         return state.global_step * args.tokens_per_step
 
-    density = (eval_tokens.count - 2 * len(eval_tokens.lengths)) / eval_bytes  # begin and end are no text
-    throughput = throughput_of(model, args, tokens, length=args.max_length, tokens_per_byte=density)
+    throughput = throughput_of(
+        model, args, tokens, length=args.max_length, tokens_per_byte=data.tokens_per_byte
+    )
     trainer = PackedTrainer(
         model=model,
         args=args,
         data_collator=PackedCollator(args.max_length, tokenizer.pad_token_id, tokenizer.eos_token_id),
-        train_dataset=rows,
-        eval_dataset=eval_rows,
+        train_dataset=data.rows,
+        eval_dataset=data.eval_rows,
         processing_class=tokenizer,
         clock=clock,
         optimizer_factory=optimizer,
-        eval_bytes=eval_bytes,
+        eval_bytes=data.eval_bytes,
         decay_fraction=args.decay_fraction,
         callbacks=[
             clock,
+            KeepsPlace(),
             throughput,
             EvaluateAtEnd(),
             SaveAverages(),
@@ -235,7 +248,6 @@ def train(
     require_engine(trainer)
     refuse_sharded(trainer, args, optimizer)
     trainer.remove_callback(PrinterCallback)  # Progress prints
-    checkpoint = last_checkpoint(str(args.output_dir))
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -248,9 +260,9 @@ def train(
     facts = {
         **size,
         "vocabulary": len(tokenizer),
-        "tokens_per_byte": round(density, 4),
+        "tokens_per_byte": round(data.tokens_per_byte, 4),
         "context": args.max_length,
-        "documents": len(texts),
+        "documents": "streamed" if data.documents is None else data.documents,
         "steps": trainer.state.global_step,
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),
@@ -295,21 +307,6 @@ def check_components(args: PretrainArguments) -> None:
     check_trackers(args.report_to)
     config = check_tokenizer(args.tokenizer)
     model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
-
-
-def prepare_tokenizer(args: PretrainArguments, texts: Dataset) -> Any:
-    """The tokenizer; one that was trained is kept in the output folder, for the other processes and for resuming."""
-    from transformers import AutoTokenizer
-
-    kept = Path(str(args.output_dir)) / PRIVATE / "tokenizer"
-    if (kept / "tokenizer.json").is_file():
-        return AutoTokenizer.from_pretrained(kept)
-    tokenizer = make_tokenizer(args.tokenizer, texts, args.text_column, args.max_length)
-    if args.process_index == 0:
-        partial = kept.with_name("tokenizer.partial")
-        tokenizer.save_pretrained(partial)
-        partial.rename(kept)
-    return tokenizer
 
 
 def refuse_sharded(trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory) -> None:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.errors import RecipeError, RunError
+from silly_llm.data.sources import columns_of
+from silly_llm.errors import RecipeError, RunError, suggestion
 from silly_llm.training.trimming import trim
 from silly_llm.typecheck import check
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
     from transformers import PreTrainedTokenizerBase
 
 SPECIAL_TOKENS = ("<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>")
@@ -49,7 +50,9 @@ def check_tokenizer(spec: str | dict[str, Any]) -> TokenizerConfig | None:
     return None if isinstance(spec, str) else check(spec, TokenizerConfig, where="tokenizer")
 
 
-def make_tokenizer(spec: str | dict[str, Any], dataset: Dataset, text_column: str, max_length: int) -> Any:
+def make_tokenizer(
+    spec: str | dict[str, Any], dataset: Dataset | IterableDataset, text_column: str, max_length: int
+) -> Any:
     """Load the tokenizer that a recipe names, cut it to the dataset, or train one on the dataset.
 
     Raises:
@@ -58,11 +61,7 @@ def make_tokenizer(spec: str | dict[str, Any], dataset: Dataset, text_column: st
     """
     config = check_tokenizer(spec)
     if config is not None:
-        documents = (
-            dataset
-            if config.max_documents is None
-            else dataset.select(range(min(len(dataset), config.max_documents)))
-        )
+        documents = dataset if config.max_documents is None else dataset.take(config.max_documents)
         texts = texts_of(documents, text_column)
         if config.pretrained is None:
             trained = train_tokenizer(texts, config, max_length=max_length)
@@ -151,7 +150,7 @@ def with_special_tokens(bpe: Any, max_length: int) -> PreTrainedTokenizerBase:
     )
 
 
-def texts_of(dataset: Dataset, column: str, batch_size: int = 1000) -> Iterator[str]:
+def texts_of(dataset: Dataset | IterableDataset, column: str, batch_size: int = 1000) -> Iterator[str]:
     """The texts of a column, one by one, with one batch in memory.
 
     Raises:
@@ -162,11 +161,10 @@ def texts_of(dataset: Dataset, column: str, batch_size: int = 1000) -> Iterator[
         yield from (text for text in batch[column] if text)
 
 
-def require_column(dataset: Dataset, column: str) -> None:
-    from silly_llm.errors import suggestion
-
-    if column not in dataset.column_names:
-        known = dataset.column_names
+def require_column(dataset: Dataset | IterableDataset, column: str) -> None:
+    """Raise a RecipeError where there is no such column."""
+    known = columns_of(dataset)
+    if column not in known:
         raise RecipeError(
             f"text_column: no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(known)}"
         )

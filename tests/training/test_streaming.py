@@ -1,0 +1,188 @@
+"""Text read as it is needed: every document once a pass, and a training that resumes where it was, whatever the source."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_packing import TEXTS
+
+from silly_llm.data.sources import open_source
+from silly_llm.errors import RecipeError
+from silly_llm.training import streaming
+from silly_llm.training.corpus import read_stream
+from silly_llm.training.pretrain import PretrainArguments
+from silly_llm.training.streaming import Place, StreamedRows
+from silly_llm.training.tokenizer import TokenizerConfig, make_tokenizer, train_tokenizer
+
+LENGTH = 48
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(TEXTS, TokenizerConfig(vocab_size=300), max_length=LENGTH)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(streaming, "BLOCK", 5)
+
+
+@pytest.fixture
+def files(tmp_path) -> Path:
+    """12 documents, an empty one among them, in three files."""
+    texts = [*TEXTS, ""]
+    for number in range(3):
+        lines = [json.dumps({"text": text, "id": 1}) for text in texts[number::3]]
+        (tmp_path / f"part-{number}.jsonl").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def specs(files: Path) -> dict[str, object]:
+    """Every kind of source that streams."""
+    joined = files / "one.txt"
+    joined.write_text("\n<|endoftext|>\n".join(TEXTS))
+    return {
+        "files": f"{files}/*.jsonl",
+        "text": str(joined),
+        "mixture": [
+            {"dataset": f"{files}/part-0.jsonl", "weight": 2},
+            {"dataset": f"{files}/part-[12].jsonl", "weight": 1},
+        ],
+    }
+
+
+def rows_of(spec, tokenizer, place=None, **more) -> StreamedRows:
+    return StreamedRows(
+        open_source(spec).stream(), tokenizer, text_column="text", max_length=LENGTH, place=place, **more
+    )
+
+
+@pytest.mark.parametrize("packing", ["best_fit", "concatenate"])
+@pytest.mark.parametrize("kind", ["files", "text"])
+def test_each_pass_has_every_document_once(files, tokenizer, kind, packing):
+    whole = sorted([0, *tokenizer(text, add_special_tokens=False)["input_ids"], 1] for text in TEXTS)
+    rows, found = rows_of(specs(files)[kind], tokenizer, packing=packing), []
+    for row in islice(iter(rows), 100):
+        if rows.places[-1].epoch == 2:
+            break
+        assert sum(map(len, row)) <= LENGTH
+        found += [piece.tolist() for piece in row]
+    assert rows.places[-1].epoch == 2
+    if packing == "best_fit":
+        assert sorted(found) == sorted(whole + whole)
+    else:
+        assert sorted(token for piece in found for token in piece) == sorted(
+            token for ids in whole + whole for token in ids
+        )
+
+
+@pytest.mark.parametrize("kind", ["files", "text", "mixture"])
+def test_from_every_place_on_it_gives_the_same_rows(files, tokenizer, kind):
+    spec = specs(files)[kind]
+    rows = rows_of(spec, tokenizer)
+    given = [np.concatenate(row).tolist() for row in islice(iter(rows), 40)]
+    assert rows.places[-1].epoch >= 2, "the test does not go beyond a pass"
+    for seen in range(0, 30):
+        place = Place(**json.loads(json.dumps(asdict(rows.place_after(seen)))))
+        again = rows_of(spec, tokenizer, place)
+        follow = [np.concatenate(row).tolist() for row in islice(iter(again), 10)]
+        assert follow == given[seen : seen + 10], seen
+        assert again.place_after(seen + 10).rows + again.place_after(seen + 10).given == seen + 10
+
+
+def test_rows_are_in_another_order_than_the_corpus_and_by_the_seed(files, tokenizer):
+    spec = specs(files)["files"]
+    zero, one, same = (
+        [np.concatenate(r).tolist() for r in islice(iter(rows_of(spec, tokenizer, seed=seed)), 8)]
+        for seed in (0, 1, 0)
+    )
+    assert zero == same and zero != one
+
+
+def test_a_stream_without_text_says_so(tmp_path, tokenizer):
+    path = tmp_path / "empty.jsonl"
+    path.write_text('{"text": ""}\n')
+    with pytest.raises(RecipeError, match="no text in the column 'text'"):
+        next(iter(rows_of(str(path), tokenizer)))
+
+
+def arguments(files: Path, folder: Path, **more: object) -> list[str]:
+    values = {
+        "dataset": f"{files}/*.jsonl",
+        "streaming": True,
+        "model": "silly-tiny",
+        "tokenizer.vocab_size": 270,
+        "tokenizer.min_frequency": 1,
+        "max_length": 64,
+        "tokens_per_step": 128,
+        "max_steps": 9,
+        "max_eval_documents": 2,
+        "logging_steps": 1,
+        "eval_strategy": "no",
+        "save_steps": 4,
+        "sample_tokens": 4,
+        "output_dir": folder,
+    } | more
+    return [f"--{key}={value}" for key, value in values.items()]
+
+
+def args_of(files: Path, folder: Path, **more: object) -> PretrainArguments:
+    from silly_llm.config import load_recipe
+
+    return load_recipe(arguments(files, folder, **more), phase="pretrain", arguments=PretrainArguments).args
+
+
+def test_what_is_held_out_is_not_trained_on(files, tmp_path):
+    args = args_of(files, tmp_path / "model")
+    texts, held_out = read_stream(args, open_source(args.dataset), None)
+    here = [record["text"] for record in texts]
+    assert len(held_out) == 2 and not set(held_out["text"]) & set(here) and len(here) == len(TEXTS) + 1 - 2
+    assert len(make_tokenizer({"vocab_size": 270, "min_frequency": 1}, texts, "text", 64)) == 270
+    args = args_of(files, tmp_path / "model", decontaminate=3)
+    texts, held_out = read_stream(args, open_source(args.dataset), None)
+    left = [record["text"] for record in texts if record["text"]]
+    assert len(left) < len(here) and not any(
+        " ".join(h.split()[:3]) in t for h in held_out["text"] for t in left
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"max_steps": -1}, "max_tokens, max_minutes or max_steps"),
+        ({"max_bytes": 100}, "max_bytes"),
+        ({"dataloader_num_workers": 1}, "dataloader_num_workers"),
+    ],
+)
+def test_what_a_stream_cannot_do_is_refused(files, tmp_path, wrong, says):
+    with pytest.raises(RecipeError, match=f"streaming: .*{says}"):
+        args_of(files, tmp_path / "model", **wrong)
+
+
+@pytest.mark.slow
+def test_interrupted_it_ends_with_the_same_weights(files, tmp_path, silly_llm):
+    """After a checkpoint in the middle of a pass, by a process of its own; two processes have the same losses."""
+    from safetensors.numpy import load_file
+
+    whole = tmp_path / "whole"
+    assert (done := silly_llm("pretrain", *arguments(files, whole))).returncode == 0, done.stderr[-2000:]
+    weights = load_file(whole / "model.safetensors")
+    state = json.loads((whole / "checkpoint-4" / "trainer_state.json").read_text())
+    place = state["stateful_callbacks"]["KeepsPlace"]["attributes"]["place"]
+    assert place["rows"] + place["given"] == 8
+
+    # As if it had been killed after step 4
+
+    shutil.rmtree(whole / "checkpoint-8")
+    shutil.rmtree(whole / "checkpoint-9", ignore_errors=True)
+    run = whole / ".silly" / "run.json"
+    run.write_text(json.dumps(json.loads(run.read_text()) | {"finished": False}))
+    assert (done := silly_llm("pretrain", *arguments(files, whole))).returncode == 0, done.stderr[-2000:]
+    again = load_file(whole / "model.safetensors")
+    assert all((weights[name] == again[name]).all() for name in weights)
