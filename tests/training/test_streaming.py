@@ -167,7 +167,7 @@ def test_what_a_stream_cannot_do_is_refused(files, tmp_path, wrong, says):
 
 @pytest.mark.slow
 def test_interrupted_it_ends_with_the_same_weights(files, tmp_path, silly_llm):
-    """After a checkpoint in the middle of a pass, by a process of its own; two processes have the same losses."""
+    """After a checkpoint in the middle of a pass, by a process of its own."""
     from safetensors.numpy import load_file
 
     whole = tmp_path / "whole"
