@@ -92,9 +92,24 @@ def phase_named(name: str) -> Phase | None:
     )
 
 
-def phase_of_recipe(file: Path) -> Phase | None:
-    """The phase that a recipe file configures: `pretrain.yaml` and `pretrain-cpu.yaml` are both pretraining."""
-    return phase_named(file.stem) or phase_named(file.stem.partition("-")[0])
+def phase_of_recipe(file: Path, children: tuple[Path, ...] = ()) -> Phase | None:
+    """The phase that a recipe file configures: `pretrain.yaml` and `pretrain-cpu.yaml` are both pretraining, and so is what extends them,
+    whatever its name."""
+    if named := phase_named(file.stem) or phase_named(file.stem.partition("-")[0]):
+        return named
+    if file in children or not file.is_file():
+        return None
+    from silly_llm.config import read_file
+    from silly_llm.errors import RecipeError
+
+    try:
+        parents = read_file(file).get("extends") or []
+    except RecipeError:  # whoever reads it will say so
+        return None
+    paths = [
+        file.parent / p for p in ([parents] if isinstance(parents, str) else parents) if isinstance(p, str)
+    ]
+    return next((phase for p in paths if (phase := phase_of_recipe(p, (*children, file)))), None)
 
 
 def executable() -> str:

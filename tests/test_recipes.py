@@ -31,6 +31,20 @@ def test_every_recipe_is_right_in_every_environment(silly_llm):
     assert "✓ recipes/quickstart/generation.yaml (llm)" in checked.stdout
 
 
+def test_a_recipe_of_another_name_is_of_the_phase_it_extends(tmp_path):
+    files = {
+        "pretrain.yaml": "seed: 1",
+        "speedrun.yaml": "extends: pretrain.yaml",
+        "faster.json": '{"extends": ["speedrun.yaml"]}',
+        "alone.yaml": "seed: 1",
+        "broken.yaml": "[",
+        "circle.yaml": "extends: circle.yaml",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert [file.name for file in recipe_files(tmp_path)] == ["faster.json", "pretrain.yaml", "speedrun.yaml"]
+
+
 def test_a_recipe_whose_teacher_is_not_installed_is_right(monkeypatch, capsys):
     found = importlib.util.find_spec
     monkeypatch.setattr(
