@@ -72,7 +72,7 @@ class Muon(OptimizerFactory):
         self.config = config
 
     def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
-        import torch
+        from silly_llm.training.muon import StackedMuon
 
         groups = groups_of(model, args)
         matrices = groups.pop("hidden", {"params": []})["params"]
@@ -83,7 +83,7 @@ class Muon(OptimizerFactory):
             groups["others"] = {"params": others, "weight_decay": args.weight_decay}
         c = self.config
         split_embeddings(model, groups, c.embedding_lr_ratio)
-        muon = torch.optim.Muon(
+        muon = StackedMuon(
             hidden,
             lr=args.learning_rate * c.lr_ratio,
             momentum=c.momentum,

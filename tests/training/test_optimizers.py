@@ -11,6 +11,7 @@ import torch
 from silly_llm import registry
 from silly_llm.container import Container
 from silly_llm.errors import RecipeError
+from silly_llm.training import muon
 from silly_llm.training.models import build_model, model_config
 from silly_llm.training.optimizers import check_optimizer
 from silly_llm.training.pretrain import PretrainArguments
@@ -130,6 +131,31 @@ for step in range(4):
     optimizer.zero_grad()
 torch.save(model.state_dict(), f"{file}.{rank}.pt")
 """
+
+
+@pytest.mark.parametrize("stack", [1, 1 << 24], ids=["one by one", "together"])
+def test_stacked_muon_is_torchs(monkeypatch, stack):
+    monkeypatch.setattr(muon, "STACK", stack)
+    shapes = [(8, 24), (24, 8), (8, 8), (24, 8), (8, 8), (8, 24), (8, 24)]
+    draw = torch.Generator().manual_seed(0)
+    ours, torchs = ([torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
+    options = {"lr": 0.1, "weight_decay": 0.5, "ns_steps": 3}
+    optimizers = muon.StackedMuon(ours, **options), torch.optim.Muon(torchs, **options)
+    for _ in range(4):
+        for mine, other in zip(ours, torchs, strict=True):
+            mine.grad = torch.randn(mine.shape, generator=draw)
+            other.grad = mine.grad.clone()
+        ours[2].grad = torchs[2].grad = None  # one that was not used
+        for optimizer in optimizers:
+            optimizer.step()
+    for mine, other in zip(ours, torchs, strict=True):
+        assert torch.allclose(mine, other, atol=0.01)
+        assert not torch.allclose(mine[:1], torch.ones(1), atol=0.1) or mine is ours[2]
+    states = [optimizer.state_dict()["state"] for optimizer in optimizers]
+    assert all(
+        torch.allclose(states[0][i]["momentum_buffer"], state["momentum_buffer"])
+        for i, state in states[1].items()
+    )
 
 
 @pytest.mark.slow
