@@ -10,6 +10,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
 from silly_llm.devices import computes_in_bf16, keep_freed_memory
-from silly_llm.errors import RecipeError
+from silly_llm.errors import NotInstalledError, RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import Output, open_output
 from silly_llm.phases import executable
@@ -97,6 +98,10 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
         if self.bf16 is None:
             self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
+        if self.torch_compile and self.use_cpu and not which(compiler := os.environ.get("CXX", "g++")):
+            raise NotInstalledError(
+                f"torch_compile: on a CPU it needs a C++ compiler, and there is no {compiler}; install it or leave out torch_compile"
+            )
         if self.max_tokens is not None:
             self.max_steps = math.ceil(self.max_tokens / self.tokens_per_step)
         elif self.max_minutes is not None and self.max_steps <= 0:

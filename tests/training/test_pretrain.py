@@ -245,6 +245,15 @@ def test_data_that_cannot_be_trained_on_is_named(tmp_path, texts, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+def test_compiling_without_a_compiler_is_refused_at_start(stories, tmp_path, monkeypatch):
+    from silly_llm.errors import NotInstalledError
+    from silly_llm.training.pretrain import main
+
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(NotInstalledError, match=r"torch_compile: .* there is no no-such-compiler"):
+        main(arguments(stories, tmp_path / "model", torch_compile=True))
+
+
 def test_a_checkpoint_of_another_model_is_named(tmp_path):
     from silly_llm.errors import RunError
     from silly_llm.training.callbacks import check_checkpoint
