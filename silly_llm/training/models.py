@@ -35,24 +35,23 @@ def model_config(
     """
     from transformers import AutoConfig
 
-    values = named(spec)
-    model_type = values.pop("model_type", "llama")
+    preset, given = named(spec)
+    model_type = {**preset, **given}.get("model_type", "llama")
     config_class = class_of(model_type)
     known = {**config_class().to_dict(), **config_class.attribute_map}
-    for key in values:
+    for key in given:
         if key not in known or key in ELSEWHERE:
             raise RecipeError(
                 f"model: unknown key {key!r}{ELSEWHERE.get(key) or suggestion(key, [*known, 'preset', 'depth'])}"
             )
+    values = {**preset, **own_names(given, config_class.attribute_map)}
+    values.pop("model_type", None)
     if model_type == "llama":
         complete_llama(values)
-    if model_type == "gpt_neo" and isinstance(
-        layers := values.get("num_layers", values.get("num_hidden_layers")), int
-    ):
+    if model_type == "gpt_neo" and isinstance(layers := values.get("num_layers"), int):
         values.setdefault("attention_types", alternating(layers))
-    ids = {}
-    if tokenizer is not None:
-        ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    names = [f"{name}_token_id" for name in ("bos", "eos", "pad")]
+    ids = {name: getattr(tokenizer, name, None) for name in names}  # without: none, where a type has ids of its own
     try:
         return AutoConfig.for_model(
             model_type, **values, vocab_size=vocab_size, max_position_embeddings=max_length, **ids
@@ -61,8 +60,8 @@ def model_config(
         raise RecipeError(f"model: {' '.join(str(error).split())}") from None
 
 
-def named(spec: str | dict[str, Any]) -> dict[str, Any]:
-    """The keys that a preset or a depth stands for, with those given beside it over them."""
+def named(spec: str | dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The keys that a preset or a depth stands for, and those given beside it."""
     given = {"preset": spec} if isinstance(spec, str) else dict(spec)
     preset, depth = given.pop("preset", None), given.pop("depth", None)
     if preset is not None and depth is not None:
@@ -76,7 +75,18 @@ def named(spec: str | dict[str, Any]) -> dict[str, Any]:
     start: Mapping[str, Any] = PRESETS[preset] if preset else of_depth(depth) if depth else {}
     if given.get("model_type", start.get("model_type")) != start.get("model_type"):
         start = {}  # another type has other keys
-    return {**start, **given}
+    return start, given
+
+
+def own_names(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The keys as the type itself has them (`num_layers`), where transformers has a common name for them (`num_hidden_layers`)."""
+    renamed: dict[str, Any] = {}
+    for key, value in given.items():
+        own = names.get(key, key)
+        if renamed.setdefault(own, value) != value:
+            common = next(name for name in names if names[name] == own)
+            raise RecipeError(f"model: {own} and {common} are one key; give one of them")
+    return renamed
 
 
 def class_of(model_type: str) -> type[PretrainedConfig]:

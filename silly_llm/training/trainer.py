@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.utils.data import RandomSampler
 from transformers import EvalPrediction, Trainer, TrainingArguments
 
 from silly_llm.training.callbacks import Clock
@@ -57,6 +58,16 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
         """The head, where its products with the loss are faster by hand (`silly_llm.training.fused`)."""
 
     # Training ---------------------------------------------------------------------------------------------------------
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """An epoch in whole steps; rows left over, others in each epoch, accelerate would fill up according to the number of devices."""
+        sampler = super()._get_train_sampler(train_dataset)
+        if isinstance(sampler, RandomSampler):
+            args = self.args
+            step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+            if whole := len(sampler) // step * step:
+                return RandomSampler(sampler.data_source, generator=sampler.generator, num_samples=whole)
+        return sampler
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

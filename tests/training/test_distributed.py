@@ -78,13 +78,13 @@ def same_training(folder: Path, one: Path, devices: int = 2) -> None:
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory) -> Path:
-    """More than STEPS steps read, so that no epoch ends: there accelerate repeats rows to give every process as many."""
+    """A fraction of what STEPS steps read, and not whole steps."""
     path = tmp_path_factory.mktemp("stories") / "stories.jsonl"
     told = [
         f"{n} had a {p}. The {p} ran to {n} {k} times."
         for n in ("Tom", "Mia")
         for p in ("dog", "hen")
-        for k in range(300)
+        for k in range(25)
     ]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in told))
     return path
@@ -111,6 +111,19 @@ def test_two_processes_killed_and_resumed_train_as_one_does(stories, one, tmp_pa
     assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
     assert "step 1 ·" not in again.stdout + again.stderr  # it did resume
     same_training(tmp_path / "model", one)
+
+
+@pytest.mark.slow
+def test_a_stream_killed_and_resumed_on_two_processes_trains_as_on_one(stories, tmp_path):
+    """The first process reads for both, and a pass ends within the training."""
+    stream = ["--streaming=true", f"--eval_dataset={stories}"]
+    alone = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, tmp_path / "one"), *stream]
+    command = [*launched("multi_cpu", stories, tmp_path / "two"), *stream]
+    kill_after_a_checkpoint(command, tmp_path / "two")
+    for each in (alone, command):
+        done = subprocess.run(each, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    same_training(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.slow

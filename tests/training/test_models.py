@@ -63,6 +63,10 @@ def test_dimensions_instead_of_a_preset_and_over_one():
         ({"hidden_size": 64}, "name a preset or a depth, or give num_hidden_layers, num_attention_heads"),
         ({"preset": "silly-2m", "num_attention_heads": 5}, "multiple of twice num_attention_heads"),
         ({"preset": "silly-2m", "num_key_value_heads": 2}, "multiple of num_key_value_heads"),
+        (
+            {"preset": "tinystories-1m", "num_hidden_layers": 3, "num_layers": 4},
+            "num_layers and num_hidden_layers are one key; give one of them",
+        ),
         ({"preset": "silly-2m", "num_hidden_layers": "four"}, "expected a whole number above 0"),
         (
             {"hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 2},
@@ -101,6 +105,10 @@ def test_any_decoder_of_transformers_by_its_own_keys():
     assert neo.model_type == "gpt_neo" and neo.attention_layers == ["global", "local"] * 2
     odd = model_config({"preset": "tinystories-1m", "num_layers": 3}, vocab_size=300, max_length=64)
     assert odd.attention_layers == ["global", "local", "global"]
+    common = model_config(
+        {"preset": "tinystories-1m", "num_hidden_layers": 1}, vocab_size=300, max_length=64
+    )
+    assert common.num_layers == 1 and common.attention_layers == ["global"]
 
 
 def test_attention_of_an_architecture_that_has_only_one():
