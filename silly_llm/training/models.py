@@ -51,7 +51,8 @@ def model_config(
     if model_type == "gpt_neo" and isinstance(layers := values.get("num_layers"), int):
         values.setdefault("attention_types", alternating(layers))
     names = [f"{name}_token_id" for name in ("bos", "eos", "pad")]
-    ids = {name: getattr(tokenizer, name, None) for name in names}  # without: none, where a type has ids of its own
+    # without a tokenizer: none, where a type has ids of its own
+    ids = {name: getattr(tokenizer, name, None) for name in names}
     try:
         return AutoConfig.for_model(
             model_type, **values, vocab_size=vocab_size, max_position_embeddings=max_length, **ids

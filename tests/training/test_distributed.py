@@ -117,7 +117,13 @@ def test_two_processes_killed_and_resumed_train_as_one_does(stories, one, tmp_pa
 def test_a_stream_killed_and_resumed_on_two_processes_trains_as_on_one(stories, tmp_path):
     """The first process reads for both, and a pass ends within the training."""
     stream = ["--streaming=true", f"--eval_dataset={stories}"]
-    alone = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, tmp_path / "one"), *stream]
+    alone = [
+        sys.executable,
+        "-m",
+        "silly_llm.training.pretrain",
+        *arguments(stories, tmp_path / "one"),
+        *stream,
+    ]
     command = [*launched("multi_cpu", stories, tmp_path / "two"), *stream]
     kill_after_a_checkpoint(command, tmp_path / "two")
     for each in (alone, command):

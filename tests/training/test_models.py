@@ -105,9 +105,7 @@ def test_any_decoder_of_transformers_by_its_own_keys():
     assert neo.model_type == "gpt_neo" and neo.attention_layers == ["global", "local"] * 2
     odd = model_config({"preset": "tinystories-1m", "num_layers": 3}, vocab_size=300, max_length=64)
     assert odd.attention_layers == ["global", "local", "global"]
-    common = model_config(
-        {"preset": "tinystories-1m", "num_hidden_layers": 1}, vocab_size=300, max_length=64
-    )
+    common = model_config({"preset": "tinystories-1m", "num_hidden_layers": 1}, vocab_size=300, max_length=64)
     assert common.num_layers == 1 and common.attention_layers == ["global"]
 
 
