@@ -51,5 +51,5 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --editable ".[dev,deepspeed,eval,datatrove,schedulefree]"
+	$(PIP) --editable ".[dev,deepspeed,eval,datatrove,schedulefree,tensorboard]"
 	touch $@
