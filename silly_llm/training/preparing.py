@@ -32,6 +32,8 @@ class Prepared:
     """Of the evaluation texts; begin and end of a text are no text."""
     documents: int | None
     """Documents to train on; `None`: they are streamed."""
+    split: int = 0
+    """Documents of these that are longer than a row and lie in several pieces."""
 
 
 def prepare(
@@ -53,6 +55,7 @@ def prepare(
     tokenizer = prepare_tokenizer(args, texts)
     column, length = args.text_column, args.max_length
     rows: PackedRows | StreamedRows
+    split = 0
     if args.streaming:
         rows = StreamedRows(
             texts,
@@ -67,6 +70,7 @@ def prepare(
     else:
         tokens = tokenize(texts, tokenizer, text_column=column)
         rows = pack(tokens, max_length=length, packing=args.packing, isolate=args.isolate_documents)
+        split = int((tokens.lengths > length).sum())
     eval_tokens = tokenize(eval_texts, tokenizer, text_column=column)
     size = text_bytes(eval_texts, column)
     return Prepared(
@@ -76,6 +80,7 @@ def prepare(
         eval_bytes=size,
         tokens_per_byte=(eval_tokens.count - 2 * len(eval_tokens.lengths)) / size,
         documents=None if args.streaming else len(texts),
+        split=split,
     )
 
 

@@ -209,7 +209,8 @@ def train(
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
         documents = "documents as they come"
         if data.documents is not None:
-            documents = f"{data.documents:,} documents in {len(data.rows):,} rows"  # type: ignore[arg-type]
+            split = f" ({data.split:,} longer than a row: split)" if data.split else ""
+            documents = f"{data.documents:,} documents{split} in {len(data.rows):,} rows"  # type: ignore[arg-type]
         print(
             f"{size['parameters']:,} parameters, {len(tokenizer):,} tokens of vocabulary; {documents} of "
             f"{args.max_length} tokens; {args.tokens_per_step:,} tokens a step{epochs}",
@@ -268,6 +269,7 @@ def train(
         "tokens_per_byte": round(data.tokens_per_byte, 4),
         "context": args.max_length,
         "documents": "streamed" if data.documents is None else data.documents,
+        "documents_split": data.split,
         "steps": trainer.state.global_step,
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),

@@ -82,6 +82,15 @@ def test_figures_are_in_the_log_and_go_through_the_trainer(stories, tmp_path, ca
     assert "| mfu ceiling | " in card and 0 < facts["mfu"] < 1
 
 
+def test_documents_longer_than_a_row_are_split_and_counted(stories, tmp_path, capsys, alone):
+    path = tmp_path / "long.jsonl"
+    path.write_text(stories.read_text() + json.dumps({"text": "Tom had 2 dogs. " * 30}) + "\n")
+    shape = {"eval_dataset": stories, "max_steps": 1, "eval_strategy": "no", "save_strategy": "no"}
+    main(arguments(path, tmp_path / "model", **shape))
+    assert "201 documents (1 longer than a row: split) in " in capsys.readouterr().out
+    assert json.loads((tmp_path / "model" / "provenance.json").read_text())["documents_split"] == 1
+
+
 def test_evaluation_and_checkpoints_do_not_count_as_training_time():
     import time
 
