@@ -1,13 +1,18 @@
-"""Muon that takes matrices of one shape together: two thirds of the time of one after the other for small models (docs/lab-log.md)."""
+"""Muon that takes matrices of one shape together: two thirds of the time of one after the other for small models (docs/lab-log.md).
+
+Where several processes train (DDP), each orthogonalizes its share of the matrices, and all get all directions: the work of a
+step is divided as its batch is, and the weights stay the same everywhere.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
+from torch import distributed
 
 STACK = 1 << 24
 """Numbers in a stack at most: larger matrices keep a device busy alone, and stacks of them would only take memory."""
@@ -16,7 +21,8 @@ STACK = 1 << 24
 class StackedMuon(torch.optim.Muon):
     """`torch.optim.Muon` (Jordan et al. 2024), its Newton-Schulz iterations batched over parameters of one shape.
 
-    Same arguments, states and updates, but for the order of sums in bf16; `adjust_lr_fn` is the original.
+    Same arguments, states and updates, but for the order of sums in bf16; `adjust_lr_fn` is the original. In a process group the gradients
+    must be the same in all processes, as DDP leaves them.
     """
 
     @torch.no_grad()
@@ -37,26 +43,67 @@ class StackedMuon(torch.optim.Muon):
             updates = torch._foreach_lerp(gradients, averages, momentum) if group["nesterov"] else averages
             if group["weight_decay"]:
                 torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
-            for these in stacks(params):
+            shares = shared_out(params)
+            mine: dict[int, torch.Tensor] = {}
+            for these in stacks(params, shares[rank()]):
                 directions = orthogonalized(
                     torch.stack([updates[i].bfloat16() for i in these]),
                     group["ns_coefficients"],
                     group["ns_steps"],
                     group["eps"],
                 )
-                rows, columns = params[these[0]].shape
-                for i, direction in zip(these, directions, strict=True):
-                    params[i].add_(direction, alpha=-rate * max(1, rows / columns) ** 0.5)
+                mine |= zip(these, directions, strict=True)
+            for i, direction in gathered(mine, params, shares):
+                rows, columns = params[i].shape
+                params[i].add_(direction, alpha=-rate * max(1, rows / columns) ** 0.5)
         return loss
 
 
-def stacks(params: list[torch.Tensor]) -> Iterator[list[int]]:
-    """Indices of matrices of one shape, as many at once as `STACK` allows."""
+def rank() -> int:
+    """This process among those that train; 0 when it is alone."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def shared_out(params: Sequence[torch.Tensor]) -> list[list[int]]:
+    """The indices of the matrices that each process takes: of every shape as many each."""
+    processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    order = sorted(range(len(params)), key=lambda i: tuple(params[i].shape))
+    return [order[first::processes] for first in range(processes)]
+
+
+def gathered(
+    mine: dict[int, torch.Tensor], params: Sequence[torch.Tensor], shares: Sequence[Sequence[int]]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Every matrix' index and direction, of this process and the others.
+
+    Args:
+        mine: the directions that this process found, by index: [rows, columns] each.
+        params: all matrices.
+        shares: the indices of each process.
+    """
+    if len(shares) == 1:
+        yield from mine.items()
+        return
+    sizes = [[params[i].numel() for i in share] for share in shares]
+    sent = torch.empty(max(map(sum, sizes)), dtype=torch.bfloat16, device=params[0].device)
+    if mine:
+        flat = [mine[i].flatten() for i in shares[rank()]]
+        torch.cat(flat, out=sent[: sum(sizes[rank()])])
+    received = [torch.empty_like(sent) for _ in shares]
+    distributed.all_gather(received, sent)
+    for share, found, sizes_of in zip(shares, received, sizes, strict=True):
+        starts = accumulate(sizes_of, initial=0)
+        for i, start, size in zip(share, starts, sizes_of, strict=False):
+            yield i, found[start : start + size].view_as(params[i])
+
+
+def stacks(params: Sequence[torch.Tensor], indices: Sequence[int]) -> Iterator[list[int]]:
+    """Those of some indices that are of matrices of one shape, as many at once as `STACK` allows."""
 
     def kind(i: int) -> tuple[int, ...]:
         return tuple(params[i].shape)
 
-    for shape, same in groupby(sorted(range(len(params)), key=kind), key=kind):
+    for shape, same in groupby(sorted(indices, key=kind), key=kind):
         these, most = list(same), max(1, STACK // math.prod(shape))
         yield from (these[i : i + most] for i in range(0, len(these), most))
 
