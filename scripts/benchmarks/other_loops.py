@@ -36,6 +36,7 @@ def llama2c(
     rows: int,
     warm_up: int,
     bf16: bool,
+    compiled: bool = False,
 ) -> float:
     """Tokens a second of llama2.c's loop, with its own Llama of the same sizes.
 
@@ -48,6 +49,7 @@ def llama2c(
         rows: of a batch.
         warm_up: steps that do not count.
         bf16: compute in bf16.
+        compiled: let the loop compile its model.
     """
     folder, config = copied(checkout, scratch, bf16), model.config
     shards = folder / "data" / f"tok{config.vocab_size}"
@@ -56,7 +58,7 @@ def llama2c(
         tokens.astype(np.uint16).tofile(shards / f"{name}.bin")
     sys.modules.setdefault("sentencepiece", stand_in("sentencepiece", "SentencePieceProcessor"))
     options = {
-        **shared_options(rows, steps, bf16), "max_seq_len": tokens.shape[1], "vocab_source": "custom", "vocab_size": config.vocab_size,
+        **shared_options(rows, steps, bf16, compiled), "max_seq_len": tokens.shape[1], "vocab_source": "custom", "vocab_size": config.vocab_size,
         "dim": config.hidden_size, "n_layers": config.num_hidden_layers, "n_heads": config.num_attention_heads,
         "n_kv_heads": config.num_key_value_heads,
     }  # fmt: skip
@@ -72,6 +74,7 @@ def nanogpt(
     rows: int,
     warm_up: int,
     bf16: bool,
+    compiled: bool = False,
 ) -> float:
     """Tokens a second of nanoGPT's loop around this model; arguments as of `llama2c`."""
     import torch
@@ -103,7 +106,11 @@ def nanogpt(
     module = stand_in("model", "GPT", "GPTConfig")
     vars(module).update(GPT=Llama, GPTConfig=dict)
     sys.modules["model"] = module
-    options = {**shared_options(rows, steps, bf16), "block_size": tokens.shape[1], "dataset": "race"}
+    options = {
+        **shared_options(rows, steps, bf16, compiled),
+        "block_size": tokens.shape[1],
+        "dataset": "race",
+    }
     return rate_of(folder, options, warm_up, rows * tokens.shape[1])
 
 
@@ -118,12 +125,12 @@ def copied(checkout: Path, scratch: Path, bf16: bool) -> Path:
     return folder
 
 
-def shared_options(rows: int, steps: int, bf16: bool) -> dict[str, Any]:
+def shared_options(rows: int, steps: int, bf16: bool, compiled: bool) -> dict[str, Any]:
     import torch
 
     return {
         "batch_size": rows, "gradient_accumulation_steps": 1, "max_iters": steps, "eval_iters": 1, "eval_interval": 10 * steps,
-        "learning_rate": 1e-3, "warmup_iters": 1, "compile": False, "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "learning_rate": 1e-3, "warmup_iters": 1, "compile": compiled, "device": "cuda" if torch.cuda.is_available() else "cpu",
         "dtype": "bfloat16" if bf16 else "float32",
     }  # fmt: skip
 

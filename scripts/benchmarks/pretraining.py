@@ -1,18 +1,21 @@
 """How fast does a small model train? Ours beside a bare PyTorch loop and a plain `Trainer`, in one run.
 
     python scripts/benchmarks/pretraining.py --text stories.jsonl [--sizes silly-300k silly-2m] [--steps 60] [--rounds 3] [--beside FOLDER]
+        [--compile]
 
 The same model, tokens, batch, optimizer (fused AdamW) and precision (bf16 autocast where the device computes in bf16) for all; each
 contestant is a process of its own, in turn, for several rounds, of which the median counts. `bare` is the loop one writes by hand over
 the same rows; `trainer` is `transformers.Trainer` as in the library's run_clm example (concatenated rows, no isolation); `ours` is
-`silly-llm pretrain`; `llama2c` and `nanogpt` are the loops of checkouts in the folder `--beside` (other_loops.py; they are never part of
-the project). Tokens/s leave the first steps out. MFU is over the ceiling that `silly_llm.training.flops` knows or measures.
+`silly-llm pretrain`, and `spread` the same by `accelerate launch`, a process of one thread for each core (CPUs only); `llama2c` and
+`nanogpt` are the loops of checkouts in the folder `--beside` (other_loops.py; they are never part of the project). With `--compile` each of them compiles its model by `torch.compile`, in the way that its own loop has. Tokens/s leave the first
+steps out, and so the compilation. MFU is over the ceiling that `silly_llm.training.flops` knows or measures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +26,9 @@ from typing import Any
 
 import numpy as np
 
-CONTESTANTS = ("bare", "trainer", "llama2c", "nanogpt", "ours")
+CONTESTANTS = ("bare", "trainer", "llama2c", "nanogpt", "ours", "spread")
+OURS = ("ours", "spread")
+ROOT = Path(__file__).parents[2]
 VOCABULARY = 2048
 LENGTH = 256
 ROWS = 8
@@ -54,7 +59,7 @@ def model_of(size: str, attention: str) -> Any:
     )
 
 
-def bare(size: str, steps: int, folder: Path, text: Path) -> float:
+def bare(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> float:
     """Tokens a second of a loop by hand."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -64,6 +69,8 @@ def bare(size: str, steps: int, folder: Path, text: Path) -> float:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rows = torch.from_numpy(np.load(folder / "tokens.npy"))
     model = model_of(size, "sdpa").to(device).train()
+    if compiled:
+        model = torch.compile(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     draw, began = torch.Generator().manual_seed(0), 0.0
     for step in range(steps):
@@ -82,7 +89,7 @@ def bare(size: str, steps: int, folder: Path, text: Path) -> float:
     return (steps - WARM_UP) * ROWS * LENGTH / (time.perf_counter() - began)
 
 
-def trainer(size: str, steps: int, folder: Path, text: Path) -> float:
+def trainer(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> float:
     """Tokens a second of a plain `Trainer`."""
     import torch
     from datasets import Dataset
@@ -106,6 +113,7 @@ def trainer(size: str, steps: int, folder: Path, text: Path) -> float:
         bf16=computes_in_bf16(cpu),
         use_cpu=cpu,
         optim="adamw_torch_fused",
+        torch_compile=compiled,
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
@@ -120,11 +128,27 @@ def trainer(size: str, steps: int, folder: Path, text: Path) -> float:
     return (steps - WARM_UP) * ROWS * LENGTH / (times[steps] - times[WARM_UP])
 
 
-def ours(size: str, steps: int, folder: Path, text: Path) -> float:
+def ours(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> float:
     """Tokens a second of `silly-llm pretrain`, from its own log."""
     from silly_llm.training.pretrain import main
 
-    output = folder / "ours"
+    main(options_of_ours(size, steps, folder, text, compiled))
+    return rate_of_ours(folder / "ours")
+
+
+def spread(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> float:
+    """Tokens a second of the same with a process of one thread for each core."""
+    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    command += ["--config_file", str(ROOT / "accelerate_configs" / "multi_cpu.yaml")]
+    command += ["--num_processes", str(os.cpu_count()), "--num_cpu_threads_per_process", "1"]
+    command += ["--main_process_port", "0", str(ROOT / "scripts" / "pretrain.py")]
+    command += options_of_ours(size, steps, folder, text, compiled)
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    return rate_of_ours(folder / "ours")
+
+
+def options_of_ours(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> list[str]:
     options = {
         "dataset": text,
         "tokenizer": folder / "tokenizer",
@@ -138,25 +162,30 @@ def ours(size: str, steps: int, folder: Path, text: Path) -> float:
         "eval_strategy": "no",
         "save_strategy": "no",
         "max_eval_documents": 8,
-        "output_dir": output,
+        "torch_compile": compiled,
+        "output_dir": folder / "ours",
     }
-    main([str(token) for key, value in options.items() for token in (f"--{key}", value)])
+    return [str(token) for key, value in options.items() for token in (f"--{key}", value)]
+
+
+def rate_of_ours(output: Path) -> float:
+    """Tokens a second after the first log, by the log's own clock."""
     log = [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
     first, last = ([entry for entry in log if "loss" in entry][i] for i in (0, -1))
     return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
 
 
-def llama2c(size: str, steps: int, folder: Path, text: Path) -> float:
+def llama2c(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> float:
     """Tokens a second of llama2.c's loop."""
-    return beside("llama2.c", size, steps, folder)
+    return beside("llama2.c", size, steps, folder, compiled)
 
 
-def nanogpt(size: str, steps: int, folder: Path, text: Path) -> float:
+def nanogpt(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> float:
     """Tokens a second of nanoGPT's loop."""
-    return beside("nanoGPT", size, steps, folder)
+    return beside("nanoGPT", size, steps, folder, compiled)
 
 
-def beside(name: str, size: str, steps: int, folder: Path) -> float:
+def beside(name: str, size: str, steps: int, folder: Path, compiled: bool) -> float:
     import other_loops
     import torch
 
@@ -164,7 +193,8 @@ def beside(name: str, size: str, steps: int, folder: Path) -> float:
 
     loop = {"llama2.c": other_loops.llama2c, "nanoGPT": other_loops.nanogpt}[name]
     rows, bf16 = np.load(folder / "tokens.npy"), computes_in_bf16(not torch.cuda.is_available())
-    return loop(folder / "beside" / name, folder, rows, model_of(size, "sdpa"), steps, ROWS, WARM_UP, bf16)
+    checkout, model = folder / "beside" / name, model_of(size, "sdpa")
+    return loop(checkout, folder, rows, model, steps, ROWS, WARM_UP, bf16, compiled)
 
 
 def synchronize(device: str) -> None:
@@ -191,8 +221,9 @@ def race(options: argparse.Namespace) -> None:
         best, source = ceiling(device, dtype)
         print(
             f"ceiling: {best / 1e9:,.0f} GFLOP/s ({source}); {ROWS} x {LENGTH} tokens a step, {options.steps} steps, {options.rounds} rounds"
+            f"{', compiled' if options.compile else ''}"
         )
-        print(f"{'':<12}{'':<10}{'tokens/s':>10}{'MFU':>7}{'of bare':>9}{'of Trainer':>12}")
+        print(f"{'':<12}{'':<10}{'tokens/s':>10}{'MFU':>7}{'of Trainer':>12}{'of the fastest other':>22}")
         for size in options.sizes:
             cost = training_flops_per_token(model_of(size, "eager"), LENGTH)
             rates: dict[str, list[float]] = {contestant: [] for contestant in options.only}
@@ -200,24 +231,25 @@ def race(options: argparse.Namespace) -> None:
                 for contestant in options.only:
                     command = [sys.executable, __file__, "--contestant", contestant, "--sizes", size]
                     command += ["--steps", str(options.steps), "--folder", str(folder), "--text", str(text)]
+                    command += ["--compile"] if options.compile else []
                     done = subprocess.run(command, capture_output=True, text=True)
                     if done.returncode:
                         sys.exit(f"{contestant}: {done.stderr[-2000:]}")
                     rates[contestant].append(json.loads(done.stdout.splitlines()[-1]))
             median = {contestant: statistics.median(found) for contestant, found in rates.items()}
+            fastest = max((rate for name, rate in median.items() if name not in OURS), default=None)
             for contestant, rate in median.items():
-                ratios = [
-                    f"{rate / median[other]:.2f}" if other in median else "-" for other in ("bare", "trainer")
-                ]
+                of = [f"{rate / other:.2f}" if other else "-" for other in (median.get("trainer"), fastest)]
                 mfu = rate * cost / best
                 print(
-                    f"{size:<12}{contestant:<10}{rate:>10,.0f}{mfu:>7.1%}{ratios[0]:>9}{ratios[1]:>12}",
-                    flush=True,
+                    f"{size:<12}{contestant:<10}{rate:>10,.0f}{mfu:>7.1%}{of[0]:>12}{of[1]:>22}", flush=True
                 )
 
 
 def main() -> None:
     """Race, or run as one contestant."""
+    import torch
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -227,6 +259,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, help="default: all there are")
     parser.add_argument("--beside", type=Path, help="folder with checkouts of llama2.c and nanoGPT")
+    parser.add_argument("--compile", action="store_true", help="each by torch.compile")
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -236,9 +269,12 @@ def main() -> None:
             for shared in ("tokenizer", "tokens.npy", "beside"):
                 (Path(scratch) / shared).symlink_to(options.folder / shared)
             run = globals()[options.contestant]
-            print(json.dumps(run(options.sizes[0], options.steps, Path(scratch), Path(options.text))))
+            size, text = options.sizes[0], Path(options.text)
+            print(json.dumps(run(size, options.steps, Path(scratch), text, options.compile)))
     else:
-        there = [c for c in CONTESTANTS if options.beside or c not in ("llama2c", "nanogpt")]
+        absent = [] if options.beside else ["llama2c", "nanogpt"]
+        absent += ["spread"] if torch.cuda.is_available() else []
+        there = [c for c in CONTESTANTS if c not in absent]
         options.only = options.only or there
         race(options)
 
