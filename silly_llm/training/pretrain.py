@@ -112,6 +112,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
         self.average_tokens_across_devices = True
+        if self.ddp_find_unused_parameters is None:
+            self.ddp_find_unused_parameters = False  # a search through the graph at every step; all are used
         self.restore_callback_states_from_checkpoint = True
         super().__post_init__()
 

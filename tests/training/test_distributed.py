@@ -22,7 +22,8 @@ CONFIGS = sorted(path.stem for path in (ROOT / "accelerate_configs").glob("*.yam
 def arguments(stories: Path, folder: Path) -> list[str]:
     values = {
         "dataset": stories,
-        "model": "silly-tiny",
+        "model.preset": "silly-tiny",
+        "model.tie_word_embeddings": False,  # the head's weight is used outside of what DDP wraps
         "tokenizer.vocab_size": 300,
         "max_length": 64,
         "tokens_per_step": 512,
@@ -161,7 +162,7 @@ def test_the_slurm_script_joins_machines_and_continues_after_preemption(stories,
     slurm |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
     slurm |= {"CONFIG": "accelerate_configs/multi_cpu.yaml", "OMP_NUM_THREADS": "1"}
     recipe, folder = tmp_path / "recipe.yaml", tmp_path / "model"
-    recipe.write_text("model: silly-tiny\n")
+    recipe.write_text("seed: 42\n")
     command = ["bash", "scripts/slurm/pretrain.sbatch", str(recipe), str(folder), *arguments(stories, folder)]
     kill_after_a_checkpoint(command, folder, cwd=ROOT, env={**os.environ, **slurm})
     again = subprocess.run(
