@@ -267,6 +267,20 @@ def test_only_the_plots_that_the_grid_supports(tmp_path):
     groups = group(rates, keys)
     assert free_dimensions(groups, keys) == ["learning_rate"]
     assert [name for name, _ in draw(groups, tmp_path / "rates", keys)] == ["compute", "learning_rate"]
+    # Runs with names: what follows from a name is no dimension, and lines have the names
+    runs = [("muon", 32, None), ("adamw", 32, "adamw"), ("wide", 64, None)]
+    named = [
+        made_up(tmp_path, width, 1, 5, run=run, optimizer=optimizer, learning_rate=rate)
+        for run, width, optimizer in runs
+        for rate in (0.001, 0.01)
+    ]
+    groups = group(named, ["run", "learning_rate", "seed"])
+    assert free_dimensions(groups, [*keys, "optimizer"]) == ["run", "learning_rate"]
+    drawn = draw(groups, tmp_path / "named", [*keys, "optimizer"])
+    assert [name for name, _ in drawn] == ["compute", "learning_rate"]
+    lines = (tmp_path / "named" / "learning_rate.svg").read_text()
+    assert all(f">{run}<" in lines for run, _, _ in runs) and "optimizer" not in lines
+
     assert draw(groups[:1], tmp_path / "none", keys) == [] and not (tmp_path / "none").exists()
 
 

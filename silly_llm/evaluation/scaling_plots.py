@@ -65,15 +65,25 @@ def dimension(group: Group, name: str) -> Any:
 
 
 def free_dimensions(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
-    """Width, layers, heads and the recipe's keys as far as each varies where those before it do not."""
+    """Width, layers, heads, the names of runs and the recipe's keys, as far as each varies where those before it do not.
+
+    Where runs have names that say more than their sizes, what follows from the name is no dimension.
+    """
     free: list[str] = []
-    for name in [*SIZES, *(key for key in keys if key != "seed")]:
+    for name in [*SIZES, "run", *(key for key in keys if key != "seed")]:
         found: dict[str, set[str]] = {}
         for g in groups:
             here = json.dumps([dimension(g, d) for d in free])
             found.setdefault(here, set()).add(json.dumps(dimension(g, name)))
         if any(len(values) > 1 for values in found.values()):
             free.append(name)
+    if "run" in free:
+        runs = {dimension(g, "run") for g in groups}
+        own = {
+            name: len({(dimension(g, "run"), json.dumps(dimension(g, name))) for g in groups})
+            for name in free
+        }
+        free = [name for name in free if name == "run" or own[name] > len(runs)]
     return free
 
 
@@ -271,6 +281,8 @@ def label_of(name: str, keys: Sequence[str]) -> str:
 
 def named(name: str, value: Any) -> str:
     """A value of a dimension as a legend has it."""
+    if name == "run":
+        return str(value)
     if name == "layers":
         return f"{value} layer" + ("" if value == 1 else "s")
     if name in ("width", "heads"):
