@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
+from logging import getLogger
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -115,6 +116,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = False  # a search through the graph at every step; all are used
         self.restore_callback_states_from_checkpoint = True
+        if self.use_cpu:  # it says that compiling is for GPUs
+            getLogger("transformers.training_args").addFilter(lambda told: "torchdynamo" not in str(told.msg))
         super().__post_init__()
 
     def check_streaming(self) -> None:
