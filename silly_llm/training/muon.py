@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -43,9 +43,10 @@ class StackedMuon(torch.optim.Muon):
             updates = torch._foreach_lerp(gradients, averages, momentum) if group["nesterov"] else averages
             if group["weight_decay"]:
                 torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
-            shares = shared_out(params)
+            place, processes = among_processes()
+            shares = shared_out(params, processes)
             mine: dict[int, torch.Tensor] = {}
-            for these in stacks(params, shares[rank()]):
+            for these in stacks(params, shares[place]):
                 directions = orthogonalized(
                     torch.stack([updates[i].bfloat16() for i in these]),
                     group["ns_coefficients"],
@@ -53,57 +54,53 @@ class StackedMuon(torch.optim.Muon):
                     group["eps"],
                 )
                 mine |= zip(these, directions, strict=True)
-            for i, direction in gathered(mine, params, shares):
+            found = mine if processes == 1 else gathered(mine, params, shares)
+            for i, direction in found.items():
                 rows, columns = params[i].shape
                 params[i].add_(direction, alpha=-rate * max(1, rows / columns) ** 0.5)
         return loss
 
 
-def rank() -> int:
-    """This process among those that train; 0 when it is alone."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+def among_processes() -> tuple[int, int]:
+    """This process' place among those that train, and how many they are."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
 
 
-def shared_out(params: Sequence[torch.Tensor]) -> list[list[int]]:
-    """The indices of the matrices that each process takes: of every shape as many each."""
-    processes = distributed.get_world_size() if distributed.is_initialized() else 1
+def shared_out(params: Sequence[torch.Tensor], processes: int) -> list[list[int]]:
+    """The indices of the matrices that each process takes, by shape: of every shape as many each."""
     order = sorted(range(len(params)), key=lambda i: tuple(params[i].shape))
     return [order[first::processes] for first in range(processes)]
 
 
 def gathered(
     mine: dict[int, torch.Tensor], params: Sequence[torch.Tensor], shares: Sequence[Sequence[int]]
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """Every matrix' index and direction, of this process and the others.
+) -> dict[int, torch.Tensor]:
+    """The directions of all processes by index, [rows, columns] each.
 
     Args:
-        mine: the directions that this process found, by index: [rows, columns] each.
+        mine: those of this process, in the order of its share.
         params: all matrices.
         shares: the indices of each process.
     """
-    if len(shares) == 1:
-        yield from mine.items()
-        return
     sizes = [[params[i].numel() for i in share] for share in shares]
-    sent = torch.empty(max(map(sum, sizes)), dtype=torch.bfloat16, device=params[0].device)
+    sent = torch.zeros(max(map(sum, sizes)), dtype=torch.bfloat16, device=params[0].device)
     if mine:
-        flat = [mine[i].flatten() for i in shares[rank()]]
-        torch.cat(flat, out=sent[: sum(sizes[rank()])])
+        flat = torch.cat([direction.flatten() for direction in mine.values()])
+        sent[: len(flat)] = flat
     received = [torch.empty_like(sent) for _ in shares]
     distributed.all_gather(received, sent)
-    for share, found, sizes_of in zip(shares, received, sizes, strict=True):
-        starts = accumulate(sizes_of, initial=0)
-        for i, start, size in zip(share, starts, sizes_of, strict=False):
-            yield i, found[start : start + size].view_as(params[i])
+    return {
+        i: part.view_as(params[i])
+        for share, all_of, sizes_of in zip(shares, received, sizes, strict=True)
+        for i, part in zip(share, all_of[: sum(sizes_of)].split(sizes_of), strict=True)
+    }
 
 
 def stacks(params: Sequence[torch.Tensor], indices: Sequence[int]) -> Iterator[list[int]]:
-    """Those of some indices that are of matrices of one shape, as many at once as `STACK` allows."""
-
-    def kind(i: int) -> tuple[int, ...]:
-        return tuple(params[i].shape)
-
-    for shape, same in groupby(sorted(indices, key=kind), key=kind):
+    """Those of some indices, sorted by shape, that are of matrices of one shape: as many at once as `STACK` allows."""
+    for shape, same in groupby(indices, key=lambda i: tuple(params[i].shape)):
         these, most = list(same), max(1, STACK // math.prod(shape))
         yield from (these[i : i + most] for i in range(0, len(these), most))
 
