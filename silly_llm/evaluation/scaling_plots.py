@@ -67,23 +67,22 @@ def dimension(group: Group, name: str) -> Any:
 def free_dimensions(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
     """Width, layers, heads, the names of runs and the recipe's keys, as far as each varies where those before it do not.
 
-    Where runs have names that say more than their sizes, what follows from the name is no dimension.
+    Where runs have names that say more than their sizes, the names come first: what follows from one is no dimension.
     """
+    free = varying(groups, [*SIZES, "run", *(key for key in keys if key != "seed")])
+    return varying(groups, ["run", *free]) if "run" in free else free
+
+
+def varying(groups: Sequence[Group], names: Iterable[str]) -> list[str]:
+    """Those dimensions that vary where the ones before them do not."""
     free: list[str] = []
-    for name in [*SIZES, "run", *(key for key in keys if key != "seed")]:
+    for name in names:
         found: dict[str, set[str]] = {}
         for g in groups:
             here = json.dumps([dimension(g, d) for d in free])
             found.setdefault(here, set()).add(json.dumps(dimension(g, name)))
         if any(len(values) > 1 for values in found.values()):
             free.append(name)
-    if "run" in free:
-        runs = {dimension(g, "run") for g in groups}
-        own = {
-            name: len({(dimension(g, "run"), json.dumps(dimension(g, name))) for g in groups})
-            for name in free
-        }
-        free = [name for name in free if name == "run" or own[name] > len(runs)]
     return free
 
 
