@@ -32,8 +32,8 @@ class Prepared:
     """Of the evaluation texts; begin and end of a text are no text."""
     documents: int | None
     """Documents to train on; `None`: they are streamed."""
-    split: int = 0
-    """Documents of these that are longer than a row and lie in several pieces."""
+    split: int | None
+    """Documents of these that are longer than a row and lie in several pieces; `None`: they are streamed."""
 
 
 def prepare(
@@ -55,7 +55,7 @@ def prepare(
     tokenizer = prepare_tokenizer(args, texts)
     column, length = args.text_column, args.max_length
     rows: PackedRows | StreamedRows
-    split = 0
+    split = None
     if args.streaming:
         rows = StreamedRows(
             texts,

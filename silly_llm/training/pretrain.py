@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from logging import getLogger
+from logging import LogRecord, getLogger
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -116,8 +116,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = False  # a search through the graph at every step; all are used
         self.restore_callback_states_from_checkpoint = True
-        if self.use_cpu:  # it says that compiling is for GPUs
-            getLogger("transformers.training_args").addFilter(lambda told: "torchdynamo" not in str(told.msg))
+        if self.use_cpu:
+            getLogger("transformers.training_args").addFilter(not_of_compiling)
         super().__post_init__()
 
     def check_streaming(self) -> None:
@@ -157,6 +157,11 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
 
 
 ARGUMENTS = PretrainArguments
+
+
+def not_of_compiling(record: LogRecord) -> bool:
+    """Leaves out that compiling is for GPUs, which transformers says wherever one compiles on a CPU."""
+    return "torchdynamo" not in str(record.msg)
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -274,7 +279,7 @@ def train(
         "tokens_per_byte": round(data.tokens_per_byte, 4),
         "context": args.max_length,
         "documents": "streamed" if data.documents is None else data.documents,
-        "documents_split": data.split,
+        **({} if data.split is None else {"documents_split": data.split}),
         "steps": trainer.state.global_step,
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),

@@ -54,10 +54,9 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
         )
         super().__init__(args=args, data_collator=data_collator, compute_metrics=self.bits_per_byte, **kwargs)
         whole = not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
-        searched = (
-            args.ddp_find_unused_parameters
-        )  # DDP would take a head used outside of the model for unused
-        self.head = separable_head(self.model) if whole and args.use_cpu and not searched else None
+        # DDP that searches for unused parameters takes a head that is used outside of the model for one.
+        by_hand = args.use_cpu and whole and not args.ddp_find_unused_parameters
+        self.head = separable_head(self.model) if by_hand else None
         """The head, where its products with the loss are faster by hand (`silly_llm.training.fused`)."""
 
     # Training ---------------------------------------------------------------------------------------------------------
