@@ -36,7 +36,7 @@ def llama2c(
     rows: int,
     warm_up: int,
     bf16: bool,
-    compiled: bool = False,
+    compiled: bool,
 ) -> float:
     """Tokens a second of llama2.c's loop, with its own Llama of the same sizes.
 
@@ -74,7 +74,7 @@ def nanogpt(
     rows: int,
     warm_up: int,
     bf16: bool,
-    compiled: bool = False,
+    compiled: bool,
 ) -> float:
     """Tokens a second of nanoGPT's loop around this model; arguments as of `llama2c`."""
     import torch

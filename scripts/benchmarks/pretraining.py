@@ -6,9 +6,10 @@
 The same model, tokens, batch, optimizer (fused AdamW) and precision (bf16 autocast where the device computes in bf16) for all; each
 contestant is a process of its own, in turn, for several rounds, of which the median counts. `bare` is the loop one writes by hand over
 the same rows; `trainer` is `transformers.Trainer` as in the library's run_clm example (concatenated rows, no isolation); `ours` is
-`silly-llm pretrain`, and `spread` the same by `accelerate launch`, a process of one thread for each core (CPUs only); `llama2c` and
-`nanogpt` are the loops of checkouts in the folder `--beside` (other_loops.py; they are never part of the project). With `--compile` each of them compiles its model by `torch.compile`, in the way that its own loop has. Tokens/s leave the first
-steps out, and so the compilation. MFU is over the ceiling that `silly_llm.training.flops` knows or measures.
+`silly-llm pretrain`, and `spread` the same by `accelerate launch`, a process of one thread for each core as far as the rows of a batch
+divide (CPUs only); `llama2c` and `nanogpt` are the loops of checkouts in the folder `--beside` (other_loops.py; they are never part of
+the project). With `--compile` each of them compiles its model by `torch.compile`, in the way that its own loop has. Tokens/s leave the
+first steps out, and so the compilation. MFU is over the ceiling that `silly_llm.training.flops` knows or measures.
 """
 
 from __future__ import annotations
@@ -140,7 +141,8 @@ def spread(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> f
     """Tokens a second of the same with a process of one thread for each core."""
     command = [sys.executable, "-m", "accelerate.commands.launch"]
     command += ["--config_file", str(ROOT / "accelerate_configs" / "multi_cpu.yaml")]
-    command += ["--num_processes", str(os.cpu_count()), "--num_cpu_threads_per_process", "1"]
+    processes = max(n for n in range(1, ROWS + 1) if ROWS % n == 0 and n <= (os.cpu_count() or 1))
+    command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", "1"]
     command += ["--main_process_port", "0", str(ROOT / "scripts" / "pretrain.py")]
     command += options_of_ours(size, steps, folder, text, compiled)
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
