@@ -141,7 +141,7 @@ def norm_with(epsilon: float) -> Any:
     def forward(self: Any, hidden: torch.Tensor) -> torch.Tensor:
         device = hidden.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-        weight = self.weight  # torch has one kernel only where both have its dtype
+        weight = self.weight  # torch takes its fused operator only where both have one dtype
         return F.rms_norm(hidden.to(weight.dtype), weight.shape, weight, epsilon).to(kind)
 
     return forward
