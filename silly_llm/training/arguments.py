@@ -43,6 +43,15 @@ class PretrainKeys:
         default=None,
         metadata={"help": "Attention while training: eager, sdpa …; default: what is fastest on the device."},
     )
+    compile_layers: bool | None = field(
+        default=None,
+        metadata={
+            "help": (
+                "Compile the model layer by layer (torch_compile: the whole model, which takes longer); default: on CPUs with a C++ compiler "
+                "where the training is long enough to gain."
+            )
+        },
+    )
     max_length: int = field(default=512, metadata={"help": "Context of the model, in tokens."})
     packing: Literal["best_fit", "concatenate"] = field(
         default="best_fit",

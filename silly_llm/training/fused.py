@@ -1,4 +1,4 @@
-"""Fewer passes over memory for models of any transformers class: the head with its loss, and RMSNorm.
+"""Fewer passes over memory for models of any transformers class: the head with its loss, RMSNorm, and rotary positions.
 
 Small models on CPUs spend more time on moving activations than on matrix products (docs/lab-log.md). The logits are the largest of
 them: [tokens, vocabulary], written and read again by the cast to fp32, log-softmax, its gradient and the products with it. Here they exist
@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from silly_llm.training.packing import IGNORED
 
-LOGITS = 1 << 19
-"""Logits of a chunk of rows: 2 MB in fp32, what a core's cache holds."""
+LOGITS = 1 << 21
+"""Logits of a chunk of rows: 8 MB in fp32, which the last cache holds; of fewer rows the products are slower."""
 FEWEST_ROWS = 128
 """Rows of a chunk at least: products of fewer are slow."""
 TOLERANCE = 1e-5
@@ -29,7 +29,7 @@ class LinearCrossEntropy(torch.autograd.Function):
     """Nats of all labels, summed, from hidden states; never holds all logits.
 
     `apply(hidden, weight, labels, dtype)`: hidden [tokens, width]; weight of the head [vocabulary, width]; labels [tokens], `IGNORED` where
-    nothing is predicted; dtype of the matrix products. Log-softmax is in fp32.
+    nothing is predicted; dtype of the matrix products. Softmax is in fp32.
     """
 
     @staticmethod
@@ -41,11 +41,14 @@ class LinearCrossEntropy(torch.autograd.Function):
         of_weight = torch.zeros_like(weight, dtype=torch.float32)
         total = torch.zeros((), device=hidden.device)
         for rows in chunks(len(inputs), len(table)):
-            gradient = log_softmax(inputs[rows], table)
+            logits = (inputs[rows] @ table.T).float()
             kept = (labels[rows] != IGNORED)[:, None]
             label = labels[rows].clamp_min(0)[:, None]
-            total -= (gradient.gather(1, label) * kept).sum()
-            gradient.exp_().scatter_add_(1, label, torch.full_like(label, -1, dtype=gradient.dtype))
+            gradient = logits.softmax(-1)
+            # Of a label the probability may be 0 in fp32, of the likeliest token never: it gives the sum that softmax divided by.
+            log_sum = logits.amax(-1, keepdim=True) - gradient.amax(-1, keepdim=True).log()
+            total += ((log_sum - logits.gather(1, label)) * kept).sum()
+            gradient.scatter_add_(1, label, torch.full_like(label, -1, dtype=gradient.dtype))
             low = gradient.mul_(kept).to(dtype)
             torch.mm(low, table, out=of_inputs[rows])
             of_weight += low.T @ inputs[rows]
@@ -68,15 +71,12 @@ def token_nats(
     """Nats of each label, fp32 [tokens], 0 where it is `IGNORED`; arguments as of `LinearCrossEntropy`."""
     inputs, table = hidden.to(dtype), weight.to(dtype)
     found = [
-        F.nll_loss(log_softmax(inputs[rows], table), labels[rows], ignore_index=IGNORED, reduction="none")
+        F.cross_entropy(
+            (inputs[rows] @ table.T).float(), labels[rows], ignore_index=IGNORED, reduction="none"
+        )
         for rows in chunks(len(inputs), len(table))
     ]
     return torch.cat(found)
-
-
-def log_softmax(inputs: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities, fp32 [rows, vocabulary]."""
-    return torch.log_softmax((inputs @ table.T).float(), dim=-1)
 
 
 def chunks(tokens: int, vocabulary: int) -> Iterator[slice]:
@@ -145,3 +145,21 @@ def norm_with(epsilon: float) -> Any:
         return F.rms_norm(hidden.to(weight.dtype), weight.shape, weight, epsilon).to(kind)
 
     return forward
+
+
+def cast_positions(model: nn.Module) -> int:
+    """Let rotary positions be what products compute in, as in a model of that dtype; how many modules give them.
+
+    Under autocast they would be fp32, and queries and keys with them, until the attention casts them back.
+    """
+
+    def cast(module: nn.Module, inputs: Any, positions: Any) -> Any:
+        device = positions[0].device.type
+        if not torch.is_autocast_enabled(device):
+            return positions
+        return tuple(part.to(torch.get_autocast_dtype(device)) for part in positions)
+
+    rotary = [module for module in model.modules() if type(module).__name__.endswith("RotaryEmbedding")]
+    for module in rotary:
+        module.register_forward_hook(cast)
+    return len(rotary)

@@ -11,7 +11,6 @@ import os
 from dataclasses import dataclass, field
 from logging import LogRecord, getLogger
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from silly_llm.config import Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
 from silly_llm.devices import computes_in_bf16, keep_freed_memory
-from silly_llm.errors import NotInstalledError, RecipeError
+from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import Output, open_output
 from silly_llm.phases import executable
@@ -39,14 +38,15 @@ from silly_llm.training.callbacks import (
     last_checkpoint,
     read_lines,
 )
+from silly_llm.training.compiling import compile_layers, is_long, missing_compiler, require_compiler
 from silly_llm.training.engines import require_engine, whole_weights
-from silly_llm.training.fused import fuse_norms
+from silly_llm.training.fused import cast_positions, fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
 from silly_llm.training.models import attention_of, build_model, model_config, size_of
 from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator
-from silly_llm.training.preparing import prepare
+from silly_llm.training.preparing import Prepared, prepare
 from silly_llm.training.progress import Progress
 from silly_llm.training.streaming import KeepsPlace
 from silly_llm.training.throughput import check_trackers, throughput_of
@@ -99,10 +99,11 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
         if self.bf16 is None:
             self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
-        if self.torch_compile and self.use_cpu and not which(compiler := os.environ.get("CXX", "g++")):
-            raise NotInstalledError(
-                f"torch_compile: on a CPU it needs a C++ compiler, and there is no {compiler}; install it or leave out torch_compile"
-            )
+        if self.torch_compile and self.compile_layers:
+            raise RecipeError("compile_layers: torch_compile compiles the whole model; give one of them")
+        for key in ("torch_compile", "compile_layers"):
+            if getattr(self, key) and self.use_cpu:
+                require_compiler(key)
         if self.max_tokens is not None:
             self.max_steps = math.ceil(self.max_tokens / self.tokens_per_step)
         elif self.max_minutes is not None and self.max_steps <= 0:
@@ -214,6 +215,7 @@ def train(
     if args.use_cpu:
         keep_freed_memory()
         fuse_norms(model)
+        cast_positions(model)
     size = size_of(model)
     if output_speaks():
         epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
@@ -263,6 +265,9 @@ def train(
     trainer.throughput = throughput
     require_engine(trainer)
     refuse_sharded(trainer, args, optimizer)
+    compiled = compile_layers(model) if compiles(trainer, data) else 0
+    if compiled and output_speaks():
+        print(f"  the first step compiles {compiled} layers", flush=True)
     trainer.remove_callback(PrinterCallback)  # Progress prints
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
@@ -284,6 +289,7 @@ def train(
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),
         "devices": args.world_size,
+        "compiled_layers": compiled,
         **throughput.overall(),
     }
     shown = {"loss": metrics["eval_loss"], "bits_per_byte": metrics["eval_bits_per_byte"]}
@@ -297,6 +303,25 @@ def train(
         f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
         f"try it: {executable()} chat {args.output_dir}"
     )
+
+
+def compiles(trainer: PackedTrainer, data: Prepared) -> bool:
+    """Whether the layers are compiled: as the recipe says, else on CPUs where it can be done and is earned back."""
+    args: Any = trainer.args
+    if args.compile_layers is not None:
+        return args.compile_layers
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    if not args.use_cpu or args.torch_compile or sharded or missing_compiler():
+        return False
+    tokens: float | None = None
+    if args.max_steps <= 0:
+        tokens = args.num_train_epochs * len(data.rows) * args.max_length  # type: ignore[arg-type]
+    elif args.max_steps != UNLIMITED:
+        tokens = args.max_steps * args.tokens_per_step
+    if not is_long(trainer.model, args.max_length, tokens, args.max_minutes):
+        return False
+    torch._dynamo.config.suppress_errors = True  # unasked for, it must not stop a training
+    return True
 
 
 def prove_isolation(model: Any, args: PretrainArguments) -> None:

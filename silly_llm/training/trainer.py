@@ -116,6 +116,11 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
         finally:
             self.data_collator = training
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """As the Trainer's; what training compiled is not compiled again for the shapes of evaluations and samples."""
+        with torch.compiler.set_stance("force_eager"):
+            return super().evaluate(*args, **kwargs)
+
     def prediction_step(
         self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
     ) -> tuple[None, torch.Tensor, torch.Tensor]:

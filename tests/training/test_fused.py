@@ -87,6 +87,27 @@ def test_norms_are_replaced_only_where_they_are_equal():
     assert fused.fuse_norms(model_of({"model_type": "gpt2", **SMALL})) == 0
 
 
+def test_positions_are_in_the_dtype_of_products_and_elsewhere_as_they_were(batch):
+    inputs, _ = batch
+    plain, ours = model_of("silly-tiny").eval(), model_of("silly-tiny").eval()
+    assert fused.cast_positions(ours) == 1 and fused.cast_positions(model_of("tinystories-1m")) == 0
+    seen = []
+    ours.model.layers[0].register_forward_pre_hook(
+        lambda _, args, kwargs: seen.extend(kwargs["position_embeddings"]), with_kwargs=True
+    )
+    assert torch.equal(ours(**inputs).logits, plain(**inputs).logits)
+    with torch.autocast("cpu", torch.bfloat16):
+        mine, theirs = ours(**inputs).logits, plain(**inputs).logits
+    torch.testing.assert_close(mine, theirs, atol=0.02, rtol=0.05)
+    assert [part.dtype for part in seen] == [torch.float32] * 2 + [torch.bfloat16] * 2
+
+
+def test_a_label_that_has_no_probability_in_fp32_has_its_loss():
+    hidden, weight = torch.full((1, 1), 100.0), torch.tensor([[0.0], [2.0]])
+    loss = fused.LinearCrossEntropy.apply(hidden.requires_grad_(), weight, torch.tensor([0]), torch.float32)
+    assert loss.item() == pytest.approx(200.0)
+
+
 def test_a_head_that_does_more_than_a_product_is_left_alone():
     assert fused.separable_head(model_of({**GEMMA, "final_logit_softcapping": 1.0})) is None
     assert fused.separable_head(model_of("tinystories-1m")) is not None
