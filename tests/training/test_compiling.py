@@ -87,7 +87,8 @@ def test_what_is_long_enough():
 @pytest.mark.parametrize("kind", ["silly-tiny", "tinystories-1m", {"model_type": "qwen3", "hidden_size": 32}])
 def test_the_layers_of_an_architecture_are_found(kind):
     spec = kind if isinstance(kind, str) else {**kind, "num_hidden_layers": 3, "num_attention_heads": 2}
-    model = build_model(model_config(spec, vocab_size=300, max_length=64), 0)
+    config = model_config(spec, vocab_size=300, max_length=64)
+    model = build_model(config, 0, attn_implementation="eager")
     assert len(compiling.layers_of(model)) == model.config.num_hidden_layers
 
 
