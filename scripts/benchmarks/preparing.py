@@ -4,8 +4,8 @@
 
 The same texts, tokenizer (byte-level BPE, 2,048 tokens, trained on them) and rows of 512 tokens, with as many processes as there are cores
 for both; each contestant is a process of its own with an empty cache, in turn, and the median of the rounds counts. Where the file has less
-text than asked for, it is repeated, which is kind to both caches. Memory is the peak of the largest process, without
-what libraries take before the work begins.
+text than asked for, it is repeated, which is kind to both caches. Memory is what the work adds to that of the libraries, over all processes
+together, at its peak: allocated memory (`RssAnon`, sampled, Linux only), since pages of mapped files are the system's to take back.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+from silly_llm.training.packing import pack
+from silly_llm.training.tokens import tokenize
 
 LENGTH = 512
 
@@ -43,9 +48,6 @@ def run_clm(texts: Any, tokenizer: Any, processes: int) -> int:
 
 def ours(texts: Any, tokenizer: Any, processes: int) -> int:
     """Tokenize and pack; rows."""
-    from silly_llm.training.packing import pack
-    from silly_llm.training.tokens import tokenize
-
     return len(pack(tokenize(texts, tokenizer, text_column="text", processes=processes), max_length=LENGTH))
 
 
@@ -59,13 +61,44 @@ def compete(name: str, folder: Path) -> None:
 
     texts = load_dataset("json", data_files=str(folder / "text.jsonl"), split="train")
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
-    rows = CONTESTANTS[name](texts, tokenizer, os.cpu_count() or 1)
-    seconds = time.perf_counter() - began
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(json.dumps({"seconds": seconds, "rows": rows, "megabytes": max(own, children - before) / 1024}))
+    with Memory() as memory:
+        began = time.perf_counter()
+        rows = CONTESTANTS[name](texts, tokenizer, os.cpu_count() or 1)
+        seconds = time.perf_counter() - began
+    print(json.dumps({"seconds": seconds, "rows": rows, "megabytes": memory.megabytes}))
+
+
+class Memory(threading.Thread):
+    """Peak of the memory allocated by this process and its children, above what it was at the start; MB."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.ended = threading.Event()
+        self.before, self.megabytes = allocated(), 0.0
+
+    def run(self) -> None:
+        while not self.ended.wait(0.02):
+            self.megabytes = max(self.megabytes, allocated() - self.before)
+
+    def __enter__(self) -> Memory:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.join()
+
+
+def allocated() -> float:
+    """Memory of this process and those it started, without mapped files; MB."""
+    total = 0
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except OSError:  # it ended
+            continue
+        total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+    return total / 1024
 
 
 def prepare(text: Path, megabytes: int, folder: Path) -> None:
