@@ -16,8 +16,8 @@ from typing import Any
 from silly_llm.errors import NotInstalledError
 from silly_llm.training.flops import training_flops_per_token
 
-LONG_FLOPS, LONG_MINUTES = 5e13, 4.0
-"""A training of fewer operations (four minutes of two cores, about) is nearly over when compiling is earned back."""
+LONG_FLOPS, LONG_MINUTES = 1e14, 8.0
+"""A training of fewer operations (eight minutes of two cores, about) is more than half over when compiling is earned back."""
 
 
 def compile_layers(model: Any) -> int:
