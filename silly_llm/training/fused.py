@@ -154,6 +154,8 @@ def cast_positions(model: nn.Module) -> int:
     """
 
     def cast(module: nn.Module, inputs: Any, positions: Any) -> Any:
+        if not isinstance(positions, tuple) or not all(part.is_floating_point() for part in positions):
+            return positions  # complex numbers, in some architectures
         device = positions[0].device.type
         if not torch.is_autocast_enabled(device):
             return positions

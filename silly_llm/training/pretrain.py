@@ -289,7 +289,7 @@ def train(
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),
         "devices": args.world_size,
-        "compiled_layers": compiled,
+        **({"compiled_layers": compiled} if compiled else {}),
         **throughput.overall(),
     }
     shown = {"loss": metrics["eval_loss"], "bits_per_byte": metrics["eval_bits_per_byte"]}

@@ -102,6 +102,17 @@ def test_positions_are_in_the_dtype_of_products_and_elsewhere_as_they_were(batch
     assert [part.dtype for part in seen] == [torch.float32] * 2 + [torch.bfloat16] * 2
 
 
+def test_positions_that_are_complex_numbers_are_left_alone():
+    class ComplexRotaryEmbedding(torch.nn.Module):
+        def forward(self, positions):
+            return torch.polar(torch.ones_like(positions), positions)
+
+    rotary = ComplexRotaryEmbedding()
+    assert fused.cast_positions(torch.nn.Sequential(rotary)) == 1
+    with torch.autocast("cpu", torch.bfloat16):
+        assert rotary(torch.arange(4.0)).dtype == torch.complex64
+
+
 def test_a_label_that_has_no_probability_in_fp32_has_its_loss():
     hidden, weight = torch.full((1, 1), 100.0), torch.tensor([[0.0], [2.0]])
     loss = fused.LinearCrossEntropy.apply(hidden.requires_grad_(), weight, torch.tensor([0]), torch.float32)
