@@ -6,7 +6,7 @@
 The same model, tokens, batch, optimizer (fused AdamW) and precision (bf16 autocast where the device computes in bf16) for all; each
 contestant is a process of its own, in turn, for several rounds, of which the median counts. `bare` is the loop one writes by hand over
 the same rows; `trainer` is `transformers.Trainer` as in the library's run_clm example (concatenated rows, no isolation); `ours` is
-`silly-llm pretrain` as it trains for more than some minutes, with its layers compiled, and `eager` the same for less, with nothing compiled;
+`silly-llm pretrain` with its layers compiled, as it trains on CPUs for more than some minutes, and `eager` the same with nothing compiled;
 `spread` is `eager` by `accelerate launch`, a process of one thread for each core as far as the rows of a batch divide (CPUs only);
 `llama2c` and `nanogpt` are the loops of checkouts in the folder `--beside` (other_loops.py; they are never part of the project). With
 `--compile` the others compile their models by `torch.compile`, in the way that each loop has. Tokens/s leave the first steps out, and so
