@@ -1,12 +1,13 @@
 """Where does a training step on a CPU go, and what does each of ours take off it?
 
-    python scripts/benchmarks/training_step.py [--sizes silly-2m] [--optimizer adamw] [--turns 8] [--profile]
+    python scripts/benchmarks/training_step.py [--sizes silly-2m] [--optimizer adamw] [--turns 8] [--release] [--profile]
 
 One model in variants, each with one more of ours: as transformers has it (eager attention, logits in fp32), `+ loss` (the head with its
 loss, `fused.LinearCrossEntropy`), `+ attention` (`blockwise`), `+ norms`, `+ positions` (rotary ones in bf16), `+ layers` (compiled one by
 one); and `whole` (all of these, but compiled as one). Milliseconds of forward, backward, clipping and optimizer, medians of single steps in
-turns through all variants in one process, which a drifting machine touches alike. Freed memory is kept for all. `compiling` is the seconds
-until the third step. `--profile` adds the kernels of the last variant.
+turns through all variants in one process, which a drifting machine touches alike. Freed memory is kept for all
+(`devices.keep_freed_memory`), with `--release` for none. `compiling` is the seconds until the third step. `--profile` adds the kernels of
+the last variant.
 """
 
 from __future__ import annotations
@@ -114,10 +115,15 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=8)
     parser.add_argument("--steps", type=int, default=4, help="steps of a variant in a turn")
     parser.add_argument("--profile", action="store_true", help="the kernels of the last variant")
+    parser.add_argument("--release", action="store_true", help="freed memory goes back to the system")
     options = parser.parse_args()
-    keep_freed_memory()
+    if not options.release:
+        keep_freed_memory()
 
-    print(f"{options.rows} x {options.length} tokens a step, {options.optimizer}; medians in ms")
+    memory = "released" if options.release else "kept"
+    print(
+        f"{options.rows} x {options.length} tokens a step, {options.optimizer}, freed memory {memory}; medians in ms"
+    )
     print(
         f"{'':<26}" + "".join(f"{part:>11}" for part in (*PARTS, "step")) + f"{'times':>7}{'compiling':>11}"
     )
