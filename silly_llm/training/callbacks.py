@@ -156,13 +156,19 @@ class Samples(TrainerCallback):
         model: Any = None,
         **_: Any,
     ) -> None:
-        # A model in shards cannot speak on one process alone.
-        if not self.prompts or not state.is_world_process_zero or is_sharded(args):
-            return
-        for number, prompt in enumerate(self.prompts):
+        # A model in shards speaks on all processes together: each has a part of the weights.
+        sharded, first = is_sharded(args), state.is_world_process_zero
+        for number, prompt in enumerate(self.prompts if sharded or first else []):
             text = tell(
-                model, self.tokenizer, prompt, max_new_tokens=self.max_new_tokens, seed=args.seed + number
+                model,
+                self.tokenizer,
+                prompt,
+                max_new_tokens=self.max_new_tokens,
+                seed=args.seed + number,
+                synced_gpus=sharded,
             )
+            if not first:
+                continue
             with self.path.open("a", encoding="utf-8") as file:
                 line = {"step": state.global_step, "prompt": prompt, "completion": text}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -171,8 +177,13 @@ class Samples(TrainerCallback):
                 print(f"    “{' '.join((begin + text).split())[:150]} …”", flush=True)
 
 
-def tell(model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: int) -> str:
-    """Sample one text from a model in training, which it leaves as it was; random numbers of the training stay unused."""
+def tell(
+    model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: int, synced_gpus: bool = False
+) -> str:
+    """Sample one text from a model in training, which it leaves as it was; random numbers of the training stay unused.
+
+    With `synced_gpus` all processes sample it at once, and none stops before the last.
+    """
     if isinstance(prompt, str):
         inputs = tokenizer(prompt, return_tensors="pt")
         inputs.pop("token_type_ids", None)
@@ -199,6 +210,7 @@ def tell(model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: 
             top_p=0.95,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
+            synced_gpus=synced_gpus,
         )
     model.train(training)
     return tokenizer.decode(output[0, length:], skip_special_tokens=True)

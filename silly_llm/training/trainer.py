@@ -78,7 +78,7 @@ class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
         labels, head = inputs["shift_labels"].flatten(), None if return_outputs else self.head
         logits = self.forward(model, inputs, head)
         if head is None:
-            total = cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+            total = cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
         else:
             total = LinearCrossEntropy.apply(logits, head.weight, labels, self.product_dtype)
         count = num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum()
