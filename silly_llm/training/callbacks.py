@@ -157,7 +157,7 @@ class Samples(TrainerCallback):
         **_: Any,
     ) -> None:
         # A model in shards speaks on all processes together: each has a part of the weights.
-        sharded, first = is_sharded(args), state.is_world_process_zero
+        sharded, first = is_sharded(), state.is_world_process_zero
         for number, prompt in enumerate(self.prompts if sharded or first else []):
             text = tell(
                 model,
@@ -224,7 +224,7 @@ def final_evaluation(trainer: Any) -> dict[str, float]:
     return trainer.evaluate()
 
 
-def is_sharded(args: TrainingArguments) -> bool:
+def is_sharded() -> bool:
     """Whether parameters are spread over processes (FSDP, DeepSpeed ZeRO-3)."""
     from accelerate.state import AcceleratorState
     from transformers.integrations import is_deepspeed_zero3_enabled

@@ -9,6 +9,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -42,12 +43,23 @@ def arguments(stories: Path, folder: Path) -> list[str]:
     return [f"--{key}={value}" for key, value in values.items()]
 
 
+def alone(stories: Path, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, folder)]
+
+
 def launched(config: str, stories: Path, folder: Path, script: Path | None = None) -> list[str]:
     script = script or (FSDP_ON_CPUS if config == "fsdp" else SCRIPT)
     options = ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--main_process_port", "0"]
     file = ROOT / "accelerate_configs" / f"{config}.yaml"
     start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), *options]
     return [*start, str(script), *arguments(stories, folder)]
+
+
+def run(command: list[str], **more: Any) -> str:
+    """To its end; what it printed."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return done.stdout + done.stderr
 
 
 def kill_after_a_checkpoint(command: list[str], folder: Path, **more: object) -> None:
@@ -102,9 +114,7 @@ def stories(tmp_path_factory) -> Path:
 def one(stories, tmp_path_factory) -> Path:
     """The undisturbed training of one process."""
     folder = tmp_path_factory.mktemp("one") / "model"
-    command = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run(alone(stories, folder))
     return folder
 
 
@@ -115,9 +125,7 @@ def test_two_processes_killed_and_resumed_train_as_one_does(stories, one, tmp_pa
         pytest.importorskip("deepspeed", reason="the extra [deepspeed] is not installed")
     command = launched(config, stories, tmp_path / "model")
     kill_after_a_checkpoint(command, tmp_path / "model")
-    again = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
-    assert "step 1 ·" not in again.stdout + again.stderr  # it did resume
+    assert "step 1 ·" not in run(command)  # it did resume
     same_training(tmp_path / "model", one)
 
 
@@ -125,18 +133,10 @@ def test_two_processes_killed_and_resumed_train_as_one_does(stories, one, tmp_pa
 def test_a_stream_killed_and_resumed_on_two_processes_trains_as_on_one(stories, tmp_path):
     """The first process reads for both, and a pass ends within the training."""
     stream = ["--streaming=true", f"--eval_dataset={stories}"]
-    alone = [
-        sys.executable,
-        "-m",
-        "silly_llm.training.pretrain",
-        *arguments(stories, tmp_path / "one"),
-        *stream,
-    ]
     command = [*launched("multi_cpu", stories, tmp_path / "two"), *stream]
     kill_after_a_checkpoint(command, tmp_path / "two")
-    for each in (alone, command):
-        done = subprocess.run(each, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    run([*alone(stories, tmp_path / "one"), *stream])
+    run(command)
     same_training(tmp_path / "two", tmp_path / "one")
 
 
@@ -146,10 +146,8 @@ def test_an_untied_head_trains_on_two_processes_as_on_one(stories, tmp_path):
     untied = json.dumps({"preset": "silly-tiny", "tie_word_embeddings": False})
     shape = [f"--model={untied}", "--optimizer=muon"]
     folders = tmp_path / "one", tmp_path / "two"
-    alone = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, folders[0])]
-    for command in (alone, launched("multi_cpu", stories, folders[1])):
-        done = subprocess.run([*command, *shape], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    for command in (alone(stories, folders[0]), launched("multi_cpu", stories, folders[1])):
+        run([*command, *shape])
     same_training(folders[1], folders[0])
 
 
@@ -157,25 +155,19 @@ def test_an_untied_head_trains_on_two_processes_as_on_one(stories, tmp_path):
 def test_fsdp_finds_the_layers_of_any_architecture(stories, tmp_path):
     neo = json.dumps({"preset": "tinystories-1m", "hidden_size": 32, "num_layers": 2})
     folders = tmp_path / "one", tmp_path / "two"
-    alone = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, folders[0])]
-    for command in (alone, launched("fsdp", stories, folders[1])):
-        done = subprocess.run([*command, f"--model={neo}"], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    for command in (alone(stories, folders[0]), launched("fsdp", stories, folders[1])):
+        run([*command, f"--model={neo}"])
     same_training(folders[1], folders[0])
 
 
 @pytest.mark.slow
 def test_the_loss_of_a_model_in_bf16_is_summed_in_fp32(stories, tmp_path):
     """FSDP and DeepSpeed keep weights and logits in bf16 where DDP has autocast; a sum over 512 tokens in bf16 is off by 0.05 a token."""
-    alone = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, tmp_path / "one")]
-    commands = {"one": alone, "fsdp": launched("fsdp", stories, tmp_path / "fsdp")}
-    if find_spec("deepspeed"):
-        commands["zero2"] = launched("zero2", stories, tmp_path / "zero2")
-    for command in commands.values():
-        done = subprocess.run([*command, "--bf16=true"], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    for name in commands:
-        assert losses(tmp_path / name) == pytest.approx(losses(tmp_path / "one"), abs=1e-2)
+    engines = ["fsdp", *(["zero2"] if find_spec("deepspeed") else [])]
+    run([*alone(stories, tmp_path / "one"), "--bf16=true"])
+    for engine in engines:
+        run([*launched(engine, stories, tmp_path / engine), "--bf16=true"])
+        assert losses(tmp_path / engine) == pytest.approx(losses(tmp_path / "one"), abs=1e-2)
 
 
 @pytest.mark.slow
@@ -210,11 +202,7 @@ def test_the_slurm_script_joins_machines_and_continues_after_preemption(stories,
     recipe.write_text("model: silly-tiny\n")
     command = ["bash", "scripts/slurm/pretrain.sbatch", str(recipe), str(folder), *arguments(stories, folder)]
     kill_after_a_checkpoint(command, folder, cwd=ROOT, env={**os.environ, **slurm})
-    again = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **slurm}, capture_output=True, text=True, timeout=120
-    )
-    assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
-    assert "step 1 ·" not in again.stdout + again.stderr
+    assert "step 1 ·" not in run(command, cwd=ROOT, env={**os.environ, **slurm})
     same_training(folder, one)
 
 
