@@ -7,11 +7,13 @@ import errno
 import importlib
 import os
 import sys
+import traceback
 import typing
 from collections.abc import Callable
 
 from silly_llm import __version__
 from silly_llm.errors import RecipeError, RunError, suggestion
+from silly_llm.masking import mask
 from silly_llm.phases import PHASES, Phase
 
 NO_ROOM = {
@@ -72,7 +74,8 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         raise SystemExit(1) from None
     except Exception as error:
         if "--debug" in argv:
-            raise
+            print(mask(traceback.format_exc(), loosely=True), end="", file=sys.stderr, flush=True)
+            raise SystemExit(2 if isinstance(error, RecipeError) else 1) from None
         if isinstance(error, RecipeError):
             fail(str(error), 2)
         reason = " ".join(str(error).split())
@@ -96,7 +99,7 @@ def keep_bars_to_terminals() -> None:
 def fail(message: str, code: int) -> typing.NoReturn:
     """Print one line to stderr and exit; the other processes of a distributed run stay silent."""
     if int(os.environ.get("RANK", "0")) == 0:
-        print(f"silly-llm: {message}", file=sys.stderr, flush=True)
+        print(f"silly-llm: {mask(message, loosely=True)}", file=sys.stderr, flush=True)
     raise SystemExit(code)
 
 

@@ -22,18 +22,24 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from yaml import YAMLError
 
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.masking import MASK, is_secret_name, mask, remember
 from silly_llm.phases import PHASES
 from silly_llm.typecheck import check
 
 A = TypeVar("A")
 ENVIRONMENT_VARIABLE = "SILLY_LLM_ENVIRONMENT"
-SECRET_KEYS = frozenset(
-    {"token", "api_key", "hub_token", "password", "secret", "authorization", "push_to_hub_token"}
-)
-SECRET_VARIABLE = re.compile(r"TOKEN|API_?KEY|SECRET|PASSWORD", re.IGNORECASE)
-MASK = "********"
 
-__all__ = ["Options", "Recipe", "check", "load_recipe", "parse_argv", "read_recipe", "to_yaml"]
+__all__ = [
+    "MASK",
+    "Options",
+    "Recipe",
+    "check",
+    "load_recipe",
+    "mask",
+    "parse_argv",
+    "read_recipe",
+    "to_yaml",
+]
 
 
 @dataclass
@@ -116,7 +122,8 @@ def parse_argv(argv: list[str]) -> Options:
     while position < len(argv):
         token = argv[position]
         if not token.startswith("--") or token == "--":
-            raise RecipeError(f"command line: expected --key value, got {token!r}")
+            before = argv[position - 1].lstrip("-").partition("=")[0] if position else ""
+            raise RecipeError(f"command line: expected --key value, got {mask(token, before)!r}")
         name, equals, text = token[2:].partition("=")
         position += 1
         texts = [text] if equals else []
@@ -137,6 +144,7 @@ def parse_argv(argv: list[str]) -> Options:
             setattr(options, key, value)
         else:
             _set_nested(options.overrides, key.split("."), value)
+            remember(value, key.rpartition(".")[2])
     return options
 
 
@@ -167,15 +175,17 @@ def read_recipe(file: Path | None, options: Options) -> dict[str, Any]:
     OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
     where = str(file) if file else "command line"
     try:
-        return OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+        values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+        remember(values)
+        return values  # type: ignore[return-value]
     except InterpolationResolutionError as error:
         unset = re.search(r"Environment variable '([^']+)' not found", str(error))
-        reason = f"environment variable {unset[1]} is not set" if unset else _first_line(error)
+        reason = f"environment variable {unset[1]} is not set" if unset else _reason(error)
         raise RecipeError(f"{where}: {_key_of(error)}{reason}") from None
     except MissingMandatoryValue as error:
         raise RecipeError(f"{where}: {_key_of(error)}a value is missing ('???')") from None
     except OmegaConfBaseException as error:
-        raise RecipeError(f"{where}: {_key_of(error)}{_first_line(error)}") from None
+        raise RecipeError(f"{where}: {_key_of(error)}{_reason(error)}") from None
 
 
 def read_file(file: Path) -> DictConfig:
@@ -208,15 +218,19 @@ def read_file(file: Path) -> DictConfig:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
-        raise RecipeError(
-            f"{file}:{line} not YAML ({getattr(error, 'problem', None) or _first_line(error)})"
-        ) from None
+        problem = getattr(error, "problem", None) or _first_line(error)
+        line_of_it = [*text.splitlines(), ""][mark.line] if mark else ""
+        key = line_of_it.partition(":")[0].strip(" -{'\"")
+        if is_secret_name(key):  # what YAML says of a value may repeat it
+            problem = f"the value of {key} needs quotes"
+        raise RecipeError(f"{file}:{line} not YAML ({problem})") from None
     except OmegaConfBaseException as error:
-        raise RecipeError(f"{file}: {_first_line(error)}") from None
+        raise RecipeError(f"{file}: {_key_of(error)}{_reason(error)}") from None
     if not isinstance(content, DictConfig):
         raise RecipeError(f"{file}: a recipe must be a mapping of keys to values")
     if not content:
         raise RecipeError(f"{file}: is empty")
+    remember(OmegaConf.to_container(content))
     return content
 
 
@@ -272,7 +286,7 @@ def _overlay(base: DictConfig, top: DictConfig) -> DictConfig:
     try:
         return OmegaConf.merge(base, top)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
-        raise RecipeError(f"{_key_of(error)}{_first_line(error)}") from None
+        raise RecipeError(f"{_key_of(error)}{_reason(error)}") from None
 
 
 def _drop_replaced(base: DictConfig, top: DictConfig) -> None:
@@ -284,22 +298,6 @@ def _drop_replaced(base: DictConfig, top: DictConfig) -> None:
             del base[key]
         elif not below._is_none() and not above._is_none():
             _drop_replaced(below, above)
-
-
-def mask(value: Any, key: str = "") -> Any:
-    """`value` with secrets replaced: by the name of their key, or because an environment secret holds the same text."""
-    if isinstance(value, Mapping):
-        return {k: mask(v, str(k)) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [mask(v, key) for v in value]
-    if not isinstance(value, str) or not value:
-        return value
-    if key.lower() in SECRET_KEYS:
-        return MASK
-    for name, secret in os.environ.items():
-        if len(secret) >= 8 and SECRET_VARIABLE.search(name) and secret in value:
-            value = value.replace(secret, MASK)
-    return value
 
 
 def to_yaml(values: dict[str, Any]) -> str:
@@ -327,6 +325,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _reason(error: OmegaConfBaseException) -> str:
+    """What OmegaConf says, which may repeat the value, unless that is a secret."""
+    secret = is_secret_name(str(getattr(error, "full_key", None) or "").rpartition(".")[2])
+    return (
+        "its value cannot be read (a plain `$` before `{` is written `\\$`)" if secret else _first_line(error)
+    )
 
 
 def _key_of(error: BaseException) -> str:

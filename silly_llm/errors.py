@@ -1,8 +1,13 @@
-"""The errors that people see as one line."""
+"""The errors that people see as one line, without secrets."""
+
+from silly_llm.masking import mask
 
 
 class RecipeError(ValueError):
     """What was asked for is wrong (a recipe, an option, a path). Exit code 2; nothing has been written."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(mask(str(message), loosely=True))
 
 
 class NotInstalledError(RecipeError):
@@ -11,6 +16,9 @@ class NotInstalledError(RecipeError):
 
 class RunError(RuntimeError):
     """What was asked for is right, but could not be done (no server, no disk, another process). Exit code 1."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(mask(str(message), loosely=True))
 
 
 def suggestion(name: str, known) -> str:

@@ -1,7 +1,7 @@
 """Publishing on the Hugging Face Hub: a dataset or model folder goes up in one commit, with its card.
 
-`silly-llm publish FOLDER NAMESPACE/NAME` does it by hand, `push_to_hub: true` in a recipe at the end of a phase. Left
-here stay stamps, journals, checkpoints, optimizer states, pickles and caches; nothing goes up that contains a secret.
+`silly-llm publish FOLDER NAMESPACE/NAME` does it by hand, `push_to_hub: true` in a recipe at the end of a phase. Only
+what phases write goes up (`publishable.PUBLISHED`), all else is named and left here; nothing goes up that contains a secret.
 The commit names its parent, so a lost answer is told from a lost request, and nothing is committed twice.
 """
 
@@ -11,7 +11,7 @@ import argparse
 import fnmatch
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING, Any
 from silly_llm import __version__
 from silly_llm.cards import PLACEHOLDER, dataset_card, model_card, write_card
 from silly_llm.errors import RecipeError, RunError
-from silly_llm.publishable import files_of, kind_of, read_card, refuse_secrets, unfinished
+from silly_llm.masking import remember
+from silly_llm.publishable import (
+    files_of,
+    kind_of,
+    left_of,
+    read_card,
+    refuse_code,
+    refuse_secrets,
+    unfinished,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -52,18 +61,22 @@ def check_push(args: Any) -> Push | None:
     `args.push_to_hub` is switched **off** for the Trainer, and what was asked for is remembered for `push_if_asked`.
 
     Raises:
-        RecipeError: no repository named, or no token.
+        RecipeError: no repository named, no token, a token in the recipe, or a key by which the Trainer would push on its own.
         RunError: the Hub does not know the token, or cannot be reached.
     """
     asked: Push | None = getattr(args, "_push", None)
+    if getattr(args, "hub_token", None):  # the Trainer would also pickle it into training_args.bin
+        raise RecipeError("hub_token: a recipe is no place for a secret; set HF_TOKEN instead")
     if asked or not args.push_to_hub:
         return asked
+    if getattr(args, "hub_always_push", False) or getattr(args, "hub_strategy", "every_save") != "every_save":
+        raise RecipeError(
+            "hub_strategy, hub_always_push: a training is pushed once, at its end, by push_to_hub alone; leave them out"
+        )
     key = "hub_model_id" if hasattr(args, "hub_model_id") else "hub_dataset_id"
     repo_id = getattr(args, key)
     if not repo_id:
         raise RecipeError(f"push_to_hub: say where with {key}: NAMESPACE/NAME")
-    if getattr(args, "hub_token", None):
-        raise RecipeError("hub_token: a recipe is no place for a secret; set HF_TOKEN instead")
     private = getattr(args, "hub_private_repo" if key == "hub_model_id" else "hub_private", None)
     asked = Push(repo_id, bool(private), getattr(args, "hub_revision", None))
     token = _token()
@@ -101,6 +114,8 @@ def publish(
     private: bool = False,
     revision: str | None = None,
     commit_message: str | None = None,
+    include: Sequence[str] = (),
+    allow: Sequence[str] = (),
 ) -> str:
     """Upload a dataset or model folder to the Hub in one commit; an unchanged one makes none.
 
@@ -110,17 +125,24 @@ def publish(
         repo_type: `dataset` or `model`; default: by what is in the folder.
         private: make it a private repository; refused when it exists and is public.
         revision: the branch, made when missing; default: `main`.
+        include: globs of files that go up besides what phases write.
+        allow: kinds of secrets, as a refusal named them, that are none here.
 
     Raises:
-        RecipeError: the folder is neither dataset nor model, its card is wrong, a file holds a secret, or there is no token.
+        RecipeError: the folder is neither dataset nor model, its card is wrong, it needs code, a file holds a secret, or there is no token.
         RunError: the Hub refuses, or cannot be reached.
     """
     folder = Path(folder)
     repo_type = repo_type or kind_of(folder)
-    files = files_of(folder)
+    files = files_of(folder, repo_type, include)
+    if not any(name.endswith((".parquet", ".safetensors")) for name in files):
+        raise RecipeError(f"{folder}: its data or weights are links to elsewhere; publish a copy")
+    refuse_code(folder, files)
     card = read_card(folder, repo_type, files)
     token = _token()
-    refuse_secrets(folder, files, token)
+    refuse_secrets(folder, files, token, allow)
+    if left := left_of(folder, files):
+        print(left)
     with _one_line(repo_id):
         api = _api(token)
         created = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
@@ -153,6 +175,20 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--revision", help="the branch, made when missing (default: main)")
     parser.add_argument("--commit_message", "--commit-message", help="what the commit says")
+    parser.add_argument(
+        "--include",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="files that go up besides what phases write",
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="a kind of secret that a refusal named and that is none",
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(argv)
     kind = args.repo_type or kind_of(args.folder)
@@ -167,6 +203,8 @@ def main(argv: list[str] | None = None) -> None:
         private=args.private,
         revision=args.revision,
         commit_message=args.commit_message,
+        include=args.include,
+        allow=args.allow,
     )
     call = 'load_dataset("{}")' if kind == "dataset" else 'pipeline("text-generation", model="{}")'
     print(f"published: {url}\nload it with: {call.format(args.repo_id)}")
@@ -282,6 +320,7 @@ def _token() -> str:
     token = get_token()
     if not token:
         raise RecipeError(f"no Hugging Face token: {TOKEN_HELP}")
+    remember(token, "token")
     return token
 
 

@@ -1,24 +1,53 @@
-"""What of a folder may go up to the Hub: which files, under which card, and that no secret is among them."""
+"""What of a folder goes up to the Hub: the files that phases write there, under a card that can be read, and no code."""
 
 from __future__ import annotations
 
 import fnmatch
 import json
-import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from silly_llm.config import SECRET_VARIABLE
 from silly_llm.errors import RecipeError
+from silly_llm.scan import refuse_secrets
 
-NEVER = (
-    ".*", "journal*", "checkpoint-*", "optimizer*", "scheduler.*", "rng_state*", "trainer_state.json", "global_step*",
-    "runs", "wandb", "cache*", "__pycache__", "*.lock", "*.tmp", "*.log", "*.arrow", "*.bin", "*.pt", "*.pth", "*.pkl",
+__all__ = ["files_of", "kind_of", "left_of", "read_card", "refuse_code", "refuse_secrets", "unfinished"]
+
+COMMON = ("README.md", "recipe.yaml", "provenance.json", "statistics.json")
+PUBLISHED = {
+    "dataset": (*COMMON, "vocabulary.json", "data/*.parquet"),
+    "model": (
+        *(*COMMON, "config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json"),
+        *(
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "tokenizer.model",
+            "special_tokens_map.json",
+            "added_tokens.json",
+        ),
+        *(
+            "vocab.json",
+            "vocab.txt",
+            "merges.txt",
+            "chat_template.jinja",
+            "additional_chat_templates/*.jinja",
+        ),
+        *(
+            "adapter_config.json",
+            "training_log.jsonl",
+            "samples.jsonl",
+            "training*.html",
+            "*.gguf",
+            "onnx/*.onnx",
+        ),
+    ),
+}
+"""What goes up, as globs: one without `/` is for the folder itself."""
+KEPT_QUIETLY = (
+    ".silly", "journal*", "checkpoint-*", "optimizer*", "scheduler.*", "rng_state*", "trainer_state.json", "training_args.bin",
+    "global_step*", "*.lock", "*.tmp",
 )  # fmt: skip
-"""Names of files and folders that are never uploaded."""
-HUB_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
+"""Ours as well, and of use here only: not named among what is left here."""
 
 
 def kind_of(folder: Path) -> str:
@@ -40,14 +69,68 @@ def kind_of(folder: Path) -> str:
     )
 
 
-def files_of(folder: Path) -> list[str]:
-    """The files of a folder that may be published, as sorted paths with `/`."""
-    paths = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ()) -> list[str]:
+    """The files of a folder that are published, as sorted paths with `/`. Links that lead out of the folder never are.
+
+    Args:
+        kind: `dataset` or `model`; default: by what is in the folder.
+        include: globs of files that go up besides; a `*` also stands for `/`.
+    """
+    allowed = PUBLISHED[kind or kind_of(folder)]
+    root = folder.resolve()
     return [
-        path.as_posix()
-        for path in paths
-        if not any(fnmatch.fnmatch(part, never) for part in path.parts for never in NEVER)
+        name
+        for name in _names(folder)
+        if (
+            any(_fits(name, glob) for glob in allowed) or any(fnmatch.fnmatch(name, glob) for glob in include)
+        )
+        and not any(part.startswith(".") for part in name.split("/"))
+        and (folder / name).resolve().is_relative_to(root)
     ]
+
+
+def left_of(folder: Path, files: Sequence[str]) -> str:
+    """One line that names what is in the folder and stays here; empty when that is only what it is for."""
+    published = set(files)
+    left = [name for name in _names(folder) if name not in published]
+    tops = dict.fromkeys(
+        f"{top}/" if rest else top
+        for top, rest in ((name.partition("/")[0], "/" in name) for name in left)
+        if not any(fnmatch.fnmatch(top, glob) for glob in KEPT_QUIETLY)
+    )
+    if not tops:
+        return ""
+    named = ", ".join(list(tops)[:8]) + (f" and {len(tops) - 8} more" if len(tops) > 8 else "")
+    return f"not published, for no phase writes it or it is a link to elsewhere: {named} (`--include GLOB` takes files along)"
+
+
+def refuse_code(folder: Path, files: Sequence[str]) -> None:
+    """A model that needs code of its own is published only together with that code, which somebody asked for by `include`.
+
+    Raises:
+        RecipeError: naming the file with `auto_map`.
+    """
+    for name in ("config.json", "tokenizer_config.json", "adapter_config.json", "generation_config.json"):
+        path = folder / name
+        if name not in files or any(file.endswith(".py") for file in files):
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RecipeError(f"{path}: is not JSON ({error})") from None
+        if isinstance(content, dict) and content.get("auto_map"):
+            raise RecipeError(
+                f"{path}: auto_map asks for code of its own (trust_remote_code), which is not published; take auto_map out if "
+                "transformers knows the architecture, or publish the code too: --include '*.py'"
+            )
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _fits(name: str, glob: str) -> bool:
+    return ("/" in glob or "/" not in name) and fnmatch.fnmatch(name, glob)
 
 
 def read_card(folder: Path, repo_type: str, files: Sequence[str]) -> str | None:
@@ -76,20 +159,6 @@ def read_card(folder: Path, repo_type: str, files: Sequence[str]) -> str | None:
     return text
 
 
-def refuse_secrets(folder: Path, files: Sequence[str], token: str) -> None:
-    """Look for the token, for values of environment variables that are secrets, and for anything like a Hub token.
-
-    Raises:
-        RecipeError: naming the file, not the secret.
-    """
-    named = (v for name, v in os.environ.items() if SECRET_VARIABLE.search(name) and len(v) >= 8)
-    secrets = [re.escape(value.encode()) for value in {token, *named}]
-    secret = re.compile(b"|".join([*secrets, HUB_TOKEN.pattern]))
-    for name in files:
-        if any(secret.search(block) for block in _blocks(folder / name)):
-            raise RecipeError(f"{folder / name}: contains a token or another secret; it is not published")
-
-
 def unfinished(folder: Path) -> bool:
     """Whether the folder's stamp says that its phase has not ended."""
     try:
@@ -109,19 +178,3 @@ def _data_files(configs: Any, path: Path) -> Iterator[str]:
         for item in [data_files] if isinstance(data_files, (str, dict)) else data_files:
             found = item.get("path", []) if isinstance(item, dict) else item
             yield from [found] if isinstance(found, str) else found
-
-
-def _blocks(path: Path, size: int = 1 << 22, overlap: int = 1 << 10) -> Iterator[bytes]:
-    """A file's bytes in overlapping blocks; of Parquet, which is compressed, the text of its columns."""
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        for batch in pq.ParquetFile(path).iter_batches():
-            for column in batch.columns:
-                yield from (buffer.to_pybytes() for buffer in column.buffers() if buffer is not None)
-        return
-    with path.open("rb") as file:
-        tail = b""
-        while block := file.read(size):
-            yield tail + block
-            tail = block[-overlap:]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.masking import declare, is_secret_name, mask, remember
 
 A = TypeVar("A")
 
@@ -35,6 +36,10 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     for key in values:
         if key not in fields:
             raise RecipeError(f"{where}: unknown key {str(key)!r}{suggestion(str(key), fields)}")
+    for key, value in values.items():
+        if fields[key].metadata.get("secret"):
+            declare(key)
+            remember(value, key)
     hints = typing.get_type_hints(cls)
     arguments = {key: _coerce(value, hints[key], where, key) for key, value in values.items()}
     for name, f in fields.items():
@@ -60,7 +65,7 @@ def _coerce(value: Any, hint: Any, where: str, key: str) -> Any:
     try:
         return _convert(value, hint, where, key)
     except _Mismatch:
-        raise RecipeError(f"{where}: {key}: expected {_named(hint)}, got {_shown(value)}") from None
+        raise RecipeError(f"{where}: {key}: expected {_named(hint)}, got {_shown(value, key)}") from None
 
 
 def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
@@ -78,7 +83,7 @@ def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
             return value
         near = suggestion(value, parameters) if isinstance(value, str) else ""
         raise RecipeError(
-            f"{where}: {key}: expected one of {', '.join(map(repr, parameters))}, got {value!r}{near}"
+            f"{where}: {key}: expected one of {', '.join(map(repr, parameters))}, got {_shown(value, key)}{near}"
         )
     if hint is None or hint is type(None):
         return _accept(value is None, value)
@@ -159,6 +164,9 @@ def _named(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint))
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def _shown(value: Any, key: str = "") -> str:
+    """A value in a message; of a secret (`provider.api_key[0]`) only what kind of thing it is."""
+    if any(is_secret_name(part) for part in key.partition("[")[0].split(".")):
+        return "a mapping" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+    text = repr(mask(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -137,8 +137,10 @@ def test_a_failed_run_is_one_line_with_code_1_and_debug_shows_where(capsys):
     assert (
         capsys.readouterr().err == "silly-llm: OSError: [Errno 5] Input/output error (--debug shows where)\n"
     )
-    with pytest.raises(OSError):
+    with pytest.raises(SystemExit) as stop:
         run_main(failing, ["--debug"])
+    shown = capsys.readouterr().err
+    assert stop.value.code == 1 and "in failing\n" in shown and shown.endswith("Input/output error\n")
 
 
 def test_a_full_disk_is_called_so(capsys):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -196,7 +196,7 @@ class OpenAIProvider(HTTPProvider):
 class TGIConfig(ServerConfig):
     """Hugging Face text-generation-inference."""
 
-    base_url: str | list[str] | None = "http://127.0.0.1:8080"
+    base_url: str | list[str] | None = field(default="http://127.0.0.1:8080", repr=False)
     api: Literal["chat", "generate"] = "chat"
     """`chat`: the server forms the prompt; `generate`: TGI's own API with a prompt formed here (base models)."""
     chat_template: str | None = None

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from silly_llm.errors import RecipeError, RunError
+from silly_llm.masking import mask, remember
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, Prices, RequestFailed
 from silly_llm.providers.endpoints import Endpoint, EndpointPool
 from silly_llm.providers.http_errors import RequestError
@@ -38,9 +39,9 @@ class ServerConfig:
 
     model: str | None = None
     """What the server calls the model."""
-    base_url: str | list[str] | None = None
-    """Where it is, such as http://127.0.0.1:8000/v1; several addresses share the work."""
-    api_key: str | None = field(default=None, repr=False)
+    base_url: str | list[str] | None = field(default=None, repr=False)
+    """Where it is, such as http://127.0.0.1:8000/v1; several addresses share the work. User info and keys in it are sent, not shown."""
+    api_key: str | None = field(default=None, repr=False, metadata={"secret": True})
     """Its token; write `${oc.env:NAME}`, never the token itself."""
     concurrency: int | None = None
     """Requests in flight to each endpoint at first; default: what the server says (TGI), else 32."""
@@ -60,13 +61,24 @@ class ServerConfig:
     """How a JSON schema is sent: openai, tgi, llama.cpp, prompt (only asked for in words), auto (the first that works)."""
     price_per_million: dict[str, float] = field(default_factory=dict)
     """What a million tokens cost: `{prompt: 0.1, completion: 0.4}`, in any currency."""
-    extra_body: dict[str, Any] = field(default_factory=dict)
+    extra_body: dict[str, Any] = field(default_factory=dict, repr=False)
     """More generation parameters, sent as they are (`top_k`, `repetition_penalty` …); `null` leaves one of ours out."""
 
     def __post_init__(self) -> None:
+        remember(self.base_url)
         for url in self.urls:
             if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-                raise RecipeError(f"base_url: expected http://… or https://…, got {url!r}")
+                raise RecipeError(f"base_url: expected http://… or https://…, got {url.rpartition('@')[2]!r}")
+            try:
+                port = urlsplit(url).port  # noqa: F841 - reading it checks it
+            except ValueError:
+                raise RecipeError(
+                    "base_url: the port is not a number (in user:password@ write `/`, `@`, `:` and `#` as %2F, %40, %3A and %23)"
+                ) from None
+            if self.api_key and "@" in urlsplit(url).netloc:
+                raise RecipeError(
+                    "base_url has a user and api_key is set: only one can be sent, leave out one"
+                )
         numbers = [n for n in (self.concurrency, self.max_concurrency, self.attempts) if n is not None]
         if min(numbers) < 1:
             raise RecipeError("concurrency, max_concurrency and attempts must be at least 1")
@@ -100,7 +112,7 @@ class ServerProvider(LLMProvider):
         self.model = config.model or ""
         self.prices = Prices.of(config.price_per_million)
         self.structured = True
-        self.parameters = dict(config.extra_body)
+        self.parameters = mask(config.extra_body)
         self._first = config.concurrency or CONCURRENCY
         self._most = config.max_concurrency or GROWTH * self._first
         self._form = None if config.structured == "auto" else config.structured
@@ -228,10 +240,8 @@ class ServerProvider(LLMProvider):
             await asyncio.sleep(wait)
 
     def _failure(self, url: str, error: RequestError) -> RequestFailed:
-        said = str(error)
-        if self.config.api_key:
-            said = said.replace(self.config.api_key, "********")
-        return RequestFailed(f"{url or 'Hugging Face'}: {said}", fatal=error.fatal)
+        reason = mask(f"{url or 'Hugging Face'}: {error}", loosely=True)
+        return RequestFailed(reason, fatal=error.fatal)
 
     async def _wait_until_up(self) -> None:
         assert self._pool is not None
