@@ -23,11 +23,12 @@ from typing import IO, Any
 from silly_llm.errors import RecipeError
 from silly_llm.masking import QUERY_VALUE, SHAPES, forms_of, is_secret_name, known_secrets
 
-DETECTORS = (
-    "AWSKeyDetector AzureStorageKeyDetector BasicAuthDetector DiscordBotTokenDetector GitHubTokenDetector GitLabTokenDetector "
-    "JwtTokenDetector NpmDetector OpenAIDetector PrivateKeyDetector PypiTokenDetector SendGridDetector SlackDetector SquareOAuthDetector "
-    "StripeDetector TelegramBotTokenDetector"
-).split()
+DETECTORS = [
+    "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
+    "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "NpmDetector", "OpenAIDetector",
+    "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector",
+    "SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector",
+]  # fmt: skip
 ASSIGNED = re.compile(
     r"(?i:api[-_ ]?key|secret|passw(?:or)?d|token|authorization)[\"']?\s*[:=]\s*[\"']?(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{20,}"
 )
@@ -92,7 +93,7 @@ def kinds_of(text: str, own: Collection[str]) -> Iterator[str]:
     for detector in detectors():
         if next(detector.analyze_string(text), None) is not None:
             yield detector.secret_type
-    if SHAPES.search(text):
+    if any(shape.search(text) for shape in SHAPES):
         yield "Token"
     if ASSIGNED.search(text):
         yield "Assigned Secret"
