@@ -24,6 +24,7 @@ from typing import Any
 from silly_llm import __version__
 from silly_llm.config import Recipe, to_yaml
 from silly_llm.errors import RecipeError, RunError
+from silly_llm.masking import mask
 
 PRIVATE = ".silly"
 """The folder inside an output folder that holds lock and stamp; never published, never an input."""
@@ -207,12 +208,12 @@ def digest(source: str | Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all, also after power loss."""
+    """Write a file so that it is there whole or not at all, also after power loss; secrets are masked in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(mask(text))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
