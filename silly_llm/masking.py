@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 MASK = "********"
 SHAPES = [
-    re.compile(pattern)
+    re.compile(pattern, re.ASCII)
     for pattern in (
         r"-----BEGIN [A-Z ]*PRIVATE KEY(?s:.*?-----END [A-Z ]*PRIVATE KEY-----|.*)",
         r"hf_(?<!\whf_)[A-Za-z0-9]{30,}",

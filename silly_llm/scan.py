@@ -54,7 +54,7 @@ def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Coll
     for name in files:
         path = folder / name
         try:
-            kind = next((kind for kind in kinds_in(path, own) if kind not in allow), None)
+            kind = next((kind for kind in kinds_in(path, own) if kind == OWN or kind not in allow), None)
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError) as error:
             raise RecipeError(
                 f"{path}: cannot be searched for secrets ({error}); it is not published"
@@ -141,9 +141,13 @@ def texts_in(file: IO[bytes], depth: int = 0) -> Iterator[str]:
         yield from texts_in(unpacked, depth + 1)
     else:
         for block in _blocks(file):
-            yield block.decode("latin-1")
-            if b"\0" in block:
-                yield block.translate(None, b"\0").decode("latin-1")
+            yield from _decoded(block)
+
+
+def _decoded(block: bytes) -> Iterator[str]:
+    yield block.decode("latin-1")
+    if b"\0" in block:  # UTF-16 and UTF-32 write ASCII with it
+        yield block.translate(None, b"\0").decode("latin-1")
 
 
 def _unpacked(head: bytes, file: IO[bytes]) -> Any:
@@ -194,9 +198,9 @@ def _strings(array: Any) -> Iterator[str]:
         or pa.types.is_binary(kind)
         or pa.types.is_large_binary(kind)
     ):
-        values = array.drop_null().cast(pa.large_binary())
-        joined = pc.binary_join(pa.LargeListArray.from_arrays([0, len(values)], values), b"\n")[0].as_py()
-        yield from texts_in(io.BufferedReader(io.BytesIO(joined)), DEEPEST)
+        values = array.drop_null().cast(pa.binary())
+        joined = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0].as_py()
+        yield from _decoded(joined)
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

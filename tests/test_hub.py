@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from folders import save_stories, save_tiny_model
 from servers.local_hub import LocalHub, User
 
 from silly_llm.cards import PLACEHOLDER
+from silly_llm.errors import RecipeError
+from silly_llm.hub import check_push
 from silly_llm.publishable import files_of
 
 SOMEONE = "hf_local_someone"
@@ -96,6 +99,10 @@ def test_model_goes_up_to_a_private_branch(run, hub, model):
     repo = hub.app.store.repos["model", "alice/silly"]
     assert repo.private and set(repo.commits[repo.branches["main"]].tree) == {".gitattributes"}
     assert set(repo.commits[repo.branches["next"]].tree) == {*files_of(model), ".gitattributes"}
+    (model / "notes.txt").write_text("mine")
+    done = run("publish", model, "alice/silly", "--revision", "next", "--include", "notes.*")
+    assert done.returncode == 0, done.stderr
+    assert set(repo.commits[repo.branches["next"]].tree) == {*files_of(model), "notes.txt", ".gitattributes"}
 
 
 def test_publishing_again_commits_changes_only_and_leaves_nothing_stale(run, hub, stories):
@@ -154,9 +161,9 @@ def test_what_cannot_be_published_is_one_line(run, hub, stories, tmp_path):
     refused(2, stories, "a/b/c", contains="use NAMESPACE/NAME")
     refused(2, tmp_path, "alice/x", contains="neither a dataset folder")
     refused(2, tmp_path / "nowhere", "alice/x", contains="no such folder")
-    (stories / "note.txt").write_text(LocalHub.TOKEN)
-    refused(2, stories, "alice/x", contains="note.txt: contains a token")
-    (stories / "note.txt").unlink()
+    (stories / "recipe.yaml").write_text(f"token: {LocalHub.TOKEN}")
+    refused(2, stories, "alice/x", contains="recipe.yaml: contains a token")
+    (stories / "recipe.yaml").unlink()
     (stories / ".silly" / "run.json").write_text('{"finished": false}')
     refused(2, stories, "alice/x", contains="has not finished")
     assert ("dataset", "alice/x") not in hub.app.store.repos
@@ -268,6 +275,9 @@ run_main(lambda argv: print(check_push(SimpleNamespace(**options))), sys.argv[1:
 def test_a_phase_learns_before_it_starts_that_it_cannot_push(hub, tmp_path):
     done = python_with(hub, tmp_path, CHECK)
     assert done.stdout.strip() == "Push(repo_id='alice/checked', private=True, revision=None)", done.stderr
+    for key, value in (("hub_token", "hf_x"), ("hub_always_push", True), ("hub_strategy", "checkpoint")):
+        with pytest.raises(RecipeError, match=key):
+            check_push(SimpleNamespace(push_to_hub=True, hub_model_id="alice/x", **{key: value}))
     done = python_with(hub, tmp_path, CHECK, token="hf_wrong")
     assert done.returncode == 1 and "does not accept the token" in done.stderr
     done = python_with(hub, tmp_path, CHECK, token="")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,8 @@ import pytest
 from folders import save_stories, save_tiny_model
 
 from silly_llm.errors import RecipeError
-from silly_llm.publishable import files_of, kind_of, read_card, refuse_secrets
+from silly_llm.publishable import files_of, kind_of, left_of, read_card, refuse_code, refuse_secrets
+from silly_llm.scan import kinds_in, kinds_of
 
 SECRET = "sk-a-secret-of-another-service"
 
@@ -60,22 +63,172 @@ def test_kind_of_folder(stories, model, tmp_path):
         kind_of(tmp_path)
 
 
-@pytest.mark.parametrize("place", ["notes.txt", "data/train-00000-of-00001.parquet"])
-def test_secrets_are_refused_wherever_they_are(stories, place, monkeypatch):
+def test_what_no_phase_writes_is_named_and_stays(stories, model, tmp_path):
+    """Whatever lies in the folder, a link out of it too; files may be taken along by name."""
+    (tmp_path / "elsewhere.json").write_text("{}")
+    strange = [
+        "credentials.json",
+        "history.sqlite",
+        "core",
+        "mlruns/1/meta.yaml",
+        "trackio/x.db",
+        "logs/run.log",
+    ]
+    for folder in (stories, model):
+        before = files_of(folder)
+        for name in [*strange, ".git/config", ".env", "extra.bin", "modeling_x.py"]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("mine")
+        (folder / "statistics.json").symlink_to(tmp_path / "elsewhere.json")
+        assert files_of(folder) == before
+        assert files_of(folder, include=["mlruns/*", "core"]) == sorted(
+            [*before, "core", "mlruns/1/meta.yaml"]
+        )
+        left = left_of(folder, before)
+        assert "\n" not in left and all(name in left for name in (".env, .git/", "core", "credentials.json"))
+        assert re.search(r" and \d more ", left) and "checkpoint" not in left and "journal" not in left
+    assert (
+        left_of(stories, [*files_of(stories, include=["*"]), ".git/config", ".env", "statistics.json"]) == ""
+    )
+
+
+def test_a_model_with_code_of_its_own_is_refused(model):
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "modeling_x.Model"}}))
+    (model / "modeling_x.py").write_text("")
+    with pytest.raises(RecipeError, match=r"config.json: auto_map asks for code"):
+        refuse_code(model, files_of(model))
+    refuse_code(model, files_of(model, include=["modeling_x.py"]))
+
+
+def test_known_secrets_are_refused_wherever_they_are(stories, model, monkeypatch):
+    """By value, in Parquet and in the numbers of a model too."""
+    monkeypatch.setenv("OPENAI_KEY", SECRET)
+    for folder, name in (
+        (stories, "data/train-00000-of-00001.parquet"),
+        (model, "model.safetensors"),
+        (model, "README.md"),
+    ):
+        refuse_secrets(folder, files_of(folder), "hf_mine")
+        before = (folder / name).read_bytes()
+        for secret in ("hf_mine", SECRET):
+            plant(folder / name, secret)
+            with pytest.raises(
+                RecipeError, match=f"{name}: contains a token or another secret .a secret of this"
+            ) as error:
+                refuse_secrets(
+                    folder, files_of(folder), "hf_mine", allow=["Token", "a secret of this machine"]
+                )
+            assert secret not in str(error.value)
+        (folder / name).write_bytes(before)
+
+
+def plant(path, secret):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    monkeypatch.setenv("OTHER_API_KEY", SECRET)
-    refuse_secrets(stories, files_of(stories), "hf_mine")
-    for secret in ("hf_mine", SECRET, "hf_" + "aB3" * 12):
-        path = stories / place
-        if path.suffix == ".parquet":
-            pq.write_table(pa.table({"text": ["nothing", f"a {secret}"]}), path, compression="zstd")
-        else:
-            path.write_text(f"key = {secret}\n")
-        with pytest.raises(RecipeError, match=f"{path.name}: contains a token") as error:
-            refuse_secrets(stories, files_of(stories), "hf_mine")
-        assert secret not in str(error.value)
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table({"text": ["nothing", f"a {secret}"]}), path, compression="zstd")
+    else:
+        path.write_bytes(path.read_bytes() + secret.encode())
+
+
+KINDS = {
+    "hub": "hf_" + "aB3" * 12,
+    "openai": "sk-proj-" + "aB3x" * 10,
+    "anthropic": "sk-ant-api03-" + "aB3x_-" * 10,
+    "aws": "AKIA" + "Q3EGRKBA" * 2,
+    "aws-secret": "aws_secret_access_key = '" + "aB3/" * 10 + "'",
+    "pem": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7\n-----END RSA PRIVATE KEY-----",
+    "basic": "https://me:pw1234567@example.org/v1",
+    "query": "https://example.org/v1?api_key=aB3aB3aB3aB3",
+    "bearer": "Authorization: Bearer aB3aB3aB3aB3aB3aB3aB3",
+    "azure": "api-key: 0123456789abcdef0123456789abcdef",
+    "github": "ghp_" + "aB3" * 12,
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_secrets_are_recognised(kind):
+    assert list(kinds_of(f"Once upon a time {KINDS[kind]} there was", []))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The task-force of desk-bound risk-averse-but-not-very-clever-mice met at 7:30. Password: please!",
+        "api_key: '********'\nbase_url: https://example.org/v1?api-version=2024-10-21&top_k=40",
+        "Basic understanding2 of bearer cats; the secret: a token of love, tokens: 1234567890123456789012",
+        "a " * 3 + "0123456789abcdef" * 4,
+    ],
+)
+def test_stories_are_not_taken_for_secrets(text):
+    assert list(kinds_of(text, [])) == []
+
+
+def test_no_real_story_or_tokenizer_is_taken_for_a_secret(shared, tinystories):
+    assert list(kinds_of("\n".join(tinystories), [])) == []
+    for path in (shared / "models" / "stories260K").iterdir():
+        if path.suffix in (".json", ".safetensors"):
+            assert list(kinds_in(path, [])) == [], path
+
+
+def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
+    import bz2
+    import gzip
+    import io
+    import lzma
+    import tarfile
+    import zipfile
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    secret = KINDS["hub"]
+    line = f"a story\n{secret}\n".encode()
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("a.jsonl.gz", gzip.compress(line))
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w:gz") as tar:
+        info = tarfile.TarInfo("a.txt")
+        info.size = len(line)
+        tar.addfile(info, io.BytesIO(line))
+    names = pa.array(["cat", secret]).dictionary_encode()
+    tables = {
+        "metadata": pa.table({"text": ["x"]}).replace_schema_metadata({"key": secret}),
+        "field": pa.table([["x"]], pa.schema([pa.field("text", pa.string(), metadata={"key": secret})])),
+        "column": pa.table({secret: ["x"]}),
+        "dictionary": pa.table({"names": names}),
+        "nested": pa.table({"messages": [[{"role": "user", "content": ["x", secret]}]]}),
+        "binary": pa.table({"image": [gzip.compress(b"x"), secret.encode("utf-16")]}),
+    }
+    forms = {
+        "gz": gzip.compress(line),
+        "bz2": bz2.compress(line),
+        "xz": lzma.compress(line),
+        "zst": pa.compress(line, "zstd", asbytes=True),
+        "zip": zipped.getvalue(),
+        "tar": tarred.getvalue(),
+        "utf16": line.decode().encode("utf-16"),
+        "edge": b" " * ((1 << 22) - 10) + line,
+    }
+    for name, table in tables.items():
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        forms[name] = sink.getvalue()
+    for name, content in forms.items():
+        (tmp_path / name).write_bytes(content)
+        assert "Token" in kinds_in(tmp_path / name, []), name
+    (tmp_path / "cut").write_bytes(forms["gz"][:-12])
+    with pytest.raises(RecipeError, match="cut: cannot be searched for secrets"):
+        refuse_secrets(tmp_path, ["cut"], "hf_mine", allow=["Token"])
+    with pytest.raises(
+        RecipeError, match=r'\(Token\); it is not published; if it is none: .* --allow "Token"'
+    ):
+        refuse_secrets(tmp_path, ["gz"], "hf_mine")
+    refuse_secrets(tmp_path, ["gz"], "hf_mine", allow=["Token"])
 
 
 def test_bad_headers_are_refused(stories):
