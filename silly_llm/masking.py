@@ -93,7 +93,8 @@ def _names_a_secret(name: str) -> bool:
         return False
     if ALWAYS.intersection(words):
         return True
-    last, before = words[-1].removesuffix("s"), words[-2] if len(words) > 1 else ""
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    last = last if last in LAST else last.removesuffix("s")
     if last in LAST and before not in HARMLESS and (before or last == "token"):
         return last == words[-1] or before in ("api", "access", "private")  # not max_tokens, sort_keys
     return bool(difflib.get_close_matches("".join(words), MISTYPED, n=1, cutoff=0.8))

@@ -180,7 +180,7 @@ def test_what_the_docs_say(run, python, stories, model):
     """The commands and the code of docs/publishing.md, with folders of this test."""
     text = DOCS.read_text()
     commands = re.findall(r"^silly-llm (publish .+)$", text, re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         name, folder, *rest = command.split()
         done = run(name, stories if folder.endswith("stories") else model, *rest, token=SOMEONE)
