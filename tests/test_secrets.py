@@ -304,3 +304,27 @@ def test_a_provider_shows_none_of_its_secrets():
     assert "pw" not in repr(OpenAIConfig(model="m", **secrets)) + repr(
         OpenAIConfig(model="m", base_url="http://h", api_key="pw3")
     )
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_what_libraries_say_is_masked(capsys, debug):
+    """An exception of aiohttp, say, with an address in it; the values of a recipe even where they are words."""
+    from silly_llm.cli import run_main
+    from silly_llm.errors import RecipeError
+
+    first = "401 at https://me:pw1234567@host/v1?api_key=abc123: wrong key rabbit"
+    second = "failed for sk-proj-" + "aB3x" * 8
+
+    def failing(argv):
+        try:
+            raise ValueError(first)
+        except ValueError as error:
+            raise OSError(5, second) from error
+
+    remember({"api_key": "rabbit"})
+    with pytest.raises(SystemExit):
+        run_main(failing, debug)
+    said = capsys.readouterr().err
+    assert not any(secret in said for secret in ("pw1234567", "abc123", "aB3x", "rabbit"))
+    assert said.count("********") == (3 if debug else 1) and ("Traceback" in said) == bool(debug)
+    assert "rabbit" not in str(RecipeError("got ['rabbit']"))
