@@ -159,6 +159,29 @@ def test_a_tool_keeps_to_its_own_files_too(tmp_path):
             pass
 
 
+def test_the_phases_themselves_keep_to_their_files(tmp_path, monkeypatch):
+    """The first report of lost files: output into the folder one works in, and everything else that was there."""
+    from silly_llm.data.generation import main as generate
+    from silly_llm.data.vocabulary import main as vocabulary
+
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    generate(["--num_stories", "5", "--output_dir", "."])
+    mine = thesis(home)
+    generate(["--num_stories", "6", "--output_dir", "."])
+    generate(["--seed", "9", "--output_dir", "."])
+    assert mine.items() <= snapshot(home).items()
+    for words in ("12", "15"):
+        vocabulary(["--words", words, "--output_dir=~/a [b] c"])
+        (home / "a [b] c" / "mine.txt").write_text("mine")
+    assert (home / "a [b] c" / "mine.txt").exists() and (home / "a [b] c" / "vocabulary.json").exists()
+    with pytest.raises(RecipeError, match="is not empty and holds no output"):
+        vocabulary(["--output_dir", "code"])
+    assert not (home / "~").exists()
+
+
 # What is ours and dear -------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 from silly_llm.cli import run_main
@@ -120,23 +120,25 @@ def look(sweep: Sweep) -> tuple[list[bool], int]:
     quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process' own matter
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, initializer=signal.signal, initargs=quiet) as pool:
-        return pool.submit(look_at, sweep.phase.command, named).result()
+        return pool.submit(look_at, sweep.phase.command, named, sweep.dry_run).result()
 
 
-def look_at(command: str, named: list[tuple[str, list[str]]]) -> tuple[list[bool], int]:
+def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tuple[list[bool], int]:
     """`look` for the command lines of a phase, each with the name that messages begin with."""
     import importlib
 
     import torch
 
     from silly_llm.recipes import check_recipe
+    from silly_llm.registry import only_registered
 
     module = importlib.import_module(PHASES[command].module)
     digests: dict[str, str] = {}  # all points read the same data
     done = []
     for name, argv in named:
         try:
-            recipe = check_recipe(PHASES[command], argv)
+            with only_registered() if dry else nullcontext():
+                recipe = check_recipe(PHASES[command], argv)
             inputs = [str(source) for source in module.inputs_of(recipe.args) if source is not None]
         except RecipeError as error:
             raise type(error)(f"{name}: {error}") from None
