@@ -145,7 +145,9 @@ def phase_help(phase: Phase) -> str:
     lines += ["  --environment NAME      one of the recipe's environments (or SILLY_LLM_ENVIRONMENT)"]
     lines += ["  --output_root DIR       what ${run:…} in recipes lies below (default: runs)"]
     lines += ["  --print_config          print the resolved recipe, secrets masked, and stop"]
-    lines += ["  --force                 do it again although nothing has changed"]
+    lines += [
+        "  --force                 begin anew; what is not ours and in the way is set aside, never deleted"
+    ]
     lines += ["  --debug                 show the traceback of an error"]
     return "\n".join(lines)
 

@@ -134,7 +134,7 @@ def parse_argv(argv: list[str]) -> Options:
         if key in ("config", "environment", "output_root"):
             if len(texts) != 1 or not texts[0]:
                 raise RecipeError(f"command line: --{key} takes one value")
-            setattr(options, key, texts[0])
+            setattr(options, key, expand_home(texts[0]))
             continue
         parsed = [parse_value(t) for t in texts]
         value = True if not parsed else parsed[0] if len(parsed) == 1 else parsed
@@ -175,9 +175,9 @@ def read_recipe(file: Path | None, options: Options) -> dict[str, Any]:
     OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
     where = str(file) if file else "command line"
     try:
-        values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+        values = expand_home(OmegaConf.to_container(merged, resolve=True, throw_on_missing=True))
         remember(values)
-        return values  # type: ignore[return-value]
+        return values
     except InterpolationResolutionError as error:
         unset = re.search(r"Environment variable '([^']+)' not found", str(error))
         reason = f"environment variable {unset[1]} is not set" if unset else _reason(error)
@@ -186,6 +186,15 @@ def read_recipe(file: Path | None, options: Options) -> dict[str, Any]:
         raise RecipeError(f"{where}: {_key_of(error)}a value is missing ('???')") from None
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_key_of(error)}{_reason(error)}") from None
+
+
+def expand_home(value: Any) -> Any:
+    """`~/…` in any text of a recipe as a shell would give it."""
+    if isinstance(value, dict):
+        return {key: expand_home(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [expand_home(item) for item in value]
+    return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~/") else value
 
 
 def read_file(file: Path) -> DictConfig:
@@ -319,7 +328,8 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one of dotted keys; of a key that stands there twice (nested and dotted) the later value."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        nested = isinstance(value, Mapping) and value  # an empty one is a value
+        flat |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
     return flat
 
 

@@ -1,7 +1,9 @@
 """The folder a phase writes: locked, stamped, resumable, with the provenance of what is in it.
 
-`.silly/run.json` in the folder says which recipe, inputs and code made it and whether it was finished. Same command
-again: finished and unchanged → skipped; unfinished → continued; changed → begun anew (journals stay, they are paid for).
+`.silly/run.json` says which recipe and inputs made it, and whether it was finished; the manifest beside it says which
+files are ours (`silly_llm.manifest`). Same command again: finished and unchanged → skipped; unfinished → continued; a raised
+budget → prolonged. Keys that do not shape the result, and the version of the code, are no reason to do work again. What was
+trained or paid for is made anew only in another folder or by `--force`; nothing that is not ours is touched.
 """
 
 from __future__ import annotations
@@ -14,20 +16,22 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from silly_llm import __version__
+from silly_llm import __version__, manifest
+from silly_llm.changes import Change, changes, shaping
 from silly_llm.config import Recipe, to_yaml
 from silly_llm.errors import RecipeError, RunError
+from silly_llm.manifest import PRIVATE
 from silly_llm.masking import mask
+from silly_llm.phases import PHASES
 
-PRIVATE = ".silly"
-"""The folder inside an output folder that holds lock and stamp; never published, never an input."""
 LIBRARIES = (
     "accelerate",
     "datasets",
@@ -40,8 +44,18 @@ LIBRARIES = (
 )
 LOCK_TIMEOUT = 3.0
 """Seconds to wait for the lock: a process behind one that was killed holds it a moment longer."""
-VOLATILE = ("README.md", "provenance.json", "recipe.yaml", "training_log.jsonl")
+VOLATILE = (
+    "README.md",
+    "provenance.json",
+    "recipe.yaml",
+    "training_log.jsonl",
+    "training_args.bin",
+    "training.html",
+)
 """Files that differ between two equal runs (times, dates, paths) and so do not count as input."""
+TRAINS = ("pretrain", "sft")
+KEPT = ("lock", "run.json")
+"""Of the private folder, what is kept when work begins anew; and what was set aside."""
 
 
 class Output:
@@ -50,9 +64,9 @@ class Output:
     def __init__(self, folder: Path, up_to_date: bool, resumed: bool) -> None:
         self.folder = folder
         self.up_to_date = up_to_date
-        """Finished earlier by the same recipe, inputs and code: nothing to do."""
+        """Finished earlier by the same recipe and inputs: nothing to do."""
         self.resumed = resumed
-        """Begun earlier by the same recipe and inputs, and not finished."""
+        """Begun earlier by the same recipe and inputs, or one with a smaller budget: what is there goes on."""
         self.facts: dict[str, Any] = {}
 
     def record(self, **facts: Any) -> None:
@@ -60,84 +74,242 @@ class Output:
         self.facts.update(facts)
 
 
+@dataclass
+class Plan:
+    """What is to be done in a folder, decided before anything is written."""
+
+    up_to_date: bool = False
+    resumed: bool = False
+    sources: dict[str, str] = field(default_factory=dict)
+    remove: list[str] = field(default_factory=list)
+    """Files of ours that make room."""
+    aside: list[str] = field(default_factory=list)
+    """Files of the user's in our way, by `--force`."""
+    said: str = ""
+    """One line for the user."""
+
+
 @contextmanager
 def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Iterator[Output]:
     """Open `recipe.args.output_dir` for a phase; on a clean exit stamp it as done.
+
+    Of several processes the first decides and writes; the others learn what it decided.
 
     Args:
         inputs: local paths whose content the result depends on, or Hub ids; `None` is passed over.
 
     Raises:
-        RecipeError: the folder holds an unfinished training of another recipe.
+        RecipeError: the folder is not ours, or holds what was trained or paid for by another recipe.
         RunError: another process is writing to the folder.
     """
     folder = Path(recipe.args.output_dir)
-    sources = {str(source): digest(source) for source in inputs if source is not None}
-    work = work_of(recipe, sources)
+    plan = _decided_by_first(lambda: plan_of(recipe, {str(s): digest(s) for s in inputs if s is not None}))
     leader = int(os.environ.get("RANK", "0")) == 0
-    state = _read_state(folder)
-    same = state.get("work") == work
-    finished = state.get("finished") is True
-    if is_up_to_date(recipe, sources):
-        yield Output(folder, up_to_date=True, resumed=False)
-        return
-    resumed = same and not finished and not recipe.options.force
-    if not leader:
-        yield Output(folder, up_to_date=False, resumed=resumed)
+    if leader and plan.said:
+        print(plan.said, flush=True)
+    if plan.up_to_date or not leader:
+        yield Output(folder, plan.up_to_date, plan.resumed)
         return
     with locked(folder):
-        if state and not resumed:
-            _clear(folder, state, force=recipe.options.force, finished=finished)
+        before = read_state(folder)
+        if not plan.resumed:
+            _clear(folder, plan)
         now = time.time()
         state = {
             "phase": recipe.phase,
-            "work": work,
+            "values": _plain(recipe.masked()),
+            "inputs": plan.sources,
             "code": code_version(),
             "finished": False,
             "started": now,
-            "seconds": _seconds_spent(folder, state) if resumed else 0.0,
-            "foreign": state.get("foreign", _entries(folder)),
+            "seconds": _seconds_spent(folder, before) if plan.resumed else 0.0,
+            "foreign": before.get("foreign", []) if plan.resumed else [],
         }
         _write_state(folder, state)
-        output = Output(folder, up_to_date=False, resumed=resumed)
+        output = Output(folder, up_to_date=False, resumed=plan.resumed)
         yield output
         state["seconds"] += time.time() - now
         write_text(folder / "recipe.yaml", to_yaml(recipe.masked()))
-        provenance = provenance_of(recipe, sources, work, state["seconds"]) | output.facts
+        provenance = provenance_of(recipe, plan.sources, state["seconds"]) | output.facts
         write_text(folder / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+        manifest.write(folder, recipe.phase)
         _write_state(folder, state | {"finished": True})
 
 
-def work_of(recipe: Recipe, sources: Mapping[str, str]) -> str:
-    """A digest of what a phase is asked to do: its recipe, and the digests of its inputs by their names."""
-    values = {
-        key: value
-        for key, value in recipe.values.items()
-        if key != "push_to_hub" and not key.startswith("hub_")
-    }
-    return fingerprint({"phase": recipe.phase, "values": values, "inputs": dict(sources)})
+def plan_of(recipe: Recipe, sources: Mapping[str, str]) -> Plan:
+    """What `open_output` would do: skip, continue, prolong, or make anew. Writes nothing.
+
+    Args:
+        sources: digests of the inputs by name.
+
+    Raises:
+        RecipeError: it may not be done, and why.
+    """
+    folder, phase, force = Path(recipe.args.output_dir), recipe.phase, recipe.options.force
+    state, plan = read_state(folder), Plan(sources=dict(sources))
+    if not state:
+        plan.aside = _room(folder, phase, state, force)
+        return plan
+    if state.get("phase") != phase and not force:
+        raise RecipeError(
+            f"{folder}: holds the output of `silly-llm {state.get('phase')}`; choose another --output_dir, or begin anew "
+            "with --force"
+        )
+    differing = changes_since(recipe, sources)
+    others = [str(change) for change in differing if not change.grown]
+    grown = "; ".join(str(change) for change in differing if change.grown)
+    finished = state.get("finished") is True and manifest.result_is_there(folder)
+    checkpoints = any(folder.glob("checkpoint-*"))
+    if not differing and not force:
+        plan.up_to_date, plan.resumed = finished, not finished
+        if finished and state.get("code") != code_version():
+            plan.said = f"{folder}: made by silly-llm {state.get('code')}, this is {code_version()}; nothing is done again"
+        return plan
+    if not others and not force and (checkpoints or phase not in TRAINS):
+        _room(folder, phase, state, force)
+        plan.resumed, plan.said = True, f"{folder}: goes on, {grown}"
+        return plan
+    made, stays = what_is_there(folder, phase, finished, checkpoints)
+    plan.remove = manifest.ours(folder, state["phase"], state)
+    if made and not force:
+        if not others:
+            others = [f"{grown}; no checkpoint is there to go on from"]
+        raise RecipeError(
+            f"{folder}: holds {made} of another recipe ({'; '.join(others)}); choose another --output_dir, or "
+            f"begin anew with --force: {manifest.listed(plan.remove) or 'nothing'} would go{stays}"
+        )
+    plan.aside = _room(folder, phase, state, force)
+    return plan
+
+
+def changes_since(recipe: Recipe, sources: Mapping[str, str]) -> list[Change]:
+    """How the recipe that an output folder was made by differs from the one given; empty when there is none."""
+    folder = Path(recipe.args.output_dir)
+    state = read_state(folder)
+    values, inputs = state.get("values"), state.get("inputs")
+    if not state:
+        return []
+    if values is None:  # made before the state had them: its recipe stands beside
+        values, inputs = _recorded(folder)
+    if values is None:
+        return [Change("the recipe", "not recorded", recipe.where)]
+    return changes(recipe.phase, values, inputs or {}, _plain(recipe.masked()), sources, type(recipe.args))
+
+
+def what_is_there(folder: Path, phase: str, finished: bool, checkpoints: bool) -> tuple[str, str]:
+    """What was trained or paid for in a folder and would be lost by beginning anew, and what would stay, in words."""
+    if phase in TRAINS:
+        return ("a finished model" if finished else "an unfinished training" if checkpoints else ""), ""
+    if finished and manifest.journals(folder):
+        return (
+            "a finished dataset with paid answers",
+            ", the paid answers in its journal stay and are used again",
+        )
+    return "", ""
+
+
+def require_room(folder: Path, tool: str) -> None:
+    """Refuse a folder that is not ours before a tool which is no phase, or a preview, writes there.
+
+    Raises:
+        RecipeError: the folder is somebody else's, or files in it are that the tool would overwrite.
+    """
+    state = read_state(folder) or ({"finished": True} if (folder / PRIVATE / tool).exists() else {})
+    if tool in PHASES and state:
+        return  # its answers go into the journal
+    _room(folder, tool, state, force=False)
+
+
+@contextmanager
+def open_tool_output(folder: Path, tool: str) -> Iterator[None]:
+    """Hold the folder of a tool which is no phase (`compare`, `sweep`), and record what it wrote.
+
+    Raises:
+        RecipeError: as `require_room`.
+    """
+    require_room(folder, tool)
+    with locked(folder):
+        write_text(folder / PRIVATE / tool, "")
+        try:
+            yield
+        finally:
+            manifest.write(folder, tool)
+
+
+def _room(folder: Path, phase: str, state: Mapping[str, Any], force: bool) -> list[str]:
+    """The files in our way that are not ours, which only `--force` sets aside.
+
+    Raises:
+        RecipeError: there are some, or the folder is somebody else's, and `--force` is not given.
+    """
+    blocking = manifest.in_the_way(folder, phase, state)
+    if force:
+        return blocking
+    forced = phase in PHASES
+    there = manifest.entries(folder)
+    if not state and not (folder / PRIVATE).is_dir() and there:
+        goes = f", which sets aside {manifest.listed(blocking)}" if blocking else ""
+        way_out = (
+            f"such as {folder / PHASES[phase].folder}, or write here with --force{goes}" if forced else ""
+        )
+        raise RecipeError(
+            f"{folder}: is not empty and holds no output of `silly-llm {phase}` ({manifest.listed(there)}); choose another "
+            f"--output_dir{', ' if forced else ''}{way_out}"
+        )
+    if blocking:
+        raise RecipeError(
+            f"{folder}: {manifest.listed(blocking)}: not written by silly-llm, or changed since, and in its way; move it away"
+            f"{', have it set aside with --force,' if forced else ''} or choose another --output_dir"
+        )
+    return []
+
+
+def _clear(folder: Path, plan: Plan) -> None:
+    """Make room for beginning anew: files of ours go, those in our way are set aside, all else stays."""
+    manifest.remove(folder, plan.remove)
+    if plan.aside:
+        place = manifest.set_aside(folder, plan.aside)
+        print(f"{folder}: {manifest.listed(plan.aside)} set aside in {place}", flush=True)
+    for path in (folder / PRIVATE).iterdir():
+        if path.name not in KEPT and not path.name.startswith("set-aside-"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _decided_by_first(decide: Callable[[], Plan]) -> Plan:
+    """What the first process decides, on all of them: one hashes the inputs, and an error of it ends all."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or torch is None or not torch.distributed.is_initialized():
+        return decide()
+    told: list[Any] = [None]
+    if torch.distributed.get_rank() == 0:
+        try:
+            told = [decide()]
+        except (RecipeError, RunError) as error:
+            told = [error]
+    torch.distributed.broadcast_object_list(told, src=0)
+    if isinstance(told[0], Exception):
+        raise told[0]
+    return told[0]
 
 
 def is_up_to_date(recipe: Recipe, sources: Mapping[str, str]) -> bool:
-    """Whether the output folder was finished by the same recipe, inputs (digests by name) and code, and `--force` is not given."""
-    state = _read_state(Path(recipe.args.output_dir))
-    return (
-        state.get("finished") is True
-        and state.get("work") == work_of(recipe, sources)
-        and state.get("code") == code_version()
-        and not recipe.options.force
-    )
+    """Whether the output folder was finished by the same recipe and inputs (digests by name), and `--force` is not given."""
+    state = read_state(Path(recipe.args.output_dir))
+    return bool(state) and not recipe.options.force and plan_of(recipe, sources).up_to_date
 
 
-def provenance_of(recipe: Recipe, sources: Mapping[str, str], work: str, seconds: float) -> dict[str, Any]:
+def provenance_of(recipe: Recipe, sources: Mapping[str, str], seconds: float) -> dict[str, Any]:
     """What `provenance.json` says of every phase."""
     return {
         "phase": recipe.phase,
         "recipe": str(recipe.file) if recipe.file else None,
         "environment": recipe.environment,
-        "fingerprint": work,
+        "fingerprint": fingerprint([recipe.phase, shaping(recipe.masked()), dict(sources)]),
         "inputs": dict(sources),
         "silly_llm": __version__,
+        "code": code_version(),
         "commit": commit(),
         "libraries": library_versions(),
         "python": platform.python_version(),
@@ -193,18 +365,19 @@ def digest(source: str | Path) -> str:
     path = Path(source)
     try:
         if path.is_file():
-            return _file_digest(path)
+            return manifest.file_digest(path)
         if not path.is_dir():
             return fingerprint(str(source))
     except OSError:
         return fingerprint(str(source))
-    parts = []
-    for file in sorted(path.rglob("*")):
-        inside = file.relative_to(path).parts
-        hidden = any(part == PRIVATE or part.startswith(("journal", "checkpoint-")) for part in inside)
-        if file.is_file() and not hidden and file.name not in VOLATILE:
-            parts.append(("/".join(inside), _file_digest(file)))
-    return fingerprint(parts)
+    files = [file for file in manifest.files_of(path) if _counts(file.relative_to(path))]
+    return fingerprint([(file.relative_to(path).as_posix(), manifest.file_digest(file)) for file in files])
+
+
+def _counts(inside: Path) -> bool:
+    """Whether a file of a folder counts as input."""
+    kept = any(part.startswith(("journal", "checkpoint-")) for part in inside.parts)
+    return not kept and inside.name not in VOLATILE
 
 
 def write_text(path: Path, text: str) -> None:
@@ -219,14 +392,6 @@ def write_text(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _file_digest(path: Path) -> str:
-    hasher = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
 
 
 @contextmanager
@@ -257,46 +422,49 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_finished(folder: Path) -> bool:
     """Whether a phase finished its work in the folder."""
-    return _read_state(folder).get("finished") is True
+    return read_state(folder).get("finished") is True
 
 
 def _state_file(folder: Path) -> Path:
     return folder / PRIVATE / "run.json"
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path) -> dict[str, Any]:
+    """What `.silly/run.json` says; empty where it is not there."""
     try:
         return json.loads(_state_file(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
 
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as JSON gives them back."""
+    return json.loads(json.dumps(values, default=str))
+
+
 def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
     write_text(_state_file(folder), json.dumps(state))
 
 
-def _entries(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if p.name != PRIVATE) if folder.is_dir() else []
+def _recorded(folder: Path) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """The recipe and inputs that a finished folder names."""
+    import yaml
 
-
-def _clear(folder: Path, state: Mapping[str, Any], *, force: bool, finished: bool) -> None:
-    checkpoints = any(folder.glob("checkpoint-*"))
-    if checkpoints and not finished and not force:
-        raise RecipeError(
-            f"{folder}: holds an unfinished training of another recipe; choose another --output_dir, "
-            "or start over with --force"
-        )
-    private = [
-        f"{PRIVATE}/{p.name}" for p in (folder / PRIVATE).iterdir() if p.name not in ("lock", "run.json")
-    ]
-    for name in [*_entries(folder), *private]:
-        if name in state.get("foreign", ()) or name.startswith("journal"):
-            continue
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    try:
+        values = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+        inputs = json.loads((folder / "provenance.json").read_text(encoding="utf-8")).get("inputs", {})
+    except (OSError, ValueError, yaml.YAMLError):
+        return None, {}
+    return (values, inputs) if isinstance(values, dict) else (None, {})
 
 
 def _seconds_spent(folder: Path, state: Mapping[str, Any]) -> float:
     """Seconds of earlier attempts: a killed one ended, for all we know, when it last wrote a file."""
-    last = max((p.stat().st_mtime for p in folder.rglob("*") if p.is_file()), default=0.0)
-    return float(state.get("seconds", 0.0)) + max(0.0, last - float(state.get("started", last)))
+    spent = float(state.get("seconds", 0.0))
+    if state.get("finished"):
+        return spent
+    names = manifest.matching(
+        folder, (*manifest.WRITES[state["phase"]], *manifest.JOURNALS, f"{PRIVATE}/**/*")
+    )
+    last = max((folder / name).stat().st_mtime for name in names)
+    return spent + max(0.0, last - float(state.get("started", last)))

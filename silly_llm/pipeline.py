@@ -1,7 +1,7 @@
 """`silly-llm run FOLDER`: run a recipe folder, phase by phase, each into its own folder below `runs/NAME/`.
 
-A phase whose inputs, resolved recipe and code are unchanged is skipped, an interrupted one continues; both are the
-phase's own doing (`silly_llm.output`), so a phase run alone behaves the same.
+A phase whose inputs and resolved recipe are unchanged is skipped, an interrupted one continues; both are the phase's own
+doing (`silly_llm.output`), so a phase run alone behaves the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ usage: silly-llm run FOLDER [--from PHASE] [--to PHASE] [--force] [--environment
   FOLDER              a folder of recipes, such as recipes/quickstart
   --from PHASE        begin with this phase; what earlier ones left is taken as it is
   --to PHASE          end with this phase
-  --force             run the phases again although nothing has changed
+  --force             begin the phases anew; what is not ours and in the way is set aside, never deleted
   --environment NAME  one of the recipes' environments (or SILLY_LLM_ENVIRONMENT)
   --output_root DIR   write to DIR/NAME/ instead of runs/NAME/
   --PHASE.KEY VALUE   override a key of one phase's recipe, as in --generate.num_stories 500

@@ -9,6 +9,7 @@ from pathlib import Path
 from silly_llm.config import Recipe, environments_of, load_recipe
 from silly_llm.errors import NotInstalledError, RecipeError
 from silly_llm.phases import Phase, phase_of_recipe
+from silly_llm.registry import only_registered
 from silly_llm.sweep.points import is_sweep, read_sweep
 
 
@@ -30,7 +31,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{folder!s:<{width}}  {describe(folder)}")
     if arguments.check:
         print()
-        check_all(folders)
+        with only_registered():
+            check_all(folders)
 
 
 def recipe_folders(root: Path) -> list[Path]:

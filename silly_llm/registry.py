@@ -15,9 +15,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -77,6 +81,18 @@ class Component:
 _components: dict[tuple[str, str], Component] = {}
 _loaded: set[str] = set()
 _loading_from: list[str] = []
+_only_registered: ContextVar[bool] = ContextVar("only_registered", default=False)
+ONE_OFF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+@contextmanager
+def only_registered() -> Iterator[None]:
+    """Within it no code is imported that only a recipe names: for checking and previewing recipes from elsewhere."""
+    before = _only_registered.set(True)
+    try:
+        yield
+    finally:
+        _only_registered.reset(before)
 
 
 def register(kind: str, name: str) -> Callable[[T], T]:
@@ -114,9 +130,16 @@ def resolve(kind: str, name: str) -> type:
     """The class of a component.
 
     Raises:
-        RecipeError: no such component (with the nearest known name), or `module:Class` cannot be imported.
+        RecipeError: no such component (with the nearest known name), or `module:Class` cannot be imported, or must not
+            (`only_registered`).
     """
     if ":" in name:
+        require_one_off(name)
+        if _only_registered.get():
+            raise RecipeError(
+                f"{kind.replace('_', ' ')} {name!r} is code of the recipe's own, which is not imported for a dry run; "
+                "leave out --dry_run if you trust it"
+            )
         return _import_class(name)
     _load(kind)
     if (kind, name) not in _components:
@@ -142,10 +165,14 @@ def split_type(kind: str, mapping: Mapping[str, Any] | str) -> tuple[str, dict[s
 def config_of(kind: str, mapping: Mapping[str, Any] | str, *, where: str = "") -> Any:
     """The checked config of a component, `None` for one without options; builds nothing.
 
+    Within `only_registered` the options of a one-off are not looked at: its code is not imported.
+
     Raises:
         RecipeError: unknown component, unknown option, wrong type.
     """
     name, options = split_type(kind, mapping)
+    if ":" in name and _only_registered.get():
+        return require_one_off(name)
     cls = resolve(kind, name)
     label = " ".join(filter(None, (where, f"{kind.replace('_', ' ')} {name!r}")))
     config_class = _config_class(cls)
@@ -215,15 +242,33 @@ def _load_entry_point(entry: EntryPoint) -> None:
         _loading_from.pop()
 
 
+def require_one_off(name: str) -> None:
+    """`module:Class` has that form.
+
+    Raises:
+        RecipeError: it has not.
+    """
+    if not ONE_OFF.fullmatch(name):
+        raise RecipeError(f"component {name!r}: expected a known name, or module:Class")
+
+
 def _import_class(name: str) -> type:
     module, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)  # a one-off lives beside the recipe's user, not in an installed package
+        sys.path.append(here)  # the last, so that a file here does not stand in for an installed module
+    new = module not in sys.modules
     try:
         cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise RecipeError(f"component {name!r} cannot be imported: {error}") from error
     if not isinstance(cls, type):
         raise RecipeError(f"component {name!r} is not a class")
+    if new and int(os.environ.get("RANK", "0")) == 0:
+        file = getattr(sys.modules[module], "__file__", None)
+        print(
+            f"silly-llm: this run uses code of the recipe's own: {module} ({file})",
+            file=sys.stderr,
+            flush=True,
+        )
     return cls

@@ -1,4 +1,4 @@
-"""Output folders: lock, stamp, what is kept and what is cleared, provenance."""
+"""Output folders: lock, state, manifest; what is kept, continued, refused and set aside; provenance."""
 
 from __future__ import annotations
 
@@ -6,93 +6,358 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from silly_llm import manifest, output
 from silly_llm.config import load_recipe
 from silly_llm.errors import RecipeError, RunError
-from silly_llm.output import digest, open_output
+from silly_llm.output import digest, open_output, open_tool_output
 
 
 @dataclass
 class Arguments:
-    words: int = 3
+    num_stories: int = 3
+    seed: int = 0
+    max_steps: int = -1
+    max_minutes: float | None = None
+    logging_steps: int = 10
+    dataset: str = ""
+    features: dict | None = None
+    provider: str | dict = "storyteller"
     push_to_hub: bool = False
     hub_dataset_id: str | None = None
     output_dir: str = ""
 
 
-def recipe(folder, *argv: str):
-    return load_recipe(["--output_dir", str(folder), *argv], phase="generate", arguments=Arguments)
+def recipe(folder, *argv: object, phase: str = "generate"):
+    return load_recipe(["--output_dir", str(folder), *map(str, argv)], phase=phase, arguments=Arguments)
 
 
-def test_finished_and_unchanged_is_up_to_date_until_forced_or_changed(tmp_path):
-    source = tmp_path / "words.txt"
-    source.write_text("cat")
+def make(folder: Path, *argv: object, phase: str = "generate", inputs=(), **files: str) -> str:
+    """One run of a phase that writes `files`; says whether it was `skipped`, `continued` or `made`."""
+    with open_output(recipe(folder, *argv, phase=phase), inputs) as out:
+        if out.up_to_date:
+            return "skipped"
+        for name, text in files.items():
+            path = folder / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return "continued" if out.resumed else "made"
+
+
+SHARD = "data/train-00000-of-00001.parquet"
+STORIES = {SHARD.replace("/", "__"): "rows", "README.md": "card", "statistics.json": "{}"}
+MODEL = {"model.safetensors": "weights", "config.json": "{}", "README.md": "card"}
+CHECKPOINT = {"checkpoint-3__trainer_state.json": "{}", "checkpoint-3__optimizer.pt": "state"}
+JOURNAL = {"journal.jsonl": "paid\n"}
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Everything in a folder beside our private one."""
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and manifest.PRIVATE not in p.parts
+    }
+
+
+# What is the user's stays -----------------------------------------------------------------------------------------------
+
+
+def thesis(folder: Path) -> dict[str, bytes]:
+    """What people keep beside our output, some of it under names that look like ours."""
+    names = [".git/HEAD", "thesis.tex", "code/main.py", "notes.txt", "gguf/m.gguf", "data/mine.parquet.bak"]
+    names += ["checkpoint-best/model.safetensors", "old/model.safetensors", "journal.tex", "partial/a.json"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return {name: name.encode() for name in names}
+
+
+@pytest.mark.parametrize("phase, files", [("generate", STORIES), ("pretrain", MODEL | CHECKPOINT)])
+@pytest.mark.parametrize("again", [["--seed", 1, "--force"], ["--force"]])
+def test_whatever_is_done_again_nothing_of_the_users_is_touched(tmp_path, phase, files, again):
+    assert make(tmp_path, phase=phase, **files) == "made"
+    mine = thesis(tmp_path)
+    assert make(tmp_path, *again, phase=phase, **files) == "made"
+    assert mine.items() <= snapshot(tmp_path).items()
+    with pytest.raises(ZeroDivisionError), open_output(recipe(tmp_path, "--seed", 2, "--force", phase=phase)):
+        raise ZeroDivisionError  # it dies in the middle
+    assert mine.items() <= snapshot(tmp_path).items()
+
+
+def test_a_folder_that_is_not_ours_is_refused_and_named_before_anything_is_written(tmp_path):
+    mine = thesis(tmp_path) | {"README.md": b"mine", "data/mine.parquet": b"mine"}
+    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / "data" / "mine.parquet").write_text("mine")
+    with pytest.raises(RecipeError) as refused:
+        make(tmp_path, **STORIES)
+    said = str(refused.value)
+    assert (
+        "is not empty and holds no output of `silly-llm generate`" in said and "another --output_dir" in said
+    )
+    assert "--force, which sets aside README.md, data/mine.parquet" in said and "\n" not in said
+    assert snapshot(tmp_path) == mine and not (tmp_path / manifest.PRIVATE).exists()
+
+
+def test_by_force_what_is_in_the_way_is_set_aside_and_the_rest_stays(tmp_path, capsys):
+    mine = thesis(tmp_path)
+    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / "data" / "mine.parquet").write_text("mine")  # readers would take it for a part of the dataset
+    (tmp_path / "journal.jsonl").write_text("diary")
+    make(tmp_path, "--force", **STORIES)
+    (aside,) = (tmp_path / manifest.PRIVATE).glob("set-aside-*")
+    set_aside = {p.name: p.read_text() for p in aside.rglob("*") if p.is_file()}
+    assert set_aside == {
+        "README.md": "mine",
+        "mine.parquet": "mine",
+        "journal.jsonl": "diary",
+    }
+    assert f"README.md, data/mine.parquet, journal.jsonl set aside in {aside}" in (capsys.readouterr().out)
+    assert mine.items() <= snapshot(tmp_path).items()
+    make(tmp_path, "--force", **STORIES)
+    assert (aside / "README.md").exists()
+
+
+def test_a_file_of_ours_that_was_edited_is_the_users(tmp_path):
+    make(tmp_path, **STORIES)
+    (tmp_path / "README.md").write_text("my own card")
+    assert make(tmp_path) == "skipped"
+    for changed in (["--seed", 1], ["--num_stories", 4]):
+        with pytest.raises(RecipeError, match=r"README\.md: not written by silly-llm, or changed since"):
+            make(tmp_path, *changed, **STORIES)
+    assert (tmp_path / "README.md").read_text() == "my own card"
+    make(tmp_path, "--seed", 1, "--force", **STORIES)
+    (aside,) = (tmp_path / manifest.PRIVATE).glob("set-aside-*")
+    assert (aside / "README.md").read_text() == "my own card"
+
+
+def test_links_out_of_the_folder_are_never_followed_by_removal(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "train-00000-of-00001.parquet").write_text("precious")
     out = tmp_path / "out"
-    with open_output(recipe(out), [source]) as output:
-        assert not output.up_to_date and not output.resumed
-        (out / "result.txt").write_text("1")
-        output.record(stories=3)
-    with open_output(recipe(out), [source]) as output:
-        assert output.up_to_date
-    with open_output(recipe(out, "--force"), [source]) as output:
-        assert not output.up_to_date and not (out / "result.txt").exists()
-    source.write_text("dog")
-    with open_output(recipe(out), [source]) as output:
-        assert not output.up_to_date
-    with open_output(recipe(out, "--words", "4"), [source]) as output:
-        assert not output.up_to_date
-    facts = json.loads((out / "provenance.json").read_text())
-    assert facts["phase"] == "generate" and facts["libraries"]["transformers"] and facts["seconds"] >= 0
+    make(out, **STORIES)
+    (out / SHARD).unlink()
+    (out / SHARD).symlink_to(tmp_path / "elsewhere" / "train-00000-of-00001.parquet")
+    make(out, "--seed", 1, "--force")
+    assert (tmp_path / "elsewhere" / "train-00000-of-00001.parquet").read_text() == "precious"
 
 
-def test_publishing_a_finished_folder_is_no_reason_to_make_it_again(tmp_path):
-    with open_output(recipe(tmp_path)):
+def test_a_tool_keeps_to_its_own_files_too(tmp_path):
+    with open_tool_output(tmp_path / "report", "compare"):
+        (tmp_path / "report" / "results.json").write_text("{}")
+    with open_tool_output(tmp_path / "report", "compare"):
         pass
-    with open_output(recipe(tmp_path, "--push_to_hub", "--hub_dataset_id", "a/b")) as output:
-        assert output.up_to_date
+    (tmp_path / "report" / "results.json").write_text("{1}")
+    for folder, said in (
+        (tmp_path / "report", "results.json: not written by"),
+        (tmp_path, "holds no output"),
+    ):
+        with pytest.raises(RecipeError, match=said), open_tool_output(folder, "compare"):
+            pass
 
 
-def test_what_a_phase_records_and_the_resolved_recipe_are_kept(tmp_path):
-    with open_output(recipe(tmp_path, "--words", "5")) as output:
-        output.record(stories=3)
-    assert json.loads((tmp_path / "provenance.json").read_text())["stories"] == 3
-    assert "words: 5" in (tmp_path / "recipe.yaml").read_text()
+def test_the_phases_themselves_keep_to_their_files(tmp_path, monkeypatch):
+    """The first report of lost files: output into the folder one works in, and everything else that was there."""
+    from silly_llm.data.generation import main as generate
+    from silly_llm.data.vocabulary import main as vocabulary
+
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    generate(["--num_stories", "5", "--output_dir", "."])
+    mine = thesis(home)
+    generate(["--num_stories", "6", "--output_dir", "."])
+    generate(["--seed", "9", "--output_dir", "."])
+    assert mine.items() <= snapshot(home).items()
+    for words in ("12", "15"):
+        vocabulary(["--words", words, "--output_dir=~/a [b] c"])
+        (home / "a [b] c" / "mine.txt").write_text("mine")
+    assert (home / "a [b] c" / "mine.txt").exists() and (home / "a [b] c" / "vocabulary.json").exists()
+    with pytest.raises(RecipeError, match="is not empty and holds no output"):
+        vocabulary(["--output_dir", "code"])
+    assert not (home / "~").exists()
 
 
-def test_an_interrupted_run_is_resumed_and_journals_survive_a_change(tmp_path):
-    with pytest.raises(ZeroDivisionError), open_output(recipe(tmp_path)):
-        (tmp_path / "part.txt").write_text("1")
-        (tmp_path / "journal.jsonl").write_text("paid")
-        raise ZeroDivisionError
-    with pytest.raises(ZeroDivisionError), open_output(recipe(tmp_path)) as output:
-        assert output.resumed and (tmp_path / "part.txt").exists()
-        raise ZeroDivisionError
-    with open_output(recipe(tmp_path, "--words", "9")) as output:
-        assert not output.resumed
-        assert not (tmp_path / "part.txt").exists() and (tmp_path / "journal.jsonl").exists()
+# What is ours and dear -------------------------------------------------------------------------------------------------
 
 
-def test_files_that_are_not_ours_are_never_removed(tmp_path):
-    (tmp_path / "diary.txt").write_text("mine")
-    for words in ("1", "2"):
-        with open_output(recipe(tmp_path, "--words", words)):
-            (tmp_path / "result.txt").write_text(words)
-    assert (tmp_path / "diary.txt").read_text() == "mine"
+@pytest.mark.parametrize(
+    "phase, files, what",
+    [
+        ("pretrain", MODEL | CHECKPOINT, "a finished model"),
+        ("sft", MODEL, "a finished model"),
+        ("generate", STORIES | JOURNAL, "a finished dataset with paid answers"),
+    ],
+)
+def test_a_model_and_paid_answers_are_made_anew_only_by_force(tmp_path, phase, files, what):
+    make(tmp_path, phase=phase, **files)
+    before = snapshot(tmp_path)
+    with pytest.raises(RecipeError) as refused:
+        make(tmp_path, "--seed", 7, "--features", "{a: 1}", phase=phase)
+    said = str(refused.value)
+    assert f"holds {what} of another recipe" in said and "seed is 7, was 0" in said and "features" in said
+    assert "another --output_dir" in said and "--force" in said and "README.md" in said and "\n" not in said
+    assert snapshot(tmp_path) == before
+    assert make(tmp_path, "--seed", 7, "--force", phase=phase) == "made"
+    left = snapshot(tmp_path)
+    assert "model.safetensors" not in left and SHARD not in left and "checkpoint-3/optimizer.pt" not in left
+    assert ("journal.jsonl" in left) == ("journal.jsonl" in before)
 
 
 def test_an_unfinished_training_of_another_recipe_is_not_thrown_away(tmp_path):
-    with pytest.raises(ZeroDivisionError), open_output(recipe(tmp_path)):
+    with pytest.raises(ZeroDivisionError), open_output(recipe(tmp_path, phase="pretrain")):
         (tmp_path / "checkpoint-10").mkdir()
+        (tmp_path / "checkpoint-10" / "optimizer.pt").write_text("")
         raise ZeroDivisionError
-    with (
-        pytest.raises(RecipeError, match="unfinished training of another recipe"),
-        open_output(recipe(tmp_path, "--words", "9")),
-    ):
-        pass
-    with open_output(recipe(tmp_path, "--words", "9", "--force")):
-        assert not (tmp_path / "checkpoint-10").exists()
+    with pytest.raises(RecipeError, match=r"an unfinished training of another recipe \(seed is 9, was 0\)"):
+        make(tmp_path, "--seed", 9, phase="pretrain")
+    make(tmp_path, "--seed", 9, "--force", phase="pretrain")
+    assert not (tmp_path / "checkpoint-10").exists()
+
+
+def test_what_costs_nothing_is_made_anew_when_its_recipe_or_input_changes(tmp_path):
+    source, out = tmp_path / "words.txt", tmp_path / "out"
+    source.write_text("cat")
+    assert make(out, inputs=[source], **STORIES) == "made"
+    assert make(out, inputs=[source]) == "skipped"
+    source.write_text("dog")
+    assert make(out, inputs=[source]) == "made"
+    assert not (out / SHARD).exists()
+    assert make(out, "--seed", 4, inputs=[source]) == "made"
+
+
+def test_the_message_names_an_input_whose_content_changed(tmp_path):
+    source, out = tmp_path / "stories.jsonl", tmp_path / "out"
+    source.write_text("a")
+    argv = ["--dataset", source]
+    make(out, *argv, phase="pretrain", inputs=[source], **MODEL)
+    source.write_text("b")
+    with pytest.raises(RecipeError, match="the content of dataset"):
+        make(out, *argv, phase="pretrain", inputs=[source])
+    other = tmp_path / "moved.jsonl"
+    other.write_text("a")  # the same text elsewhere is the same
+    assert make(out, "--dataset", other, phase="pretrain", inputs=[other]) == "skipped"
+
+
+def test_the_output_of_another_phase_is_refused(tmp_path):
+    make(tmp_path, **STORIES)
+    with pytest.raises(RecipeError, match="holds the output of `silly-llm generate`"):
+        make(tmp_path, phase="pretrain", **MODEL)
+    assert (tmp_path / SHARD).exists()
+
+
+# What is no reason to do work again --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "phase, changed",
+    [
+        ("pretrain", ["--logging_steps", 51]),
+        ("pretrain", ["--logging_steps", 51, "--seed", 0]),  # what it is by default
+        ("generate", ["--push_to_hub", "--hub_dataset_id", "a/b"]),
+        ("generate", ["--provider.type", "storyteller", "--provider.base_url", "http://127.0.0.1:9"]),
+    ],
+)
+def test_keys_that_do_not_shape_the_result_make_nothing_stale(tmp_path, phase, changed):
+    first = ["--provider.type", "storyteller"] if "--provider.type" in changed else []
+    make(tmp_path, *first, phase=phase, **MODEL)
+    before = snapshot(tmp_path)
+    assert make(tmp_path, *changed, phase=phase) == "skipped" and snapshot(tmp_path) == before
+    state = json.loads((tmp_path / ".silly" / "run.json").read_text())
+    (tmp_path / ".silly" / "run.json").write_text(json.dumps(state | {"finished": False}))
+    assert make(tmp_path, *changed, phase=phase) == "continued"
+
+
+def test_another_version_of_the_code_is_told_and_nothing_is_done_again(tmp_path, monkeypatch, capsys):
+    make(tmp_path, phase="pretrain", **MODEL)
+    monkeypatch.setattr(output, "code_version", lambda: "9.9+abc")
+    assert make(tmp_path, phase="pretrain") == "skipped"
+    said = capsys.readouterr().out
+    assert "made by silly-llm" in said and "this is 9.9+abc; nothing is done again" in said
+
+
+def test_a_folder_may_move(tmp_path):
+    make(tmp_path / "a", phase="pretrain", **MODEL)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert make(tmp_path / "b", phase="pretrain") == "skipped"
+
+
+@pytest.mark.parametrize(
+    "phase, before, after",
+    [
+        ("pretrain", ["--max_steps", 12], ["--max_steps", 18]),
+        ("pretrain", ["--max_minutes", 0.5], ["--max_minutes", 2]),
+        ("sft", ["--max_steps", 12], []),
+        ("generate", ["--num_stories", 5], ["--num_stories", 6]),
+    ],
+)
+def test_a_raised_budget_goes_on_from_what_is_there(tmp_path, phase, before, after, capsys):
+    files = MODEL | CHECKPOINT | JOURNAL
+    make(tmp_path, *before, phase=phase, **files)
+    kept = snapshot(tmp_path)
+    assert make(tmp_path, *after, phase=phase) == "continued"
+    assert "goes on" in capsys.readouterr().out
+    assert {n for n in kept if n not in ("recipe.yaml", "provenance.json")} <= set(snapshot(tmp_path))
+    if phase != "generate" and after:
+        with pytest.raises(RecipeError, match="of another recipe"):  # a lower one is not that training
+            make(tmp_path, *before, phase=phase)
+
+
+def test_without_a_checkpoint_nothing_can_be_prolonged(tmp_path):
+    make(tmp_path, "--max_steps", 2, phase="pretrain", **MODEL)
+    with pytest.raises(RecipeError, match="max_steps is 3, was 2; no checkpoint is there to go on from"):
+        make(tmp_path, "--max_steps", 3, phase="pretrain")
+
+
+def test_a_result_that_was_removed_is_made_again_without_beginning_anew(tmp_path):
+    make(tmp_path, phase="pretrain", **MODEL, **CHECKPOINT)
+    (tmp_path / "model.safetensors").unlink()
+    assert make(tmp_path, phase="pretrain", **MODEL) == "continued"
+    assert (tmp_path / "checkpoint-3" / "optimizer.pt").exists()
+
+
+def test_an_interrupted_run_is_continued_and_journals_survive_a_change(tmp_path):
+    for argv, continued in (([], False), ([], True), (["--seed", 9], False)):
+        with pytest.raises(ZeroDivisionError), open_output(recipe(tmp_path, *argv)) as out:
+            assert out.resumed == continued
+            (tmp_path / "journal.jsonl").write_text("paid")
+            raise ZeroDivisionError
+    assert (tmp_path / "journal.jsonl").read_text() == "paid"
+
+
+def test_a_folder_of_an_older_version_is_known_by_its_recipe(tmp_path):
+    make(tmp_path, "--seed", 3, phase="pretrain", **MODEL)
+    (tmp_path / "diary.txt").write_text("mine")
+    (tmp_path / ".silly" / "manifest.json").unlink()
+    old = {
+        "phase": "pretrain",
+        "work": "0" * 64,
+        "code": "0.1.0+x",
+        "finished": True,
+        "foreign": ["diary.txt"],
+    }
+    (tmp_path / ".silly" / "run.json").write_text(json.dumps(old))
+    assert make(tmp_path, "--seed", 3, phase="pretrain") == "skipped"
+    with pytest.raises(RecipeError, match="seed is 4, was 3"):
+        make(tmp_path, "--seed", 4, phase="pretrain")
+    make(tmp_path, "--seed", 4, "--force", phase="pretrain")
+    assert (tmp_path / "diary.txt").exists() and not (tmp_path / "model.safetensors").exists()
+
+
+# Provenance, lock, processes ---------------------------------------------------------------------------------------------
+
+
+def test_what_a_phase_records_and_the_resolved_recipe_are_kept(tmp_path):
+    with open_output(recipe(tmp_path, "--seed", "5")) as out:
+        out.record(stories=3)
+    facts = json.loads((tmp_path / "provenance.json").read_text())
+    assert facts["stories"] == 3 and facts["phase"] == "generate" and facts["seconds"] >= 0
+    assert facts["libraries"]["transformers"] and facts["code"] == output.code_version()
+    assert "seed: 5" in (tmp_path / "recipe.yaml").read_text()
 
 
 def test_a_second_process_is_told_so(tmp_path):
@@ -113,18 +378,27 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 def test_only_the_first_of_several_processes_writes(tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "1")
-    with open_output(recipe(tmp_path / "out")) as output:
-        assert not output.up_to_date
+    with open_output(recipe(tmp_path / "out")) as out:
+        assert not out.up_to_date
     assert not (tmp_path / "out").exists()
 
 
 def test_digest_is_of_the_content_that_counts(tmp_path):
-    (tmp_path / "a.txt").write_text("1")
+    make(tmp_path, **STORIES)
     before = digest(tmp_path)
     (tmp_path / "provenance.json").write_text("time")
-    (tmp_path / "checkpoint-3").mkdir()
-    (tmp_path / "checkpoint-3" / "x").write_text("2")
+    thesis(tmp_path)  # a git repository or notes beside a dataset of ours are no part of it
     assert digest(tmp_path) == before
-    (tmp_path / "a.txt").write_text("2")
+    (tmp_path / SHARD).write_text("2")
     assert digest(tmp_path) != before
     assert digest("some/hub-id") == digest("some/hub-id") != digest("some/other-id")
+
+
+def test_digest_of_a_folder_of_the_users_is_of_all_that_is_not_hidden(tmp_path):
+    (tmp_path / "a.txt").write_text("1")
+    before = digest(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("x")
+    assert digest(tmp_path) == before
+    (tmp_path / "b.txt").write_text("2")
+    assert digest(tmp_path) != before

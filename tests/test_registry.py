@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -82,6 +83,66 @@ def test_one_off_by_module_and_class(tmp_path, monkeypatch):
     assert type(Container().build("story_filter", {"type": "my_silly_module:Mine"})).__name__ == "Mine"
     with pytest.raises(RecipeError, match="'my_silly_module:Yours' cannot be imported"):
         registry.resolve("story_filter", "my_silly_module:Yours")
+
+
+ONE_OFF = "import pathlib\npathlib.Path('ran').write_text('')\nclass Mine:\n    '''Mine.'''\n"
+
+
+@pytest.fixture
+def one_off(tmp_path, monkeypatch):
+    """A folder with code of its own, here under the name of an installed module too; says whether it ran."""
+    for name in ("code_of_a_recipe.py", "tomllib.py"):
+        (tmp_path / name).write_text(ONE_OFF)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "code_of_a_recipe", raising=False)
+    return lambda: (tmp_path / "ran").exists()
+
+
+def test_a_run_that_uses_code_of_the_recipes_own_says_so_once(one_off, capsys):
+    for _ in range(2):
+        registry.resolve("story_filter", "code_of_a_recipe:Mine")
+    said = capsys.readouterr().err.splitlines()
+    assert one_off() and len(said) == 1
+    assert "code of the recipe's own: code_of_a_recipe (" in said[0] and "code_of_a_recipe.py)" in said[0]
+
+
+def test_a_file_of_the_current_folder_does_not_stand_in_for_an_installed_module(one_off):
+    with pytest.raises(RecipeError, match=r"'tomllib:Mine' cannot be imported"):
+        registry.resolve("story_filter", "tomllib:Mine")
+    assert not one_off()
+
+
+RECIPE = (
+    "provider: {type: 'code_of_a_recipe:Mine', model: x}\n"
+    "filters: [{type: 'code_of_a_recipe:Mine', whatever: 1}]\n"
+    "num_stories: 3\noutput_dir: out\n"
+)
+
+
+@pytest.mark.parametrize("command", ["check", "dry_run", "print_config"])
+def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_path, capsys, command):
+    from silly_llm import recipes
+    from silly_llm.data import generation
+
+    (tmp_path / "mine").mkdir()
+    file = tmp_path / "mine" / "generation.yaml"
+    file.write_text(RECIPE)
+    if command == "check":
+        recipes.main([str(tmp_path / "mine"), "--check"])
+        assert "✓" in capsys.readouterr().out
+    elif command == "dry_run":
+        with pytest.raises(
+            RecipeError, match="is code of the recipe's own, which is not imported for a dry run"
+        ):
+            generation.main(["--config", str(file), "--preview", "1", "--dry_run"])
+    else:
+        with pytest.raises(SystemExit):
+            generation.main(["--config", str(file), "--print_config"])
+    assert not one_off()
+    file.write_text(RECIPE.replace("code_of_a_recipe:Mine", "code_of_a_recipe:"))
+    if command == "check":
+        with pytest.raises(RecipeError, match="1 of 1 recipes are wrong"):
+            recipes.main([str(tmp_path / "mine"), "--check"])
 
 
 @pytest.mark.parametrize(

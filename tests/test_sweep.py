@@ -209,7 +209,7 @@ def test_what_is_wrong_with_a_sweeps_file_is_one_line(tmp_path, sweep, message):
 def test_a_folder_of_something_else_is_refused(silly_llm, tmp_path):
     file = folder_of(tmp_path, {"grid": GRID})
     wrong = silly_llm("sweep", "--config", file, "--output_dir", tmp_path)
-    assert wrong.returncode == 2 and "is not empty and holds no sweep" in wrong.stderr
+    assert wrong.returncode == 2 and "is not empty and holds no output of `silly-llm sweep`" in wrong.stderr
     assert not (tmp_path / "points").exists()
 
 

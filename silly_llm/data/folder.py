@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from silly_llm.manifest import SHARDS
 from silly_llm.output import write_text
 
 if TYPE_CHECKING:
@@ -74,10 +75,14 @@ class DatasetWriter:
         for split, shards in self._shards.items():
             for number, shard in enumerate(shards):
                 shard.rename(shard.with_name(f"{split}-{number:05d}-of-{len(shards):05d}.parquet"))
+        # Beside what somebody else keeps in data/: only shards are ours.
         data = self.folder / "data"
-        if data.exists():
-            shutil.rmtree(data)
-        self._temporary.rename(data)
+        data.mkdir(exist_ok=True)
+        for shard in self.folder.glob(SHARDS):
+            shard.unlink()
+        for shard in self._temporary.iterdir():
+            shard.rename(data / shard.name)
+        self._temporary.rmdir()
 
     def _flush(self, split: str) -> None:
         import pyarrow as pa

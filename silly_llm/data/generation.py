@@ -48,15 +48,21 @@ ARGUMENTS = GenerationArguments
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
     """Generate stories as the recipe says."""
+    recipe = load_recipe(argv, phase="generate", arguments=GenerationArguments)
+    with registry.only_registered() if recipe.args.dry_run else nullcontext():
+        generate(recipe, container or Container())
+
+
+def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
+    """The phase, after its recipe was read."""
     from silly_llm.data import preview, shards
     from silly_llm.data.story_report import describe_stories, report
     from silly_llm.hub import check_push, push_if_asked
     from silly_llm.output import open_output
 
-    recipe = load_recipe(argv, phase="generate", arguments=GenerationArguments)
     settings, vocabulary = check_recipe(recipe)
     inputs = inputs_of(recipe.args)
-    with container or Container() as container:
+    with container:
         container.provide(type(settings), settings).provide(type(vocabulary), vocabulary)
         if recipe.args.preview:
             preview.preview(recipe, build(recipe.args, container))

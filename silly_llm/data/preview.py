@@ -60,10 +60,12 @@ async def ask(
     from silly_llm.data.generation import JOURNAL, ClosingProvider
     from silly_llm.data.generation_parts import budget_of
     from silly_llm.data.journal import Journal
-    from silly_llm.output import locked
+    from silly_llm.output import locked, require_room
 
     args, folder = recipe.args, Path(recipe.args.output_dir)
     free = parts.provider.free
+    if not free:
+        require_room(folder, recipe.phase)
     with (
         nullcontext() if free else locked(folder),
         nullcontext() if free else Journal(folder / JOURNAL) as journal,

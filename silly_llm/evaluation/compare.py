@@ -17,7 +17,7 @@ from silly_llm.cli import run_main
 from silly_llm.container import Container
 from silly_llm.errors import RecipeError
 from silly_llm.evaluation.tables import metric_rows, metrics_table, show
-from silly_llm.output import PRIVATE, write_text
+from silly_llm.output import open_tool_output, write_text
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -36,13 +36,12 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         from silly_llm.evaluation.evaluate import to_json
         from silly_llm.evaluation.report import write_report
 
-        folder = Path(options.output_dir)
-        ours = (folder / PRIVATE / "comparison").exists()
-        if folder.is_dir() and any(folder.iterdir()) and not ours:
-            raise RecipeError(f"--output_dir: {folder} is not empty and holds no comparison")
-        write_text(folder / PRIVATE / "comparison", "")
-        write_text(folder / "results.json", to_json(merged))
-        write_report(merged, {}, folder, title=options.title or f"{len(merged['models'])} models compared")
+        folder = Path(options.output_dir).expanduser()
+        with open_tool_output(folder, "compare"):
+            write_text(folder / "results.json", to_json(merged))
+            write_report(
+                merged, {}, folder, title=options.title or f"{len(merged['models'])} models compared"
+            )
         print(f"\nReport: {folder / 'report.html'}")
 
 

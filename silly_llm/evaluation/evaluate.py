@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,12 +24,14 @@ from silly_llm.data.sources import EVALUATION_SPLITS, open_source
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.base import EvaluationData, EvaluationProvider
-from silly_llm.output import code_version, fingerprint, open_output, write_text
+from silly_llm.output import PRIVATE, code_version, fingerprint, open_output, write_text
 from silly_llm.phases import executable
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
 
+PARTIAL = Path(PRIVATE, "partial")
+"""Where the results of an interrupted evaluation wait."""
 SETTINGS = (
     "window",
     "context",
@@ -96,7 +99,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         write_text(output.folder / "results.json", to_json(results))
         write_report(results, folders, output.folder, title=args.title, recipe=recipe.masked())
         output.record(models=list(models), documents=data.about["documents_scored"])
-        clear_partial(output.folder)
+        shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
         print(metrics_table(results))
         print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
         tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
@@ -147,7 +150,7 @@ def evaluate_model(
     recipe: Recipe[EvaluationArguments],
 ) -> dict[str, Any]:
     """All metrics of one model, as `results.json` has them; what an interrupted run finished is not done again."""
-    args, folder = recipe.args, Path(recipe.args.output_dir) / "partial"
+    args, folder = recipe.args, Path(recipe.args.output_dir) / PARTIAL
     key = fingerprint([asdict(entry), recipe.values, code_version()])
     files = {name: folder / f"{fingerprint([key, name])[:24]}.json" for name in providers}
     done = {name: read_json(file) for name, file in files.items()}
@@ -205,13 +208,6 @@ def read_json(file: Path) -> dict[str, Any] | None:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def clear_partial(folder: Path) -> None:
-    for file in (folder / "partial").glob("*.json"):
-        file.unlink()
-    if (folder / "partial").is_dir():
-        (folder / "partial").rmdir()
 
 
 def to_json(results: dict[str, Any]) -> str:

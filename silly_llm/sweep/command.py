@@ -13,12 +13,12 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 from silly_llm.cli import run_main
 from silly_llm.errors import RecipeError, RunError
-from silly_llm.output import PRIVATE, digest, is_finished, is_up_to_date, locked, write_text
+from silly_llm.output import PRIVATE, digest, is_finished, is_up_to_date, open_tool_output, require_room
 from silly_llm.phases import PHASES
 from silly_llm.sweep.points import Point, Sweep, read_sweep
 
@@ -49,9 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         print(USAGE)
         return
     sweep = read_sweep(argv)
-    mark = sweep.folder / PRIVATE / "sweep"
-    if sweep.folder.is_dir() and any(sweep.folder.iterdir()) and not mark.exists():
-        raise RecipeError(f"output_dir: {sweep.folder} is not empty and holds no sweep")
+    require_room(sweep.folder, "sweep")
 
     # Every point is checked before the first begins: nobody waits a night for a typo.
     done, gpus = look(sweep)
@@ -62,8 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         return
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that `kill` ends the points as well
-    with locked(sweep.folder):
-        write_text(mark, "")
+    with open_tool_output(sweep.folder, "sweep"):
         run(sweep, done, gpus)
 
 
@@ -123,30 +120,35 @@ def look(sweep: Sweep) -> tuple[list[bool], int]:
     quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process' own matter
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, initializer=signal.signal, initargs=quiet) as pool:
-        return pool.submit(look_at, sweep.phase.command, named).result()
+        return pool.submit(look_at, sweep.phase.command, named, sweep.dry_run).result()
 
 
-def look_at(command: str, named: list[tuple[str, list[str]]]) -> tuple[list[bool], int]:
+def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tuple[list[bool], int]:
     """`look` for the command lines of a phase, each with the name that messages begin with."""
     import importlib
 
     import torch
 
     from silly_llm.recipes import check_recipe
+    from silly_llm.registry import only_registered
 
     module = importlib.import_module(PHASES[command].module)
     digests: dict[str, str] = {}  # all points read the same data
     done = []
     for name, argv in named:
         try:
-            recipe = check_recipe(PHASES[command], argv)
+            with only_registered() if dry else nullcontext():
+                recipe = check_recipe(PHASES[command], argv)
             inputs = [str(source) for source in module.inputs_of(recipe.args) if source is not None]
         except RecipeError as error:
             raise type(error)(f"{name}: {error}") from None
         for source in inputs:
             if source not in digests:
                 digests[source] = digest(source)
-        done.append(is_up_to_date(recipe, {source: digests[source] for source in inputs}))
+        try:
+            done.append(is_up_to_date(recipe, {source: digests[source] for source in inputs}))
+        except RecipeError as error:  # a finished model of another recipe
+            raise RecipeError(f"{name}: {error}") from None
     return done, torch.cuda.device_count()
 
 
@@ -155,7 +157,7 @@ def state_of(point: Point, done: bool) -> str:
     if done:
         return "done"
     if is_finished(point.folder):
-        return "anew"
+        return "anew" if "--force" in point.argv else "prolonged"
     return "continues" if (point.folder / PRIVATE / "run.json").exists() else "to do"
 
 

@@ -11,7 +11,7 @@ from silly_llm.container import Container
 from silly_llm.errors import RecipeError
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.base import EvaluationProvider, Metric
-from silly_llm.evaluation.evaluate import main, model_entries
+from silly_llm.evaluation.evaluate import PARTIAL, main, model_entries
 from silly_llm.evaluation.held_out import request_of
 from silly_llm.evaluation.model import LanguageModel
 from silly_llm.registry import register
@@ -168,12 +168,14 @@ def test_killed_in_the_middle_it_ends_with_the_same_results(
     subprocess.run(command(undisturbed), check=True, capture_output=True)
     process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list(killed.glob("partial/*.json")) and time.monotonic() < deadline and process.poll() is None:
+    while (
+        not list((killed / PARTIAL).glob("*.json")) and time.monotonic() < deadline and process.poll() is None
+    ):
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert list(killed.glob("partial/*.json")) and not (killed / "results.json").exists()
-    (killed / "partial" / "torn.json").write_text('{"metr')
+    assert list((killed / PARTIAL).glob("*.json")) and not (killed / "results.json").exists()
+    (killed / PARTIAL / "torn.json").write_text('{"metr')
     subprocess.run(command(killed), check=True, capture_output=True)
     assert (killed / "results.json").read_bytes() == (undisturbed / "results.json").read_bytes()
-    assert not (killed / "partial").exists()
+    assert not (killed / PARTIAL).exists()
