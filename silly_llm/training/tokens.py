@@ -171,6 +171,14 @@ class Encoder:
         self.added = re.compile("|".join(added) or r"(?!)")
         self.known = Words(self.backend)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "known": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.backend = literal(self.backend)  # pickled, it forgets that it is
+        self.known = Words(self.backend)
+
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text: [tokens], of `dtype`."""
         found: dict[int, np.ndarray] = {}
@@ -199,9 +207,6 @@ class Words(dict[str, tuple[int, ...]]):
     def __missing__(self, word: str) -> tuple[int, ...]:
         self[word] = ids = tuple(self.backend.encode(word, add_special_tokens=False).ids)
         return ids
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Words, (self.backend,)
 
 
 def literal(backend: Any) -> Any:
