@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.container import Container
 from silly_llm.data.layout import file_system, is_local, kind_of, local_path, splits_of
 from silly_llm.data.rows import (
-    UNPACK,
     check_columns,
     check_lines,
     csv_columns,
-    ending,
     no_column,
     no_text,
     read_rows,
@@ -171,8 +169,6 @@ class FilesProvider(DataProvider):
 
     def _open(self, split: str, column: str | None, *, streaming: bool) -> Any:
         """The records of a split, or one column of them, which holds texts."""
-        from datasets import concatenate_datasets
-
         _check_split(split, self.splits(), self.config.path)
         if self.saved:
             return self.on_disk[split].to_iterable_dataset() if streaming else self.on_disk[split]
@@ -180,7 +176,7 @@ class FilesProvider(DataProvider):
         for name in self.files[split]:
             kinds.setdefault(str(kind_of(name)), []).append(name)
         parts = [self._read(kind, names, column, streaming) for kind, names in kinds.items()]
-        return _guarded(self.config.path, lambda: concatenate_datasets(parts)) if len(parts) > 1 else parts[0]
+        return _guarded(self.config.path, lambda: _joined(parts)) if len(parts) > 1 else parts[0]
 
     def _read(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
         from datasets import Dataset, Features, IterableDataset, Value, load_dataset
@@ -216,8 +212,8 @@ class FilesProvider(DataProvider):
                     text_type(name, column)
             options = {"columns": [column], "features": Features({column: Value("string")})}
         for name in names:
-            if kind == "json" and ending(name) in UNPACK:
-                check_lines(name)
+            if kind == "json":
+                check_lines(name)  # `datasets` takes any bytes for text
         escaped = [name if "://" in name else glob.escape(name) for name in names]
         try:
             records = _guarded(
@@ -378,13 +374,27 @@ def require_text(records: Dataset | IterableDataset, column: str) -> None:
     known = columns_of(records)
     if column not in known:
         raise RecipeError(f"text_column: {no_column(column, known)}")
-    kind = str(records.features[column].dtype) if records.features else "string"
+    kind = getattr(records.features[column], "dtype", None) if records.features else "string"
     if kind in ("string", "large_string", "null"):
         return
     rows = enumerate(record[column] for record in records.select_columns([column]))
     for number, value in rows:
         if value is not None and not isinstance(value, str):
             raise RecipeError(f"dataset: row {number + 1}: {no_text(column, value)}")
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Records one after the other, without the columns that are of several types; where a column is missing, it is null."""
+    from datasets import concatenate_datasets
+
+    types: dict[str, list[Any]] = {}
+    for part in parts:
+        for column, kind in (part.features or {}).items():
+            types.setdefault(column, []).append(kind)
+    mixed = [column for column, kinds in types.items() if any(kind != kinds[0] for kind in kinds)]
+    if mixed:
+        print(f"dataset: left out, since files have them as several types: {', '.join(mixed)}", flush=True)
+    return concatenate_datasets([p.remove_columns([c for c in mixed if c in p.features]) for p in parts])
 
 
 def _stamp(name: str) -> Any:
