@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.data.decontamination import Runs
 from silly_llm.errors import RecipeError
 from silly_llm.text.words import lower_words
-from silly_llm.training.tokenizer import is_blank, texts_of
+from silly_llm.training.tokenizer import texts_of
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -109,24 +108,17 @@ def cut(texts: Dataset, column: str) -> Dataset:
 
 
 def pieces(text: str, size: int) -> Iterator[str]:
-    """A text in pieces of about `size` characters: whole paragraphs, or lines, or words where these are much longer."""
-    piece = ""
-    for part in re.split(r"(?<=\n\n)", text):
-        if len(part) > 4 * size:
-            finer = r"(?<=\n)" if "\n" in part.rstrip() else r"(?<=[.!?]\s)|(?<=\s)"
-            parts = [p for p in re.split(finer, part) if p]
-            if len(parts) == 1:
-                parts = [part[i : i + size] for i in range(0, len(part), size)]
-        else:
-            parts = [part]
-        for smaller in parts:
-            piece += smaller
-            if len(piece) >= size:
-                if not is_blank(piece):
-                    yield piece.strip()
-                piece = ""
-    if not is_blank(piece):
-        yield piece.strip()
+    """A text in pieces of about `size` characters, cut behind a paragraph, else a line, a sentence, a word, whichever is near."""
+    start = 0
+    while start < len(text):
+        end = start + size
+        for mark in ("\n\n", "\n", ". ", " "):
+            if (found := text.find(mark, end, end + 4 * size)) >= 0:
+                end = found + len(mark)
+                break
+        if piece := text[start:end].strip():
+            yield piece
+        start = end
 
 
 def without_shared_runs(texts: Dataset, eval_texts: Dataset, column: str, ngram: int) -> Dataset:

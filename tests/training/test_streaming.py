@@ -59,7 +59,12 @@ def specs(files: Path) -> dict[str, object]:
 
 def rows_of(spec, tokenizer, place=None, **more) -> StreamedRows:
     return StreamedRows(
-        open_source(spec).texts("text", streaming=True), tokenizer, text_column="text", max_length=LENGTH, place=place, **more
+        open_source(spec).texts("text", streaming=True),
+        tokenizer,
+        text_column="text",
+        max_length=LENGTH,
+        place=place,
+        **more,
     )
 
 
