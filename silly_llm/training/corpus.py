@@ -116,6 +116,9 @@ def pieces(text: str, size: int) -> Iterator[str]:
             if (found := text.find(mark, end, end + 4 * size)) >= 0:
                 end = found + len(mark)
                 break
+        else:
+            if len(text) - end < size:
+                end = len(text)
         if piece := text[start:end].strip():
             yield piece
         start = end
