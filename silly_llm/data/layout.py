@@ -118,11 +118,12 @@ def _remote(url: str) -> dict[str, list[str]]:
 
 def _of_folder(path: str, folder: Path) -> dict[str, list[str]]:
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    if made := sorted({PurePosixPath(n).parts[0] for n in names if f"/{PRIVATE}/" in n}):
+    ours = (folder / PRIVATE).is_dir() or (folder / "provenance.json").is_file()
+    made = sorted({PurePosixPath(n).parts[0] for n in names if f"/{PRIVATE}/" in n})
+    if made and not ours:
         raise RecipeError(
             f"dataset: {path!r} holds what several phases made; name one of its folders: {', '.join(made)}"
         )
-    ours = (folder / PRIVATE).is_dir() or (folder / "provenance.json").is_file()
     data = [n for n in names if _is_data(n) and not (ours and not n.startswith("data/"))]
     if not data:
         raise RecipeError(

@@ -270,6 +270,7 @@ def test_only_data_counts_in_a_folder_of_ours(tmp_path):
         ".silly/run.json": b"{}",
         "provenance.json": b"{}",
         "journal-shards/x/journal.jsonl": b"x",
+        "journal-shards/x/.silly/run.json": b"{}",
         "checkpoint-5/a.json": b"{}",
     }
     folder = folder_of(tmp_path / "stories", files | private)
