@@ -296,3 +296,18 @@ def uploaded(hub: LocalHub, kind: str, repo_id: str) -> dict[str, bytes]:
     repo = hub.app.store.repos[kind, repo_id]
     tree = repo.commits[repo.branches["main"]].tree
     return {name: hub.app.store.blob(entry.sha256).read_bytes() for name, entry in tree.items()}
+
+
+def test_files_of_the_hub_are_read_by_url(python, hub):
+    """A file, a folder with splits and a glob, by `hf://`."""
+    out = python(
+        "from huggingface_hub import HfApi\n"
+        "from silly_llm.data.sources import open_source\n"
+        "api = HfApi(); api.create_repo('alice/files', repo_type='dataset')\n"
+        "for name in ('train.jsonl', 'validation.jsonl', 'train-2.csv'):\n"
+        "    data = b'text\\n\"a, b\"\\n' if name.endswith('csv') else b'{\"text\": \"a\"}\\n'\n"
+        "    api.upload_file(path_or_fileobj=data, path_in_repo=name, repo_id='alice/files', repo_type='dataset')\n"
+        "root = 'hf://datasets/alice/files'\n"
+        "print(open_source(root).splits(), *[open_source(p).texts('text')['text'][:] for p in (root, root + '/train.jsonl', root + '/*.csv')])"
+    )
+    assert out.strip().splitlines()[-1] == "['train', 'validation'] ['a, b', 'a'] ['a'] ['a, b']"

@@ -34,18 +34,16 @@ class Examples:
         self.examples: list[Mapping[str, Any]] = []
         if source is None or not count:
             return
-        from silly_llm.data.sources import load_records
+        from silly_llm.data.sources import load_records, require_text
 
         records = load_records(source, split=("train", "validation"))
-        if "text" not in records.column_names:
-            raise RecipeError(
-                f"examples: {source}: has no column 'text' (has: {', '.join(records.column_names)})"
-            )
+        require_text(records, "text")
         if not {"prompt", "words"} & set(records.column_names):
             raise RecipeError(
                 f"examples: {source}: needs a column 'prompt' or 'words', to ask for its stories with"
             )
-        self.examples = [dict(record) for record in records.select(range(min(MOST, len(records))))]
+        first = records.select(range(min(MOST, len(records))))
+        self.examples = [dict(record) for record in first if (record["text"] or "").strip()]
         if len(self.examples) < count:
             raise RecipeError(
                 f"num_examples: {count} is more than the {len(self.examples)} examples of {source}"

@@ -1,6 +1,6 @@
 """Data providers: where records come from. One spec for `dataset:` and `eval_dataset:` in every recipe.
 
-A spec is a Hub id, a path (file, folder or glob of jsonl, json, parquet, txt, csv), a mapping with `type:` and the options
+A spec is a Hub id, a path or URL (file, folder or glob of jsonl, json, parquet, txt, csv, tsv), a mapping with `type:` and the options
 of a data provider, or a list of those with weights. Everything ends as a memory-mapped `datasets.Dataset`,
 or as a `datasets.IterableDataset` where a recipe streams.
 """
@@ -10,14 +10,25 @@ from __future__ import annotations
 import glob
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.container import Container
+from silly_llm.data.layout import file_system, is_local, kind_of, local_path, splits_of
+from silly_llm.data.rows import (
+    check_columns,
+    check_lines,
+    csv_columns,
+    no_column,
+    no_text,
+    read_rows,
+    telling,
+    text_type,
+)
 from silly_llm.errors import RecipeError, RunError, suggestion
-from silly_llm.output import fingerprint
 from silly_llm.registry import config_of, register
 
 if TYPE_CHECKING:
@@ -26,15 +37,8 @@ if TYPE_CHECKING:
 Source = str | dict[str, Any] | list
 """What a recipe may write for a dataset."""
 
-BUILDERS = {
-    "jsonl": "json",
-    "json": "json",
-    "ndjson": "json",
-    "parquet": "parquet",
-    "csv": "csv",
-    "txt": "text",
-}
-"""File ending → builder of `datasets`; txt is read by ours, since a line is not a document."""
+ROWS_AT_ONCE = 200
+"""Rows in memory while files are read."""
 EVALUATION_SPLITS = ("validation", "test", "train")
 """Which split an evaluation takes, the first that exists."""
 END_OF_TEXT = "<|endoftext|>"
@@ -61,8 +65,18 @@ class DataProvider(ABC):
         """The records of a split, read as they are needed; its `state_dict` says how far. By default those of `load`."""
         return self.load(split).to_iterable_dataset()
 
+    def texts(self, column: str, split: str = "train", *, streaming: bool = False) -> Any:
+        """The texts of a split: a `Dataset` (or an `IterableDataset`) with one column, which holds texts or nulls.
+
+        Raises:
+            RecipeError: there is no such column or split, or the column holds something else.
+        """
+        records = self.stream(split) if streaming else self.load(split)
+        require_text(records, column)
+        return records.select_columns([column])
+
     def inputs(self) -> list[str]:
-        """Local paths or Hub ids that a result made from this data depends on."""
+        """Local paths, URLs or Hub ids that a result made from this data depends on."""
         return []
 
 
@@ -73,12 +87,12 @@ def open_source(spec: Source, *, container: Container | None = None) -> DataProv
         RecipeError: the spec is malformed, or names a file that does not exist.
     """
     if isinstance(spec, str):
-        local = _is_local(spec)
+        local = is_local(spec)
         mapping: dict[str, Any] = {"type": "files" if local else "hub", "path": spec}
     elif isinstance(spec, Mapping):
         mapping = dict(spec)
         if "type" not in mapping and isinstance(mapping.get("path"), str):
-            mapping["type"] = "files" if _is_local(mapping["path"]) else "hub"
+            mapping["type"] = "files" if is_local(mapping["path"]) else "hub"
     elif isinstance(spec, Sequence):
         mapping = {"type": "mixture", "sources": list(spec)}
     else:
@@ -101,89 +115,124 @@ def load_records(
 @dataclass
 class FilesConfig:
     path: str
-    """A file, a folder or a glob."""
+    """A file, a folder, a glob, or a URL of any of them (`hf://`, `s3://`, `https://` …)."""
     separator: str = END_OF_TEXT
-    """What separates the documents of a txt file; a file without it is one document."""
+    """What separates the documents of a txt file (`\\n`: a document a line); a file without it is one document."""
 
 
 @register("data_provider", "files")
 class FilesProvider(DataProvider):
-    """Local files: a file, a folder or a glob of jsonl, json, parquet, csv or txt."""
+    """Files: one, a folder or a glob of jsonl, json, parquet, csv, tsv, txt or arrow, packed or not; also what `save_to_disk` left."""
 
     def __init__(self, config: FilesConfig) -> None:
         self.config = config
-        self.path = Path(config.path).expanduser()
-        if self.path.is_dir():
-            self.files = sorted(p for p in self.path.rglob("*") if p.is_file() and _ending(p) in BUILDERS)
-            self.is_folder = True
-        else:
-            self.files = [Path(p) for p in sorted(glob.glob(str(self.path), recursive=True))]  # noqa: PTH207 - absolute globs too
-            self.is_folder = False
-        if not self.files:
-            raise RecipeError(f"dataset: no such file: {config.path!r}{_near(self.path)}")
-        endings = {_ending(p) for p in self.files}
-        if not self.is_folder and (len(endings) > 1 or not endings <= set(BUILDERS)):
-            raise RecipeError(
-                f"dataset: {config.path!r}: expected files of one kind out of {', '.join(BUILDERS)}"
-            )
-        for file in self.files:
-            if file.stat().st_size == 0:
-                raise RecipeError(f"dataset: {str(file)!r} is empty")
+        self.separator = re.sub(
+            r"\\([nrt])", lambda found: {"n": "\n", "r": "\r", "t": "\t"}[found[1]], config.separator
+        )
+        if not self.separator:
+            raise RecipeError("dataset: separator: must not be empty")
+        self.path = local_path(config.path)
+        self.saved = self.path is not None and any(
+            (self.path / name).is_file() for name in ("dataset_dict.json", "state.json")
+        )
+        if self.path is None:
+            file_system(config.path)  # asks for nothing yet
+        elif not self.saved:
+            _ = self.files
+
+    @cached_property
+    def files(self) -> dict[str, list[str]]:
+        """Paths or URLs by split."""
+        return _guarded(self.config.path, lambda: splits_of(self.config.path))
+
+    @cached_property
+    def on_disk(self) -> dict[str, Dataset]:
+        """What `save_to_disk` left, by split."""
+        from datasets import Dataset, load_from_disk
+
+        loaded = _guarded(self.config.path, lambda: load_from_disk(str(self.path)))
+        return {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
 
     def splits(self) -> list[str]:
-        if not self._reads_by_datasets():
-            return ["train"]
-        from datasets import get_dataset_split_names
-
-        return list(_guarded(self.config.path, lambda: get_dataset_split_names(str(self.path))))
+        return list(self.on_disk if self.saved else self.files)
 
     def load(self, split: str = "train") -> Dataset:
-        return self._open(split, streaming=False)
+        return self._open(split, None, streaming=False)
 
     def stream(self, split: str = "train") -> IterableDataset:
-        return self._open(split, streaming=True)
+        return self._open(split, None, streaming=True)
 
-    def _open(self, split: str, *, streaming: bool) -> Any:
-        from datasets import Dataset, IterableDataset, load_dataset
+    def texts(self, column: str, split: str = "train", *, streaming: bool = False) -> Any:
+        if self.saved:
+            return super().texts(column, split, streaming=streaming)
+        return self._open(split, column, streaming=streaming)
 
-        if self._reads_by_datasets():
-            _check_split(split, self.splits(), self.config.path)
+    def _open(self, split: str, column: str | None, *, streaming: bool) -> Any:
+        """The records of a split, or one column of them, which holds texts."""
+        _check_split(split, self.splits(), self.config.path)
+        if self.saved:
+            return self.on_disk[split].to_iterable_dataset() if streaming else self.on_disk[split]
+        kinds: dict[str, list[str]] = {}
+        for name in self.files[split]:
+            kinds.setdefault(str(kind_of(name)), []).append(name)
+        parts = [self._read(kind, names, column, streaming) for kind, names in kinds.items()]
+        return _guarded(self.config.path, lambda: _joined(parts)) if len(parts) > 1 else parts[0]
+
+    def _read(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
+        from datasets import Dataset, Features, IterableDataset, Value, load_dataset
+
+        if kind in ("csv", "text") or (kind == "json" and column is not None):
+            if column is not None:
+                columns = [column]
+            else:
+                columns = (
+                    list(dict.fromkeys(c for n in names for c in csv_columns(n)))
+                    if kind == "csv"
+                    else ["text"]
+                )
+            arguments = {
+                "files": [(name, _stamp(name)) for name in names],
+                "kind": kind,
+                "columns": tuple(columns),
+                "separator": self.separator,
+            }
+            features = Features(dict.fromkeys(columns, Value("string")))
+            if streaming:
+                return IterableDataset.from_generator(read_rows, features=features, gen_kwargs=arguments)
             return _guarded(
                 self.config.path,
-                lambda: load_dataset(
-                    str(self.path), split=split, cache_dir=self._cache(), streaming=streaming
+                lambda: Dataset.from_generator(
+                    read_rows, features=features, gen_kwargs=arguments, writer_batch_size=ROWS_AT_ONCE
                 ),
             )
-        _check_split(split, ["train"], self.config.path)
-        ending = _ending(self.files[0])
-        if ending == "txt":
-            names = [str(p) for p in self.files]
-            arguments = {
-                "files": names,
-                "separator": self.config.separator,
-                "stamps": [(p.stat().st_size, p.stat().st_mtime_ns) for p in self.files],
-            }
-            kind = IterableDataset if streaming else Dataset
-            return _guarded(self.config.path, lambda: kind.from_generator(_read_texts, gen_kwargs=arguments))
-        files = [str(p) for p in self.files]
-        return _guarded(
-            self.config.path,
-            lambda: load_dataset(BUILDERS[ending], data_files=files, split="train", streaming=streaming),
-        )
+        options: dict[str, Any] = {}
+        if kind == "parquet" and column is not None:
+            for name in names:
+                with telling(name):
+                    text_type(name, column)
+            options = {"columns": [column], "features": Features({column: Value("string")})}
+        for name in names:
+            if kind == "json" and "://" not in name:
+                check_lines(name)  # `datasets` takes any bytes for text
+        escaped = [name if "://" in name else glob.escape(name) for name in names]
+        try:
+            records = _guarded(
+                self.config.path,
+                lambda: load_dataset(kind, data_files=escaped, split="train", streaming=streaming, **options),
+            )
+        except RecipeError:
+            for name in names if kind == "json" else ():
+                check_columns(name)
+            raise
+        if column is None:
+            return records
+        require_text(records, column)
+        return records.select_columns([column])
 
     def inputs(self) -> list[str]:
-        return [str(self.path)] if self.is_folder else [str(p) for p in self.files]
-
-    def _cache(self) -> str:
-        """A cache of its own for what the folder holds now: that of `datasets` mixes up folders of one name whose cards
-        have `configs`."""
-        from datasets.config import HF_DATASETS_CACHE
-
-        stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in self.files]
-        return str(Path(HF_DATASETS_CACHE) / f"silly_llm-{fingerprint(stamps)[:16]}")
-
-    def _reads_by_datasets(self) -> bool:
-        return self.is_folder and {_ending(p) for p in self.files} != {"txt"}
+        if self.path is None or self.path.is_dir():
+            return [str(self.path or self.config.path)]
+        return self.files["train"]
 
 
 @dataclass
@@ -296,6 +345,9 @@ class MixtureProvider(DataProvider):
     def stream(self, split: str = "train") -> IterableDataset:
         return self._interleave([provider.stream(split) for provider in self.providers])
 
+    def texts(self, column: str, split: str = "train", *, streaming: bool = False) -> Any:
+        return self._interleave([p.texts(column, split, streaming=streaming) for p in self.providers])
+
     def _interleave(self, parts: list[Any]) -> Any:
         from datasets import interleave_datasets
 
@@ -317,35 +369,41 @@ def columns_of(records: Dataset | IterableDataset) -> list[str]:
     return records.column_names or list(next(iter(records.take(1)), {}))
 
 
-def _read_texts(files: list[str], separator: str, stamps: list) -> Iterator[dict[str, str]]:
-    """Documents of text files; memory holds one document (`stamps` only makes the cache of `datasets` notice a change)."""
-    for name in files:
-        buffer: list[str] = []
-        with Path(name).open(encoding="utf-8") as file:
-            for line in file:
-                before, found, after = line.partition(separator)
-                buffer.append(before)
-                if found:
-                    if text := "".join(buffer).strip():
-                        yield {"text": text}
-                    buffer = [after]
-        if text := "".join(buffer).strip():
-            yield {"text": text}
+def require_text(records: Dataset | IterableDataset, column: str) -> None:
+    """Raise a RecipeError where there is no such column, or where it holds something else than texts."""
+    known = columns_of(records)
+    if column not in known:
+        raise RecipeError(f"text_column: {no_column(column, known)}")
+    kind = getattr(records.features[column], "dtype", None) if records.features else "string"
+    if kind in ("string", "large_string", "null"):
+        return
+    rows = enumerate(record[column] for record in records.select_columns([column]))
+    for number, value in rows:
+        if value is not None and not isinstance(value, str):
+            raise RecipeError(f"dataset: row {number + 1}: {no_text(column, value)}")
 
 
-def _is_local(path: str) -> bool:
-    """Is it a path rather than a Hub id? What exists, has a data ending or a glob, or does not look like an id."""
-    if Path(path).expanduser().exists() or any(c in path for c in "*?["):
-        return True
-    return _ending(Path(path)) in BUILDERS or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", path)
+def _joined(parts: list[Any]) -> Any:
+    """Records one after the other, without the columns that are of several types; where a column is missing, it is null."""
+    from datasets import concatenate_datasets
+
+    types: dict[str, list[Any]] = {}
+    for part in parts:
+        for column, kind in (part.features or {}).items():
+            types.setdefault(column, []).append(kind)
+    mixed = [column for column, kinds in types.items() if any(kind != kinds[0] for kind in kinds)]
+    if mixed:
+        print(f"dataset: left out, since files have them as several types: {', '.join(mixed)}", flush=True)
+    return concatenate_datasets([p.remove_columns([c for c in mixed if c in p.features]) for p in parts])
 
 
-def _ending(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[2].lower()
-
-
-def _near(path: Path) -> str:
-    return suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+def _stamp(name: str) -> Any:
+    """What changes when a file does."""
+    if "://" in name:
+        files, path = file_system(name)
+        return files.ukey(path)
+    facts = Path(name).stat()
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _check_split(split: str, known: Sequence[str], path: str) -> None:
@@ -356,17 +414,20 @@ def _check_split(split: str, known: Sequence[str], path: str) -> None:
 
 
 def _guarded(path: str, load: Any) -> Any:
-    """Call `load`; what `datasets` raises becomes one line."""
+    """Call `load`; what `datasets` and file systems raise becomes one line."""
     try:
         return load()
-    except (RecipeError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         raise
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"dataset: {path!r} is not UTF-8 text ({error.reason})") from error
     except Exception as error:
-        cause = error.__cause__ or error
+        cause = error
+        while not isinstance(cause, (RecipeError, RunError)) and cause.__cause__ is not None:
+            cause = cause.__cause__  # type: ignore[assignment]
+        if isinstance(cause, (RecipeError, RunError)):
+            raise cause from None
         reason = " ".join(str(cause).split()) or type(cause).__name__
-        kind = (
-            RecipeError if type(error).__name__ in ("DatasetNotFoundError", "EmptyDatasetError") else RunError
+        wrong = type(error).__name__ in ("DatasetNotFoundError", "EmptyDatasetError") or not (
+            isinstance(cause, OSError) or not is_local(path) or "://" in path
         )
+        kind = RecipeError if wrong or isinstance(cause, FileNotFoundError) else RunError
         raise kind(f"dataset: {path!r} cannot be loaded: {reason[:300]}") from error

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.data.instruction_types import Story, split_sentences
 from silly_llm.data.progress import Progress
-from silly_llm.errors import RecipeError
 
 if TYPE_CHECKING:
     from silly_llm.data.sources import DataProvider
@@ -39,14 +38,15 @@ class StorySplit:
         """Open a dataset; nothing is read but what its columns are called.
 
         Raises:
-            RecipeError: it has no column `text`.
+            RecipeError: it has no column `text`, or that holds something else than texts.
         """
+        from silly_llm.data.sources import require_text
+
         train = source.load("train")
-        if "text" not in train.column_names:
-            raise RecipeError(
-                f"dataset: needs a column 'text', has {', '.join(train.column_names) or 'none'}"
-            )
+        require_text(train, "text")
         validation = source.load("validation") if "validation" in source.splits() else None
+        if validation is not None:
+            require_text(validation, "text")
         return cls(train, validation, fraction=fraction, seed=seed)
 
     def scan(self) -> None:

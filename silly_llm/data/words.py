@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from silly_llm.data.rows import convert
 from silly_llm.errors import RecipeError, RunError, suggestion
 from silly_llm.output import write_text
 
 PARTS_OF_SPEECH = {"noun": "nouns", "verb": "verbs", "adjective": "adjectives"}
 """What one word is called, and the key of its list."""
 FILE_NAME = "vocabulary.json"
+WORD_LISTS = (".csv", ".tsv", ".txt")
+"""Endings of files with a word and its part of speech in each line."""
 EMBEDDED = Path(__file__).with_name("words.json")
 
 
@@ -52,15 +56,29 @@ def load_vocabulary(source: str | Path | None = None) -> Vocabulary:
     """Read a vocabulary.
 
     Args:
-        source: a JSON file, a folder that holds `vocabulary.json`, a Hub dataset id, or `None` for the embedded list.
+        source: a JSON file; a CSV, TSV or text file with a word and its part of speech in each line (`dog,noun`); a folder that holds
+            `vocabulary.json`, or `nouns.txt`, `verbs.txt` and `adjectives.txt` with a word in each line; a Hub dataset id; or `None`
+            for the embedded list.
 
     Raises:
         RecipeError: there is no such file, or it is not a vocabulary with all three parts of speech.
         RunError: the Hub cannot be reached.
     """
     path = local_path(source) or _from_hub(str(source))
+    content: Any
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if path.is_dir():
+            content = {key: _lines(path / f"{key}.txt") for key in PARTS_OF_SPEECH.values()}
+        elif path.suffix.lower() in WORD_LISTS:
+            content = _word_list(path)
+        else:
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecipeError:
+        raise
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"vocabulary: {path}: is not UTF-8 text (byte {error.start:,}); {convert('WINDOWS-1252', str(path))}"
+        ) from None
     except FileNotFoundError:
         raise RecipeError(f"vocabulary: {path}: no such file") from None
     except (OSError, ValueError) as error:
@@ -79,23 +97,59 @@ def load_vocabulary(source: str | Path | None = None) -> Vocabulary:
     return Vocabulary(**lists, refused=refused, provenance=content.get("provenance", {}))
 
 
+def _lines(path: Path) -> list[str]:
+    """The lines of a file that say something."""
+    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+
+
+def _word_list(path: Path) -> dict[str, list[str]]:
+    """Words by key, from lines such as `dog,noun`, `dog;noun`, or `dog noun`, with a header or without.
+
+    Raises:
+        RecipeError: a line says something else.
+    """
+    keys = PARTS_OF_SPEECH | {key: key for key in PARTS_OF_SPEECH.values()}
+    words: dict[str, list[str]] = {key: [] for key in PARTS_OF_SPEECH.values()}
+    for number, line in enumerate(_lines(path), 1):
+        cells = [c.strip().strip('"') for c in re.split(r"[,;\t]", line)]
+        if len(cells) == 1:
+            cells = line.rsplit(None, 1)
+        word, key = (cells[0], keys.get(cells[1].lower())) if len(cells) > 1 else (line, None)
+        if key and word:
+            words[key].append(word)
+        elif number > 1 or len(cells) == 1 or cells[0].lower() not in ("word", "words"):
+            raise RecipeError(
+                f"vocabulary: {path}: row {number}: {line[:40]!r} is no word with its part of speech; write one a line, such as 'dog,noun', "
+                f"with {', '.join(PARTS_OF_SPEECH)}"
+            )
+    return words
+
+
 def local_path(source: str | Path | None) -> Path | None:
     """The local file that `source` means; `None` when it is a Hub id.
 
     Raises:
         RecipeError: it looks like a path, but nothing is there.
+
+    A folder is returned where it holds a text file for each part of speech.
     """
     if source is None:
         return EMBEDDED
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
-        return path / FILE_NAME
+        return path if (path / "nouns.txt").is_file() else path / FILE_NAME
     if path.is_file():
         return path
     text = str(source)
-    if path.suffix == ".json" or text.startswith((".", "/", "~")) or text.count("/") != 1:
+    if (
+        path.suffix.lower() in (".json", *WORD_LISTS)
+        or text.startswith((".", "/", "~"))
+        or text.count("/") != 1
+    ):
         near = suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
-        raise RecipeError(f"vocabulary: {source}: no such file or folder{near}")
+        raise RecipeError(
+            f"vocabulary: {source}: no such file or folder{near} (looked for {path.absolute()})"
+        )
     return None
 
 

@@ -15,7 +15,8 @@ from silly_llm.data.instruction_types import (
     Words,
     content_words,
 )
-from silly_llm.errors import RecipeError, suggestion
+from silly_llm.data.sources import require_text
+from silly_llm.errors import RecipeError
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.base import EvaluationData, Metric, StoryRequest
 from silly_llm.evaluation.statistics import clustered_share, distinct, openings
@@ -38,16 +39,16 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     Raises:
         RecipeError: no such column, or no stories.
     """
-    if args.text_column not in records.column_names:
-        near = suggestion(args.text_column, records.column_names)
-        raise RecipeError(
-            f"dataset: no column {args.text_column!r}{near}; it has {', '.join(records.column_names)}"
-        )
+    require_text(records, args.text_column)
     if "story_id" in records.column_names:  # several requests of one story: its text counts once
         first = {story: row for row, story in reversed(list(enumerate(records["story_id"])))}
         records = records.select(sorted(first.values()))
-    if len(records) == 0:
+    told = [row for row, text in enumerate(records[args.text_column]) if text and not text.isspace()]
+    if not told:
         raise RecipeError("dataset: there are no stories in it")
+    if blank := len(records) - len(told):
+        print(f"dataset: {blank:,} of {len(records):,} rows are blank, and left out", flush=True)
+        records = records.select(told)
     asked = draw(len(records), args.num_stories, f"stories {args.seed}")
     rows = [records[i] for i in asked]
     requests = [request_of(row, args, i) for i, row in zip(asked, rows, strict=True)]
@@ -58,6 +59,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         "split": split,
         "digest": fingerprint([list(texts), [asdict(request) for request in requests]])[:16],
         "stories": len(records),
+        **({"blank": blank} if blank else {}),
         "documents_scored": len(scored),
         "stories_asked_for": len(requests),
         "reference": reference([row[args.text_column] for row in rows], requests, args.seed),

@@ -167,7 +167,12 @@ class LanguageModel:
         """Token ids without special tokens, at most `limit`, and how many characters of `text` they stand for."""
         fast = self.tokenizer.is_fast
         encoded = self.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=fast, truncation=False, verbose=False
+            text,
+            add_special_tokens=False,
+            split_special_tokens=True,  # one that a text names is text
+            return_offsets_mapping=fast,
+            truncation=False,
+            verbose=False,
         )
         ids = encoded["input_ids"]
         if limit is None or len(ids) <= limit:
@@ -240,7 +245,7 @@ class LanguageModel:
     def _prompt_ids(self, prompt: Any) -> list[int]:
         """Begin-of-text and the prompt, its beginning cut off where it would take more than half of the context."""
         if isinstance(prompt, str):
-            ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            ids = self.tokenizer(prompt, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         else:
             ids = self.tokenizer.apply_chat_template(
                 list(prompt), add_generation_prompt=True, tokenize=True, return_dict=True

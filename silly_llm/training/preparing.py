@@ -34,6 +34,8 @@ class Prepared:
     """Documents to train on; `None`: they are streamed."""
     split: int | None
     """Documents of these that are longer than a row and lie in several pieces; `None`: they are streamed."""
+    left_out: dict[str, int]
+    """Documents that are not trained on, by the reason."""
 
 
 def prepare(
@@ -47,11 +49,14 @@ def prepare(
         eval_source: those to evaluate on.
         checkpoint: what the training resumes from.
     """
-    texts: Dataset | IterableDataset
     if args.streaming:
-        texts, eval_texts = read_stream(args, source, eval_source)
+        corpus = read_stream(args, source, eval_source)
     else:
-        texts, eval_texts = read_texts(args, source, eval_source, args.seed)
+        corpus = read_texts(args, source, eval_source, args.seed)
+    texts, eval_texts = corpus.train, corpus.held_out
+    if args.process_index == 0:
+        for notice in corpus.notices:
+            print(notice, flush=True)
     tokenizer = prepare_tokenizer(args, texts)
     column, length = args.text_column, args.max_length
     rows: PackedRows | StreamedRows
@@ -81,6 +86,7 @@ def prepare(
         tokens_per_byte=(eval_tokens.count - 2 * len(eval_tokens.lengths)) / size,
         documents=None if args.streaming else len(texts),
         split=split,
+        left_out={reason: count for reason, count in corpus.left_out.items() if count},
     )
 
 

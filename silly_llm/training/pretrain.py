@@ -48,7 +48,7 @@ from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator
 from silly_llm.training.preparing import Prepared, prepare
 from silly_llm.training.progress import Progress
-from silly_llm.training.streaming import KeepsPlace
+from silly_llm.training.streaming import KeepsPlace, StreamedRows
 from silly_llm.training.throughput import check_trackers, throughput_of
 from silly_llm.training.tokenizer import check_tokenizer
 from silly_llm.training.trainer import PackedTrainer
@@ -222,6 +222,7 @@ def train(
         documents = "documents as they come"
         if data.documents is not None:
             split = f" ({data.split:,} longer than a row: split)" if data.split else ""
+            split += "".join(f" ({count:,} left out: {reason})" for reason, count in data.left_out.items())
             documents = f"{data.documents:,} documents{split} in {len(data.rows):,} rows"  # type: ignore[arg-type]
         print(
             f"{size['parameters']:,} parameters, {len(tokenizer):,} tokens of vocabulary; {documents} of "
@@ -285,6 +286,10 @@ def train(
         "context": args.max_length,
         "documents": "streamed" if data.documents is None else data.documents,
         **({} if data.split is None else {"documents_split": data.split}),
+        **{
+            f"documents_left_out_{reason.replace(' ', '_')}": count
+            for reason, count in left_out(data).items()
+        },
         "steps": trainer.state.global_step,
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),
@@ -303,6 +308,11 @@ def train(
         f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
         f"try it: {executable()} chat {args.output_dir}"
     )
+
+
+def left_out(data: Prepared) -> dict[str, int]:
+    """Documents that were not trained on, by the reason; of a stream those that were met."""
+    return {"blank": data.rows.blank} if isinstance(data.rows, StreamedRows) else data.left_out
 
 
 def compiles(trainer: PackedTrainer, data: Prepared) -> bool:

@@ -21,6 +21,7 @@ from transformers.trainer_callback import ExportableState
 
 from silly_llm.errors import RecipeError
 from silly_llm.training.packing import PackedRows, Packing, index_of
+from silly_llm.training.tokenizer import is_blank
 from silly_llm.training.tokens import Encoder, Tokens
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class StreamedRows(IterableDataset):
     """Packed rows of a stream without end (it begins again), for a DataLoader with `PackedCollator`; the pieces of `PackedRows`.
 
     Args:
-        stream: has `text_column`; empty texts are left out.
+        stream: has `text_column`; blank texts are left out, and counted in `blank`.
         tokenizer: a fast tokenizer with bos and eos.
         text_column: where the text is.
         max_length: tokens of a row.
@@ -79,6 +80,7 @@ class StreamedRows(IterableDataset):
         self.max_length, self.packing, self.isolate, self.seed = max_length, packing, isolate, seed
         self.beginning = self.stream.state_dict()
         self.places = deque([place or Place()], PLACES_KEPT)
+        self.blank = 0
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
         place = self.places[-1]
@@ -87,7 +89,9 @@ class StreamedRows(IterableDataset):
             self.stream.load_state_dict(place.source or self.beginning)
             records = iter(self.stream)
             while block := list(islice(records, BLOCK)):
-                if texts := [record[self.text_column] for record in block if record[self.text_column]]:
+                texts = [r[self.text_column] for r in block if not is_blank(r[self.text_column])]
+                self.blank += len(block) - len(texts)
+                if texts:
                     rows = self.pack(texts)
                     order = np.random.default_rng([self.seed, place.rows]).permutation(len(rows))
                     for number in order[skipped:]:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.data.sources import columns_of
-from silly_llm.errors import RecipeError, RunError, suggestion
+from silly_llm.data.sources import require_text
+from silly_llm.errors import RecipeError, RunError
 from silly_llm.training.trimming import trim
 from silly_llm.typecheck import check
 
@@ -30,7 +30,7 @@ class TokenizerConfig:
     """A tokenizer to train, or an existing one to cut."""
 
     vocab_size: int = 2048
-    """Tokens in all, the special ones and the 256 bytes included."""
+    """Tokens in all, the special ones and the 256 bytes included; fewer where the texts have too few pairs for a trained one."""
     pretrained: str | None = None
     """A folder or Hub id: cut this byte-level BPE to its `vocab_size` most common tokens, instead of training one."""
     min_frequency: int = 2
@@ -66,9 +66,10 @@ def make_tokenizer(
         if config.pretrained is None:
             trained = train_tokenizer(texts, config, max_length=max_length)
             if (size := len(trained)) < config.vocab_size:
-                raise RecipeError(
-                    f"tokenizer: vocab_size: {config.vocab_size:,} is more than the dataset supports: its pairs that occur at least "
-                    f"{config.min_frequency} times make {size:,} tokens; set tokenizer.vocab_size to at most {size}"
+                print(
+                    f"tokenizer: {size:,} tokens instead of {config.vocab_size:,}: the dataset has no more pairs that occur at least "
+                    f"{config.min_frequency} times",
+                    flush=True,
                 )
             return trained
         trimmed = trim(load(config.pretrained), texts, config.vocab_size, SPECIAL_TOKENS)
@@ -151,20 +152,16 @@ def with_special_tokens(bpe: Any, max_length: int) -> PreTrainedTokenizerBase:
 
 
 def texts_of(dataset: Dataset | IterableDataset, column: str, batch_size: int = 1000) -> Iterator[str]:
-    """The texts of a column, one by one, with one batch in memory.
+    """The texts of a column that are not blank, one by one, with one batch in memory.
 
     Raises:
-        RecipeError: there is no such column.
+        RecipeError: there is no such column, or it holds something else than texts.
     """
-    require_column(dataset, column)
+    require_text(dataset, column)
     for batch in dataset.select_columns([column]).iter(batch_size=batch_size):
-        yield from (text for text in batch[column] if text)
+        yield from (text for text in batch[column] if not is_blank(text))
 
 
-def require_column(dataset: Dataset | IterableDataset, column: str) -> None:
-    """Raise a RecipeError where there is no such column."""
-    known = columns_of(dataset)
-    if column not in known:
-        raise RecipeError(
-            f"text_column: no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(known)}"
-        )
+def is_blank(text: str | None) -> bool:
+    """Whether there is nothing to learn from a text: it is null, or white space alone."""
+    return text is None or not text or text.isspace()

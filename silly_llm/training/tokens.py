@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from silly_llm.data.sources import require_text
 from silly_llm.errors import RecipeError
-from silly_llm.training.tokenizer import require_column
+from silly_llm.training.tokenizer import is_blank
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -79,7 +80,7 @@ def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: i
     """Tokenize the texts of a dataset; the same texts and tokenizer are read from the cache.
 
     Args:
-        dataset: has `text_column`; empty texts are left out.
+        dataset: has `text_column`; blank texts are left out.
         tokenizer: a fast tokenizer with bos and eos.
         text_column: where the text is.
         processes: how many share the shards; default: one a core, and none beside this one where there is a single shard.
@@ -87,7 +88,7 @@ def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: i
     Raises:
         RecipeError: no such column, or no text in it.
     """
-    require_column(dataset, text_column)
+    require_text(dataset, text_column)
     documents = dataset.select_columns([text_column]).with_format("arrow")
     key, size = digest(documents, tokenizer)
     folder = cache_folder() / f"tokens-{key}"
@@ -136,13 +137,13 @@ def write_shard(documents: Dataset, encoder: Encoder, name: Path) -> None:
 
 
 def batches(documents: Dataset) -> Iterator[list[str]]:
-    """The texts of a dataset in Arrow format, those that are not empty, a batch in memory at a time."""
+    """The texts of a dataset in Arrow format, those that are not blank, a batch in memory at a time."""
     for table in documents.iter(batch_size=BATCH):
-        yield [text for text in table.column(0).to_pylist() if text]
+        yield [text for text in table.column(0).to_pylist() if not is_blank(text)]
 
 
 class Encoder:
-    """Texts to ids with begin and end around them, exactly as the tokenizer itself would.
+    """Texts to ids with begin and end around them, exactly as the tokenizer itself would, but that a text which names a special token is text.
 
     Args:
         tokenizer: a fast tokenizer.
@@ -151,7 +152,7 @@ class Encoder:
     def __init__(self, tokenizer: Any) -> None:
         from tokenizers import models
 
-        self.backend = tokenizer.backend_tokenizer
+        self.backend = literal(tokenizer.backend_tokenizer)
         self.bos, self.eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
         told = json.loads(self.backend.to_str())
@@ -165,10 +166,17 @@ class Encoder:
             and not told["model"]["dropout"]
         )
         """Words are tokenized apart, so that each has to be tokenized once."""
-        # A text that names a special token is left to the tokenizer.
-        self.special = re.compile(
-            "|".join(re.escape(token["content"]) for token in told["added_tokens"]) or r"(?!)"
-        )
+        # A text that names an added token is left to the tokenizer.
+        added = (re.escape(token["content"]) for token in told["added_tokens"] if not token["special"])
+        self.added = re.compile("|".join(added) or r"(?!)")
+        self.known = Words(self.backend)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "known": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.backend = literal(self.backend)  # pickled, it forgets that it is
         self.known = Words(self.backend)
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -176,7 +184,7 @@ class Encoder:
         found: dict[int, np.ndarray] = {}
         rest = []
         for number, text in enumerate(texts):
-            if self.by_word and text.isascii() and not self.special.search(text):
+            if self.by_word and text.isascii() and not self.added.search(text):
                 ids = chain.from_iterable(map(self.known.__getitem__, GPT2_SPLIT.findall(text)))
                 found[number] = np.fromiter(chain((self.bos,), ids, (self.eos,)), self.dtype)
             else:
@@ -200,8 +208,12 @@ class Words(dict[str, tuple[int, ...]]):
         self[word] = ids = tuple(self.backend.encode(word, add_special_tokens=False).ids)
         return ids
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Words, (self.backend,)
+
+def literal(backend: Any) -> Any:
+    """A copy of a `tokenizers.Tokenizer` for which `<|eos|>` in a text is five characters, not the end."""
+    copy = type(backend).from_str(backend.to_str())
+    copy.encode_special_tokens = True
+    return copy
 
 
 def digest(documents: Dataset, tokenizer: Any) -> tuple[str, int]:
@@ -209,7 +221,7 @@ def digest(documents: Dataset, tokenizer: Any) -> tuple[str, int]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    hasher = hashlib.sha256(b"tokens 2 ")
+    hasher = hashlib.sha256(b"tokens 3 ")
     hasher.update(tokenizer.backend_tokenizer.to_str().encode())
     hasher.update(f"{tokenizer.bos_token_id} {tokenizer.eos_token_id}".encode())
     size = 0

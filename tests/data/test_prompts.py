@@ -87,6 +87,8 @@ def test_vocabularies_are_checked(tmp_path):
     file = tmp_path / "vocabulary.json"
     VOCABULARY.save(file)
     assert load_vocabulary(file) == load_vocabulary(tmp_path) == VOCABULARY
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert load_vocabulary(file) == VOCABULARY
     assert len(load_vocabulary()) > 1000
     for content, said in (
         ("{", "JSON"),
@@ -189,3 +191,43 @@ def test_bad_examples_are_one_line(tmp_path, content, said):
     file.write_text(content, encoding="utf-8")
     with pytest.raises(RecipeError, match=said):
         generator(examples=str(file), num_examples=2)
+
+
+WORD_LISTS = {
+    "a.csv": "word,pos\ndog,noun\ncat,noun\nrun,verb\nred,adjective\n",
+    "b.csv": "dog;nouns\r\ncat;Noun\r\nrun;verb\r\nred;adjective\r\n",
+    "c.tsv": '\ufeff"dog"\tnoun\ncat\tnoun\n\nrun\tverb\nred\tadjective',
+    "d.txt": "dog noun\ncat noun\nrun verb\nred adjective\n",
+}
+
+
+@pytest.mark.parametrize("name", WORD_LISTS)
+def test_a_vocabulary_is_read_from_a_list_of_words(tmp_path, name):
+    (tmp_path / name).write_text(WORD_LISTS[name], encoding="utf-8")
+    words = load_vocabulary(tmp_path / name)
+    assert (words.nouns, words.verbs, words.adjectives) == (("dog", "cat"), ("run",), ("red",))
+
+
+def test_a_vocabulary_is_a_folder_with_a_text_file_a_part_of_speech(tmp_path):
+    for name, words in {"nouns": "dog\ncat\n", "verbs": "run", "adjectives": "red\n\n"}.items():
+        (tmp_path / f"{name}.txt").write_text(words)
+    assert load_vocabulary(tmp_path).nouns == ("dog", "cat")
+    (tmp_path / "verbs.txt").unlink()
+    with pytest.raises(RecipeError, match="no such file"):
+        load_vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", b"dog\ncat\n", r"row 1: 'dog' is no word with its part of speech; .*'dog,noun'"),
+        ("a.csv", b"dog,nuon\n", "row 1: 'dog,nuon' is no word"),
+        ("a.csv", b"word,pos\ndog,noun\nrun,vreb\n", "row 3: 'run,vreb' is no word"),
+        ("a.csv", b"dog,noun\n", "has no verbs"),
+        ("a.csv", b"caf\xe9,noun\n", r"is not UTF-8 text \(byte 3\); convert it"),
+    ],
+)
+def test_lists_that_are_no_vocabulary_are_one_line(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RecipeError, match=said):
+        load_vocabulary(tmp_path / name)

@@ -60,6 +60,12 @@ def test_a_cut_never_splits_a_character(model):
         assert "\ufffd" not in decoded and len(decoded.encode()) == score.bytes
 
 
+def test_a_special_token_that_a_text_names_is_text(model):
+    text = "Tom wrote <|eos|> and <|pad|>."
+    ids, length = model._encode(text, None)
+    assert not {0, 1, 2} & set(ids) and length == len(text) and model.tokenizer.decode(ids) == text
+
+
 def test_the_order_and_company_of_documents_change_nothing(model, stories):
     alone = [next(iter(model.score([text]))).nats for text in stories]
     together = [score.nats for score in model.score(stories[::-1])][::-1]

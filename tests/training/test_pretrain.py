@@ -230,7 +230,7 @@ def test_mistakes_are_named_before_anything_is_written(stories, tmp_path, more, 
     ("texts", "message"),
     [
         ([], "stories.jsonl"),
-        (["One story."], "dataset: too small to hold anything out; name an eval_dataset"),
+        (["x"], "dataset: too small to hold anything out; name an eval_dataset"),
         (["", "", ""], "dataset: no text in the column 'text'"),
     ],
 )

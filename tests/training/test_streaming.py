@@ -59,7 +59,12 @@ def specs(files: Path) -> dict[str, object]:
 
 def rows_of(spec, tokenizer, place=None, **more) -> StreamedRows:
     return StreamedRows(
-        open_source(spec).stream(), tokenizer, text_column="text", max_length=LENGTH, place=place, **more
+        open_source(spec).texts("text", streaming=True),
+        tokenizer,
+        text_column="text",
+        max_length=LENGTH,
+        place=place,
+        **more,
     )
 
 
@@ -140,12 +145,14 @@ def args_of(files: Path, folder: Path, **more: object) -> PretrainArguments:
 
 def test_what_is_held_out_is_not_trained_on(files, tmp_path):
     args = args_of(files, tmp_path / "model")
-    texts, held_out = read_stream(args, open_source(args.dataset), None)
+    corpus = read_stream(args, open_source(args.dataset), None)
+    texts, held_out = corpus.train, corpus.held_out
     here = [record["text"] for record in texts]
     assert len(held_out) == 2 and not set(held_out["text"]) & set(here) and len(here) == len(TEXTS) + 1 - 2
     assert len(make_tokenizer({"vocab_size": 270, "min_frequency": 1}, texts, "text", 64)) == 270
     args = args_of(files, tmp_path / "model", decontaminate=3)
-    texts, held_out = read_stream(args, open_source(args.dataset), None)
+    corpus = read_stream(args, open_source(args.dataset), None)
+    texts, held_out = corpus.train, corpus.held_out
     left = [record["text"] for record in texts if record["text"]]
     assert len(left) < len(here) and not any(
         " ".join(h.split()[:3]) in t for h in held_out["text"] for t in left

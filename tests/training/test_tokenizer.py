@@ -115,10 +115,14 @@ def test_what_is_no_byte_level_bpe_is_refused(corpus, tmp_path):
 def test_vocabularies_that_nothing_fills_are_refused(general, corpus):
     with pytest.raises(RecipeError, match=r"vocab_size: 900 is more than the 505 tokens there are"):
         make_tokenizer({"pretrained": general, "vocab_size": 900}, corpus, "text", 64)
-    with pytest.raises(RecipeError, match=r"vocab_size: 5,000 is more than the dataset supports: .* at most"):
-        make_tokenizer({"vocab_size": 5000}, corpus, "text", 64)
     with pytest.raises(RunError, match="cannot load"):
         make_tokenizer({"pretrained": "./nowhere", "vocab_size": 300}, corpus, "text", 64)
+
+
+def test_few_texts_make_a_smaller_vocabulary_and_say_so(corpus, capsys):
+    tokenizer = make_tokenizer({"vocab_size": 5000}, corpus.select(range(10)), "text", 64)
+    assert 262 < len(tokenizer) < 500
+    assert f"tokenizer: {len(tokenizer)} tokens instead of 5,000" in capsys.readouterr().out
 
 
 def test_ancestry_goes_down_to_bytes():

@@ -1,0 +1,409 @@
+"""Rows of JSON, CSV and text files, read exactly.
+
+`datasets` reads these kinds too, but guesses (a CSV cell `007` becomes 7, and `NA` nothing), wants the same columns in all files, and says
+neither file nor row of what it cannot read. Here what is no UTF-8, JSON, CSV or text is one line with both; one row is in memory at a time;
+and lines have a limit, so that a small file may unpack to any size.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fsspec.compression import available_compressions, register_compression
+
+from silly_llm.errors import RecipeError, RunError, suggestion
+
+LIMIT = 1 << 28
+"""Bytes of a line, or characters of a document, at most."""
+BLOCK = 1 << 20
+CHATS = ("messages", "conversations", "conversation", "prompt")
+"""Columns that hold a chat rather than a text."""
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+NAMES = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    bytes: "bytes",
+}
+
+
+def read_rows(
+    files: list[tuple[str, Any]], kind: str, columns: tuple[str, ...], separator: str
+) -> Iterator[dict[str, str | None]]:
+    """The texts in some columns of files of one kind; a generator for `Dataset.from_generator`.
+
+    Args:
+        files: paths or URLs, each with a stamp that only makes the cache of `datasets` notice a change.
+        kind: `json`, `csv` or `text`.
+        columns: of `json` and `text` the one that is read (or made); of `csv` any, and a file lacks some of them at most.
+        separator: what stands between the documents of a text file.
+
+    Raises:
+        RecipeError: a file is not what its name says, or a value is no text.
+    """
+    for name, _ in files:
+        with telling(name):
+            if kind == "csv":
+                yield from csv_rows(name, columns)
+            elif kind == "json":
+                yield from json_rows(name, columns[0])
+            else:
+                for text in documents(name, separator):
+                    yield {columns[0]: text}
+
+
+def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
+    """A column of JSON objects, one a line or in a list. Bare strings count as its texts; where an object lacks it, it is null."""
+    known: dict[str, None] = {}
+    found = False
+    for number, row in json_values(name):
+        if isinstance(row, dict):
+            text = row.get(column)
+            if not found:
+                found = column in row
+                known |= dict.fromkeys(row)
+        elif isinstance(row, str):
+            text, found = row, True
+        else:
+            raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
+        if text is not None and type(text) is not str:
+            raise RecipeError(f"dataset: {name}: row {number}: {no_text(column, text)}")
+        if text and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                half = ascii(text[error.start]).strip("'")
+                raise RecipeError(
+                    f"dataset: {name}: row {number}: {column!r} has {half}, half of a character; write whole ones"
+                ) from None
+        yield {column: text}
+    if known and not found:
+        raise RecipeError(f"text_column: {name}: {no_column(column, list(known))}")
+
+
+def json_values(name: str) -> Iterator[tuple[int, Any]]:
+    """The values of a JSON file with the number of each: its line, or its place where they are in a list or take several lines."""
+    with opened(name) as file:
+        for number, line in enumerate(lines(file, name), 1):
+            text = line.decode()
+            start = text.lstrip()
+            if not start:
+                continue
+            if number == 1 and start[0] == "[":
+                yield from _spread(file, name, start[1:], in_list=True)
+                return
+            try:
+                yield number, json.loads(text)
+            except json.JSONDecodeError as error:
+                if number == 1 and start[0] == "{":
+                    yield from _spread(file, name, start, in_list=False)
+                    return
+                raise RecipeError(f"dataset: {name}: row {number} is not JSON ({error.msg})") from None
+
+
+def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterator[tuple[int, Any]]:
+    """JSON values that keep to no lines; memory holds one of them."""
+    decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")()
+    between = re.compile(r"[\s,]*" if in_list else r"\s*")
+    number, at, size = 1, 0, BLOCK
+    while True:
+        at = between.match(buffer, at).end()  # type: ignore[union-attr]
+        if in_list and buffer[at : at + 1] == "]":
+            return
+        try:
+            value, end = decoder.raw_decode(buffer, at)
+        except json.JSONDecodeError as error:
+            if len(buffer) - at > LIMIT:
+                raise too_long(name, number) from None
+            more = utf8.decode(block := file.read(size), final=not block)
+            if not block:
+                if at == len(buffer) and not in_list:
+                    return
+                raise RecipeError(f"dataset: {name}: row {number} is not JSON ({error.msg})") from None
+            buffer, at, size = buffer[at:] + more, 0, size * 2
+            continue
+        yield number, value
+        number, at, size = number + 1, end, BLOCK
+
+
+def csv_rows(name: str, columns: Sequence[str]) -> Iterator[dict[str, str | None]]:
+    """Columns of a CSV file with a header, every cell as the text that it is; a row that ends early has null."""
+    with opened(name) as file:
+        reader, header = _csv(file, name)
+        if not set(columns) & set(header):
+            raise RecipeError(f"text_column: {name}: {no_column(columns[0], header)}")
+        places = [(c, header.index(c) if c in header else len(header)) for c in columns]
+        number = 0
+        try:
+            for number, row in enumerate(reader, 1):
+                if not row and len(header) > 1:
+                    continue
+                if len(row) > len(header):
+                    raise RecipeError(
+                        f"dataset: {name}: row {number} (line {reader.line_num}) has {len(row)} cells, the header {len(header)}; "
+                        'a text with separators in it must be in "quotes"'
+                    )
+                yield {c: row[place] if place < len(row) else None if row else "" for c, place in places}
+        except csv.Error as error:
+            raise RecipeError(
+                f"dataset: {name}: row {number + 1} (line {reader.line_num}) is not CSV ({error})"
+            ) from None
+
+
+def csv_columns(name: str) -> list[str]:
+    """The header of a CSV file."""
+    with telling(name), opened(name) as file:
+        return _csv(file, name)[1]
+
+
+def _csv(file: BinaryIO, name: str) -> tuple[Any, list[str]]:
+    """A reader behind the header, and the header; of `,`, `;` and tab what is most in it separates."""
+    csv.field_size_limit(LIMIT)
+    text = (line.decode() for line in lines(file, name))
+    first = next(text, "")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(_chain(first, text), delimiter=delimiter, strict=True)
+    header = next(reader, [])
+    if repeated := [c for c in header if header.count(c) > 1]:
+        raise RecipeError(f"dataset: {name}: the column {repeated[0]!r} is there twice; rename one")
+    return reader, header
+
+
+def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def documents(name: str, separator: str) -> Iterator[str]:
+    """The documents of a text file, without white space around them and without blank ones; memory holds one."""
+    utf8 = codecs.getincrementaldecoder("utf-8-sig")()
+    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+    overlap = len(separator) - 1
+    parts: list[str] = []
+    rest, size = "", 0
+    with opened(name) as file:
+        while True:
+            block = file.read(BLOCK)
+            *ended, rest = (rest + decoder.decode(block, final=not block)).split(separator)
+            for end in ended:
+                if text := ("".join(parts) + end).strip():
+                    yield text
+                parts, size = [], 0
+            if not block:
+                break
+            # A separator may begin in what is kept back
+            done = rest[: len(rest) - overlap] if len(rest) > overlap else ""
+            rest = rest[len(done) :]
+            parts.append(done)
+            size += len(done)
+            if size > LIMIT:
+                raise RecipeError(
+                    f"dataset: {name}: a document of more than {LIMIT:,} characters; name what separates documents, such as "
+                    '{path: …, separator: "\\n"}'
+                )
+    if text := ("".join(parts) + rest).strip():
+        yield text
+
+
+def text_type(name: str, column: str) -> None:
+    """Raise a RecipeError where a Parquet file has no such column, has it twice, or holds something else than texts in it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with raw_file(name) as file:
+        schema = pq.read_schema(file)
+    if column not in schema.names:
+        raise RecipeError(f"text_column: {name}: {no_column(column, schema.names)}")
+    if schema.names.count(column) > 1:
+        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
+    kind = schema.field(column).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not any(
+        is_text(kind)
+        for is_text in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_null,
+        )
+    ):
+        chat = (
+            "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
+        )
+        raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")
+
+
+def raw_file(name: str) -> Any:
+    """The bytes of a local or remote file as they are."""
+    import fsspec
+
+    return fsspec.open(name, "rb").open() if "://" in name else Path(name).open("rb")
+
+
+@contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """The bytes of a local or remote file, unpacked as its ending says.
+
+    Raises:
+        RecipeError: they are UTF-16.
+    """
+    with raw_file(name) as raw:
+        unpack: Any = UNPACK.get(ending(name))
+        file = unpack(raw) if unpack else raw
+        with io.BufferedReader(file, BLOCK) if not hasattr(file, "peek") else file as stream:
+            head = stream.peek(100)[:100]
+            if head.startswith(UTF16) or head.count(0) > len(head) // 4:
+                raise RecipeError(f"dataset: {name}: is UTF-16, not UTF-8; {convert('UTF-16', name)}")
+            yield stream
+
+
+def _unpack_zst(file: Any, mode: str = "rb") -> Any:
+    import pyarrow as pa
+
+    return io.BufferedReader(pa.CompressedInputStream(file, "zstd"))
+
+
+if (
+    "zstd" not in available_compressions()
+):  # fsspec, which `datasets` opens files with, wants a package for it
+    register_compression("zstd", _unpack_zst, "zst")
+
+
+UNPACK = {
+    "gz": lambda file: gzip.GzipFile(fileobj=file),
+    "bz2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+    "zst": _unpack_zst,
+}
+"""How what is packed is read, by the ending of its name."""
+
+
+def ending(name: str) -> str:
+    """What follows the last dot of a path or URL, in small letters; a URL's query does not count."""
+    path = re.split(r"[?#]", name)[0] if "://" in name else name
+    return path.rpartition("/")[2].rpartition(".")[2].lower()
+
+
+def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """Lines with their ends, without a byte order mark, none of them longer than `LIMIT`."""
+    number = 0
+    while line := file.readline(LIMIT + 1):
+        number += 1
+        if len(line) > LIMIT:
+            raise too_long(name, number)
+        yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+
+
+def check_lines(name: str) -> None:
+    """Read a file to its end, so that what is wrong with its packing, encoding or the length of its lines is told by name."""
+    with telling(name), opened(name) as file:
+        for line in lines(file, name):
+            line.decode()
+
+
+def check_columns(name: str) -> None:
+    """Raise a RecipeError at the first row of a JSON file that is no object, or where a column holds another kind of value than before."""
+    first: dict[str, tuple[str, int]] = {}
+    with telling(name):
+        for number, row in json_values(name):
+            if not isinstance(row, dict):
+                raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
+            for column, value in row.items():
+                known, where = (
+                    first.setdefault(column, (_called(value), number)) if value is not None else ("", 0)
+                )
+                if value is not None and known != _called(value):
+                    raise RecipeError(
+                        f"dataset: {name}: row {number}: {column!r} is {_called(value)}, in row {where} it is {known}"
+                    )
+
+
+@contextmanager
+def telling(name: str) -> Iterator[None]:
+    """What goes wrong with a file becomes one line that names it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise RecipeError(f"dataset: {name}: {_where_not_utf8(name)}") from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
+        raise RecipeError(
+            f"dataset: {name}: is damaged, or not what its name says ({_first_line(error)})"
+        ) from None
+    except FileNotFoundError:
+        raise RecipeError(f"dataset: {name}: no such file") from None
+    except OSError as error:
+        reason = error.strerror or _first_line(error)
+        raise (RunError if "://" in name else RecipeError)(
+            f"dataset: {name}: cannot be read ({reason})"
+        ) from None
+
+
+def _where_not_utf8(name: str) -> str:
+    """The first byte that is not UTF-8."""
+    before = 0
+    with opened(name) as file:
+        for number, line in enumerate(lines(file, name), 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return (
+                    f"row {number} (byte {before + error.start:,}) is not UTF-8 text (0x{line[error.start]:02x}); "
+                    f"if it is Latin-1: {convert('WINDOWS-1252', name)}"
+                )
+            before += len(line)
+    return "is not UTF-8 text"
+
+
+def convert(encoding: str, name: str) -> str:
+    """How to make UTF-8 of a file."""
+    return f"convert it: iconv -f {encoding} -t UTF-8 {Path(name).name!r} > NEW"
+
+
+def too_long(name: str, number: int) -> RecipeError:
+    return RecipeError(f"dataset: {name}: row {number} is longer than {LIMIT:,} bytes")
+
+
+def no_text(column: str, value: Any) -> str:
+    """What to say of a value that should be a text."""
+    chat = isinstance(value, list) and value and isinstance(value[0], dict)
+    hint = "; chats are what `silly-llm sft` reads" if chat else ""
+    shown = "" if isinstance(value, (list, dict, bytes)) else f" ({json.dumps(value, default=str)})"
+    return f"{column!r} is {_called(value)}{shown}, not text{hint}"
+
+
+def no_column(column: str, known: Sequence[str]) -> str:
+    """What to say where a column is missing."""
+    shown = [name if len(name) <= 40 else f"{name[:40]}…" for name in known]
+    chat = next((f"; chats (`{c}`) are what `silly-llm sft` reads" for c in CHATS if c in known), "")
+    return (
+        f"no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(shown) or 'none'}{chat}"
+    )
+
+
+def _called(value: Any) -> str:
+    return (
+        "a text"
+        if isinstance(value, str)
+        else NAMES.get(type(value), "null" if value is None else f"a {type(value).__name__}")
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
