@@ -91,7 +91,6 @@ def _step(named: str | Mapping[str, Any]) -> tuple[str, Callable[[str], str]]:
     try:
         expression = re.compile(pattern)
         expression.sub(replacement, "")
-        re.compile(f"(?:{pattern})|").sub(replacement, "")  # so that the replacement is read, too
     except (re.error, IndexError) as error:
         raise RecipeError(
             f"cleaning: {pattern!r} with {replacement!r}: is no regular expression ({error})"

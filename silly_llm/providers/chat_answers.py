@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from silly_llm.providers.base import Completion
-from silly_llm.providers.http_errors import RequestError, one_line, refusal
+from silly_llm.providers.http_errors import RequestError, one_line, refusal, web_page
 from silly_llm.providers.structured import InvalidAnswer
 from silly_llm.providers.thinking import estimated, without_thinking
 
@@ -47,6 +47,21 @@ FINISH_REASONS = {
 ENDS = frozenset(".!?…\"'”’»)]。！？」』")
 """What a text ends with that was not cut off."""
 LARGEST_COUNT = 2**31
+
+
+def read_json(answer: bytes) -> Any:
+    """What came with HTTP 200.
+
+    Raises:
+        RequestError: it is not JSON; a web page is named as one.
+    """
+    try:
+        return json.loads(answer)
+    except ValueError:
+        text = answer[:2000].decode("utf-8", "replace")
+        if page := web_page(text):
+            raise RequestError(f"{page}; is base_url right?", stranger=True) from None
+        raise RequestError(f"the answer is not JSON: {one_line(text)[:80]}") from None
 
 
 def read_chat(answer: Any, model: str, max_tokens: int) -> Completion:

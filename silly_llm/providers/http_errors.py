@@ -75,6 +75,14 @@ class RequestError(Exception):
         return f"HTTP {self.status}: {self.said}"
 
 
+class Moved(RequestError):
+    """A redirection: the server wants another address to be asked."""
+
+    def __init__(self, to: str, shown: str, status: int) -> None:
+        super().__init__(f"moved to {shown}; set base_url to its beginning", status=status, fatal=True)
+        self.to = to
+
+
 def refusal(status: int, body: bytes | str, headers: Mapping[str, str]) -> RequestError:
     """The error behind an HTTP status that is not 2xx."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urljoin, urlsplit
 
 from silly_llm.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, Completion
-from silly_llm.providers.chat_answers import read_chat, read_generate
+from silly_llm.providers.chat_answers import read_chat, read_generate, read_json
 from silly_llm.providers.connections import (
     CERTIFICATE_HINT,
     certificates,
@@ -26,7 +27,7 @@ from silly_llm.providers.connections import (
     split_query,
 )
 from silly_llm.providers.endpoints import Endpoint
-from silly_llm.providers.http_errors import RequestError, one_line, refusal, web_page
+from silly_llm.providers.http_errors import Moved, RequestError, one_line, refusal
 from silly_llm.providers.request_fields import chat_fields, thinking_fields
 from silly_llm.providers.server import ServerConfig, ServerProvider
 from silly_llm.providers.structured import response_format
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 HUGGING_FACE_HOSTS = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
 """Hosts (and their sub-domains) that may see the saved token."""
+RECEIVED: ContextVar[Any] = ContextVar("RECEIVED", default=None)
+"""What the Hub's client received for the request at hand."""
 HEALTH_TIMEOUT = 10.0
 """Seconds for a health check or /info."""
 
@@ -73,9 +76,7 @@ class HTTPProvider(ServerProvider):
                 n: v for n, v in headers_for(url, self.config.api_key).items() if n.lower() not in given
             }
             headers |= {name: value.strip() for name, value in self.config.headers.items()}
-            options: dict[str, Any] = {"headers": headers, "proxy": proxy_for(url)}
-            if self.config.headers:  # keys in headers of other names would follow to another host
-                options["allow_redirects"] = False
+            options = {"headers": headers, "proxy": proxy_for(url), "allow_redirects": False}
             self._sent_to[url] = self.root(address), query_string(query, self.config.query), options
 
     async def _disconnect(self) -> None:
@@ -107,15 +108,16 @@ class HTTPProvider(ServerProvider):
         assert self._session is not None
         root, query, options = self._sent_to[url]
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        sending = self._session.post(root + path + query, data=data, **options)
-        answer, headers = await self._receive(sending, options["proxy"])
+        address, proxy = root + path + query, options["proxy"]
         try:
-            return json.loads(answer), headers
-        except ValueError:
-            text = answer[:2000].decode("utf-8", "replace")
-            if page := web_page(text):
-                raise RequestError(f"{page}; is base_url right?", stranger=True) from None
-            raise RequestError(f"the answer is not JSON: {one_line(text)[:80]}") from None
+            answer, headers = await self._receive(self._session.post(address, data=data, **options), proxy)
+        except Moved as moved:  # what carries keys does not go to another host
+            keys = {name.lower() for name in options["headers"]} - {"content-type", "user-agent"}
+            elsewhere = urlsplit(moved.to)[:2] != urlsplit(address)[:2]
+            if moved.status not in (307, 308) or (keys and elsewhere):
+                raise
+            answer, headers = await self._receive(self._session.post(moved.to, data=data, **options), proxy)
+        return read_json(answer), headers
 
     async def _receive(self, sending: Any, proxy: str | None) -> tuple[bytes, Mapping[str, str]]:
         import aiohttp
@@ -136,13 +138,9 @@ class HTTPProvider(ServerProvider):
         except (aiohttp.ClientError, OSError) as error:  # dropped, truncated, not HTTP
             said = f"the connection broke ({one_line(error) or type(error).__name__}{through})"
             raise RequestError(said) from error
-        moved = response.history[0] if response.history else response
-        if moved.status in (301, 302, 303, 307, 308) and (
-            moved is response or moved.method != response.method
-        ):
-            to = public(urljoin(str(moved.url), moved.headers.get("location", "")))
-            said = f"moved to {to}; set base_url to its beginning"
-            raise RequestError(said, status=moved.status, fatal=True)
+        if response.status in (301, 302, 303, 307, 308):
+            to = urljoin(str(response.url), response.headers.get("location", ""))
+            raise Moved(to, public(to), response.status)
         if response.status != 200:
             refused = refusal(response.status, answer, response.headers)
             refused.said += through if response.status in (407, 502, 503, 504) else ""
@@ -314,23 +312,32 @@ class HFInferenceProvider(ServerProvider):
         import httpx2
         from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 
+        class Client(AsyncInferenceClient):
+            """Keeps what came as it came: the client's own types lose fields, and break on odd ones."""
+
+            async def _inner_post(self, *args: Any, **kwargs: Any) -> Any:
+                received = await super()._inner_post(*args, **kwargs)
+                RECEIVED.set(received)
+                return received
+
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         set_async_client_factory(
             lambda: httpx2.AsyncClient(follow_redirects=True, timeout=None, limits=limits)
         )
         key, timeout, bill_to = self.config.api_key, self.config.timeout, self.hf.bill_to
+        more = {name: value.strip() for name, value in self.config.headers.items()}
         self._clients = {}
         for url in self.config.urls:
             # Without this the client would send the saved token to any address.
             headers: dict[str, Any] = {} if key or is_hugging_face(url) else {"authorization": None}
-            headers |= self.config.headers
-            self._clients[url] = AsyncInferenceClient(
+            headers |= more
+            self._clients[url] = Client(
                 base_url=url, token=key, timeout=timeout, bill_to=bill_to, headers=headers
             )
         if not self._clients:
             where: dict[str, Any] = {"model": self.config.model, "provider": self.hf.provider}
-            self._clients[""] = AsyncInferenceClient(
-                token=key, timeout=timeout, bill_to=bill_to, headers=self.config.headers or None, **where
+            self._clients[""] = Client(
+                token=key, timeout=timeout, bill_to=bill_to, headers=more or None, **where
             )
 
     async def _disconnect(self) -> None:
@@ -360,10 +367,16 @@ class HFInferenceProvider(ServerProvider):
         known = ("messages", "response_format", "max_tokens", "temperature", "top_p", "seed")
         named = {key: value for key, value in body.items() if key in known}
         more = {key: value for key, value in body.items() if key not in known}
+        RECEIVED.set(None)
         try:
-            return await self._clients[url].chat_completion(
+            answer: Any = await self._clients[url].chat_completion(
                 model=self.config.model, extra_body=more or None, **named
             )
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            if not isinstance(
+                RECEIVED.get(), bytes
+            ):  # the client refuses to send: no token, unknown provider
+                raise RequestError(one_line(error), fatal=True) from error
         except HfHubHTTPError as error:
             if error.response is None:
                 raise RequestError(one_line(error)) from error
@@ -381,13 +394,8 @@ class HFInferenceProvider(ServerProvider):
             raise RequestError(f"no answer in {self.config.timeout:g} s") from TimeoutError()
         except httpx2.TransportError as error:
             raise RequestError(f"the connection broke ({one_line(error)})") from error
-        except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise RequestError(f"not an answer of a chat API ({one_line(error)})") from error
-        except ValueError as error:
-            odd = str(error).startswith(
-                "Invalid"
-            )  # the answer; else the client refuses to send: no token, unknown provider
-            raise RequestError(one_line(error), fatal=not odd) from error
+        received = RECEIVED.get()
+        return read_json(received) if isinstance(received, bytes) else answer
 
 
 def headers_for(url: str, api_key: str | None) -> dict[str, str]:
