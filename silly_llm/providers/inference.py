@@ -372,11 +372,6 @@ class HFInferenceProvider(ServerProvider):
             answer: Any = await self._clients[url].chat_completion(
                 model=self.config.model, extra_body=more or None, **named
             )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            if not isinstance(
-                RECEIVED.get(), bytes
-            ):  # the client refuses to send: no token, unknown provider
-                raise RequestError(one_line(error), fatal=True) from error
         except HfHubHTTPError as error:
             if error.response is None:
                 raise RequestError(one_line(error)) from error
@@ -394,6 +389,11 @@ class HFInferenceProvider(ServerProvider):
             raise RequestError(f"no answer in {self.config.timeout:g} s") from TimeoutError()
         except httpx2.TransportError as error:
             raise RequestError(f"the connection broke ({one_line(error)})") from error
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            if not isinstance(
+                RECEIVED.get(), bytes
+            ):  # the client refuses to send: no token, unknown provider
+                raise RequestError(one_line(error), fatal=True) from error
         received = RECEIVED.get()
         return read_json(received) if isinstance(received, bytes) else answer
 
