@@ -46,6 +46,7 @@ FINISH_REASONS = {
 """One vocabulary for all servers: what others say, in lower case, as OpenAI says it."""
 ENDS = frozenset(".!?…\"'”’»)]。！？」』")
 """What a text ends with that was not cut off."""
+REFUSED = "refused by the model"
 LARGEST_COUNT = 2**31
 
 
@@ -76,13 +77,13 @@ def read_chat(answer: Any, model: str, max_tokens: int) -> Completion:
         RequestError: it is no answer of such an API.
         InvalidAnswer: it says nothing; with the completion that stands for it.
     """
-    if not isinstance(answer, Mapping):
+    if not isinstance(answer, dict):
         raise not_an_answer(answer)
     choices = answer.get("choices")
     if answer.get("error") and not choices:  # OpenRouter: with HTTP 200
         raise error_inside(answer)
     choice = choices[0] if isinstance(choices, list) and choices else {}
-    if "choices" not in answer or not isinstance(choice, Mapping):
+    if "choices" not in answer or not isinstance(choice, dict):
         raise not_an_answer(answer)
     if choice and "message" not in choice and "text" not in choice:
         raise not_an_answer(answer)
@@ -93,7 +94,7 @@ def read_chat(answer: Any, model: str, max_tokens: int) -> Completion:
     text, thinking = "", ""
     if not choice:
         extra["unusable"] = "has no choices"
-    elif isinstance(message, Mapping):
+    elif isinstance(message, dict):
         text, thinking, unusable = read_message(message)
         if unusable:
             extra["unusable"] = unusable
@@ -128,7 +129,7 @@ def read_generate(answer: Any, headers: Mapping[str, str], model: str, max_token
     """
     if isinstance(answer, list) and answer:
         answer = answer[0]
-    if not isinstance(answer, Mapping) or "generated_text" not in answer:
+    if not isinstance(answer, dict) or "generated_text" not in answer:
         raise not_an_answer(answer, "TGI")
     details = mapping(answer.get("details"))
     extra: dict[str, Any] = {}
@@ -159,7 +160,7 @@ def read_message(message: Mapping[str, Any]) -> tuple[str, str, str]:
             thinking = thinking or strings_in(said)
     if not text:
         if message.get("refusal"):
-            unusable = "refused by the model"
+            unusable = REFUSED
         elif message.get("tool_calls") or message.get("function_call"):
             unusable = unusable or "calls a tool instead"
     return text, thinking, unusable
@@ -169,7 +170,7 @@ def read_content(content: Any) -> tuple[str, str, str]:
     """Text, thinking, and why there is no text, of a content in any shape: a text, or parts, some of them thinking."""
     if content is None or isinstance(content, str):
         return content or "", "", ""
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
         parts = content.get("parts")
         content = parts if isinstance(parts, list) else [content]
     if not isinstance(content, (list, tuple)):
@@ -194,7 +195,7 @@ def strings_in(value: Any, depth: int = 0) -> str:
     """All text within parts of thinking, to be counted."""
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = [
             v
             for k, v in value.items()
@@ -242,29 +243,19 @@ def not_empty(completion: Completion) -> Completion:
     Raises:
         InvalidAnswer: it is empty: a hiccup of the server, or a seed that ends at once.
     """
-    extra = completion.extra
-    if (
-        completion.finish_reason in ("length", "content_filter")
-        or extra.get("unusable") == "refused by the model"
-    ):
+    said = without_thinking(completion)
+    if said.text.strip("\u200c\u200d \n\r\t") or completion.finish_reason in ("length", "content_filter"):
         return completion
-    if (
-        completion.text
-        and not completion.text.isspace()
-        and without_thinking(completion).text.strip("\u200c\u200d \n\r\t")
-    ):
+    why = said.extra.get("unusable") or ("only thinking" if "reasoning_tokens" in said.extra else "")
+    if why == REFUSED:
         return completion
-    why = extra.get("unusable") or (
-        "only thinking" if "reasoning_tokens" in without_thinking(completion).extra else ""
-    )
-    said = f"the answer says nothing: {why}" if why else "the answer is empty"
-    raise InvalidAnswer(said, completion)
+    raise InvalidAnswer(f"the answer says nothing: {why}" if why else "the answer is empty", completion)
 
 
 def error_inside(answer: Mapping[str, Any]) -> RequestError:
     """The error in a body that came with HTTP 200."""
     error = answer["error"]
-    code = error.get("code") if isinstance(error, Mapping) else None
+    code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 502
     return refusal(status, json.dumps(answer, default=str), {})
 
@@ -275,7 +266,7 @@ def not_an_answer(answer: Any, api: str = "a chat API") -> RequestError:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value`, or nothing where it is no mapping."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def kind_of(value: Any) -> str:
@@ -289,5 +280,5 @@ def kind_of(value: Any) -> str:
         type(None): "null",
     }
     return names.get(
-        type(value), "an object without text" if isinstance(value, Mapping) else type(value).__name__
+        type(value), "an object without text" if isinstance(value, dict) else type(value).__name__
     )

@@ -7,6 +7,7 @@ endpoint's later requests go without it. What the recipe's `extra_body` says is 
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -68,6 +69,7 @@ NO_SYSTEM = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=64)
 def thinking_fields(url: str, thinking: bool | None) -> dict[str, Any]:
     """What tells the server at an address to think or not; nothing where the recipe does not say."""
     if thinking is None:

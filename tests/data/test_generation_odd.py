@@ -89,7 +89,7 @@ def test_thinking_is_shown_with_its_cost_in_preview_and_report(tmp_path, capsys)
 def test_thinking_that_uses_up_the_limit_says_so_and_what_to_do(tmp_path, count, said):
     with ScriptedLLM(tmp_path, odd=["cut_in_thought"]) as server:
         recipe = write_recipe(tmp_path, server, tmp_path / "stories", count=count)
-        with pytest.raises(RunError, match="used up max_tokens.*raise max_tokens, or switch") as raised:
+        with pytest.raises(RunError, match=r"used up max_tokens.*raise max_tokens, or switch") as raised:
             generation.main(["--config", str(recipe), "--filters", "[duplicates]"])
         assert said in str(raised.value) and len(server.asked()) <= 60
 
@@ -110,7 +110,16 @@ def test_other_cleaning_asks_for_nothing_again(tmp_path, capsys):
 def test_a_vocabulary_is_read_behind_thinking(tmp_path, before):
     with ScriptedLLM(tmp_path, before=before) as server:
         provider = f"{{type: openai, base_url: {server.url}, model: scripted, first_wait: 0}}"
-        argv = ["--provider", provider, "--words", "20", "--output_dir", str(tmp_path / "words"), "--patience", "1"]
+        argv = [
+            "--provider",
+            provider,
+            "--words",
+            "20",
+            "--output_dir",
+            str(tmp_path / "words"),
+            "--patience",
+            "1",
+        ]
         vocabulary.main([*argv, "--checks", "{min_frequency: null, profanity: false}"])
         words = json.loads((tmp_path / "words" / "vocabulary.json").read_text())
         assert "apple" in str(words["nouns"]) or len(words["nouns"]) >= 5
