@@ -82,18 +82,19 @@ def read_chat(answer: Any, model: str, max_tokens: int) -> Completion:
     choices = answer.get("choices")
     if answer.get("error") and not choices:  # OpenRouter: with HTTP 200
         raise error_inside(answer)
-    choice = choices[0] if isinstance(choices, list) and choices else {}
-    if "choices" not in answer or not isinstance(choice, dict):
+    if "choices" not in answer:
         raise not_an_answer(answer)
-    if choice and "message" not in choice and "text" not in choice:
-        raise not_an_answer(answer)
+    first = choices[0] if isinstance(choices, list) and choices else {}
+    choice = mapping(first)
     message = choice.get("message")
     usage = mapping(answer.get("usage"))
     completion_tokens = count(usage.get("completion_tokens"))
     extra: dict[str, Any] = {}
     text, thinking = "", ""
-    if not choice:
+    if not first:
         extra["unusable"] = "has no choices"
+    elif not {"message", "text"} & choice.keys():
+        extra["unusable"] = "has no message"
     elif isinstance(message, dict):
         text, thinking, unusable = read_message(message)
         if unusable:

@@ -96,7 +96,10 @@ class HTTPProvider(ServerProvider):
         assert self._session is not None
         root, query, options = self._sent_to[url]
         timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT)
-        options = {**options, "allow_redirects": not self.config.headers}  # aiohttp keeps the token to its host
+        options = {
+            **options,
+            "allow_redirects": not self.config.headers,
+        }  # aiohttp keeps the token to its host
         sending = self._session.get(root + path + query, timeout=timeout, **options)
         return (await self._receive(sending, options["proxy"]))[0]
 

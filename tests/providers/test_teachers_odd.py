@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM, answer
 
 READABLE = "parts thinking_parts one_part surrogate nul zero_width thought thought_apart no_usage odd_usage usage_list odd_model"
-NOT = "null number object odd_parts cut_in_thought unclosed tool_calls refusal no_choices null_choices number_message"
+NOT = "null number object odd_parts cut_in_thought unclosed tool_calls refusal no_choices null_choices null_choice no_message number_message"
 CHAT = ("openai", "tgi", "hf-inference")
 
 
@@ -151,6 +151,22 @@ def test_the_switch_has_the_form_of_its_server(url, field):
     assert thinking_fields(url, None) == {}
 
 
+def test_the_switch_reaches_a_chat_template():
+    """Of a model in this process."""
+    provider = Container().build("llm_provider", {"type": "transformers", "model": "a/b", "thinking": False})
+    told = []
+
+    class Tokenizer:
+        chat_template = "{{ messages }}"
+
+        def apply_chat_template(self, messages, **options):
+            told.append(options)
+            return {"input_ids": [1]}
+
+    assert provider._encode(Tokenizer(), request()) == [1] and provider.parameters["thinking"] is False
+    assert told[0]["enable_thinking"] is False and told[0]["thinking"] is False
+
+
 def test_the_switch_reaches_the_server_and_the_fingerprint(well):
     assert isinstance(ask(well, thinking=False, request=request(77)), Completion)
     (body,) = [record["body"] for record in well.asked() if record["seed"] == 77]
@@ -272,6 +288,14 @@ def test_parts_of_any_kind():
     )
     assert read_content({"parts": [{"text": "a"}, {"text": "b", "thought": True}]}) == ("a", "b", "")
     assert read_content([{"type": {}, "text": 5}])[2]
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, "a story", {"story": "x"}, {"error": {"code": []}}])
+def test_what_is_no_answer_is_a_failed_request(answer):
+    from silly_llm.providers.chat_answers import read_chat
+
+    with pytest.raises(RequestError):
+        read_chat(answer, "m", 5)
 
 
 def test_an_error_with_status_200_says_what_it_is():

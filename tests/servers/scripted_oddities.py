@@ -75,6 +75,8 @@ ODDITIES: dict[str, Callable[[Body], Any]] = {
     "refusal": message(content=None, refusal="I'm sorry."),
     "no_choices": top(choices=[]),
     "null_choices": top(choices=None),
+    "null_choice": top(choices=[None]),
+    "no_message": top(choices=[{"index": 0}]),
     "number_message": lambda body: body["choices"][0].update(message=5),
 }
 
