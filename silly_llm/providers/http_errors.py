@@ -141,7 +141,7 @@ def web_page(text: str) -> str | None:
 
 def one_line(text: object) -> str:
     """`text` on one line, at most `LONGEST_SAID` characters."""
-    return " ".join(str(text).split())[:LONGEST_SAID]
+    return " ".join(str(text).split())[:LONGEST_SAID].encode("utf-8", "replace").decode()
 
 
 def seconds_to_wait(retry_after: str | None, milliseconds: str | None = None) -> float | None:
