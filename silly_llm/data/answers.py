@@ -19,6 +19,7 @@ from silly_llm.data.budget import Budget
 from silly_llm.data.journal import Journal, request_key
 from silly_llm.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
+from silly_llm.providers.thinking import SWITCH_OFF, nothing_said, without_thinking
 
 WINDOW = 16
 """How far, in multiples of what may be in flight, answers may run ahead of the oldest one that is still missing."""
@@ -42,9 +43,14 @@ class Tally:
     failed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     """Failures by reason."""
+    empty: int = 0
+    """Answers of this run that say nothing, such as thinking that used up the token limit."""
+    empty_reasons: dict[str, int] = field(default_factory=dict)
     prompt_tokens: int = 0
     """Of the answers that the provider gave in this run."""
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    """Of the completion tokens: what the teacher thought, by its own count or an estimate."""
 
 
 class Engine:
@@ -90,7 +96,7 @@ class Engine:
         if self.journal is None:
             answers = await self._ask(requests)
             self._stop_if_hopeless()
-            return answers
+            return [self._said(answer) for answer in answers]
         keys = [request_key(self.provider, request) for request in requests]
         known: list[Answer | None] = [self.journal.get(key) for key in keys]
         missing = [i for i, answer in enumerate(known) if answer is None]
@@ -105,7 +111,13 @@ class Engine:
                 if isinstance(answer, Completion):
                     self.journal.append(keys[i], answer)
         self._stop_if_hopeless()
-        return [answer for answer in known if answer is not None]
+        return [self._said(answer) for answer in known if answer is not None]
+
+    def _said(self, answer: Answer) -> Answer:
+        """What the teacher said, without its thinking; the journal has all of it."""
+        if self.provider.free or not isinstance(answer, Completion):
+            return answer
+        return without_thinking(answer)
 
     async def _ask(self, requests: list[ChatRequest]) -> list[Answer]:
         if self.stopped:
@@ -128,6 +140,8 @@ class Engine:
                 self.tally.asked += 1
                 self.tally.prompt_tokens += answer.prompt_tokens
                 self.tally.completion_tokens += answer.completion_tokens
+                if not self.provider.free:
+                    self._count_what_was_said(without_thinking(answer))
                 continue
             self.tally.failed += 1
             self.tally.reasons[answer.reason] = self.tally.reasons.get(answer.reason, 0) + 1
@@ -135,12 +149,30 @@ class Engine:
                 self.stopped = RunError(answer.reason)
         return answers
 
+    def _count_what_was_said(self, answer: Completion) -> None:
+        self.tally.reasoning_tokens += answer.extra.get("reasoning_tokens", 0)
+        if reason := nothing_said(answer):
+            self.tally.empty += 1
+            self.tally.empty_reasons[reason] = self.tally.empty_reasons.get(reason, 0) + 1
+
     def _stop_if_hopeless(self) -> None:
         """Called when what came is in the journal."""
         tally = self.tally
-        if self.stopped is None and tally.failed >= GIVE_UP_AFTER and not tally.asked:
-            reason = max(tally.reasons, key=lambda r: tally.reasons[r])
-            self.stopped = RunError(f"the first {tally.failed} requests all failed: {reason}")
+        if (
+            self.stopped is None
+            and tally.failed + tally.empty >= GIVE_UP_AFTER
+            and tally.asked == tally.empty
+        ):
+            failed = tally.failed >= tally.empty
+            reasons = tally.reasons if failed else tally.empty_reasons
+            reason = max(reasons, key=lambda r: reasons[r])
+            what = (
+                f"the first {tally.failed} requests all failed"
+                if failed
+                else f"the first {tally.empty} answers say nothing"
+            )
+            hint = f"; {SWITCH_OFF}" if reason.startswith("thinking") else ""
+            self.stopped = RunError(f"{what}: {reason}{hint}")
         if self.stopped is not None:
             raise self.stopped
 

@@ -138,6 +138,13 @@ class GenerationArguments:
     )
     num_examples: int = field(default=0, metadata={"help": "How many of them each request shows."})
     system: str | None = field(default=None, metadata={"help": "System message, put before every prompt."})
+    cleaning: list[str | dict[str, Any]] | None = field(
+        default=None,
+        metadata={
+            "help": "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
+            "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them."
+        },
+    )
     filters: list[str | dict[str, Any]] = field(
         default_factory=lambda: [
             "finish_reason",

@@ -117,7 +117,7 @@ def ask_and_write(
         StoryWriter(
             folder,
             parts.filters,
-            Teacher(name, provider.parameters, provider.prices),
+            Teacher(name, provider.parameters, provider.prices, parts.cleaning),
             validation_fraction=args.validation_fraction,
             shard=args.shard_index is not None,
         ),

@@ -10,6 +10,7 @@ from silly_llm import registry
 from silly_llm.config import Recipe
 from silly_llm.container import Container
 from silly_llm.data.arguments import GenerationArguments
+from silly_llm.data.cleaning import Cleaning, cleaning_of
 from silly_llm.errors import RecipeError
 from silly_llm.providers.base import LLMProvider
 
@@ -28,6 +29,7 @@ class Parts:
     provider: LLMProvider
     prompts: PromptGenerator
     filters: list[tuple[str, StoryFilter]]
+    cleaning: Cleaning = ()
 
 
 def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
@@ -78,6 +80,7 @@ def check_components(args: GenerationArguments) -> PromptSettings:
     generator, generator_options = component("prompt_generator", args.prompt_generator)
     for story_filter in args.filters:
         registry.config_of("story_filter", story_filter, where="filters:")
+    cleaning_of(args.cleaning, args.filters)
     settings = PromptSettings(
         features=args.features,
         feature_probability=args.feature_probability,
@@ -103,6 +106,7 @@ def build(args: GenerationArguments, container: Container) -> Parts:
         container.build("llm_provider", args.provider, as_type=LLMProvider),
         container.build("prompt_generator", args.prompt_generator),
         build_filters(args, container),
+        cleaning_of(args.cleaning, args.filters),
     )
 
 

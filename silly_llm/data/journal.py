@@ -151,6 +151,10 @@ class Journal:
             try:
                 self.sync()
             finally:
+                if (
+                    not self._end
+                ):  # nothing was asked, or all of it is in shards; readers of folders take it for empty data
+                    self.path.unlink(missing_ok=True)
                 os.close(self._file)
                 self._file = -1
                 self._disk.shutdown()

@@ -90,17 +90,20 @@ def show_answer(
     index: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion | RequestFailed, parts: Parts
 ) -> None:
     """Print an answer and what the filters say of it."""
-    from silly_llm.data.filters import reasons_against
-    from silly_llm.data.story_rows import Teacher, row_of
+    from silly_llm.data.story_rows import Teacher, row_of, verdict_on
 
     if isinstance(answer, RequestFailed):
         print(f"[failed] {answer.reason}\n")
         return
-    row = row_of(
-        index, 0, prompt, request, answer, Teacher("", parts.provider.parameters, parts.provider.prices)
-    )
-    reasons = reasons_against(row, parts.filters).reasons
-    tokens = f"{answer.prompt_tokens} + {answer.completion_tokens} tokens, ended by {answer.finish_reason}"
+    teacher = Teacher("", parts.provider.parameters, parts.provider.prices, parts.cleaning)
+    row = row_of(index, 0, prompt, request, answer, teacher)
+    reasons = verdict_on(row, answer, parts.filters).reasons
+    tokens = f"{answer.prompt_tokens} + {answer.completion_tokens} tokens"
+    if (thinking := row["reasoning_tokens"]) is not None:
+        tokens += f" ({thinking} of them thinking{', estimated' if row['reasoning_estimated'] else ''})"
+    tokens += f", ended by {answer.finish_reason}"
+    if row["cleaned_by"]:
+        tokens += f", cleaned of {', '.join(row['cleaned_by'])}"
     print(
         f"[answer: {tokens}; {'rejected by ' + '; '.join(reasons) if reasons else 'kept'}]\n{row['text']}\n"
     )
@@ -117,8 +120,15 @@ def estimate(
         f"{count:,} stories like these {len(answers)}: about {prompt * count:,.0f} prompt tokens and "
         f"{completion * count:,.0f} completion tokens"
     ]
+    thought = sum(answer.extra.get("reasoning_tokens", 0) for answer in answers) / len(answers) * count
+    if thought:
+        lines.append(
+            f"thinking: about {thought:,.0f} of the completion tokens (provider: {{thinking: false}} saves them)"
+        )
     if provider.prices:
         lines.append(f"cost: about {provider.prices.cost(prompt * count, completion * count):,.2f}")
+        if thought:
+            lines[-1] += f", {provider.prices.cost(0, thought):,.2f} of it for thinking"
     from silly_llm.data.progress import duration
 
     width = provider.in_flight[1] or 1

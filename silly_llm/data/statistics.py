@@ -35,6 +35,10 @@ class StoryStatistics:
         self.templates: Counter[str] = Counter()
         self.requested: Counter[str] = Counter()
         self.tokens: Counter[str] = Counter()
+        self.cleaned_by: Counter[str] = Counter()
+        self.thinking = 0
+        """Answers with thinking."""
+        self.thinking_is_estimated = False
         self.sampled = self.words_asked = self.words_found = 0
         self.feature_asked: Counter[str] = Counter()
         self.feature_found: Counter[str] = Counter()
@@ -49,6 +53,11 @@ class StoryStatistics:
         self.splits[split] += 1
         self.tokens["prompt"] += row["prompt_tokens"]
         self.tokens["completion"] += row["completion_tokens"]
+        if (reasoning := row.get("reasoning_tokens")) is not None:
+            self.thinking += 1
+            self.tokens["reasoning"] += reasoning
+            self.thinking_is_estimated |= bool(row.get("reasoning_estimated"))
+        self.cleaned_by.update(row.get("cleaned_by") or ())
         self.models[row["model"]] += 1
         self.templates[row["template"]] += 1
         self.attempts[row["attempt"]] += 1
@@ -124,11 +133,25 @@ class StoryStatistics:
                 },
             },
             "tokens": {"prompt": self.tokens["prompt"], "completion": self.tokens["completion"]},
+            **self._taken_out(),
             "cost": None if self.cost is None else round(self.cost, 6),
             "models": dict(self.models.most_common()),
             "templates": dict(sorted(self.templates.items())),
             "sample": self.sample["text"] if self.sample else None,
         }
+
+    def _taken_out(self) -> dict[str, Any]:
+        """What cleaning and thinking took out of answers, where they did."""
+        taken: dict[str, Any] = {}
+        if self.thinking:
+            taken["thinking"] = {
+                "answers": self.thinking,
+                "tokens": self.tokens["reasoning"],
+                "estimated": self.thinking_is_estimated,
+            }
+        if self.cleaned_by:
+            taken["cleaned_by"] = dict(self.cleaned_by.most_common())
+        return taken
 
 
 def describe(counts: Counter[int]) -> dict[str, float]:

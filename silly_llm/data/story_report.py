@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from silly_llm import registry
 from silly_llm.config import Recipe
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.errors import RunError
+from silly_llm.providers.base import Prices
+from silly_llm.providers.thinking import SWITCH_OFF
 
 if TYPE_CHECKING:
     from silly_llm.data.answers import Tally
@@ -43,10 +45,14 @@ def describe_stories(
     from silly_llm.output import write_text
 
     summary = statistics.summary(vocabulary_size)
+    thinking = summary.get("thinking")
+    if thinking and (prices := prices_of(recipe.args)):
+        thinking["cost"] = round(prices.cost(0, thinking["tokens"]), 6)
     if not summary["stories"]["kept"] and recipe.args.shard_index is None:
         top = next(iter(summary["rejected_reasons"]), "no answers")
+        hint = f"; {SWITCH_OFF}" if top.startswith("thinking") else ""
         raise RunError(
-            f"{output.folder}: the filters refused every story (most often: {top}); see its split `rejected`"
+            f"{output.folder}: the filters refused every story (most often: {top}); see its split `rejected`{hint}"
         )
     write_text(output.folder / "statistics.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     shown = {"splits": dict(statistics.splits)} | {
@@ -60,6 +66,7 @@ def describe_stories(
         rejected_by=summary["rejected_by"],
         tokens=summary["tokens"],
         cost=summary["cost"],
+        **{name: summary[name] for name in ("thinking", "cleaned_by") if name in summary},
         teacher={
             "provider": registry.split_type("llm_provider", recipe.args.provider)[0],
             "model": next(iter(summary["models"]), None),
@@ -80,17 +87,38 @@ def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: 
     if summary["rejected_by"]:
         reasons = ", ".join(f"{name} {count:,}" for name, count in summary["rejected_by"].items())
         print(f"rejected by: {reasons} (one text may have several reasons)")
+    if summary.get("cleaned_by"):
+        steps = ", ".join(f"{name} {count:,}" for name, count in summary["cleaned_by"].items())
+        print(f"cleaned of: {steps}")
     if tally is not None and tally.reused:
         print(f"{tally.reused:,} answers came from the journal, {tally.asked:,} were asked for")
     cost = "" if summary["cost"] is None else f", cost {summary['cost']:,.4f}"
     tokens = summary["tokens"]
     print(f"{tokens['prompt']:,} prompt tokens, {tokens['completion']:,} completion tokens{cost}")
+    if thinking := summary.get("thinking"):
+        print(f"thinking in {thinking['answers']:,} answers: {said_of_thinking(thinking)}")
+    if used_up := sum(
+        n for reason, n in summary["rejected_reasons"].items() if reason.startswith("thinking")
+    ):
+        print(f"{used_up:,} answers have nothing behind their thinking: {SWITCH_OFF}")
     if args.shard_index is not None:
         print(
             f"when all {args.num_shards} shards are there, the same command without --shard_index merges them"
         )
         return
     print(f"next: silly-llm pretrain {next_config(recipe, 'pretrain.yaml')} --dataset {args.output_dir}")
+
+
+def said_of_thinking(thinking: Mapping[str, Any]) -> str:
+    """Its tokens and their cost, for people."""
+    estimated = " (estimated)" if thinking["estimated"] else ""
+    cost = f", cost {thinking['cost']:,.4f}" if thinking.get("cost") is not None else ""
+    return f"{thinking['tokens']:,} of the completion tokens{estimated}{cost}"
+
+
+def prices_of(args: GenerationArguments) -> Prices | None:
+    """What the recipe says that the provider's tokens cost."""
+    return Prices.of(registry.split_type("llm_provider", args.provider)[1].get("price_per_million") or {})
 
 
 def next_config(recipe: Recipe[Any], name: str) -> str:

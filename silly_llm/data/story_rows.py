@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from silly_llm.data.cleaning import Cleaning, clean
+from silly_llm.data.filters import StoryFilter, Verdict, reasons_against
 from silly_llm.providers.base import ChatRequest, Completion, Prices
+from silly_llm.providers.thinking import nothing_said
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +27,8 @@ class Teacher:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Its own generation parameters beside the request's."""
     prices: Prices | None = None
+    cleaning: Cleaning = ()
+    """What is done to a text before the filters see it."""
 
 
 def row_of(
@@ -36,10 +41,13 @@ def row_of(
         "top_p": request.top_p,
     }
     parameters |= teacher.parameters
+    if left_out := answer.extra.get("left_out"):  # the server does not take them
+        parameters = {k: v for k, v in parameters.items() if k not in left_out} | {"left_out": left_out}
     prices = teacher.prices
+    text, cleaned_by = clean(answer.text.strip(), teacher.cleaning)
     return {
         "id": f"{index}-{attempt}" if attempt else str(index),
-        "text": answer.text.strip(),
+        "text": text,
         "words": list(prompt.words.values()),
         "features": list(prompt.features),
         "summary": answer.extra.get("summary"),
@@ -54,8 +62,20 @@ def row_of(
         "finish_reason": answer.finish_reason,
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
+        "reasoning_tokens": answer.extra.get("reasoning_tokens"),
+        "reasoning_estimated": answer.extra.get("reasoning_estimated"),
         "cost": prices.cost(answer.prompt_tokens, answer.completion_tokens) if prices else None,
+        "cleaned_by": [*answer.extra.get("cleaned", ()), *cleaned_by],
     }
+
+
+def verdict_on(
+    row: Mapping[str, Any], answer: Completion, filters: Sequence[tuple[str, StoryFilter]]
+) -> Verdict:
+    """What filters say of a row; one without text is refused whatever they are, with the reason why there is none."""
+    if row["text"]:
+        return reasons_against(row, filters)
+    return Verdict([nothing_said(answer) or "cleaning: leaves nothing"], None)
 
 
 def schema() -> pa.Schema:
@@ -81,7 +101,10 @@ def schema() -> pa.Schema:
             ("finish_reason", pa.string()),
             ("prompt_tokens", pa.int64()),
             ("completion_tokens", pa.int64()),
+            ("reasoning_tokens", pa.int64()),
+            ("reasoning_estimated", pa.bool_()),
             ("cost", pa.float64()),
+            ("cleaned_by", strings),
             ("rejected_by", strings),
             ("twin", pa.string()),
         ]

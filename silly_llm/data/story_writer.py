@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.data.filters import StoryFilter, reasons_against
-from silly_llm.data.story_rows import Teacher, ValidationShare, row_of
+from silly_llm.data.story_rows import Teacher, ValidationShare, row_of, verdict_on
 
 if TYPE_CHECKING:
     from silly_llm.data.folder import DatasetWriter
@@ -66,7 +66,7 @@ class StoryWriter:
     def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Any) -> dict[str, Any]:
         """The row of an answer, with what the filters say of the story by itself; it stands if `rejected_by` is empty."""
         row = row_of(index, attempt, prompt, request, answer, self.teacher)
-        verdict = reasons_against(row, self.story_filters)
+        verdict = verdict_on(row, answer, self.story_filters)
         row["rejected_by"], row["twin"] = verdict.reasons, verdict.twin
         return row
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -12,6 +14,7 @@ FATAL = {
     402: "payment required",
     403: "no permission",
     404: "no such model or address",
+    405: "not the address of an API",
 }
 """HTTP statuses after which no other request can succeed."""
 OVERLOADED = frozenset({429, 503, 529})
@@ -36,6 +39,9 @@ class RequestError(Exception):
         transient: bool = True,
         fatal: bool = False,
         connected: bool = True,
+        stranger: bool = False,
+        detail: str = "",
+        params: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(said)
         self.said = said
@@ -49,6 +55,12 @@ class RequestError(Exception):
         """No other request can succeed either."""
         self.connected = connected
         """False: nobody took the connection."""
+        self.stranger = stranger
+        """Something else than an API answers there, it seems."""
+        self.detail = detail or said
+        """The whole of what was said."""
+        self.params = params
+        """Names of parameters that the server objects to, where it says so apart from the text."""
 
     @property
     def overloaded(self) -> bool:
@@ -63,38 +75,80 @@ class RequestError(Exception):
         return f"HTTP {self.status}: {self.said}"
 
 
+class Moved(RequestError):
+    """A redirection: the server wants another address to be asked."""
+
+    def __init__(self, to: str, shown: str, status: int) -> None:
+        super().__init__(f"moved to {shown}; set base_url to its beginning", status=status, fatal=True)
+        self.to = to
+
+
 def refusal(status: int, body: bytes | str, headers: Mapping[str, str]) -> RequestError:
     """The error behind an HTTP status that is not 2xx."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-    said, codes = text, set()
+    said: str = text
+    codes: set[object] = set()
+    params: set[str] = set()
     try:
         content = json.loads(text)
-    except ValueError:
-        pass
+    except (ValueError, RecursionError):
+        if page := web_page(text):
+            said = page
     else:
-        while isinstance(content, dict):
-            codes |= {content.get("code"), content.get("type")}
+        for _ in range(10):
+            if not isinstance(content, dict):
+                break
+            codes |= {code for code in (content.get("code"), content.get("type")) if isinstance(code, str)}
+            if isinstance(content.get("param"), str):
+                params.add(content["param"])
             inner = content.get("error") or content.get("message") or content.get("detail")
             if not inner:
                 break
             content = inner
+        if isinstance(content, list):  # FastAPI: one entry for each field
+            places = [
+                item["loc"]
+                for item in content
+                if isinstance(item, dict) and isinstance(item.get("loc"), list)
+            ]
+            params |= {str(part) for place in places for part in place if part != "body"}
         said = str(content)
+    if status == 405:
+        said = f"this address takes no requests to a model; is base_url right? {said}"
     return RequestError(
         one_line(said) or "no reason given",
         status=status,
-        retry_after=seconds_to_wait(headers.get("retry-after")),
+        retry_after=seconds_to_wait(headers.get("retry-after"), headers.get("retry-after-ms")),
         transient=status in TRANSIENT,
         fatal=status in FATAL or any(code in FATAL_CODES for code in codes),
+        detail=" ".join(said.split())[:4000],
+        params=frozenset(params),
     )
+
+
+PAGE = re.compile(r"\s*(?:<!doctype html|<html|<head|<body|<\?xml)", re.IGNORECASE)
+TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+
+
+def web_page(text: str) -> str | None:
+    """What to say of a body that is a web page and no answer of an API; `None` where it is none."""
+    if not PAGE.match(text):
+        return None
+    title = TITLE.search(text)
+    named = f" with the title {one_line(title[2])!r}" if title else ""
+    return f"a web page{named}, not an API"
 
 
 def one_line(text: object) -> str:
     """`text` on one line, at most `LONGEST_SAID` characters."""
-    return " ".join(str(text).split())[:LONGEST_SAID]
+    return " ".join(str(text).split())[:LONGEST_SAID].encode("utf-8", "replace").decode()
 
 
-def seconds_to_wait(retry_after: str | None) -> float | None:
-    """The seconds behind a Retry-After header, which is a number or a date (RFC 9110, section 10.2.3)."""
+def seconds_to_wait(retry_after: str | None, milliseconds: str | None = None) -> float | None:
+    """The seconds behind a Retry-After header, which is a number or a date (RFC 9110, section 10.2.3), or retry-after-ms."""
+    if milliseconds:
+        with contextlib.suppress(ValueError):
+            return max(float(milliseconds) / 1000, 0.0)
     if not retry_after:
         return None
     try:

@@ -10,16 +10,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from silly_llm.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, Completion
+from silly_llm.providers.chat_answers import read_chat, read_generate, read_json
+from silly_llm.providers.connections import (
+    CERTIFICATE_HINT,
+    certificates,
+    proxy_for,
+    public,
+    query_string,
+    split_query,
+)
 from silly_llm.providers.endpoints import Endpoint
-from silly_llm.providers.http_errors import RequestError, one_line, refusal
+from silly_llm.providers.http_errors import Moved, RequestError, one_line, refusal
+from silly_llm.providers.request_fields import chat_fields, thinking_fields
 from silly_llm.providers.server import ServerConfig, ServerProvider
-from silly_llm.providers.structured import InvalidAnswer, response_format
+from silly_llm.providers.structured import response_format
 from silly_llm.registry import register
 
 if TYPE_CHECKING:
@@ -28,6 +39,8 @@ if TYPE_CHECKING:
 
 HUGGING_FACE_HOSTS = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
 """Hosts (and their sub-domains) that may see the saved token."""
+RECEIVED: ContextVar[Any] = ContextVar("RECEIVED", default=None)
+"""What the Hub's client received for the request at hand."""
 HEALTH_TIMEOUT = 10.0
 """Seconds for a health check or /info."""
 
@@ -41,8 +54,8 @@ class HTTPProvider(ServerProvider):
     def __init__(self, config: ServerConfig) -> None:
         super().__init__(config)
         self._session: aiohttp.ClientSession | None = None
-        self._sent_to: dict[str, dict[str, Any]] = {}
-        """Headers and proxy by address of the API."""
+        self._sent_to: dict[str, tuple[str, str, dict[str, Any]]] = {}
+        """By an endpoint's address: what paths of the API come behind, the query after them, and headers and proxy."""
 
     @staticmethod
     def root(url: str) -> str:
@@ -52,13 +65,19 @@ class HTTPProvider(ServerProvider):
     async def _connect(self) -> None:
         import aiohttp
 
-        connections = aiohttp.TCPConnector(limit=0)  # the endpoints' limits decide
+        secure = certificates() if any(url.startswith("https") for url in self.config.urls) else True
+        connections = aiohttp.TCPConnector(limit=0, ssl=secure)  # the endpoints' limits decide
         timeout = aiohttp.ClientTimeout(total=self.config.timeout)
         self._session = aiohttp.ClientSession(connector=connections, timeout=timeout)
-        self._sent_to = {
-            self.root(url): {"headers": headers_for(url, self.config.api_key), "proxy": proxy_for(url)}
-            for url in self.config.urls
-        }
+        for url in self.config.urls:
+            address, query = split_query(url)
+            given = {name.lower() for name in self.config.headers}
+            headers = {
+                n: v for n, v in headers_for(url, self.config.api_key).items() if n.lower() not in given
+            }
+            headers |= {name: value.strip() for name, value in self.config.headers.items()}
+            options = {"headers": headers, "proxy": proxy_for(url), "allow_redirects": False}
+            self._sent_to[url] = self.root(address), query_string(query, self.config.query), options
 
     async def _disconnect(self) -> None:
         if self._session is not None:
@@ -66,7 +85,7 @@ class HTTPProvider(ServerProvider):
 
     async def _is_healthy(self, endpoint: Endpoint) -> bool:
         try:
-            await self._get(self.root(endpoint.url), self.health_path)
+            await self._get(endpoint.url, self.health_path)
         except RequestError as error:
             return error.status in (401, 403, 404, 405)  # somebody is there
         return True
@@ -75,9 +94,14 @@ class HTTPProvider(ServerProvider):
         import aiohttp
 
         assert self._session is not None
+        root, query, options = self._sent_to[url]
         timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT)
-        sending = self._session.get(url + path, timeout=timeout, **self._sent_to[url])
-        return (await self._receive(sending))[0]
+        options = {
+            **options,
+            "allow_redirects": not self.config.headers,
+        }  # aiohttp keeps the token to its host
+        sending = self._session.get(root + path + query, timeout=timeout, **options)
+        return (await self._receive(sending, options["proxy"]))[0]
 
     async def _post(self, url: str, path: str, body: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
         """POST JSON; the JSON that comes back, and the headers.
@@ -86,55 +110,65 @@ class HTTPProvider(ServerProvider):
             RequestError: no connection, not 200, or not JSON.
         """
         assert self._session is not None
+        root, query, options = self._sent_to[url]
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        answer, headers = await self._receive(self._session.post(url + path, data=data, **self._sent_to[url]))
+        address, proxy = root + path + query, options["proxy"]
         try:
-            return json.loads(answer), headers
-        except ValueError:
-            raise RequestError(
-                f"the answer is not JSON: {one_line(answer[:80].decode('utf-8', 'replace'))}"
-            ) from None
+            answer, headers = await self._receive(self._session.post(address, data=data, **options), proxy)
+        except Moved as moved:  # what carries keys does not go to another host
+            keys = {name.lower() for name in options["headers"]} - {"content-type", "user-agent"}
+            elsewhere = urlsplit(moved.to)[:2] != urlsplit(address)[:2]
+            if moved.status not in (307, 308) or (keys and elsewhere):
+                raise
+            answer, headers = await self._receive(self._session.post(moved.to, data=data, **options), proxy)
+        return read_json(answer), headers
 
-    async def _receive(self, sending: Any) -> tuple[bytes, Mapping[str, str]]:
+    async def _receive(self, sending: Any, proxy: str | None) -> tuple[bytes, Mapping[str, str]]:
         import aiohttp
 
+        through = f", through the proxy {public(proxy)} that the environment names" if proxy else ""
         try:
             async with sending as response:
                 answer: bytes = await response.read()
+        except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
+            said = f"no secure connection ({one_line(error)}); {CERTIFICATE_HINT}"
+            raise RequestError(said + through, fatal=True) from error
         except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
-            raise RequestError(one_line(error), connected=False) from error
+            raise RequestError(one_line(error) + through, connected=False) from error
         except TimeoutError as error:
-            raise RequestError(f"no answer in {self.config.timeout:g} s") from error
+            raise RequestError(f"no answer in {self.config.timeout:g} s{through}") from error
         except asyncio.TimeoutError as error:  # Python 3.10, where it is another class
-            raise RequestError(f"no answer in {self.config.timeout:g} s") from error
+            raise RequestError(f"no answer in {self.config.timeout:g} s{through}") from error
         except (aiohttp.ClientError, OSError) as error:  # dropped, truncated, not HTTP
-            raise RequestError(f"the connection broke ({one_line(error) or type(error).__name__})") from error
+            said = f"the connection broke ({one_line(error) or type(error).__name__}{through})"
+            raise RequestError(said) from error
+        if response.status in (301, 302, 303, 307, 308):
+            to = urljoin(str(response.url), response.headers.get("location", ""))
+            raise Moved(to, public(to), response.status)
         if response.status != 200:
-            raise refusal(response.status, answer, response.headers)
+            refused = refusal(response.status, answer, response.headers)
+            refused.said += through if response.status in (407, 502, 503, 504) else ""
+            raise refused
         return answer, response.headers
-
-    def _body(self, ours: dict[str, Any]) -> dict[str, Any]:
-        """Ours and the recipe's `extra_body`; what is `None` is left out."""
-        return {key: value for key, value in (ours | self.config.extra_body).items() if value is not None}
 
     async def _chat(self, url: str, path: str, request: ChatRequest, form: str | None) -> Completion:
         """Ask the chat API."""
-        answer, _ = await self._post(
-            url,
-            path,
-            self._body(
-                {
-                    "model": self.config.model,
-                    "messages": [dict(message) for message in request.messages],
-                    "max_tokens": request.max_tokens,
-                    "temperature": request.temperature,
-                    "top_p": request.top_p if request.top_p < 1 else None,
-                    "seed": request.seed,
-                    "response_format": response_format(request.schema, form) if request.schema else None,
-                }
-            ),
+        shape = {"response_format": response_format(request.schema, form)} if request.schema else {}
+        return await self._ask(
+            url, path, request, {"messages": [dict(message) for message in request.messages], **shape}
         )
-        return read_openai(answer, self.model)
+
+    async def _ask(self, url: str, path: str, request: ChatRequest, fields: Mapping[str, Any]) -> Completion:
+        """Ask the chat or completions API with these fields, the sampling, and as the server takes it."""
+
+        async def send(body: dict[str, Any]) -> Completion:
+            answer, _ = await self._post(url, path, body)
+            return read_chat(answer, self.model, request.max_tokens)
+
+        ours = {"model": self.config.model, **fields, **chat_fields(request)}
+        if "messages" in fields:
+            ours |= thinking_fields(url, self.config.thinking)
+        return await self.learned(url).ask(ours, self.config.extra_body, send)
 
 
 @dataclass(frozen=True)
@@ -169,26 +203,14 @@ class OpenAIProvider(HTTPProvider):
 
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
         if self.openai.api == "chat":
-            return await self._chat(self.root(url), "/chat/completions", request, form)
-        answer, _ = await self._post(
-            self.root(url),
-            "/completions",
-            self._body(
-                {
-                    "model": self.config.model,
-                    "prompt": self._template.render(messages=request.messages, add_generation_prompt=True),
-                    "max_tokens": request.max_tokens,
-                    "temperature": request.temperature,
-                    "top_p": request.top_p if request.top_p < 1 else None,
-                    "seed": request.seed,
-                }
-            ),
-        )
-        return read_openai(answer, self.model)
+            return await self._chat(url, "/chat/completions", request, form)
+        prompt = self._template.render(messages=request.messages, add_generation_prompt=True)
+        return await self._ask(url, "/completions", request, {"prompt": prompt})
 
     @staticmethod
     def root(url: str) -> str:
-        """With /v1, unless the recipe's address has a path of its own."""
+        """With /v1, unless the recipe's address has a path of its own; also from the address of the chat API itself."""
+        url = url.removesuffix("/chat/completions").removesuffix("/completions")
         return url if urlsplit(url).path else url + "/v1"
 
 
@@ -224,20 +246,20 @@ class TGIProvider(HTTPProvider):
         assert self._pool is not None
         for endpoint in self._pool.endpoints:
             try:
-                info = json.loads(await self._get(self.root(endpoint.url), "/info"))
+                info = json.loads(await self._get(endpoint.url, "/info"))
             except (RequestError, ValueError) as error:
                 if not self.model:  # what was asked of which model would be unknown
                     raise RunError(f"{endpoint.url}: {error}") from None
                 continue
+            info = info if isinstance(info, dict) else {}
             self.model = self.model or str(info.get("model_id") or "")
             most = info.get("max_concurrent_requests")
             if isinstance(most, int) and most > 0 and self.config.concurrency is None:
                 endpoint.limit = endpoint.most = self._first = self._most = most
 
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
-        root = self.root(url)
         if self.tgi.api == "chat":
-            return await self._chat(root, "/v1/chat/completions", request, form)
+            return await self._chat(url, "/v1/chat/completions", request, form)
         sampling = request.temperature > 0
         grammar = (
             {"type": "json", "value": dict(request.schema)} if request.schema and form == "tgi" else None
@@ -252,21 +274,9 @@ class TGIProvider(HTTPProvider):
             "grammar": grammar,
         }
         prompt = self._template.render(messages=request.messages, add_generation_prompt=True)
-        body = {"inputs": prompt, "parameters": self._body(parameters)}
-        answer, headers = await self._post(root, "/generate", body)
-        try:
-            details = answer.get("details") or {}
-            return not_empty(
-                Completion(
-                    text=answer["generated_text"],
-                    finish_reason=finish_reason(details.get("finish_reason")),
-                    prompt_tokens=int(headers.get("x-prompt-tokens") or len(details.get("prefill") or ())),
-                    completion_tokens=details.get("generated_tokens") or 0,
-                    model=self.model,
-                )
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise RequestError(f"not an answer of TGI ({one_line(answer)})") from error
+        given = {k: v for k, v in (parameters | self.config.extra_body).items() if v is not None}
+        answer, headers = await self._post(url, "/generate", {"inputs": prompt, "parameters": given})
+        return read_generate(answer, headers, self.model, request.max_tokens)
 
     @staticmethod
     def root(url: str) -> str:
@@ -287,6 +297,8 @@ class HFInferenceConfig(ServerConfig):
         super().__post_init__()
         if not self.model and not self.base_url:
             raise RecipeError("model is needed: a Hub id, such as meta-llama/Llama-3.1-8B-Instruct")
+        if self.query or any(urlsplit(url).query for url in self.urls):
+            raise RecipeError("query: hf-inference sends none; type: openai does")
 
 
 @register("llm_provider", "hf-inference")
@@ -304,21 +316,33 @@ class HFInferenceProvider(ServerProvider):
         import httpx2
         from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 
+        class Client(AsyncInferenceClient):
+            """Keeps what came as it came: the client's own types lose fields, and break on odd ones."""
+
+            async def _inner_post(self, *args: Any, **kwargs: Any) -> Any:
+                received = await super()._inner_post(*args, **kwargs)
+                RECEIVED.set(received)
+                return received
+
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         set_async_client_factory(
             lambda: httpx2.AsyncClient(follow_redirects=True, timeout=None, limits=limits)
         )
         key, timeout, bill_to = self.config.api_key, self.config.timeout, self.hf.bill_to
+        more = {name: value.strip() for name, value in self.config.headers.items()}
         self._clients = {}
         for url in self.config.urls:
             # Without this the client would send the saved token to any address.
             headers: dict[str, Any] = {} if key or is_hugging_face(url) else {"authorization": None}
-            self._clients[url] = AsyncInferenceClient(
+            headers |= more
+            self._clients[url] = Client(
                 base_url=url, token=key, timeout=timeout, bill_to=bill_to, headers=headers
             )
         if not self._clients:
             where: dict[str, Any] = {"model": self.config.model, "provider": self.hf.provider}
-            self._clients[""] = AsyncInferenceClient(token=key, timeout=timeout, bill_to=bill_to, **where)
+            self._clients[""] = Client(
+                token=key, timeout=timeout, bill_to=bill_to, headers=more or None, **where
+            )
 
     async def _disconnect(self) -> None:
         for client in self._clients.values():
@@ -328,70 +352,54 @@ class HFInferenceProvider(ServerProvider):
         return True  # Hugging Face has no health check that one may rely on: the next request shows
 
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
+        async def send(body: dict[str, Any]) -> Completion:
+            return read_chat(await self._asked(url, body), self.model, request.max_tokens)
+
+        ours = {
+            "messages": [dict(message) for message in request.messages],
+            "response_format": response_format(request.schema, form) if request.schema else None,
+            **chat_fields(request),
+            **thinking_fields(url or "https://router.huggingface.co", self.config.thinking),
+        }
+        return await self.learned(url).ask(ours, self.config.extra_body, send)
+
+    async def _asked(self, url: str, body: dict[str, Any]) -> Any:
+        """What the Hub's client gives back; what it has no name for goes by `extra_body`."""
         import httpx2
         from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
 
-        schema = response_format(request.schema, form) if request.schema else None
+        known = ("messages", "response_format", "max_tokens", "temperature", "top_p", "seed")
+        named = {key: value for key, value in body.items() if key in known}
+        more = {key: value for key, value in body.items() if key not in known}
+        RECEIVED.set(None)
         try:
-            answer = await self._clients[url].chat_completion(
-                messages=[dict(message) for message in request.messages],
-                model=self.config.model,
-                max_tokens=request.max_tokens,
-                temperature=request.temperature,
-                top_p=request.top_p if request.top_p < 1 else None,
-                seed=request.seed,
-                response_format=schema,  # type: ignore[arg-type]
-                extra_body=self.config.extra_body or None,
+            answer: Any = await self._clients[url].chat_completion(
+                model=self.config.model, extra_body=more or None, **named
             )
-            return read_openai(answer, self.model)
         except HfHubHTTPError as error:
             if error.response is None:
                 raise RequestError(one_line(error)) from error
             raise refusal(error.response.status_code, error.response.text, error.response.headers) from error
+        except httpx2.ProxyError as error:
+            raise RequestError(
+                f"the proxy that the environment names: {one_line(error)}", connected=False
+            ) from error
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise RequestError(one_line(error), connected=False) from error
+            proxy = proxy_for(url or "https://router.huggingface.co")
+            through = f", through the proxy {public(proxy)} that the environment names" if proxy else ""
+            hint = f"; {CERTIFICATE_HINT}" if "certificate" in str(error).lower() else ""
+            raise RequestError(one_line(error) + hint + through, connected=False) from error
         except (InferenceTimeoutError, httpx2.TimeoutException):
             raise RequestError(f"no answer in {self.config.timeout:g} s") from TimeoutError()
         except httpx2.TransportError as error:
             raise RequestError(f"the connection broke ({one_line(error)})") from error
-        except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise RequestError(f"not an answer of a chat API ({one_line(error)})") from error
-        except ValueError as error:  # the client refuses to send: no token, unknown provider
-            raise RequestError(one_line(error), fatal=True) from error
-
-
-def read_openai(answer: Any, model: str) -> Completion:
-    """The completion in an answer of a chat or completions API (a mapping, or the Hub client's).
-
-    Raises:
-        RequestError: it is not one.
-        InvalidAnswer: it is empty.
-    """
-    try:
-        choice = answer["choices"][0]
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        usage = answer.get("usage") or {}
-        completion = Completion(
-            text=text or "",
-            finish_reason=finish_reason(choice.get("finish_reason")),
-            prompt_tokens=usage.get("prompt_tokens") or 0,
-            completion_tokens=usage.get("completion_tokens") or 0,
-            model=answer.get("model") or model,
-        )
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RequestError(f"not an answer of a chat API ({one_line(answer)})") from error
-    return not_empty(completion)
-
-
-def not_empty(completion: Completion) -> Completion:
-    """The completion, if it says something; one that was cut off before its first word counts.
-
-    Raises:
-        InvalidAnswer: it is empty: a hiccup of the server, or a seed that ends at once.
-    """
-    if not completion.text.strip() and completion.finish_reason not in ("length", "content_filter"):
-        raise InvalidAnswer("the answer is empty")
-    return completion
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            if not isinstance(
+                RECEIVED.get(), bytes
+            ):  # the client refuses to send: no token, unknown provider
+                raise RequestError(one_line(error), fatal=True) from error
+        received = RECEIVED.get()
+        return read_json(received) if isinstance(received, bytes) else answer
 
 
 def headers_for(url: str, api_key: str | None) -> dict[str, str]:
@@ -403,26 +411,11 @@ def headers_for(url: str, api_key: str | None) -> dict[str, str]:
     return headers | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for an address; looked up once, for aiohttp would do so at every request."""
-    from urllib.request import getproxies, proxy_bypass
-
-    parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-
-
 def is_hugging_face(url: str) -> bool:
     """Whether the saved token may go there: Hugging Face's hosts, by https."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return parts.scheme == "https" and any(host == h or host.endswith("." + h) for h in HUGGING_FACE_HOSTS)
-
-
-def finish_reason(reason: str | None) -> str:
-    """One vocabulary for all servers: TGI says `eos_token` and `stop_sequence` where OpenAI says `stop`."""
-    return {"eos_token": "stop", "stop_sequence": "stop", None: "unknown", "": "unknown"}.get(
-        reason, reason or ""
-    )
 
 
 def compile_chat_template(text: str | None) -> Any:

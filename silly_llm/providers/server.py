@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 from silly_llm.errors import RecipeError, RunError
 from silly_llm.masking import mask, remember
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, Prices, RequestFailed
+from silly_llm.providers.connections import public
 from silly_llm.providers.endpoints import Endpoint, EndpointPool
-from silly_llm.providers.http_errors import RequestError
+from silly_llm.providers.http_errors import RequestError, one_line
+from silly_llm.providers.request_fields import Learned
 from silly_llm.providers.structured import FORMS, InvalidAnswer, validated, with_instruction
 
 CONCURRENCY = 32
@@ -61,11 +63,21 @@ class ServerConfig:
     """How a JSON schema is sent: openai, tgi, llama.cpp, prompt (only asked for in words), auto (the first that works)."""
     price_per_million: dict[str, float] = field(default_factory=dict)
     """What a million tokens cost: `{prompt: 0.1, completion: 0.4}`, in any currency."""
+    thinking: bool | None = None
+    """`false`: tell a model that thinks not to, in the form that its server knows; `true`: to think; default: say nothing."""
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    """More headers of each request, such as Azure's `api-key`."""
+    query: dict[str, str] = field(default_factory=dict, repr=False)
+    """Parameters of each request's address, such as Azure's `api-version`."""
     extra_body: dict[str, Any] = field(default_factory=dict, repr=False)
     """More generation parameters, sent as they are (`top_k`, `repetition_penalty` …); `null` leaves one of ours out."""
 
     def __post_init__(self) -> None:
         remember(self.base_url)
+        if self.api_key is not None:
+            object.__setattr__(self, "api_key", header_value("api_key", self.api_key))
+        for name, value in self.headers.items():
+            header_value(f"headers: {name}", value)
         for url in self.urls:
             if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
                 raise RecipeError(f"base_url: expected http://… or https://…, got {url.rpartition('@')[2]!r}")
@@ -101,6 +113,18 @@ class ServerConfig:
         return [url.rstrip("/") for url in given]
 
 
+def header_value(name: str, value: str) -> str:
+    """The value of a header without spaces and line ends around it, such as the one at the end of a file with a key.
+
+    Raises:
+        RecipeError: no header can have it.
+    """
+    value = value.strip()
+    if not value.isascii() or not value.isprintable():
+        raise RecipeError(f"{name}: has a line break or a character that no header can have")
+    return value
+
+
 class ServerProvider(LLMProvider):
     """A model behind HTTP. Subclasses say how one request is sent."""
 
@@ -112,11 +136,14 @@ class ServerProvider(LLMProvider):
         self.model = config.model or ""
         self.prices = Prices.of(config.price_per_million)
         self.structured = True
-        self.parameters = mask(config.extra_body)
+        thinking = {} if config.thinking is None else {"thinking": config.thinking}
+        self.parameters = mask(config.extra_body) | thinking
         self._first = config.concurrency or CONCURRENCY
         self._most = config.max_concurrency or GROWTH * self._first
         self._form = None if config.structured == "auto" else config.structured
         """The form of a schema that this server honours, once it is known."""
+        self._learned: dict[str, Learned] = {}
+        """What the server at each address refuses."""
         self._pool: EndpointPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -183,6 +210,7 @@ class ServerProvider(LLMProvider):
     async def _complete(self, request: ChatRequest) -> Completion | RequestFailed:
         assert self._pool is not None
         began, tried, told_to_wait = 0.0, 0, 0
+        left: Completion | None = None
         form_index = invalid = 0
         first_seed = request.seed
         while True:
@@ -206,13 +234,16 @@ class ServerProvider(LLMProvider):
                     completion = replace(completion, extra={**completion.extra, "seed": request.seed})
                 return completion
             except InvalidAnswer as error:  # another form, at last another seed
-                problem = RequestError(str(error))
+                problem = RequestError(
+                    str(error), retry_after=self.config.first_wait * random.uniform(0.5, 1.5)
+                )
+                left = error.completion if request.schema is None else None
                 form_index += 1
                 invalid += 1
                 if invalid % INVALID_BEFORE_NEW_SEED == 0:
                     request = replace(request, seed=request.seed + 1)
             except RequestError as error:
-                problem = error
+                problem, left = error, None
                 if self._form is None and form not in (None, "prompt") and error.status in (400, 422, 500):
                     # TGI (422) and llama-cpp-python (500) refuse OpenAI's form: another may do; the words alone tell why.
                     form_index += 1
@@ -221,13 +252,20 @@ class ServerProvider(LLMProvider):
                     endpoint.overloaded(sent)
                 if error.status is None or error.status >= 500:
                     self._pool.failed(endpoint, str(error))
+            except Exception as error:  # no single answer may end a run, whatever it is
+                problem, left = (
+                    RequestError(f"could not be read ({type(error).__name__}: {one_line(error)})"),
+                    None,
+                )
             finally:
                 self._pool.release(endpoint)
             if problem.status == 429:
                 told_to_wait += 1
             else:
                 tried += 1
-            stranger = not problem.connected and not any(e.answered for e in self._pool.endpoints)
+            stranger = (problem.stranger or not problem.connected) and not any(
+                e.answered for e in self._pool.endpoints
+            )
             if stranger and tried >= FIRST_CONTACT_ATTEMPTS:
                 problem.fatal = True
             wait = problem.retry_after
@@ -236,8 +274,14 @@ class ServerProvider(LLMProvider):
                 wait = min(doubled, LONGEST_BACKOFF) * random.uniform(0.5, 1.5)
             late = time.monotonic() + wait - began > self.config.deadline
             if problem.fatal or not problem.transient or tried >= self.config.attempts or late:
-                return self._failure(endpoint.url, problem)
+                return self._failure(endpoint.url, problem) if left is None else left
             await asyncio.sleep(wait)
+
+    def learned(self, url: str) -> Learned:
+        """What the server at an address refuses."""
+        if url not in self._learned:
+            self._learned[url] = Learned(public(url) or "Hugging Face")
+        return self._learned[url]
 
     def _failure(self, url: str, error: RequestError) -> RequestFailed:
         reason = mask(f"{url or 'Hugging Face'}: {error}", loosely=True)

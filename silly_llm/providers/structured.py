@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from silly_llm.providers.base import ChatRequest, Completion
+from silly_llm.providers.thinking import without_thinking
 
 FORMS = ("openai", "llama.cpp", "tgi", "prompt")
 """OpenAI's and vLLM's `json_schema`, llama-cpp-python's `json_object` with a schema, TGI's `json` with a value, only words."""
@@ -20,7 +21,12 @@ INSTRUCTION = "Answer with JSON alone, valid under this JSON schema: {schema}"
 
 
 class InvalidAnswer(Exception):
-    """What came back is not JSON, or not valid under the schema."""
+    """What came back says nothing, is not JSON, or not valid under the schema."""
+
+    def __init__(self, said: str, completion: Completion | None = None) -> None:
+        super().__init__(said)
+        self.completion = completion
+        """What stands for the answer when asking again brings nothing better."""
 
 
 def response_format(schema: Mapping[str, Any], form: str | None) -> dict[str, Any] | None:
@@ -45,18 +51,20 @@ def with_instruction(request: ChatRequest) -> ChatRequest:
 
 
 def validated(completion: Completion, schema: Mapping[str, Any]) -> Completion:
-    """The answer as plain JSON text, a code fence around it taken off.
+    """The answer as plain JSON text, thinking before it and a code fence around it taken off.
 
     Raises:
         InvalidAnswer: it is not JSON, or not valid under `schema`.
     """
     import jsonschema
 
+    completion = without_thinking(completion)
     text = re.sub(r"^\s*```(?:json)?\s*|\s*```\s*$", "", completion.text.strip())
     try:
         jsonschema.validate(json.loads(text), schema)
     except ValueError:
-        cut = " (cut at the token limit)" if completion.finish_reason == "length" else ""
+        thinking = ", which the thinking used up" if "reasoning_tokens" in completion.extra else ""
+        cut = f" (cut at the token limit{thinking})" if completion.finish_reason == "length" else ""
         raise InvalidAnswer(f"the answer is not JSON{cut}") from None
     except jsonschema.ValidationError as error:
         raise InvalidAnswer(f"the answer is not valid under the schema: {error.message[:100]}") from None

@@ -41,6 +41,8 @@ class TransformersConfig:
     top_k: int | None = 50
     """Sample among this many tokens only; `null`: all."""
     repetition_penalty: float = 1.0
+    thinking: bool | None = None
+    """`false` or `true`: told to the model's chat template (Qwen3, SmolLM3 …); default: say nothing."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or (self.top_k is not None and self.top_k < 1) or self.repetition_penalty <= 0:
@@ -88,6 +90,8 @@ class TransformersProvider(LLMProvider):
             "repetition_penalty": config.repetition_penalty,
             "dtype": config.dtype,
         }
+        if config.thinking is not None:
+            self.parameters["thinking"] = config.thinking
         self._loaded: tuple[Any, Any] | None = None
 
     async def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | RequestFailed]:
@@ -159,9 +163,11 @@ class TransformersProvider(LLMProvider):
     def _encode(self, tokenizer: Any, request: ChatRequest) -> list[int]:
         messages = [dict(message) for message in request.messages]
         if tokenizer.chat_template:
-            return tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)[
-                "input_ids"
-            ]
+            on = self.config.thinking
+            switch = {} if on is None else {"enable_thinking": on, "thinking": on}
+            return tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=True, **switch
+            )["input_ids"]
         return tokenizer("\n\n".join(message["content"] for message in messages))["input_ids"]  # a base model
 
     def _generate(

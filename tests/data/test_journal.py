@@ -138,3 +138,16 @@ def test_dying_between_shard_and_new_file_counts_nothing_twice(tmp_path):
         assert len(journal) == 21 and journal.tokens[0] == 3 * 21
         assert all(key in journal for key in keys)
     assert not (tmp_path / ".journal-00000.parquet.tmp").exists()
+
+
+@pytest.mark.parametrize("answers", [0, 40])
+def test_it_leaves_no_empty_file(tmp_path, answers):
+    """Readers of the folder would take it for data without rows."""
+    path = tmp_path / "journal.jsonl"
+    keys = [request_key(Teacher(), request(seed=i)) for i in range(answers)]
+    with Journal(path, rows_per_shard=20) as journal:
+        for key in keys:
+            journal.append(key, completion("whole"))
+    assert not path.exists() and len(list(tmp_path.glob("journal-*.parquet"))) == answers // 20
+    with Journal(path, rows_per_shard=20) as journal:
+        assert len(journal) == answers and all(key in journal for key in keys)

@@ -18,6 +18,7 @@ import scripted_tgi as tgi
 from scripted_answers import SchemaNotSupported, answer, cheap_answer, draw_for, schema_in_words
 from scripted_behaviour import Behaviour
 from scripted_http import Reply
+from scripted_oddities import make_odd
 from scripted_tgi import Refused, number
 
 Answer = tuple[str, str, int]
@@ -99,6 +100,7 @@ class API:
         model = body.get("model")
         if model == "missing" or (self.behaviour.strict_model and model != self.behaviour.model):
             raise Refused(404, f"The model `{model}` does not exist.", "NotFoundError")
+        self._refuse_parameters(body)
         if path == "/v1/chat/completions":
             turns = read_messages(body.get("messages"), self._invalid)
             prompts, asked, kind = ["\n".join(turns)], turns[-1], "chat"
@@ -137,6 +139,17 @@ class API:
             "stop": stop,
             "stream": bool(body.get("stream")),
         }
+
+    def _refuse_parameters(self, body: dict[str, Any]) -> None:
+        """As OpenAI does: the first one that it does not take."""
+        for name in self.behaviour.refuses:
+            if name == "system" and any(m["role"] == "system" for m in body.get("messages", ())):
+                said = "Unsupported value: 'messages[0].role' does not support 'system' with this model."
+                raise Refused(400, said, "invalid_request_error", code="unsupported_value")
+            if name in body:
+                instead = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+                said = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
+                raise Refused(400, said, "invalid_request_error", code="unsupported_parameter")
 
     def _invalid(self, message: str) -> Refused:
         return (
@@ -193,7 +206,10 @@ class API:
         """An answer as it goes out."""
         if question.path in tgi.GENERATE_PATHS:
             return tgi.reply_generate(question, answers[0])
-        answers = [(text, reason.removesuffix("_sequence"), tokens) for text, reason, tokens in answers]
+        before = self.behaviour.before
+        answers = [
+            (before + text, reason.removesuffix("_sequence"), tokens) for text, reason, tokens in answers
+        ]
         tokens = sum(answer[2] for answer in answers)
         usage = {
             "prompt_tokens": question.prompt_tokens,
@@ -219,7 +235,10 @@ class API:
             }
             for index, (text, reason, _) in enumerate(answers)
         ]
-        return Reply(200, json.dumps({**whole, "choices": choices, "usage": usage}).encode())
+        body = {**whole, "choices": choices, "usage": usage}
+        if chat and self.behaviour.odd:
+            make_odd(body, self.behaviour.odd, self.behaviour.odd_rate, question.digest)
+        return Reply(200, json.dumps(body).encode())
 
     def error(self, path: str, refused: Refused, headers: Mapping[str, str] | None = None) -> Reply:
         """An error in the shape of the API that the path belongs to."""

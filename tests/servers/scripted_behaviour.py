@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, fields, replace
 from email.utils import formatdate
 from typing import Any
 
+from scripted_oddities import ODDITIES
+
 FAULTS = {
     "drop": "the connection is closed before any byte of the answer",
     "reset": "the same, by a TCP reset",
@@ -71,6 +73,7 @@ class Behaviour:
     fail_first: int = option(0, "how many requests fail at first")
     burst_rate: float = option(0.0, "share of requests that begin a burst of 429")
     burst_length: int = option(20, "requests in a burst")
+    retry_after_ms: int = option(0, "a retry-after-ms header of failures, which Azure sends beside the other")
     retry_after: tuple[str, ...] = option(
         (),
         "Retry-After of failures: seconds, an HTTP date, `date:SECONDS` from now, `none`; several: one is drawn",
@@ -80,6 +83,14 @@ class Behaviour:
         0.0, "seconds from now in which everything answers 503, as llama.cpp that loads"
     )
     sick: bool = option(False, "everything answers 503, /health too")
+    odd: tuple[str, ...] = option((), f"shapes of chat answers to draw from: {', '.join(ODDITIES)}")
+    odd_rate: float = option(1.0, "share of the questions that get one, each time they come")
+    before: str = option("", "what stands before each answer, such as <think>…</think>")
+    refuses: tuple[str, ...] = option(
+        (), "parameters of the /v1 API that are refused (400); `system`: that role"
+    )
+    page: int = option(0, "answer everything with a web page of this HTTP status")
+    moved_to: str = option("", "answer everything with 301 and this Location")
     log_bodies: bool = option(False, "log lines have the request's `body` too")
     seed: int = option(0, "of the faults")
 
@@ -88,6 +99,8 @@ class Behaviour:
             raise ValueError(f"flavour: {self.flavour!r}")
         if unknown := set(self.honours) - {"openai", "tgi", "llama.cpp", "none"}:
             raise ValueError(f"honours: {', '.join(unknown)}")
+        if unknown := set(self.odd) - set(ODDITIES):
+            raise ValueError(f"odd: {', '.join(unknown)}")
         for name in self.fail:
             kind = name.partition(":")[0]
             if kind not in FAULTS and not re.fullmatch("[45][0-9][0-9]", kind):
@@ -164,6 +177,8 @@ class Faults:
 
     def headers(self, draw: random.Random) -> dict[str, str]:
         """Retry-After in one of its forms."""
+        if self.behaviour.retry_after_ms:
+            return {"retry-after-ms": str(self.behaviour.retry_after_ms), "Retry-After": "60"}
         value = draw.choice(self.behaviour.retry_after or ("none",))
         if value == "none":
             return {}

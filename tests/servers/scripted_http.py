@@ -35,6 +35,7 @@ class Request:
     headers: dict[str, str]
     """Names in lower case; shared between requests."""
     body: bytes
+    query: str = ""
 
 
 @dataclass
@@ -64,8 +65,8 @@ class Reply:
 
 
 @lru_cache(maxsize=1 << 12)
-def parse_head(head: bytes) -> tuple[str, str, dict[str, str], int]:
-    """Method, path, headers and the body's length; a client's heads are much the same, so they are kept.
+def parse_head(head: bytes) -> tuple[str, str, str, dict[str, str], int]:
+    """Method, path, query, headers and the body's length; a client's heads are much the same, so they are kept.
 
     Raises:
         ValueError: not HTTP.
@@ -73,7 +74,8 @@ def parse_head(head: bytes) -> tuple[str, str, dict[str, str], int]:
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
-    return method, target.partition("?")[0], headers, int(headers.get("content-length", 0))
+    path, _, query = target.partition("?")
+    return method, path, query, headers, int(headers.get("content-length", 0))
 
 
 class Connection(asyncio.Protocol):
@@ -114,7 +116,7 @@ class Connection(asyncio.Protocol):
         if end < 0 or self.request is not None:
             return
         try:
-            method, path, headers, length = parse_head(bytes(self.buffer[:end]))
+            method, path, query, headers, length = parse_head(bytes(self.buffer[:end]))
         except ValueError:
             return self._refuse(400)
         if "transfer-encoding" in headers or not 0 <= length <= LONGEST:
@@ -125,7 +127,7 @@ class Connection(asyncio.Protocol):
             return
         body = bytes(self.buffer[end + 4 : end + 4 + length])
         del self.buffer[: end + 4 + length]
-        self.request = Request(method, path, headers, body)
+        self.request = Request(method, path, headers, body, query)
         self.receive(self, self.request)
 
     def _refuse(self, status: int) -> None:

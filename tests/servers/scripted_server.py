@@ -56,6 +56,11 @@ class Server:
         if request.path.startswith("/scripted/"):
             return connection.send(self._control(request))
         try:
+            if self.behaviour.page:
+                body = b"<!DOCTYPE html><html><head><title>Welcome</title></head></html>"
+                return connection.send(Reply(self.behaviour.page, body, content_type="text/html"))
+            if self.behaviour.moved_to:
+                return connection.send(Reply(301, b"", {"Location": self.behaviour.moved_to}))
             if self.behaviour.sick or time.monotonic() < self.starts_until:
                 raise Refused(503, SAID["503"], "unavailable_error")
             given = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -132,6 +137,8 @@ class Server:
             "prompt": question.prompt,
             "seed": question.seed,
             "authorization": request.headers.get("authorization"),
+            "api_key": request.headers.get("api-key"),
+            "query": request.query,
             "most_in_flight": self.most_in_flight,
         }
         if self.behaviour.log_bodies:
