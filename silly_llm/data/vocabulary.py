@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from silly_llm import registry
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.arguments import VocabularyArguments
 from silly_llm.data.words import (
@@ -107,7 +107,7 @@ def check_components(args: VocabularyArguments) -> None:
     registry.config_of("llm_provider", args.provider, where="provider:")
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Make a vocabulary as the recipe says."""
     from silly_llm.output import open_output
 

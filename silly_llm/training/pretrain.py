@@ -18,7 +18,7 @@ from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
 from silly_llm.devices import computes_in_bf16, keep_freed_memory
@@ -165,7 +165,7 @@ def not_of_compiling(record: LogRecord) -> bool:
     return "torchdynamo" not in str(record.msg)
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, prepare tokenizer, data and model, train, save, publish when asked."""
     recipe = load_recipe(argv, phase="pretrain", arguments=PretrainArguments)
     args = recipe.args

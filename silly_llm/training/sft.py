@@ -22,7 +22,7 @@ from trl import ModelConfig, SFTConfig, get_peft_config, get_quantization_config
 
 from silly_llm.cards import model_card, write_card
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import open_source
 from silly_llm.devices import attention_for, computes_in_bf16
@@ -98,7 +98,7 @@ def check_components(args: SftArguments) -> None:
     check_trackers(args.report_to)
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, tune the model unless that is done, publish when asked."""
     recipe = load_recipe(argv, phase="sft", arguments=SftArguments)
     args = recipe.args
