@@ -27,7 +27,8 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
 
     Args:
         values: plain Python (what YAML gives).
-        cls: a dataclass; nested dataclasses, unions, literals, enums, lists, tuples and mappings are followed.
+        cls: a dataclass; nested dataclasses, unions, literals, enums, lists, tuples and mappings are followed. Its class method
+            `refuse`, if any, sees what is given, by key, and may refuse it.
         where: the file (and key) that messages begin with.
 
     Raises:
@@ -49,10 +50,12 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
         ):
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
+        if refuse := getattr(cls, "refuse", None):
+            refuse(arguments)
         return cls(**arguments)
     except RecipeError as error:
         raise error if str(error).startswith(where) else type(error)(f"{where}: {error}") from None
-    except (ValueError, TypeError, ImportError, NotImplementedError) as error:
+    except (ValueError, TypeError, ImportError, NotImplementedError, OSError) as error:
         raise RecipeError(f"{where}: {' '.join(str(error).split())}") from error
 
 
