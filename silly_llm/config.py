@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import (
     GrammarParseError,
     InterpolationResolutionError,
@@ -327,7 +327,7 @@ def environments_of(folder: Path) -> set[str]:
 
 
 def _overlay(base: DictConfig, top: DictConfig) -> DictConfig:
-    """`top` merged over `base`; a component (a mapping with `type`) of another type replaces, and lists replace."""
+    """`top` merged over `base`; a component (a mapping with `type`) of another type replaces, and so do lists and `{}`."""
     _drop_replaced(base, top)
     try:
         return OmegaConf.merge(base, top)  # type: ignore[return-value]
@@ -339,6 +339,11 @@ def _drop_replaced(base: DictConfig, top: DictConfig) -> None:
     for key in top:
         below, above = base._get_node(key), top._get_node(key)
         if not isinstance(below, DictConfig) or not isinstance(above, DictConfig):
+            if isinstance(below, Container) and isinstance(above, Container):
+                del base[key]
+            continue
+        if not above._is_none() and not above._is_interpolation() and not len(above):
+            del base[key]  # `{}` is nothing, not what was there
             continue
         if "type" in below and "type" in above and below._get_node("type") != above._get_node("type"):
             del base[key]

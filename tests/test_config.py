@@ -78,6 +78,13 @@ def test_another_type_replaces_a_component_and_the_same_type_merges(tmp_path):
     }
 
 
+def test_nothing_and_another_kind_of_container_replace(tmp_path):
+    file = write(tmp_path, "generation.yaml", "weights: {a: 1.0}\nprovider: {type: x}")
+    for text, value in (("{}", {}), ("[a]", ["a"]), ("null", None), ("{b: 2}", {"a": 1.0, "b": 2.0})):
+        argv = ["--config", str(file), "--weights", text]
+        assert load_recipe(argv, phase="generate", arguments=Typed).args.weights == value
+
+
 def test_interpolation(tmp_path, monkeypatch):
     monkeypatch.setenv("SILLY_TEST_WORDS", "5")
     text = "words: ${oc.env:SILLY_TEST_WORDS}\nname: ${oc.env:SILLY_TEST_UNSET,fallback}\noutput_dir: ${run:stories}"

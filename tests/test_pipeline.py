@@ -147,7 +147,13 @@ def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(
 
 
 def test_run_hands_over_what_the_command_line_said():
-    argv = ["--generate.system", "Tell: a story #1 ", "--generate.features", "{}", "--generate.provider.model=0123"]
+    argv = [
+        "--generate.system",
+        "Tell: a story #1 ",
+        "--generate.features",
+        "{}",
+        "--generate.provider.model=0123",
+    ]
     options = parse_argv([*argv, "--environment", "llm"])
     generate = PHASES["generate"]
     told = phase_options(ROOT / "recipes/quickstart", [generate], options)["generate"]

@@ -127,7 +127,9 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 return
             provider = container.build("llm_provider", args.provider, as_type=LLMProvider)
             if found and not made_alike(found, args, provider):
-                print(f"{output.folder}: its words are of another seed or teacher, and are not kept", flush=True)
+                print(
+                    f"{output.folder}: its words are of another seed or teacher, and are not kept", flush=True
+                )
                 (output.folder / KEPT).unlink(missing_ok=True)
                 found = None
             if found:

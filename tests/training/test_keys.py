@@ -283,6 +283,7 @@ def test_the_best_model_is_what_is_left_and_what_is_measured(train):
         "save_strategy": "steps",
         "save_steps": 1,
         "learning_rate": 3.0,
+        "warmup_steps": 2,  # the first step has rate 0, those after it ruin the model
     }
     folder, log = train(load_best_model_at_end=True, metric_for_best_model="bits_per_byte", **keys)
     evaluations = [line["eval_bits_per_byte"] for line in log if "eval_loss" in line]
@@ -291,9 +292,9 @@ def test_the_best_model_is_what_is_left_and_what_is_measured(train):
 
 
 def test_warmup_of_steps_is_one_of_steps_also_under_the_clock(train):
-    log = train(max_minutes=60, warmup_steps=10)[1]
+    log = train(max_minutes=60, warmup_steps=10, lr_scheduler_type="constant_with_warmup")[1]
     rates = [line["learning_rate"] for line in log if "loss" in line]
-    assert rates == pytest.approx([0.0, 1e-4, 2e-4, 3e-4], rel=0.5)
+    assert rates == pytest.approx([0.0, 1e-4, 2e-4, 3e-4])
 
 
 def test_resuming_from_a_folder_acts_and_true_and_false_are_kept_honest(train, tmp_path):
