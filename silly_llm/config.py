@@ -17,17 +17,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 from yaml import YAMLError
 
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.masking import MASK, is_secret_name, mask, remember
 from silly_llm.phases import PHASES
-from silly_llm.typecheck import check
+from silly_llm.typecheck import check, flow, hint_below, look, read
 
 A = TypeVar("A")
 ENVIRONMENT_VARIABLE = "SILLY_LLM_ENVIRONMENT"
+ESCAPE = r"where ${…} is meant as text, write \${…} (in double quotes \\${…})"
+COMPONENTS = {
+    "provider": "llm_provider",
+    "prompt_generator": "prompt_generator",
+    "optimizer": "optimizer",
+    "dataset": "data_provider",
+    "eval_dataset": "data_provider",
+}
+"""The keys whose options have the types that the component named by `type` gives them."""
 
 __all__ = [
     "MASK",
@@ -53,6 +67,9 @@ class Options:
     force: bool = False
     debug: bool = False
     overrides: dict[str, Any] = field(default_factory=dict)
+    """`--a.b text`, nested; the text as it was given, a list of several, `True` where there was none."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """`--a.b:=JSON`, nested."""
 
 
 @dataclass
@@ -84,11 +101,11 @@ class Recipe(Generic[A]):
         return mask(self.values)
 
 
-def load_recipe(argv: list[str] | None, *, phase: str, arguments: type[A]) -> Recipe[A]:
+def load_recipe(argv: list[str] | Options | None, *, phase: str, arguments: type[A]) -> Recipe[A]:
     """Read, merge, resolve and check the recipe that `argv` names.
 
     Args:
-        argv: the command line without the program; `None` is `sys.argv[1:]`.
+        argv: the command line without the program, or what `parse_argv` made of it; `None` is `sys.argv[1:]`.
         phase: a key of `silly_llm.phases.PHASES`.
         arguments: the dataclass that the recipe's keys must fit.
 
@@ -96,9 +113,9 @@ def load_recipe(argv: list[str] | None, *, phase: str, arguments: type[A]) -> Re
         RecipeError: naming the file, the key and, for unknown ones, the nearest known one.
         SystemExit: code 0, after printing the recipe for `--print_config`.
     """
-    options = parse_argv(sys.argv[1:] if argv is None else argv)
+    options = argv if isinstance(argv, Options) else parse_argv(sys.argv[1:] if argv is None else argv)
     file = Path(options.config) if options.config else None
-    values = read_recipe(file, options)
+    values = read_recipe(file, options, arguments)
     run_name = run_name_of(file, options.environment)
     names = {f.name for f in dataclasses.fields(arguments)}  # type: ignore[arg-type]
     if "output_dir" in names and "output_dir" not in values:
@@ -114,8 +131,8 @@ def load_recipe(argv: list[str] | None, *, phase: str, arguments: type[A]) -> Re
 def parse_argv(argv: list[str]) -> Options:
     """Split a command line into `Options` and nested overrides.
 
-    `--a.b 1`, `--a.b=1` and `--a-b 1` (for `a_b`) all work; a key without a value is true; several values make a list.
-    Values are YAML.
+    `--a.b 1`, `--a.b=1` and `--a-b 1` (for `a_b`) all work; a key without a value is true; several values make a list. What a text
+    means is for the type of its key to say (`silly_llm.typecheck.read`); `--a.b:=JSON` says it by itself.
     """
     options = Options(environment=os.environ.get(ENVIRONMENT_VARIABLE) or "default")
     position = 0
@@ -136,27 +153,23 @@ def parse_argv(argv: list[str]) -> Options:
                 raise RecipeError(f"command line: --{key} takes one value")
             setattr(options, key, expand_home(texts[0]))
             continue
-        parsed = [parse_value(t) for t in texts]
-        value = True if not parsed else parsed[0] if len(parsed) == 1 else parsed
+        value: Any = True if not texts else texts[0] if len(texts) == 1 else texts
         if key in ("print_config", "force", "debug"):
-            if not isinstance(value, bool):
+            switched = look(value) if isinstance(value, str) else value
+            if not isinstance(switched, bool):
                 raise RecipeError(f"command line: --{key} is a switch and takes no value, got {value!r}")
-            setattr(options, key, value)
+            setattr(options, key, switched)
+        elif equals and key.endswith(":"):
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError as error:
+                raise RecipeError(f"command line: --{name}= takes JSON ({error.msg})") from None
+            _set_nested(options.values, key[:-1], value)
+            remember(value, key[:-1].rpartition(".")[2])
         else:
-            _set_nested(options.overrides, key.split("."), value)
+            _set_nested(options.overrides, key, value)
             remember(value, key.rpartition(".")[2])
     return options
-
-
-def parse_value(text: str) -> Any:
-    """A command line value as YAML reads it; text that only happens to look like a mapping or a date stays text."""
-    try:
-        value = OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index, call-overload]
-    except (OmegaConfBaseException, YAMLError, TypeError):
-        return text
-    if isinstance(value, dict) and not text.lstrip().startswith("{"):
-        return text
-    return value if isinstance(value, (bool, int, float, str, list, dict, type(None))) else text
 
 
 def run_name_of(file: Path | None, environment: str) -> str:
@@ -165,27 +178,34 @@ def run_name_of(file: Path | None, environment: str) -> str:
     return name if environment == "default" else "-".join(filter(None, (name, environment)))
 
 
-def read_recipe(file: Path | None, options: Options) -> dict[str, Any]:
-    """The merged, interpolated values of a recipe as plain Python, still unchecked."""
+def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[str, Any]:
+    """The merged, interpolated values of a recipe as plain Python; unchecked, but what the command line says is read by the types
+    of `arguments`."""
     merged = _read_with_parents(file, ()) if file else OmegaConf.create({})
     environments = merged.pop("environments", None) or {}
     merged = _overlay(merged, _environment(environments, file, options.environment))
-    merged = _overlay(merged, OmegaConf.create(options.overrides))
+    try:
+        for said in (options.values, _structured(options.overrides)):
+            merged = _overlay(merged, OmegaConf.create(said))
+    except GrammarParseError as error:
+        raise RecipeError(f"command line: {_key_of(error)}{_first_line(error)}; {ESCAPE}") from None
     root = Path(options.output_root) / run_name_of(file, options.environment)
     OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
     where = str(file) if file else "command line"
     try:
-        values = expand_home(OmegaConf.to_container(merged, resolve=True, throw_on_missing=True))
-        remember(values)
-        return values
-    except InterpolationResolutionError as error:
+        values: dict[str, Any] = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    except (InterpolationResolutionError, GrammarParseError) as error:
         unset = re.search(r"Environment variable '([^']+)' not found", str(error))
-        reason = f"environment variable {unset[1]} is not set" if unset else _reason(error)
+        reason = f"environment variable {unset[1]} is not set" if unset else f"{_reason(error)}; {ESCAPE}"
         raise RecipeError(f"{where}: {_key_of(error)}{reason}") from None
     except MissingMandatoryValue as error:
         raise RecipeError(f"{where}: {_key_of(error)}a value is missing ('???')") from None
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_key_of(error)}{_reason(error)}") from None
+    _settle(values, options.overrides, arguments)
+    values = expand_home(values)
+    remember(values)
+    return values
 
 
 def expand_home(value: Any) -> Any:
@@ -195,6 +215,47 @@ def expand_home(value: Any) -> Any:
     if isinstance(value, list):
         return [expand_home(item) for item in value]
     return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~/") else value
+
+
+def _structured(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides with lists and mappings as such, so that they merge; a key of text gets its text back from `_settle`."""
+    return {
+        key: _structured(value)
+        if isinstance(value, Mapping)
+        else _or_text(value)
+        if isinstance(value, str)
+        else value
+        for key, value in said.items()
+    }
+
+
+def _or_text(text: str) -> Any:
+    structure = flow(text)
+    return text if structure is None else structure
+
+
+def _settle(values: dict[str, Any], said: Mapping[str, Any], hint: Any) -> None:
+    """Read what the command line said by the type that each key has, in place."""
+    for key, text in said.items():
+        below, value = hint_below(hint, key), values[key]
+        if isinstance(text, Mapping):
+            if hint_below(below, "") is Any and isinstance(value.get("type"), str) and key in COMPONENTS:
+                below = _options_of(COMPONENTS[key], value["type"]) or below
+            _settle(value, text, below)
+        elif text is not True:
+            meant = read(value if "${" in str(text) else text, below)
+            # A mapping or list is what merging and interpolation made of it.
+            values[key] = value if isinstance(meant, (dict, list)) and not isinstance(value, str) else meant
+
+
+def _options_of(kind: str, name: str) -> type | None:
+    """The typed options of a registered component; `None` for one that is not known here, which its own check will say."""
+    from silly_llm import registry
+
+    try:
+        return None if ":" in name else registry.options_of(kind, name)
+    except RecipeError:
+        return None
 
 
 def read_file(file: Path) -> DictConfig:
@@ -234,7 +295,8 @@ def read_file(file: Path) -> DictConfig:
             problem = f"the value of {key} needs quotes"
         raise RecipeError(f"{file}:{line} not YAML ({problem})") from None
     except OmegaConfBaseException as error:
-        raise RecipeError(f"{file}: {_key_of(error)}{_reason(error)}") from None
+        escape = f"; {ESCAPE}" if isinstance(error, GrammarParseError) else ""
+        raise RecipeError(f"{file}: {_key_of(error)}{_reason(error)}{escape}") from None
     if not isinstance(content, DictConfig):
         raise RecipeError(f"{file}: a recipe must be a mapping of keys to values")
     if not content:
@@ -290,7 +352,7 @@ def environments_of(folder: Path) -> set[str]:
 
 
 def _overlay(base: DictConfig, top: DictConfig) -> DictConfig:
-    """`top` merged over `base`; a component (a mapping with `type`) of another type replaces, and lists replace."""
+    """`top` merged over `base`; a component (a mapping with `type`) of another type replaces, and so do lists and `{}`."""
     _drop_replaced(base, top)
     try:
         return OmegaConf.merge(base, top)  # type: ignore[return-value]
@@ -302,6 +364,11 @@ def _drop_replaced(base: DictConfig, top: DictConfig) -> None:
     for key in top:
         below, above = base._get_node(key), top._get_node(key)
         if not isinstance(below, DictConfig) or not isinstance(above, DictConfig):
+            if isinstance(below, Container) and isinstance(above, Container):
+                del base[key]
+            continue
+        if not above._is_none() and not above._is_interpolation() and not len(above):
+            del base[key]  # `{}` is nothing, not what was there
             continue
         if "type" in below and "type" in above and below._get_node("type") != above._get_node("type"):
             del base[key]
@@ -316,12 +383,24 @@ def to_yaml(values: dict[str, Any]) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _set_nested(target: dict, path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        if not isinstance(target.get(part), dict):
-            target[part] = {}
-        target = target[part]
-    target[path[-1]] = value
+def _set_nested(target: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for number, part in enumerate(path, 1):
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise _both(".".join(path[:number]), key)
+    if isinstance(target.get(last), dict):
+        raise _both(key, f"{key}.{next(iter(target[last]))}")
+    target[last] = value
+
+
+def _both(outer: str, inner: str) -> RecipeError:
+    hint = {"model": "; name a preset by --model.preset"}.get(
+        outer, f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
+    )
+    return RecipeError(
+        f"command line: --{outer} and --{inner} are both given, so one would undo the other{hint}"
+    )
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

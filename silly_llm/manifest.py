@@ -16,8 +16,10 @@ from typing import Any
 PRIVATE = ".silly"
 """The folder inside an output folder that holds lock, state and manifest; never published, never an input."""
 SHARDS = "data/*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
+SHARD_FOLDERS = "journal-shards"
+"""Where parts of a dataset are made, each in an output folder of its own, before the whole."""
 COMMON = ("README.md", "recipe.yaml", "provenance.json")
-JOURNALS = ("journal.jsonl", "journal-*.parquet", "journal-kept.json", "journal-shards", "journal-summaries*")
+JOURNALS = ("journal.jsonl", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*")
 """Paid answers: kept whatever changes."""
 DATASET = (*COMMON, SHARDS, "statistics.json")
 MODEL = (
@@ -42,13 +44,15 @@ READ_ALONG = {"generate": ("data/*.parquet",), "instruct": ("data/*.parquet",)}
 """Files beside ours that readers would take for a part of what the phase made."""
 RESULT = ("*.safetensors", "vocabulary.json", "results.json", SHARDS)
 """Without these there is no result, whatever the state says."""
-LEFT_BY_SYSTEMS = frozenset({PRIVATE, ".DS_Store", ".gitkeep", ".gitignore", "Thumbs.db", "lost+found"})
+LEFT_BY_SYSTEMS = frozenset(
+    {PRIVATE, SHARD_FOLDERS, ".DS_Store", ".gitkeep", ".gitignore", "Thumbs.db", "lost+found"}
+)
 LISTED = 6
 """Files that a message names."""
 
 
 def entries(folder: Path) -> list[str]:
-    """What stands in a folder, beside our private folder and what systems leave everywhere."""
+    """What stands in a folder, beside our private folder and what systems leave everywhere, and parts of ours."""
     return (
         sorted(p.name for p in folder.iterdir() if p.name not in LEFT_BY_SYSTEMS) if folder.is_dir() else []
     )

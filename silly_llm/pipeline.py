@@ -11,9 +11,10 @@ import json
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from silly_llm.config import Options, flatten, parse_argv, run_name_of
+from silly_llm.config import Options, parse_argv, run_name_of
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.output import PRIVATE
 from silly_llm.phases import PHASES, Phase, executable, phase_named
@@ -43,20 +44,21 @@ def main(argv: list[str] | None = None) -> None:
     folder, argv = _take_folder(argv)
     options = parse_argv(argv)
     phases = select(folder, options.overrides.pop("from", None), options.overrides.pop("to", None))
-    overrides = phase_overrides(options)
-    command_lines = {
-        p.command: _command_line(folder, p, options, overrides.get(p.command, [])) for p in phases
-    }
+    if options.config or options.print_config:
+        raise RecipeError(
+            f"command line: --{'config' if options.config else 'print_config'} is for a single phase: silly-llm PHASE …"
+        )
+    by_phase = phase_options(folder, phases, options)
 
     # Every recipe is checked before the first phase begins: nobody waits an hour for a typo.
     for phase in phases:
-        check_recipe(phase, command_lines[phase.command])
+        check_recipe(phase, by_phase[phase.command])
 
     run = Path(options.output_root) / run_name_of(folder / phases[0].recipe, options.environment)
     started = time.monotonic()
     for number, phase in enumerate(phases, 1):
         print(f"\n── {number}/{len(phases)} {phase.command}: {phase.summary} ──", flush=True)
-        importlib.import_module(phase.module).main(command_lines[phase.command])
+        importlib.import_module(phase.module).main(by_phase[phase.command])
     summarize(run, phases, time.monotonic() - started)
 
 
@@ -87,22 +89,31 @@ def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
     return phases
 
 
-def phase_overrides(options: Options) -> dict[str, list[str]]:
-    """`--generate.num_stories 500` as the overrides of the phase it names.
+def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[str, Options]:
+    """What each phase is told, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`.
 
     Raises:
-        RecipeError: an option that is neither ours nor a phase's key.
+        RecipeError: an option that is neither ours nor a phase's key, or two names of one phase.
     """
-    overrides: dict[str, list[str]] = {}
-    for name, value in options.overrides.items():
-        phase = phase_named(name)
-        if phase is None or not isinstance(value, dict):
-            raise RecipeError(
-                f"command line: unknown option --{name}{suggestion(name, ['from', 'to', 'force', 'environment'])}; "
-                "a recipe's key is written --PHASE.KEY VALUE"
-            )
-        overrides[phase.command] = [f"--{key}={_as_text(v)}" for key, v in flatten(value).items()]
-    return overrides
+    by_phase = {
+        p.command: replace(options, config=str(folder / p.recipe), overrides={}, values={}) for p in phases
+    }
+    for kind in ("overrides", "values"):
+        for name, said in getattr(options, kind).items():
+            phase = phase_named(name)
+            if phase is None or not isinstance(said, dict):
+                raise RecipeError(
+                    f"command line: unknown option --{name}{suggestion(name, ['from', 'to', 'force', 'environment'])}; "
+                    "a recipe's key is written --PHASE.KEY VALUE"
+                )
+            if phase.command not in by_phase:
+                continue
+            if getattr(by_phase[phase.command], kind):
+                raise RecipeError(
+                    f"command line: --{name}.… and another name of the same phase are both given"
+                )
+            setattr(by_phase[phase.command], kind, said)
+    return by_phase
 
 
 def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
@@ -137,15 +148,3 @@ def _take_folder(argv: list[str]) -> tuple[Path, list[str]]:
     if not argv[-1].startswith("--") and len(argv) >= 2 and argv[-2] in ("--force", "--debug"):
         return Path(argv[-1]), argv[:-1]
     raise RecipeError("command line: name the recipe folder first: silly-llm run FOLDER …")
-
-
-def _command_line(folder: Path, phase: Phase, options: Options, overrides: list[str]) -> list[str]:
-    line = ["--config", str(folder / phase.recipe), "--output_root", options.output_root]
-    line += ["--environment", options.environment]
-    line += ["--force"] if options.force else []
-    line += ["--debug"] if options.debug else []
-    return line + overrides
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from silly_llm.config import Recipe, environments_of, load_recipe
+from silly_llm.config import Options, Recipe, environments_of, load_recipe
 from silly_llm.errors import NotInstalledError, RecipeError
 from silly_llm.phases import Phase, phase_of_recipe
 from silly_llm.registry import only_registered
@@ -100,7 +100,7 @@ def check_sweep(argv: list[str]) -> None:
         check_recipe(sweep.phase, point.argv)
 
 
-def check_recipe(phase: Phase, argv: list[str]) -> Recipe:
+def check_recipe(phase: Phase, argv: list[str] | Options) -> Recipe:
     """Read one recipe as its phase would, building and writing nothing.
 
     Raises:

@@ -183,6 +183,11 @@ def config_of(kind: str, mapping: Mapping[str, Any] | str, *, where: str = "") -
     return check(options, config_class, where=label)
 
 
+def options_of(kind: str, name: str) -> type | None:
+    """The dataclass of a component's options, `None` for one without."""
+    return _config_class(resolve(kind, name))
+
+
 def build(kind: str, mapping: Mapping[str, Any] | str, container: Container) -> Any:
     """Make the component that a recipe names: its config from the recipe, all else from the container."""
     config = config_of(kind, mapping)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,9 @@ from silly_llm.errors import RecipeError, suggestion
 from silly_llm.masking import declare, is_secret_name, mask, remember
 
 A = TypeVar("A")
+NUMBER = re.compile(r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+"""What YAML 1.1, and so a recipe, takes for true and false besides."""
 
 
 def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
@@ -24,7 +28,8 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
 
     Args:
         values: plain Python (what YAML gives).
-        cls: a dataclass; nested dataclasses, unions, literals, enums, lists, tuples and mappings are followed.
+        cls: a dataclass; nested dataclasses, unions, literals, enums, lists, tuples and mappings are followed. Its class method
+            `refuse`, if any, sees what is given, by key, and may refuse it.
         where: the file (and key) that messages begin with.
 
     Raises:
@@ -50,11 +55,112 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
         ):
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
+        if refuse := getattr(cls, "refuse", None):
+            refuse(arguments)
         return cls(**arguments)
     except RecipeError as error:
         raise error if str(error).startswith(where) else type(error)(f"{where}: {error}") from None
-    except (ValueError, TypeError, ImportError, NotImplementedError) as error:
+    except (ValueError, TypeError, ImportError, NotImplementedError, OSError) as error:
         raise RecipeError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+# What the command line means ------------------------------------------------------------------------------------------
+
+
+def read(text: str | list[str], hint: Any) -> Any:
+    """What a text of the command line means for a key of this type.
+
+    A key of text takes it as it is, to the last space; `null` is nothing wherever a key may be nothing; numbers are decimal, also with
+    leading zeros. A key that takes text and something else besides gets the other thing where the text looks exactly like it (`look`);
+    so does one whose type is not known. A key of a list takes a single item too. What does not fit stays text, for `check` to refuse.
+    """
+    members = _members(hint)
+    if isinstance(text, list):
+        return [read(item, _item(members)) for item in text]
+    if not isinstance(text, str) or (text == "null" and type(None) in members):
+        return text if not isinstance(text, str) else None
+    seen = look(text)
+    if Any in members:
+        return seen
+    literals = [p for m in members if typing.get_origin(m) is Literal for p in typing.get_args(m)]
+    listed = _item(members) is not Any or any(_is(m, Sequence) for m in members)
+    if isinstance(seen, dict):
+        fits = any(_is(m, Mapping) or dataclasses.is_dataclass(m) for m in members)
+    elif isinstance(seen, list):
+        fits = listed
+    elif isinstance(seen, bool):
+        fits = bool in members or any(seen is p for p in literals)
+    else:
+        fits = (isinstance(seen, (int, float)) and float in members) or (int in members and _whole(seen))
+    if fits:
+        return seen
+    if any(m in (str, Path) or _is(m, enum.Enum) for m in members) or any(
+        isinstance(p, str) for p in literals
+    ):
+        return text
+    if bool in members and text.lower() in SWITCHES:
+        return SWITCHES[text.lower()]
+    if {int, float} & set(members) and re.fullmatch(r"[-+]?\d[\d_]*", text):
+        return int(text)
+    return [read(text, _item(members))] if listed and not isinstance(seen, dict) else seen
+
+
+def look(text: str) -> Any:
+    """What a text looks like, by the rules of JSON (YAML 1.2): a number (`12`, `-0.5`, `1e-3`), true, false, null, a list or mapping
+    in brackets (which are YAML); everything else is text: `0123`, `1:30`, `yes`, `a: b`."""
+    if text.lower() in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[text.lower()]
+    if NUMBER.fullmatch(text):
+        return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
+    structure = flow(text)
+    return text if structure is None else structure
+
+
+def flow(text: str) -> Any:
+    """The list or mapping that a text in brackets is, by the rules of recipes; `None` where it is none."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    if text[:1] + text[-1:] not in ("[]", "{}"):
+        return None
+    try:
+        return OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index, call-overload]
+    except (OmegaConfBaseException, YAMLError, TypeError):
+        return None
+
+
+def hint_below(hint: Any, key: str) -> Any:
+    """The type of a key within a value of this type; `Any` where that is not known."""
+    for member in _members(hint):
+        if dataclasses.is_dataclass(member):
+            return typing.get_type_hints(member).get(key, Any)
+        if _is(member, Mapping) and len(typing.get_args(member)) == 2:
+            return typing.get_args(member)[1]
+    return Any
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        return tuple(m for part in typing.get_args(hint) for m in _members(part))
+    return _members(typing.get_args(hint)[0]) if typing.get_origin(hint) is typing.Annotated else (hint,)
+
+
+def _item(members: tuple[Any, ...]) -> Any:
+    """The type of the items of the list among the types of a key."""
+    return next((a[0] for m in members if _is(m, Sequence) and (a := typing.get_args(m))), Any)
+
+
+def _is(hint: Any, container: type) -> bool:
+    cls = typing.get_origin(hint) or hint
+    return isinstance(cls, type) and issubclass(cls, container) and not issubclass(cls, str)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
+# The check ------------------------------------------------------------------------------------------------------------
 
 
 class _Mismatch(Exception):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from silly_llm.config import MASK, load_recipe, parse_argv
+from silly_llm.config import MASK, load_recipe
 from silly_llm.errors import RecipeError
 
 
@@ -78,6 +78,13 @@ def test_another_type_replaces_a_component_and_the_same_type_merges(tmp_path):
     }
 
 
+def test_nothing_and_another_kind_of_container_replace(tmp_path):
+    file = write(tmp_path, "generation.yaml", "weights: {a: 1.0}\nprovider: {type: x}")
+    for text, value in (("{}", {}), ("[a]", ["a"]), ("null", None), ("{b: 2}", {"a": 1.0, "b": 2.0})):
+        argv = ["--config", str(file), "--weights", text]
+        assert load_recipe(argv, phase="generate", arguments=Typed).args.weights == value
+
+
 def test_interpolation(tmp_path, monkeypatch):
     monkeypatch.setenv("SILLY_TEST_WORDS", "5")
     text = "words: ${oc.env:SILLY_TEST_WORDS}\nname: ${oc.env:SILLY_TEST_UNSET,fallback}\noutput_dir: ${run:stories}"
@@ -107,33 +114,144 @@ def test_print_config_prints_the_masked_recipe_and_stops(tmp_path, capsys):
     assert stop.value.code == 0 and "api_key: '********'" in printed and "abc" not in printed
 
 
-def test_command_line_values_are_yaml_and_text_stays_text():
-    options = parse_argv(
-        [
-            "--a",
-            "1e-3",
-            "--b=true",
-            "--c",
-            "[1, 2]",
-            "--d",
-            "Words: dog, cat",
-            "--e-f.g",
-            "2024-01-01",
-            "--h",
-            "--i",
-            "x",
-            "y",
-        ]
+@dataclass
+class Typed:
+    text: str = ""
+    maybe: str | None = "x"
+    either: str | list[str] | dict[str, float] = ""
+    number: int = 0
+    rate: float | None = None
+    switch: bool = False
+    kind: bool | str = "no"
+    mode: Literal["on", "off"] = "on"
+    texts: list[str] = field(default_factory=list)
+    weights: dict[str, float] | list[str] | None = None
+    provider: str | dict[str, Any] = ""
+    model: str | dict[str, Any] = ""
+    output_dir: str = ""
+
+
+VERBATIM = [
+    *(
+        "Tell a story #1",
+        "0123",
+        "1:30",
+        "yes",
+        "1e5",
+        "true",
+        "a: b",
+        "{",
+        "{a: 1}",
+        "[x]",
+        '"quoted"',
+        "it's",
+        "trailing  ",
+        "",
+    ),
+    *(
+        "2024-01-01",
+        "0x10",
+        "1_000",
+        "- a",
+        "&a",
+        "*a",
+        "!x",
+        "@",
+        "`",
+        "%",
+        "|",
+        ">",
+        "~",
+        "a\\b",
+        "tab\there",
+        "C:\\x",
+        "{{ noun }}",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", VERBATIM)
+@pytest.mark.parametrize("key", ["text", "maybe", "provider.model", "provider.api_key"])
+def test_text_on_the_command_line_stays_what_it_is(key, text):
+    recipe = load_recipe(
+        [f"--{key}={text}", "--provider.type=openai", "--provider.base_url=http://h"],
+        phase="generate",
+        arguments=Typed,
     )
-    assert options.overrides == {
-        "a": 1e-3,
-        "b": True,
-        "c": [1, 2],
-        "d": "Words: dog, cat",
-        "e_f": {"g": "2024-01-01"},
-        "h": True,
-        "i": ["x", "y"],
-    }
+    outer, _, inner = key.partition(".")
+    assert recipe.values[outer] == getattr(recipe.args, outer)  # what recipe.yaml will say
+    assert (recipe.values[outer][inner] if inner else recipe.values[outer]) == text
+
+
+@pytest.mark.parametrize(
+    ("argv", "value"),
+    [
+        (["--text", "null"], "null"),
+        (["--maybe", "null"], None),
+        (["--either", "1"], "1"),
+        (["--either", "[a, b]"], ["a", "b"]),
+        (["--either", "{a: 0.5}"], {"a": 0.5}),
+        (["--either.a", "1"], {"a": 1.0}),
+        (["--either", "a", "0123"], ["a", "0123"]),
+        (["--number", "0123"], 123),
+        (["--number", "-1"], -1),
+        (["--number", "1e3"], 1000),
+        (["--number", "1_000"], 1000),
+        (["--rate", "1e-3"], 0.001),
+        (["--rate", "1"], 1.0),
+        (["--rate", "null"], None),
+        (["--switch"], True),
+        (["--switch", "False"], False),
+        (["--switch", "no"], False),
+        (["--kind", "no"], "no"),
+        (["--kind", "true"], True),
+        (["--mode", "off"], "off"),
+        (["--texts", "1", "yes"], ["1", "yes"]),
+        (["--texts", "Once upon a time: 1"], ["Once upon a time: 1"]),
+        (["--weights", "{}"], {}),
+        (["--weights", "[]"], []),
+        (["--model.depth", "4"], {"depth": 4}),
+        (["--model.rate", "1e-3"], {"rate": 0.001}),
+        (["--model.tie", "false"], {"tie": False}),
+        (["--model.name", "0123"], {"name": "0123"}),
+        (['--model.name:="4"'], {"name": "4"}),
+        (["--model", "{depth: 4, name: '4'}"], {"depth": 4, "name": "4"}),
+    ],
+)
+def test_the_type_of_a_key_says_what_the_command_line_means(argv, value):
+    key = argv[0].lstrip("-").split("=")[0].split(".")[0]
+    assert getattr(load_recipe(argv, phase="generate", arguments=Typed).args, key) == value
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--number", "1:30"], "number: expected a whole number, got '1:30'"),
+        (["--number", "0x10"], "number: expected a whole number, got '0x10'"),
+        (["--number", "true"], "number: expected a whole number, got True"),
+        (["--rate", "nan"], "rate: expected a number, got 'nan'"),
+        (["--switch", "2"], "switch: expected true or false, got 2"),
+        (["--text"], "text: expected text, got True"),
+        (["--text", "a", "b"], "text: expected text, got ['a', 'b']"),
+        (["--provider", "x", "--provider.model", "y"], "--provider and --provider.model are both given"),
+        (["--model.depth", "3", "--model", "y"], "--model and --model.depth are both given"),
+        (["--text:=x"], "--text:= takes JSON"),
+        (["--text", "Say ${word}"], r"write \${…}"),
+        (["--text", "Say ${wo rd"], r"write \${…}"),
+        (["--text", "Say ${word:x}"], r"write \${…}"),
+    ],
+)
+def test_what_the_command_line_cannot_mean_is_one_line(argv, message):
+    with pytest.raises(RecipeError) as error:
+        load_recipe(argv, phase="generate", arguments=Typed)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_escaped_interpolation_is_text(tmp_path):
+    assert load(r"--name=Say \${word}").args.name == "Say ${word}"
+    assert (
+        load("--config", write(tmp_path, "generation.yaml", r"name: Say \${word}")).args.name == "Say ${word}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +265,10 @@ def test_command_line_values_are_yaml_and_text_stays_text():
         ("ratios: [1, x]", "ratios[1]: expected a number, got 'x'"),
         ("ratios: 1", "ratios: expected a list of a number, got 1"),
         ("name: ${oc.env:SILLY_TEST_UNSET}", "name: environment variable SILLY_TEST_UNSET is not set"),
-        ("name: ${nowhere}", "name: Interpolation key 'nowhere' not found"),
+        (
+            "name: ${nowhere}",
+            "name: Interpolation key 'nowhere' not found; where ${…} is meant as text, write \\${…}",
+        ),
         ("extends: nowhere.yaml", "extends: no such file"),
         ("extends: generation.yaml", "circular extends (generation.yaml → generation.yaml)"),
         ("", "is empty"),

@@ -14,8 +14,13 @@ from pathlib import Path
 import pytest
 from locations import ROOT
 
+from silly_llm.config import load_recipe, parse_argv
+from silly_llm.data.arguments import GenerationArguments
+from silly_llm.errors import RecipeError
 from silly_llm.output import digest
 from silly_llm.phases import PHASES
+from silly_llm.pipeline import main as run
+from silly_llm.pipeline import phase_options
 
 RUN = ["run", "recipes/quickstart", "--environment", "smoke"]
 RESULTS = {
@@ -139,6 +144,28 @@ def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(
         assert {n: m["metrics"] for n, m in ours.items()} == {n: m["metrics"] for n, m in theirs.items()}
     else:
         assert result(root, phase) == result(finished, phase)
+
+
+def test_run_hands_over_what_the_command_line_said():
+    argv = [
+        "--generate.system",
+        "Tell: a story #1 ",
+        "--generate.features",
+        "{}",
+        "--generate.provider.model=0123",
+    ]
+    options = parse_argv([*argv, "--environment", "llm"])
+    generate = PHASES["generate"]
+    told = phase_options(ROOT / "recipes/quickstart", [generate], options)["generate"]
+    args = load_recipe(told, phase="generate", arguments=GenerationArguments).args
+    assert (args.system, args.features) == ("Tell: a story #1 ", {})
+    assert isinstance(args.provider, dict) and args.provider["model"] == "0123"
+
+
+def test_run_refuses_what_is_for_a_single_phase():
+    for option in (["--print_config"], ["--config", "x.yaml"]):
+        with pytest.raises(RecipeError, match="is for a single phase"):
+            run([str(ROOT / "recipes/quickstart"), *option])
 
 
 @pytest.mark.parametrize(

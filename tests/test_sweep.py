@@ -179,7 +179,7 @@ def test_points_are_runs_times_grid_with_the_first_seed_of_each_first(tmp_path):
     last = sweep.points[-1]
     assert last.labels == {"run": "wide", "learning_rate": 0.01, "seed": 6}
     assert last.values == {"model.hidden_size": 64, "learning_rate": 0.01, "seed": 6}
-    assert "--learning_rate=0.01" in last.argv and '--model.preset="silly-tiny"' in last.argv
+    assert "--learning_rate:=0.01" in last.argv and '--model.preset:="silly-tiny"' in last.argv
 
 
 @pytest.mark.parametrize(

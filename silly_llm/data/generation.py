@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from silly_llm import registry
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.generation_parts import (
@@ -46,7 +46,7 @@ JOURNAL = "journal.jsonl"
 ARGUMENTS = GenerationArguments
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Generate stories as the recipe says."""
     recipe = load_recipe(argv, phase="generate", arguments=GenerationArguments)
     with registry.only_registered() if recipe.args.dry_run else nullcontext():

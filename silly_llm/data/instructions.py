@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.instruction_arguments import InstructionArguments
 from silly_llm.data.instruction_types import OPENERS, InstructionType, Story, content_words
@@ -41,7 +41,7 @@ def check_components(args: InstructionArguments, where: str = "") -> None:
         config_of("llm_provider", args.provider, where=f"{where}provider:")
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, derive the instructions unless they are there, publish when asked."""
     recipe = load_recipe(argv, phase="instruct", arguments=InstructionArguments)
     args = recipe.args

@@ -17,11 +17,12 @@ from silly_llm import registry
 from silly_llm.config import Recipe
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.errors import RunError
+from silly_llm.manifest import SHARD_FOLDERS
 
 if TYPE_CHECKING:
     from silly_llm.data.story_writer import Filters
 
-FOLDER = "journal-shards"
+FOLDER = SHARD_FOLDERS
 PROGRESS_EVERY = 1_000
 NOT_SHARED = frozenset(
     [

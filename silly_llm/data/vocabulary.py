@@ -1,7 +1,7 @@
 """Phase 1a: a vocabulary of nouns, verbs and adjectives that a small child knows.
 
 Asks the provider for words by part of speech, checks each one, keeps why others were refused, and asks again until there
-are enough or nothing new comes. Words that the output folder (or `extend:`) already holds are kept; only what is missing
+are enough or nothing new comes. Words that the output folder (made with the same seed and teacher) or `extend:` already holds are kept; only what is missing
 is asked for. The parts of speech are asked for side by side, each in an order that (seed, number of the request) decides.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from silly_llm import registry
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.arguments import VocabularyArguments
 from silly_llm.data.words import (
@@ -107,7 +107,7 @@ def check_components(args: VocabularyArguments) -> None:
     registry.config_of("llm_provider", args.provider, where="provider:")
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Make a vocabulary as the recipe says."""
     from silly_llm.output import open_output
 
@@ -119,16 +119,23 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         extended = local_path(args.extend) if args.extend else None
     except RecipeError as error:
         raise RecipeError(f"{recipe.where}: {error}") from None
-    if not recipe.options.force and (found := earlier_words(Path(args.output_dir))):
-        kept.append(found)
+    found = None if recipe.options.force else earlier_words(Path(args.output_dir))
     with container or Container() as container:
         with open_output(recipe, inputs=[extended or args.extend]) as output:
             if output.up_to_date:
                 print(f"{output.folder} is up to date")
                 return
-            if kept and not (output.folder / KEPT).exists():
-                kept[-1].save(output.folder / KEPT)
             provider = container.build("llm_provider", args.provider, as_type=LLMProvider)
+            if found and not made_alike(found, args, provider):
+                print(
+                    f"{output.folder}: its words are of another seed or teacher, and are not kept", flush=True
+                )
+                (output.folder / KEPT).unlink(missing_ok=True)
+                found = None
+            if found:
+                kept.append(found)
+                if not (output.folder / KEPT).exists():
+                    found.save(output.folder / KEPT)
             # ------------------------------------------------------------ what is there already, then what is missing
             searches = [Search(pos, wanted) for pos, wanted in shares(args.words, args.proportions).items()]
             for search in searches:
@@ -176,6 +183,16 @@ def earlier_words(folder: Path) -> Vocabulary | None:
             except RecipeError:
                 continue  # cut off or empty: it is made again
     return None
+
+
+def made_alike(vocabulary: Vocabulary, args: VocabularyArguments, provider: LLMProvider) -> bool:
+    """Whether the recipe's seed, provider and model made a vocabulary: only more words are asked for, not others."""
+    wanted = {
+        "provider": registry.split_type("llm_provider", args.provider)[0],
+        "model": provider.model,
+        "seed": args.seed,
+    }
+    return wanted.items() <= vocabulary.provenance.items()
 
 
 def shares(words: int, proportions: dict[str, float]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm import __version__, registry
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, check, load_recipe
+from silly_llm.config import Options, Recipe, check, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source
 from silly_llm.errors import RecipeError, suggestion
@@ -52,7 +52,7 @@ SETTINGS = (
 ARGUMENTS = EvaluationArguments
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     recipe = load_recipe(argv, phase="evaluate", arguments=EvaluationArguments)
     args = recipe.args
 

@@ -84,7 +84,7 @@ def read_sweep(argv: list[str]) -> Sweep:
     if not options.config:
         raise RecipeError("command line: name the sweep: silly-llm sweep --config FILE")
     file = Path(options.config)
-    values = read_recipe(file, options)
+    values = read_recipe(file, options, SweepArguments)
     args = check(values, SweepArguments, where=str(file))
     if options.print_config:
         print(to_yaml(mask(values)), end="")
@@ -167,8 +167,8 @@ def make_point(
             raise RecipeError(f"{key} and {inner} are both set, so one would undo the other{hint}")
     name = name or name_of(labels)
     place = folder / "points" / name
-    argv = [*common, *(f"--{key}={json.dumps(value)}" for key, value in every.items())]
-    argv += [f"--output_dir={json.dumps(str(place))}", "--push_to_hub=false"]
+    argv = [*common, *(f"--{key}:={json.dumps(value)}" for key, value in every.items())]
+    argv += [f"--output_dir={place}", "--push_to_hub=false"]
     return Point(name, labels, values, place, argv)
 
 

@@ -217,8 +217,9 @@ def tell(
 
 
 def final_evaluation(trainer: Any) -> dict[str, float]:
-    """The metrics after the last step: those of the evaluation that fell on it, else of a new one."""
-    for entry in reversed(trainer.state.log_history):
+    """The metrics of the model that is left: of the evaluation that fell on the last step, else (as for the best one) of a new one."""
+    best = trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint is not None
+    for entry in [] if best else reversed(trainer.state.log_history):
         if entry["step"] == trainer.state.global_step and "eval_loss" in entry:
             return entry
     return trainer.evaluate()

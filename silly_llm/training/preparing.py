@@ -69,7 +69,7 @@ def prepare(
             max_length=length,
             packing=args.packing,
             isolate=args.isolate_documents,
-            seed=args.seed,
+            seed=args.seed if args.data_seed is None else args.data_seed,
             place=place_of(checkpoint),
         )
     else:

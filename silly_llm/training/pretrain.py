@@ -6,7 +6,6 @@ the schedule is fitted to, bits per byte, sample stories, and resuming by itself
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field
 from logging import LogRecord, getLogger
@@ -18,7 +17,7 @@ from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import DataProvider, open_source
 from silly_llm.devices import computes_in_bf16, keep_freed_memory
@@ -35,7 +34,6 @@ from silly_llm.training.callbacks import (
     TrainingLog,
     check_checkpoint,
     final_evaluation,
-    last_checkpoint,
     read_lines,
 )
 from silly_llm.training.compiling import compile_layers, is_long, missing_compiler, require_compiler
@@ -43,11 +41,14 @@ from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.fused import cast_positions, fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
+from silly_llm.training.keys import PRETRAIN, check_numbers, refuse_keys
 from silly_llm.training.models import attention_of, build_model, model_config, size_of
 from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator
 from silly_llm.training.preparing import Prepared, prepare
 from silly_llm.training.progress import Progress
+from silly_llm.training.resuming import check_resume, check_run, checkpoint_of
+from silly_llm.training.schedule import UNLIMITED, check_schedule, keep_budgets, limit_steps
 from silly_llm.training.streaming import KeepsPlace, StreamedRows
 from silly_llm.training.throughput import check_trackers, throughput_of
 from silly_llm.training.tokenizer import check_tokenizer
@@ -56,13 +57,6 @@ from silly_llm.training.width import scale_initialization
 
 ROWS_AT_ONCE = {"cpu": 16, "cuda": 64}
 """Rows of a device batch when the recipe does not say."""
-POSITIVE = (
-    *("max_length", "tokens_per_step", "max_tokens", "max_bytes", "max_minutes"),
-    *("decontaminate", "sample_tokens", "base_width"),
-)
-"""Keys that must be above 0."""
-UNLIMITED = 1_000_000_000
-"""Steps of a training that only its time limit ends."""
 
 
 @dataclass
@@ -73,6 +67,19 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     per_device_train_batch_size: int | None = field(  # type: ignore[assignment]
         default=None, metadata={"help": "Rows a device sees at once; default: as tokens_per_step allows."}
     )
+    gradient_accumulation_steps: int | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "Device batches of a step; default: as tokens_per_step says."}
+    )
+    num_train_epochs: float | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "A budget where it is set; 3 where no other is."}
+    )
+    do_train: bool = True
+    resume_from_checkpoint: str | bool | None = field(  # type: ignore[assignment]
+        default=None,
+        metadata={
+            "help": "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."
+        },
+    )
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "Rows a device evaluates at once."})
     bf16: bool | None = field(  # type: ignore[assignment]
         default=None, metadata={"help": "bf16 autocast; default: where the device computes in bf16."}
@@ -81,13 +88,15 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         default="none", metadata={"help": "Trackers, such as tensorboard."}
     )
 
+    @classmethod
+    def refuse(cls, given: dict[str, Any]) -> None:
+        """Refuse keys that do nothing here (`silly_llm.training.keys`)."""
+        refuse_keys(given, PRETRAIN)
+
     def __post_init__(self) -> None:
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
-        for name in POSITIVE:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise RecipeError(f"{name}: expected a number above 0, got {value}")
+        check_run(self)
         if self.decay_fraction is not None and not 0 <= self.decay_fraction <= 1:
             raise RecipeError(f"decay_fraction: expected a number from 0 to 1, got {self.decay_fraction}")
         if not self.isolate_documents and self.packing != "concatenate":
@@ -95,6 +104,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         if self.streaming:
             self.check_streaming()
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        check_numbers(self)
         if self.use_cpu:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
         if self.bf16 is None:
@@ -104,27 +114,33 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         for key in ("torch_compile", "compile_layers"):
             if getattr(self, key) and self.use_cpu:
                 require_compiler(key)
+        keep_budgets(self)
         if self.max_tokens is not None:
-            self.max_steps = math.ceil(self.max_tokens / self.tokens_per_step)
-        elif self.max_minutes is not None and self.max_steps <= 0:
-            self.max_steps = UNLIMITED
+            limit_steps(self, None)
+        if (
+            self.metric_for_best_model in ("bits_per_byte", "eval_bits_per_byte")
+            and self.greater_is_better is None
+        ):
+            self.greater_is_better = False  # transformers takes all but losses for scores
         self.split_batch()
-        self.remove_unused_columns = False  # rows are no columns
-        self.disable_tqdm = True  # ours knows of time limits
+        self.remove_unused_columns = False
+        self.disable_tqdm = True
         self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
-        self.average_tokens_across_devices = True
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = False  # a search through the graph at every step; all are used
         self.restore_callback_states_from_checkpoint = True
         if self.use_cpu:
             getLogger("transformers.training_args").addFilter(not_of_compiling)
         super().__post_init__()
+        check_schedule(self)
 
     def check_streaming(self) -> None:
         """A stream has no length, cannot be cut beforehand, and is read by one process."""
         if self.max_tokens is None and self.max_minutes is None and self.max_steps <= 0:
             raise RecipeError("streaming: a stream has no end; set max_tokens, max_minutes or max_steps")
+        if self.num_train_epochs is not None:
+            raise RecipeError("streaming: a stream has no epochs; leave out num_train_epochs")
         if self.max_bytes is not None:
             raise RecipeError("streaming: max_bytes cuts what is read beforehand; set max_tokens")
         if self.dataloader_num_workers:
@@ -153,6 +169,16 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             raise RecipeError(
                 f"per_device_train_batch_size: must divide the {rows} rows a device sees in a step"
             )
+        if (asked := self.gradient_accumulation_steps) is not None:
+            if self.per_device_train_batch_size is None and rows % asked == 0:
+                at_once = rows // asked
+            if at_once * asked != rows:
+                raise RecipeError(
+                    f"gradient_accumulation_steps: tokens_per_step: {self.tokens_per_step} are {rows} rows a device, which "
+                    f"{asked} batches"
+                    + (f" of {at_once}" if self.per_device_train_batch_size else "")
+                    + " do not make"
+                )
         self.per_device_train_batch_size = at_once
         self.gradient_accumulation_steps = rows // at_once
 
@@ -165,13 +191,14 @@ def not_of_compiling(record: LogRecord) -> bool:
     return "torchdynamo" not in str(record.msg)
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, prepare tokenizer, data and model, train, save, publish when asked."""
     recipe = load_recipe(argv, phase="pretrain", arguments=PretrainArguments)
     args = recipe.args
 
     # Check all that can be checked before anything is written
     check_components(args)
+    check_resume(args, recipe.options.force)
     source = open_source(args.dataset)
     eval_source = open_source(args.eval_dataset) if args.eval_dataset is not None else None
     check_push(args)
@@ -197,9 +224,11 @@ def train(
 
     # Data and tokenizer: the first process prepares them, the others read its cache
     with args.main_process_first(local=False, desc="preparing data"):
-        checkpoint = last_checkpoint(str(args.output_dir))
+        checkpoint = checkpoint_of(args)
         data = prepare(args, source, eval_source, checkpoint)
     tokenizer = data.tokenizer
+    per_epoch = None if args.streaming else max(1, len(data.rows) // args.train_rows_per_step)  # type: ignore[arg-type]
+    ends = limit_steps(args, per_epoch)
 
     # Model
     config = model_config(
@@ -218,7 +247,6 @@ def train(
         cast_positions(model)
     size = size_of(model)
     if output_speaks():
-        epochs = "" if args.max_steps <= 0 or args.max_steps == UNLIMITED else f" in {args.max_steps:,} steps"
         documents = "documents as they come"
         if data.documents is not None:
             split = f" ({data.split:,} longer than a row: split)" if data.split else ""
@@ -226,7 +254,7 @@ def train(
             documents = f"{data.documents:,} documents{split} in {len(data.rows):,} rows"  # type: ignore[arg-type]
         print(
             f"{size['parameters']:,} parameters, {len(tokenizer):,} tokens of vocabulary; {documents} of "
-            f"{args.max_length} tokens; {args.tokens_per_step:,} tokens a step{epochs}",
+            f"{args.max_length} tokens; {args.tokens_per_step:,} tokens a step; {ends}",
             flush=True,
         )
 

@@ -22,7 +22,7 @@ from trl import ModelConfig, SFTConfig, get_peft_config, get_quantization_config
 
 from silly_llm.cards import model_card, write_card
 from silly_llm.cli import run_main
-from silly_llm.config import Recipe, load_recipe
+from silly_llm.config import Options, Recipe, load_recipe
 from silly_llm.container import Container
 from silly_llm.data.sources import open_source
 from silly_llm.devices import attention_for, computes_in_bf16
@@ -37,14 +37,16 @@ from silly_llm.training.callbacks import (
     Samples,
     TrainingLog,
     final_evaluation,
-    last_checkpoint,
     read_lines,
 )
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
 from silly_llm.training.guards import SaveAverages, StopAtNaN
+from silly_llm.training.keys import SFT, check_numbers, refuse_keys
 from silly_llm.training.models import size_of
 from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.progress import Progress
+from silly_llm.training.resuming import check_resume, check_run, checkpoint_of
+from silly_llm.training.schedule import check_schedule, keep_budgets, limit_steps
 from silly_llm.training.sft_arguments import SftKeys
 from silly_llm.training.sft_trainer import StoryTrainer
 from silly_llm.training.throughput import Throughput, check_trackers
@@ -65,9 +67,33 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         metadata={"help": "Batches of answers of similar length waste no time on padding."},
     )
 
+    num_train_epochs: float | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "A budget where it is set; 3 where no other is."}
+    )
+    do_train: bool = True
+    resume_from_checkpoint: str | bool | None = field(  # type: ignore[assignment]
+        default=None,
+        metadata={
+            "help": "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."
+        },
+    )
+
+    @classmethod
+    def refuse(cls, given: dict[str, Any]) -> None:
+        """Refuse keys that do nothing here (`silly_llm.training.keys`)."""
+        refuse_keys(given, SFT)
+        tokens = given.get("include_num_input_tokens_seen")
+        if tokens in ("no", False):
+            raise RecipeError("include_num_input_tokens_seen: tokens are always counted; all or non_padding")
+        if given.get("optimizer") is not None:
+            for key in ("optim", "optim_args", "optim_target_modules"):
+                if given.get(key) is not None:
+                    raise RecipeError(f"{key}: optimizer names the optimizer already; give one of them")
+
     def __post_init__(self) -> None:
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
+        check_run(self)
         if not self.model_name_or_path:
             raise RecipeError("the key 'model_name_or_path' is missing")
         if self.merge_adapter and not self.use_peft:
@@ -75,6 +101,10 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         if self.chat_template and not Path(self.chat_template).is_file():
             raise RecipeError(f"chat_template: no such file {self.chat_template!r}")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        check_numbers(self)
+        keep_budgets(self)
+        if self.dtype not in ("auto", None) and not isinstance(getattr(torch, self.dtype, None), torch.dtype):
+            raise RecipeError(f"dtype: expected auto or a type of torch such as bfloat16, got {self.dtype!r}")
         if self.use_cpu:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
         if self.bf16 is None:
@@ -86,6 +116,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         self.restore_callback_states_from_checkpoint = True
         ModelConfig.__post_init__(self)
         SFTConfig.__post_init__(self)
+        check_schedule(self)
 
 
 ARGUMENTS = SftArguments
@@ -98,12 +129,13 @@ def check_components(args: SftArguments) -> None:
     check_trackers(args.report_to)
 
 
-def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
     """Read the recipe, tune the model unless that is done, publish when asked."""
     recipe = load_recipe(argv, phase="sft", arguments=SftArguments)
     args = recipe.args
 
     check_components(args)
+    check_resume(args, recipe.options.force)
 
     # Data and tokenizer: what can be wrong with them shows before anything is written
     train_source = open_source(args.dataset)
@@ -195,14 +227,18 @@ def tune(
     trainer.throughput = throughput
     trainer.remove_callback(PrinterCallback)
     parameters = count_parameters(trainer.model)
+    ends = limit_steps(args, trainer.steps_per_epoch)
     if trainer.is_world_process_zero():
         left_out = (
             f", {trainer.left_out:,} too long for {args.max_length} tokens left out"
             if trainer.left_out
             else ""
         )
-        print(f"{parameters['parameters']:,} parameters; {trainer.examples:,} examples{left_out}", flush=True)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+        print(
+            f"{parameters['parameters']:,} parameters; {trainer.examples:,} examples{left_out}; {ends}",
+            flush=True,
+        )
+    trainer.train(resume_from_checkpoint=checkpoint_of(args))
     metrics = final_evaluation(trainer) if eval_dataset is not None else {}
 
     # Save

@@ -54,6 +54,13 @@ class StoryTrainer(LogsThroughput, FollowsClock, SFTTrainer):
                 self.eval_dataset = self._fitting(self.eval_dataset, longest)
         self.examples: int = len(self.train_dataset)  # type: ignore[arg-type]
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of a pass over the examples."""
+        args, rows = self.args, self.args.train_batch_size * self.args.world_size
+        batches = self.examples // rows if args.dataloader_drop_last else -(-self.examples // rows)
+        return max(1, -(-batches // args.gradient_accumulation_steps))
+
     def _fitting(self, dataset: Any, longest: int) -> Any:
         """The examples of at most `longest` tokens, with their `length` for sampling."""
         lengths = [len(ids) for ids in dataset["input_ids"]]

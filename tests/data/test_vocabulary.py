@@ -148,6 +148,20 @@ def arguments(server: ScriptedLLM, output: Path, words: int = 24, *more: object)
     return ["vocabulary", *provider, *map(str, options)]
 
 
+def test_another_seed_gives_its_own_words_whatever_the_folder_holds(tmp_path):
+    from silly_llm.data.vocabulary import main
+
+    def words(folder, seed, count=12):
+        main([f"--output_dir={tmp_path / folder}", f"--words={count}", f"--seed={seed}"])
+        return json.loads((tmp_path / folder / "vocabulary.json").read_text())
+
+    words("a", 0)
+    changed, fresh = words("a", 1), words("b", 1)
+    assert changed == fresh and changed["provenance"]["kept_from_before"] == 0
+    more = words("a", 1, 20)
+    assert more["provenance"]["kept_from_before"] == 12 and set(fresh["nouns"]) <= set(more["nouns"])
+
+
 def test_a_teacher_is_asked_only_for_what_is_missing(tmp_path, silly_llm):
     with ScriptedLLM(tmp_path) as server:
         output = tmp_path / "words"

@@ -191,7 +191,12 @@ def test_schedule_free_refuses_a_schedule(tmp_path, schedule):
     pytest.importorskip("schedulefree", reason="the extra [schedulefree] is not installed")
     check_optimizer("schedule_free", arguments(tmp_path, lr_scheduler_type="constant_with_warmup"))
     with pytest.raises(RecipeError, match=f"in place of a schedule, and {schedule} would decay"):
-        check_optimizer("schedule_free", arguments(tmp_path, lr_scheduler_type=schedule))
+        check_optimizer(
+            "schedule_free",
+            arguments(
+                tmp_path, lr_scheduler_type=schedule, decay_fraction=0.2 if "decay" in schedule else None
+            ),
+        )
 
 
 def test_what_is_not_installed_is_named_with_its_command(tmp_path, monkeypatch):

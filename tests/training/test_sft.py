@@ -41,7 +41,7 @@ FAST = [
     "--per_device_train_batch_size=4",
     "--max_length=64",
     "--bf16=false",
-    "--save_strategy='no'",
+    "--save_strategy=no",
 ]
 
 
@@ -299,7 +299,7 @@ def test_stories260k_is_tuned(instructions, tmp_path, options):
         (["--chat_template", "missing.jinja"], "missing.jinja"),
         (["--model_name_or_path", "missing/folder/here"], "no such folder"),
         (["--dataset", "missing.jsonl"], "missing.jsonl"),
-        (["--fp16", "--bf16"], "fp16 and bf16"),
+        (["--fp16", "--bf16"], "fp16: a CPU"),
     ],
 )
 def test_bad_recipes_are_refused_before_anything_is_written(base, instructions, tmp_path, options, message):
