@@ -61,7 +61,6 @@ def main(argv: list[str] | None = None) -> None:
     if sweep.dry_run:
         return
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that `kill` ends the points as well
     with locked(sweep.folder):
         write_text(mark, "")
         run(sweep, done, gpus)

@@ -33,11 +33,10 @@ from silly_llm.training.callbacks import (
     EvaluateAtEnd,
     Samples,
     TrainingLog,
-    check_checkpoint,
     final_evaluation,
-    last_checkpoint,
     read_lines,
 )
+from silly_llm.training.checkpoints import check_checkpoint, last_checkpoint, stopped_in
 from silly_llm.training.compiling import compile_layers, is_long, missing_compiler, require_compiler
 from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.fused import cast_positions, fuse_norms
@@ -116,7 +115,6 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         self.average_tokens_across_devices = True
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = False  # a search through the graph at every step; all are used
-        self.restore_callback_states_from_checkpoint = True
         if self.use_cpu:
             getLogger("transformers.training_args").addFilter(not_of_compiling)
         super().__post_init__()
@@ -180,7 +178,8 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
         else:
-            train(recipe, source, eval_source, services, output)
+            with stopped_in(str(args.output_dir)):
+                train(recipe, source, eval_source, services, output)
     push_if_asked(args, str(args.output_dir))
 
 
@@ -254,7 +253,7 @@ def train(
             clock,
             KeepsPlace(),
             throughput,
-            EvaluateAtEnd(),
+            EvaluateAtEnd(clock),
             SaveAverages(),
             StopAtNaN(tokens),
             TrainingLog(str(args.output_dir), clock, tokens),
