@@ -149,7 +149,8 @@ class TrainingLog(TrainerCallback):
         logs: Any = None,
         **_: Any,
     ) -> None:
-        if state.is_world_process_zero and logs:
+        ended = "train_loss" in (logs or {})
+        if state.is_world_process_zero and logs and not (ended and self.clock.signal):  # stopped is not ended
             line = {
                 "step": state.global_step,
                 "tokens": self.tokens(state),
