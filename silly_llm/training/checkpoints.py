@@ -1,7 +1,7 @@
 """Checkpoints that a training can trust: sealed by digests when they are saved, examined before one is resumed from.
 
-A checkpoint that is being written holds `UNFINISHED`; `DIGESTS`, written last, takes its place. What is damaged later is named and put
-aside, and the one before it is used.
+A checkpoint that is being written holds `UNFINISHED`; at last it gets its `DIGESTS`, and `STATE` its name. What is damaged later is named
+and put aside, and the one before it is used.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ DIGESTS = "digests.json"
 """The SHA-256 of each file of a checkpoint, by its path inside."""
 UNFINISHED = "checkpoint-is-incomplete.txt"
 """In a checkpoint that is being written; the name is transformers' own for it."""
+STATE = "trainer_state.json"
+"""Takes its name last of all: a checkpoint that has it was saved to the end."""
+PARTIAL = ".partial"
 PICKLES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth")
 """What the Trainer unpickles, with `weights_only`."""
 LABELS = ("_name_or_path", "dtype", "transformers_version")
@@ -71,14 +74,13 @@ class Resumable:
         if args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / UNFINISHED).touch()
-        limit, args.save_total_limit = (
-            args.save_total_limit,
-            None,
-        )  # none before it goes until this one is sealed
+        limit, save = args.save_total_limit, self.state.save_to_json
+        args.save_total_limit = None  # none before it goes until this one is sealed
+        self.state.save_to_json = lambda path: save(f"{path}{PARTIAL}")
         try:
             super()._save_checkpoint(model, trial)  # type: ignore[misc]
         finally:
-            args.save_total_limit = limit
+            args.save_total_limit, self.state.save_to_json = limit, save
         seal(folder, args)
         self.saved = step
         if args.should_save:
@@ -96,16 +98,18 @@ def seal(folder: Path, args: Any) -> None:
     """Bring a checkpoint to the disk and write its digests; each process reads its share of the files."""
     if args.world_size > 1:
         torch.distributed.barrier()  # all of them are written
-    names = [name for name in sorted(files_of(folder)) if name not in (DIGESTS, UNFINISHED)]
-    mine = names[args.process_index :: args.world_size]
-    digests = dict(gather_object([(name, digest(folder / name, to_disk=True)) for name in mine]))
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    mine = [path for path in files if path.name not in (DIGESTS, UNFINISHED)][
+        args.process_index :: args.world_size
+    ]
+    names = [str(path.relative_to(folder)).removesuffix(PARTIAL) for path in mine]
+    digests = gather_object(
+        [(name, digest(path, to_disk=True)) for name, path in zip(names, mine, strict=True)]
+    )
     if args.should_save:
-        write_text(folder / DIGESTS, json.dumps({"sha256": digests}, indent=1))
+        write_text(folder / DIGESTS, json.dumps({"sha256": dict(digests)}, indent=1))
+        (folder / f"{STATE}{PARTIAL}").rename(folder / STATE)
         (folder / UNFINISHED).unlink()
-
-
-def files_of(folder: Path) -> list[str]:
-    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
 
 def digest(path: Path, *, to_disk: bool = False) -> str:
@@ -131,8 +135,8 @@ def fault_of(checkpoint: Path) -> str | None:
                 return f"{name} is missing"
             if digest(checkpoint / name) != expected:
                 return f"{name} is not what was saved"
-    elif not (checkpoint / "trainer_state.json").is_file():
-        return "trainer_state.json is missing"
+    elif not (checkpoint / STATE).is_file():
+        return f"{STATE} is missing"
     for path in sorted(
         p for pattern in ("*.json", "*.safetensors", *PICKLES) for p in checkpoint.glob(pattern)
     ):
@@ -168,7 +172,7 @@ def checkpoints_in(folder: str | Path) -> list[Path]:
 
 def is_torso(checkpoint: Path) -> bool:
     """Whether this is what we left of a checkpoint when we died while writing it."""
-    return (checkpoint / UNFINISHED).is_file() and not (checkpoint / DIGESTS).is_file()
+    return (checkpoint / UNFINISHED).is_file() and not (checkpoint / STATE).is_file()
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
