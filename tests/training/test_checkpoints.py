@@ -7,6 +7,9 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -115,6 +118,21 @@ def test_a_signal_ends_with_a_checkpoint_and_the_same_command_continues(
     monkeypatch.setattr(SignalsItself, "signals", ())
     assert command(stories, folder) == 0
     assert "step 5 ·" not in capsys.readouterr().out and same_as(folder, whole)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_told_to_end_saves_and_continues(stories, whole, tmp_path):
+    folder = tmp_path / "model"
+    start = [sys.executable, "-m", "silly_llm.cli", "pretrain", *arguments(stories, folder)]
+    process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (folder / "checkpoint-3" / "trainer_state.json").is_file():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.terminate()
+    said = process.communicate(timeout=120)[1]
+    kept = last_checkpoint(folder)
+    assert process.returncode == 143 and f"the same command continues from {kept}" in said
+    assert command(stories, folder) == 0 and same_as(folder, whole)
 
 
 def test_a_second_ctrl_c_stops_at_once_and_the_line_says_what_is_there(
