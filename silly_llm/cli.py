@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 import typing
@@ -15,6 +16,7 @@ from silly_llm import __version__
 from silly_llm.errors import RecipeError, RunError, suggestion
 from silly_llm.masking import mask
 from silly_llm.phases import PHASES, Phase
+from silly_llm.signals import Stopped, first_heard, listening
 
 NO_ROOM = {
     errno.ENOSPC: "no space left on the disk",
@@ -57,7 +59,8 @@ def main(argv: list[str] | None = None) -> None:
 def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -> None:
     """Run a phase's `main` and turn what it raises into one line and an exit code.
 
-    Codes: 2 for a bad recipe or option, 1 for a failed run, 130 for Ctrl-C. `--debug` shows the traceback instead.
+    Codes: 2 for a bad recipe or option, 1 for a failed run, 128 + its number for a signal (130 for Ctrl-C). `--debug` shows the
+    traceback of an error instead.
     """
     argv = sys.argv[1:] if argv is None else argv
     keep_bars_to_terminals()
@@ -66,9 +69,14 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         print(phase_help(phase))
         return
     try:
-        main(argv)
+        with listening():
+            main(argv)
+    except Stopped as stop:
+        fail(str(stop), 128 + stop.number)
     except KeyboardInterrupt:
-        fail("stopped; the same command continues where it was", 130)
+        number = first_heard()
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        fail(f"stopped{by}; the same command continues where it was", 128 + number)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
@@ -88,6 +96,11 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
             else f"{type(error).__name__}: {reason} (--debug shows where)",
             1,
         )
+    finally:
+        if "torch.distributed" in sys.modules:
+            from silly_llm.training.engines import leave_process_group
+
+            leave_process_group(failed=sys.exc_info()[0] is not None)
 
 
 def keep_bars_to_terminals() -> None:

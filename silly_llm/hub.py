@@ -69,7 +69,10 @@ def check_push(args: Any) -> Push | None:
         raise RecipeError("hub_token: a recipe is no place for a secret; set HF_TOKEN instead")
     if asked or not args.push_to_hub:
         return asked
-    if getattr(args, "hub_always_push", False) or getattr(args, "hub_strategy", "end") not in ("every_save", "end"):
+    if getattr(args, "hub_always_push", False) or getattr(args, "hub_strategy", "end") not in (
+        "every_save",
+        "end",
+    ):
         raise RecipeError(
             "hub_strategy, hub_always_push: a training is pushed once, at its end, by push_to_hub alone; leave them out"
         )

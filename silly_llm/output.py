@@ -54,7 +54,7 @@ VOLATILE = (
 )
 """Files that differ between two equal runs (times, dates, paths) and so do not count as input."""
 TRAINS = ("pretrain", "sft")
-KEPT = ("lock", "run.json")
+KEPT = ("lock", "run.json", "damaged")
 """Of the private folder, what is kept when work begins anew; and what was set aside."""
 
 

@@ -21,6 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.errors import RunError
+from silly_llm.signals import SIGNALS
 
 if TYPE_CHECKING:
     from silly_llm.data.statistics import StoryStatistics
@@ -185,9 +186,8 @@ class WriterProcess:
 
 def _serve(writer: StoryWriter, connection: socket.socket) -> None:
     """The life of the writer's process."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the other process, which then closes the socket
+    for number in SIGNALS:  # for the other process, which then closes the socket
+        signal.signal(number, signal.SIG_IGN)
     code = 1
     with connection, connection.makefile("rb") as incoming:
         try:

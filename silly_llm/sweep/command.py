@@ -59,7 +59,6 @@ def main(argv: list[str] | None = None) -> None:
     if sweep.dry_run:
         return
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that `kill` ends the points as well
     with open_tool_output(sweep.folder, "sweep"):
         run(sweep, done, gpus)
 

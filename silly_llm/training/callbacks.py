@@ -1,9 +1,8 @@
-"""What pretraining and tuning share beside the Trainer: the clock, the log, samples, checkpoints to resume from."""
+"""What pretraining and tuning share beside the Trainer: the clock, the log, samples."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -14,17 +13,18 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from silly_llm.errors import RunError
 from silly_llm.output import write_text
+from silly_llm.signals import heard
 
 LOG = "training_log.jsonl"
 SAMPLES = "samples.jsonl"
-LABELS = ("_name_or_path", "dtype", "transformers_version")
-"""What a configuration says beside what its model is."""
 
 
 class Clock(TrainerCallback, ExportableState):
-    """Seconds of training, over all attempts; stops at `max_minutes`. Every process sees the first one's clock.
+    """Seconds of training, over all attempts; stops at `max_minutes`, and when a signal was heard.
+
+    All processes see the first one's clock, and stop at the same step: at the end of a step they begin to exchange what it says and what
+    they heard, on the CPU, and read it at the end of the next. No step waits for it.
 
     Args:
         max_minutes: the limit; `None` only counts.
@@ -34,21 +34,15 @@ class Clock(TrainerCallback, ExportableState):
         self.limit = None if max_minutes is None else 60 * max_minutes
         self.before = 0.0
         self.elapsed = 0.0
+        self.signal = 0
+        """The signal that any process heard; 0: none."""
         self._started = time.monotonic()
-
-    @property
-    def stateful(self) -> dict[str, Any]:
-        return {"before": self.elapsed}
+        self._group: Any = None
+        self._asked: tuple[Any, torch.Tensor] | None = None
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
         return {"args": {}, "attributes": {"before": self.now()}}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Clock:
-        clock = cls()
-        clock.before = clock.elapsed = state["attributes"]["before"]
-        return clock
 
     def now(self) -> float:
         return self.before + time.monotonic() - self._started
@@ -67,30 +61,64 @@ class Clock(TrainerCallback, ExportableState):
     ) -> None:
         self._started = time.monotonic()
         self.elapsed = self.before
+        if args.world_size > 1:
+            self._group = torch.distributed.new_group(backend="gloo")
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.elapsed = self.now()
-        if args.world_size > 1:
-            shared = torch.tensor([self.elapsed], dtype=torch.float64, device=args.device)
-            torch.distributed.broadcast(shared, src=0)
-            self.elapsed = shared.item()
-        if self.limit is not None and self.elapsed >= self.limit:
+        self.exchange(args)
+        if self.signal or (self.limit is not None and self.elapsed >= self.limit):
             control.should_training_stop = True
             control.should_save = args.save_strategy != "no"
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self.signal:  # what was there to save is saved
+            control.should_save = control.should_evaluate = False
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.exchange(args)
+        self.read()
+
+    def exchange(self, args: TrainingArguments) -> None:
+        """Time and signals: of this process when it is the only one, else of all, as they were at the step before."""
+        signal = heard[0] if heard else 0
+        if self._group is None:
+            self.elapsed, self.signal = self.now(), signal
+            return
+        self.read()
+        said = torch.tensor([self.now() if args.process_index == 0 else 0.0, signal], dtype=torch.float64)
+        most = torch.distributed.ReduceOp.MAX
+        self._asked = torch.distributed.all_reduce(said, most, self._group, async_op=True), said
+
+    def read(self) -> None:
+        if self._asked is not None:
+            work, said = self._asked
+            work.wait()
+            self.elapsed, self.signal, self._asked = said[0].item(), int(said[1]), None
 
 
 class EvaluateAtEnd(TrainerCallback):
     """Evaluates after the last step, whatever `eval_strategy` is: within the training, so that trackers have it in the same run.
 
-    Stands after whatever may end the training.
+    Stands after whatever may end the training. Whoever stops it by a signal will not wait for an evaluation.
+
+    Args:
+        clock: knows of the signal.
     """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        control.should_evaluate = control.should_evaluate or control.should_training_stop
+        due = control.should_evaluate or control.should_training_stop
+        control.should_evaluate = due and not self.clock.signal
 
 
 class TrainingLog(TrainerCallback):
@@ -121,7 +149,8 @@ class TrainingLog(TrainerCallback):
         logs: Any = None,
         **_: Any,
     ) -> None:
-        if state.is_world_process_zero and logs:
+        ended = "train_loss" in (logs or {})
+        if state.is_world_process_zero and logs and not (ended and self.clock.signal):  # stopped is not ended
             line = {
                 "step": state.global_step,
                 "tokens": self.tokens(state),
@@ -232,45 +261,6 @@ def is_sharded() -> bool:
 
     engine = str(AcceleratorState().distributed_type) if AcceleratorState._shared_state else ""
     return is_deepspeed_zero3_enabled() or "FSDP" in engine
-
-
-def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest whole checkpoint of an interrupted training; `trainer_state.json`, which is written last, tells.
-
-    One that was being written when the process died is passed over, and removed by the first process.
-    """
-    import os
-
-    found = sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    for path in reversed(found):
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-            return str(path)
-        except (OSError, ValueError):
-            if int(os.environ.get("RANK", "0")) == 0:
-                shutil.rmtree(path, ignore_errors=True)
-    return None
-
-
-def check_checkpoint(folder: str | Path, model: Any) -> None:
-    """A checkpoint is of the model that is about to continue from it.
-
-    Raises:
-        RunError: its configuration has another architecture or other sizes.
-    """
-    saved = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-    now = json.loads(model.config.to_json_string(use_diff=False))
-    for key in ("model_type", *sorted(now)):
-        there, here = saved.get(key, now.get(key)), now.get(key)
-        if (
-            isinstance(here, (int, str))
-            and not isinstance(here, bool)
-            and there != here
-            and key not in LABELS
-        ):
-            raise RunError(
-                f"{folder} is of another model: {key} is {there} there, {here} here; remove it to begin anew"
-            )
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

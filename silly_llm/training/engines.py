@@ -42,3 +42,17 @@ def require_engine(trainer: Trainer) -> None:
             raise RecipeError(
                 f"use_cpu: {name} was asked for, but accelerate does not run it here; use ddp.yaml, or multi_cpu.yaml on CPUs"
             )
+
+
+def leave_process_group(*, failed: bool = False) -> None:
+    """End what torch runs beside this process before the interpreter ends: its threads, met by destructors, abort a process that is done.
+
+    Of a `failed` process NCCL would first wait for what others never send; there torch's own way out is taken.
+    """
+    from torch import distributed
+
+    if not distributed.is_available() or not distributed.is_initialized():
+        return
+    if failed and "nccl" in distributed.get_backend():
+        return
+    distributed.destroy_process_group()

@@ -10,7 +10,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from silly_llm.errors import RunError
-from silly_llm.training.callbacks import last_checkpoint
+from silly_llm.training.checkpoints import checkpoints_in
 
 
 class StopAtNaN(TrainerCallback):
@@ -78,7 +78,7 @@ class StopAtNaN(TrainerCallback):
         between = f"between steps {self.good + 1} and {step}" if step > self.good + 1 else f"at step {step}"
         facts = [f"{self.tokens(state):,} tokens", f"learning rate {optimizer.param_groups[0]['lr']:.3g}"]
         facts += [f"last logged gradient norm {self.norm:.3g}"] if self.norm is not None else []
-        kept = last_checkpoint(str(args.output_dir))
+        kept = next(iter(checkpoints_in(str(args.output_dir))), None)
         raise RunError(
             f"the training diverged: {what} {between} ({', '.join(facts)}); "
             f"{f'the last good checkpoint is {kept}' if kept else 'no checkpoint was saved before'}; try a lower learning_rate"

@@ -32,10 +32,10 @@ from silly_llm.training.callbacks import (
     EvaluateAtEnd,
     Samples,
     TrainingLog,
-    check_checkpoint,
     final_evaluation,
     read_lines,
 )
+from silly_llm.training.checkpoints import check_checkpoint, stopped_in
 from silly_llm.training.compiling import compile_layers, is_long, missing_compiler, require_compiler
 from silly_llm.training.engines import require_engine, whole_weights
 from silly_llm.training.fused import cast_positions, fuse_norms
@@ -129,7 +129,6 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = False  # a search through the graph at every step; all are used
-        self.restore_callback_states_from_checkpoint = True
         if self.use_cpu:
             getLogger("transformers.training_args").addFilter(not_of_compiling)
         super().__post_init__()
@@ -207,7 +206,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         if output.up_to_date:
             print(f"{args.output_dir} is up to date")
         else:
-            train(recipe, source, eval_source, services, output)
+            with stopped_in(str(args.output_dir)):
+                train(recipe, source, eval_source, services, output)
     push_if_asked(args, str(args.output_dir))
 
 
@@ -283,7 +283,7 @@ def train(
             clock,
             KeepsPlace(),
             throughput,
-            EvaluateAtEnd(),
+            EvaluateAtEnd(clock),
             SaveAverages(),
             StopAtNaN(tokens),
             TrainingLog(str(args.output_dir), clock, tokens),

@@ -7,7 +7,7 @@ from typing import Any
 
 from silly_llm.errors import RecipeError
 from silly_llm.output import is_finished
-from silly_llm.training.callbacks import last_checkpoint
+from silly_llm.training.checkpoints import last_checkpoint
 
 
 def check_run(args: Any) -> None:

@@ -40,6 +40,7 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
+from silly_llm.training.checkpoints import stopped_in
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.keys import SFT, check_numbers, refuse_keys
 from silly_llm.training.models import size_of
@@ -113,7 +114,6 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
             self.include_num_input_tokens_seen = "non_padding"
         self.disable_tqdm = True  # ours knows of time limits
         self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
-        self.restore_callback_states_from_checkpoint = True
         ModelConfig.__post_init__(self)
         SFTConfig.__post_init__(self)
         check_schedule(self)
@@ -163,7 +163,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             optimizer = None
             if args.optimizer is not None:
                 optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
-            tune(recipe, tokenizer, added, train_dataset, eval_dataset, optimizer, output)
+            with stopped_in(str(args.output_dir)):
+                tune(recipe, tokenizer, added, train_dataset, eval_dataset, optimizer, output)
     push_if_asked(args, str(args.output_dir))
 
 
@@ -216,7 +217,7 @@ def tune(
         callbacks=[
             clock,
             throughput,
-            *([EvaluateAtEnd()] if eval_dataset is not None else []),
+            *([EvaluateAtEnd(clock)] if eval_dataset is not None else []),
             SaveAverages(),
             StopAtNaN(tokens_seen),
             TrainingLog(folder, clock, tokens_seen),
@@ -238,7 +239,9 @@ def tune(
             f"{parameters['parameters']:,} parameters; {trainer.examples:,} examples{left_out}; {ends}",
             flush=True,
         )
-    trainer.train(resume_from_checkpoint=checkpoint_of(args))
+    with args.main_process_first(local=False, desc="examining checkpoints"):
+        checkpoint = checkpoint_of(args)
+    trainer.train(resume_from_checkpoint=checkpoint)
     metrics = final_evaluation(trainer) if eval_dataset is not None else {}
 
     # Save

@@ -14,6 +14,7 @@ from torch.utils.data import RandomSampler
 from transformers import EvalPrediction, Trainer, TrainingArguments
 
 from silly_llm.training.callbacks import Clock
+from silly_llm.training.checkpoints import Resumable
 from silly_llm.training.fused import LinearCrossEntropy, hidden_states, separable_head, token_nats
 from silly_llm.training.optimizers import OptimizerFactory
 from silly_llm.training.packing import IGNORED, PackedCollator
@@ -21,7 +22,7 @@ from silly_llm.training.schedule import FollowsClock
 from silly_llm.training.throughput import LogsThroughput
 
 
-class PackedTrainer(LogsThroughput, FollowsClock, Trainer):
+class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
     """A Trainer of rows from `silly_llm.training.packing`.
 
     Args:

@@ -229,7 +229,8 @@ def test_a_narrow_terminal_shows_the_first_figures_whole():
 
 
 def test_time_left_is_by_the_clock_over_all_attempts():
-    clock = Clock.from_state({"attributes": {"before": 300.0}})
+    clock = Clock()
+    clock.before = 300.0
     assert clock.left(0.75) == pytest.approx(100, abs=1)
     assert clock.left(0.0) == math.inf
 

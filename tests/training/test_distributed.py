@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 from locations import ROOT
 
 from silly_llm.training.callbacks import read_lines
+from silly_llm.training.checkpoints import last_checkpoint
 
 STEPS, SAVED = 16, 4
 SCRIPT = ROOT / "scripts" / "pretrain.py"
@@ -127,6 +129,28 @@ def test_two_processes_killed_and_resumed_train_as_one_does(stories, one, tmp_pa
     kill_after_a_checkpoint(command, tmp_path / "model")
     assert "step 1 ·" not in run(command)  # it did resume
     same_training(tmp_path / "model", one)
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_of_two_processes_stops_both_at_the_same_step(stories, one, tmp_path):
+    """Slurm's SIGUSR1, here to the second alone: the checkpoint is whole, and the training ends as one process's does."""
+    command, folder = launched("multi_cpu", stories, tmp_path / "model"), tmp_path / "model"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    launcher = psutil.Popen(command, **pipes)
+    while not (folder / f"checkpoint-{SAVED}" / "trainer_state.json").is_file():
+        assert launcher.poll() is None
+        time.sleep(0.005)
+    ranks = [child for child in launcher.children() if "pretrain.py" in " ".join(child.cmdline())]
+    (second,) = [rank for rank in ranks if rank.environ()["RANK"] == "1"]
+    second.send_signal(signal.SIGUSR1)
+    said, _ = launcher.communicate(timeout=120)
+    (line,) = [text for text in said.splitlines() if "silly-llm:" in text]
+    kept = last_checkpoint(folder)
+    assert kept is not None and line.endswith(f"the same command continues from {kept}"), said[-3000:]
+    assert "silly-llm: stopped by SIGUSR1 after step " in line and f"exitcode: {128 + signal.SIGUSR1}" in said
+    assert SAVED < int(kept.rpartition("-")[2]) < STEPS
+    assert "step 4 ·" not in run(command)
+    same_training(folder, one)
 
 
 @pytest.mark.slow

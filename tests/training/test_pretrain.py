@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from locations import ROOT
 
-from silly_llm.training.callbacks import last_checkpoint, read_lines
+from silly_llm.training.callbacks import read_lines
+from silly_llm.training.checkpoints import last_checkpoint
 
 NAMES, PETS = ("Tom", "Mia", "Ben", "Zoe"), ("dog", "cat", "hen", "fox")
 
@@ -143,16 +144,6 @@ def test_killed_after_a_checkpoint_it_ends_with_the_same_weights(trained, storie
     assert once_more.returncode == 0 and "is up to date" in once_more.stdout
 
 
-def test_a_torn_checkpoint_is_passed_over(tmp_path):
-    for step in (5, 10, 20):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    (tmp_path / "checkpoint-5" / "trainer_state.json").write_text("{}")
-    (tmp_path / "checkpoint-10" / "trainer_state.json").write_text("{}")
-    (tmp_path / "checkpoint-20" / "trainer_state.json").write_text('{"torn')
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
-    assert not (tmp_path / "checkpoint-20").exists()
-
-
 def launch(config: str, stories: Path, folder: Path, **more: object) -> Path:
     command = [
         sys.executable,
@@ -256,7 +247,7 @@ def test_compiling_without_a_compiler_is_refused_at_start(stories, tmp_path, mon
 
 def test_a_checkpoint_of_another_model_is_named(tmp_path):
     from silly_llm.errors import RunError
-    from silly_llm.training.callbacks import check_checkpoint
+    from silly_llm.training.checkpoints import check_checkpoint
     from silly_llm.training.models import build_model, model_config
 
     small, large = (
