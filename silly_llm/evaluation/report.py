@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from silly_llm import __version__
-from silly_llm.evaluation.plots import read_log, training_plots
+from silly_llm.plots import read_log, training_plots
 from silly_llm.evaluation.tables import headline, show, table, tiles
 from silly_llm.evaluation.texts import feature_rows, hero_story, opening_lists, samples
 from silly_llm.output import write_text

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silly_llm.evaluation.plots import read_log
+from silly_llm.plots import read_log
 from silly_llm.evaluation.statistics import Metric, mean_over_seeds
 from silly_llm.output import write_text
 
