@@ -95,7 +95,7 @@ def themed(svg: str, title: str) -> str:
 
 
 def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The curves of a training from its `training_log.jsonl`: loss, bits per byte, learning rate."""
+    """The curves of a training from its `training_log.jsonl`: loss, bits per byte, learning rate, speed."""
     by_tokens = any(row.get("tokens") for row in log)
     unit, label = 1.0, "steps"
     if by_tokens:
@@ -115,6 +115,8 @@ def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
         plots.append(line_plot({"bpb": bits}, title="Held-out bits per byte", x_label=label, markers=["bpb"]))
     if rates := points("learning_rate"):
         plots.append(line_plot({"lr": rates}, title="Learning rate", x_label=label))
+    if speeds := points("tokens_per_second"):
+        plots.append(line_plot({"tokens/s": speeds}, title="Tokens a second", x_label=label))
     return plots
 
 

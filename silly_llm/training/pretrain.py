@@ -26,7 +26,6 @@ from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import Output, open_output
-from silly_llm.phases import executable
 from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
     SAMPLES,
@@ -56,6 +55,7 @@ from silly_llm.training.pretrained import (
 )
 from silly_llm.training.progress import Progress
 from silly_llm.training.streaming import KeepsPlace
+from silly_llm.training.summary import tell_end
 from silly_llm.training.throughput import check_trackers, throughput_of
 from silly_llm.training.tokenizer import check_tokenizer
 from silly_llm.training.trainer import PackedTrainer
@@ -160,7 +160,9 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         pretrained = pretrained_of(self.model) is not None
         if pretrained:
             if self.tokenizer is not None:
-                raise RecipeError("tokenizer: a pretrained model keeps its own; leave it out, or set it to null")
+                raise RecipeError(
+                    "tokenizer: a pretrained model keeps its own; leave it out, or set it to null"
+                )
             if self.base_width is not None:
                 raise RecipeError("base_width: scales the weights of a new model, not of a pretrained one")
         elif self.tokenizer is None:
@@ -169,7 +171,9 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             self.max_tokens or self.max_minutes or self.num_train_epochs
         )
         if self.num_train_epochs is None:
-            self.num_train_epochs = TrainingArguments.num_train_epochs  # another budget ends it, or `passes_of`
+            self.num_train_epochs = (
+                TrainingArguments.num_train_epochs
+            )  # another budget ends it, or `passes_of`
         if self.optim is None:
             self.optim = TrainingArguments.optim
             self.optimizer = self.optimizer or ("adamw" if pretrained else "muon")
@@ -394,11 +398,9 @@ def train(
         base_model=None if base is None else base.name,
     )
     write_card(str(args.output_dir), card)
-    print(
-        f"{args.output_dir}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s, "
-        f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
-        f"try it: {executable()} chat {args.output_dir}"
-    )
+    held_out = args.eval_dataset or (args.dataset if "validation" in source.splits() else None)
+    evaluate = ["evaluate", "--model", str(args.output_dir), "--dataset", held_out]
+    tell_end(recipe, facts, shown, evaluate if isinstance(held_out, str) else ())  # type: ignore[arg-type]
 
 
 def compiles(trainer: PackedTrainer, data: Prepared) -> bool:

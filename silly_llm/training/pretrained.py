@@ -117,9 +117,7 @@ def pretrained_tokenizer(base: Pretrained, config: PretrainedConfig) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**base.where)
     except (OSError, ValueError) as error:
-        raise RecipeError(
-            f"model: cannot load the tokenizer of {base.name!r}: {first_line(error)}"
-        ) from None
+        raise RecipeError(f"model: cannot load the tokenizer of {base.name!r}: {first_line(error)}") from None
     if not tokenizer.is_fast:
         raise RecipeError(f"model: the tokenizer of {base.name!r} has no tokenizer.json")
     if tokenizer.eos_token is None:
@@ -132,9 +130,7 @@ def pretrained_tokenizer(base: Pretrained, config: PretrainedConfig) -> Any:
         )
     if tokenizer.bos_token is None:
         begin = config.bos_token_id
-        tokenizer.bos_token = (
-            tokenizer.eos_token if begin is None else tokenizer.convert_ids_to_tokens(begin)
-        )
+        tokenizer.bos_token = tokenizer.eos_token if begin is None else tokenizer.convert_ids_to_tokens(begin)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token  # rows say themselves what is padding
     return tokenizer
