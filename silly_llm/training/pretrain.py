@@ -48,6 +48,7 @@ from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator
 from silly_llm.training.preparing import Prepared, prepare
 from silly_llm.training.pretrained import (
+    commit_of,
     load_pretrained,
     pretrained_config,
     pretrained_of,
@@ -272,10 +273,9 @@ def train(
     tokenizer = data.tokenizer
 
     # Model
-    base, commit = pretrained_of(args.model), None
+    base = pretrained_of(args.model)
     if base is not None:
         config = pretrained_config(base, args.max_length)
-        commit = getattr(config, "_commit_hash", None)
     else:
         config = model_config(
             args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
@@ -370,8 +370,7 @@ def train(
     if not trainer.is_world_process_zero():
         return
     facts = {
-        **({} if base is None else {"base_model": base.name}),
-        **({"base_commit": commit} if commit else {}),
+        **({} if base is None else {"base_model": base.name, "base_commit": commit_of(base)}),
         **size,
         "vocabulary": len(tokenizer),
         "tokens_per_byte": round(data.tokens_per_byte, 4),

@@ -66,6 +66,13 @@ def pretrained_of(spec: str | Mapping[str, Any]) -> Pretrained | None:
     return Pretrained(name, revision)
 
 
+def commit_of(base: Pretrained) -> str | None:
+    """The commit of the Hub that was loaded; `None` for a folder."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    return extract_commit_hash(cached_file(base.name, "config.json", revision=base.revision), None)
+
+
 def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
     """The configuration of a model that can be trained further on rows of `max_length` tokens.
 
