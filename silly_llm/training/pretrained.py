@@ -158,8 +158,9 @@ def load_pretrained(
 
     if attn_implementation == attention.NAME:
         attention.register()
+    loaded: Any
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded = AutoModelForCausalLM.from_pretrained(
             **base.where,
             config=config,
             dtype=torch.float32,
@@ -168,6 +169,7 @@ def load_pretrained(
         )
     except Exception as error:  # of the Hub, of safetensors, of the architecture
         raise RunError(f"model: cannot load {base.name!r}: {first_line(error)}") from None
+    model, found = loaded
     if missing := sorted(found["missing_keys"]):
         raise RunError(
             f"model: {base.name!r} lacks {len(missing)} of its weights ({missing[0]} …), which would be random"
