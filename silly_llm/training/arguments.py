@@ -104,8 +104,8 @@ class PretrainKeys:
         default=None,
         metadata={
             "help": (
-                "muon, adamw, schedule_free or a plugin's, with options as {type: …}; default: muon, of a pretrained model adamw, "
-                "and with `optim` what that names."
+                "muon, adamw, schedule_free or a plugin's, with options as {type: …}; default: muon; adamw for a pretrained "
+                "model and under FSDP or DeepSpeed; with `optim` what that names."
             )
         },
     )

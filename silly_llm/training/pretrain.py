@@ -39,7 +39,7 @@ from silly_llm.training.callbacks import (
     read_lines,
 )
 from silly_llm.training.compiling import compile_layers, is_long, missing_compiler, require_compiler
-from silly_llm.training.engines import require_engine, whole_weights
+from silly_llm.training.engines import require_engine, takes_matrices_apart, whole_weights
 from silly_llm.training.fused import cast_positions, fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
@@ -177,7 +177,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             )  # another budget ends it, or `passes_of`
         if self.optim is None:
             self.optim = TrainingArguments.optim
-            self.optimizer = self.optimizer or ("adamw" if pretrained else "muon")
+            whole = not (pretrained or takes_matrices_apart(self))
+            self.optimizer = self.optimizer or ("muon" if whole else "adamw")
         elif self.optimizer is not None:
             raise RecipeError("optim: optimizer is another way to say it; give one of them")
         elif self.base_width is not None:

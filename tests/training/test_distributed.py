@@ -33,6 +33,7 @@ def arguments(stories: Path, folder: Path) -> list[str]:
         "max_steps": STEPS,
         "save_steps": SAVED,
         "logging_steps": 1,
+        "optimizer": "adamw",
         "learning_rate": 0.005,
         "sample_prompts": '["Tom had"]',
         "sample_tokens": 8,

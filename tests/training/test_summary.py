@@ -115,6 +115,13 @@ def test_without_a_recipe_the_defaults_are_those_of_the_base_recipe():
     assert by_recipe.to_dict() == bare.to_dict()
 
 
+def test_the_default_optimizer_is_one_that_the_engine_takes(monkeypatch):
+    assert PretrainArguments(dataset="x").optimizer == "muon"
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    assert PretrainArguments(dataset="x").optimizer == "adamw"
+    assert PretrainArguments(dataset="x", optimizer="muon").optimizer == "muon"
+
+
 def test_what_a_user_sets_is_what_trains():
     import torch
 
