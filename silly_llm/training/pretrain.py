@@ -177,8 +177,10 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             )  # another budget ends it, or `passes_of`
         if self.optim is None:
             self.optim = TrainingArguments.optim
-            whole = not (pretrained or takes_matrices_apart(self))
-            self.optimizer = self.optimizer or ("muon" if whole else "adamw")
+            default = "adamw" if pretrained or takes_matrices_apart(self) else "muon"
+            if isinstance(self.optimizer, dict):
+                self.optimizer = {"type": default, **self.optimizer}
+            self.optimizer = self.optimizer or default
         elif self.optimizer is not None:
             raise RecipeError("optim: optimizer is another way to say it; give one of them")
         elif self.base_width is not None:
