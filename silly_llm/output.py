@@ -39,7 +39,7 @@ LIBRARIES = (
 )
 LOCK_TIMEOUT = 3.0
 """Seconds to wait for the lock: a process behind one that was killed holds it a moment longer."""
-VOLATILE = ("README.md", "provenance.json", "recipe.yaml", "training_log.jsonl")
+VOLATILE = ("README.md", "provenance.json", "recipe.yaml", "training.html", "training_log.jsonl")
 """Files that differ between two equal runs (times, dates, paths) and so do not count as input."""
 
 
