@@ -32,6 +32,7 @@ def arguments(stories: Path, folder: Path) -> list[str]:
         "tokens_per_step": 512,
         "max_steps": STEPS,
         "save_steps": SAVED,
+        "save_total_limit": 3,
         "logging_steps": 1,
         "optimizer": "adamw",
         "learning_rate": 0.005,

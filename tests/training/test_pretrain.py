@@ -42,6 +42,7 @@ def arguments(stories: Path, folder: Path, **more: object) -> list[str]:
         "max_length": 64,
         "tokens_per_step": 512,
         "max_steps": 30,
+        "optimizer": "adamw",
         "learning_rate": 0.005,
         "logging_steps": 5,
         "eval_strategy": "steps",
