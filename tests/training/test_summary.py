@@ -117,7 +117,10 @@ def test_without_a_recipe_the_defaults_are_those_of_the_base_recipe():
 
 def test_the_default_optimizer_is_one_that_the_engine_takes(monkeypatch):
     assert PretrainArguments(dataset="x").optimizer == "muon"
-    assert PretrainArguments(dataset="x", optimizer={"ns_steps": 3}).optimizer == {"type": "muon", "ns_steps": 3}
+    assert PretrainArguments(dataset="x", optimizer={"ns_steps": 3}).optimizer == {
+        "type": "muon",
+        "ns_steps": 3,
+    }
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     assert PretrainArguments(dataset="x").optimizer == "adamw"
     assert PretrainArguments(dataset="x", optimizer="muon").optimizer == "muon"
