@@ -44,9 +44,8 @@ def line_plot(
             xs, ys = zip(*points, strict=True)
             marked = name in markers
             color = SERIES[index % len(SERIES)]
-            axes.plot(
-                xs, ys, color=color, label=name, linewidth=1.6, marker="o" if marked else None, markersize=3.5
-            )
+            shape = "o" if marked or len(points) == 1 else None  # one point is no line
+            axes.plot(xs, ys, color=color, label=name, linewidth=1.6, marker=shape, markersize=3.5)
             if marked:
                 axes.annotate(
                     f"{ys[-1]:.3f}", (xs[-1], ys[-1]), xytext=(0, 7), textcoords="offset points",
@@ -113,9 +112,9 @@ def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
         plots.append(line_plot(losses, title="Loss (nats per token)", x_label=label, markers=["held out"]))
     if bits := points("eval_bits_per_byte"):
         plots.append(line_plot({"bpb": bits}, title="Held-out bits per byte", x_label=label, markers=["bpb"]))
-    if rates := points("learning_rate"):
+    if len(rates := points("learning_rate")) > 1:
         plots.append(line_plot({"lr": rates}, title="Learning rate", x_label=label))
-    if speeds := points("tokens_per_second"):
+    if len(speeds := points("tokens_per_second")) > 1:
         plots.append(line_plot({"tokens/s": speeds}, title="Tokens a second", x_label=label))
     return plots
 
