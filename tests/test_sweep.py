@@ -18,9 +18,9 @@ import pytest
 from locations import ROOT
 
 from silly_llm.errors import RecipeError
-from silly_llm.evaluation.plots import read_log
 from silly_llm.evaluation.scaling import Group, curve, group, markdown_table
 from silly_llm.evaluation.scaling_plots import draw, envelope, free_dimensions
+from silly_llm.plots import read_log
 from silly_llm.sweep.jobs import Crew, reason_of
 from silly_llm.sweep.points import read_sweep
 

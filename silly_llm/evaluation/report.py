@@ -14,10 +14,10 @@ from typing import Any
 from markupsafe import Markup
 
 from silly_llm import __version__
-from silly_llm.evaluation.plots import read_log, training_plots
 from silly_llm.evaluation.tables import headline, show, table, tiles
 from silly_llm.evaluation.texts import feature_rows, hero_story, opening_lists, samples
-from silly_llm.output import write_text
+from silly_llm.pages import write_page
+from silly_llm.plots import read_log, training_plots
 
 PHASE_TITLES = {
     "vocabulary": "Vocabulary",
@@ -46,18 +46,9 @@ def write_report(
         title: Headline; default: made from the models' names.
         recipe: The resolved recipe of the evaluation itself, secrets masked.
     """
-    import jinja2
-
     context = report_context(results, folders, title, recipe)
-    for name, autoescape in (("report.html", True), ("report.md", False)):
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("silly_llm", "templates"),
-            autoescape=autoescape,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        write_text(output / name, environment.get_template(f"{name}.jinja").render(context).strip() + "\n")
+    for name in ("report.html", "report.md"):
+        write_page(output / name, context)
 
 
 def report_context(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silly_llm.evaluation.plots import read_log
 from silly_llm.evaluation.statistics import Metric, mean_over_seeds
 from silly_llm.output import write_text
+from silly_llm.plots import read_log
 
 SIZES = ("width", "layers", "heads")
 """A model's dimensions in a row."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from silly_llm.evaluation.plots import style_axes
 from silly_llm.evaluation.scaling import METRICS, SIZES, Group, curve, short
+from silly_llm.plots import style_axes
 
 INK, MUTED, FAINT = "#22201c", "#736c60", "#e6dfd3"
 """The report's light colours."""

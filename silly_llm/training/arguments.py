@@ -21,12 +21,12 @@ class PretrainKeys:
     max_eval_documents: int | None = field(
         default=500, metadata={"help": "Evaluate on at most this many documents; null: on all."}
     )
-    tokenizer: str | dict[str, Any] = field(
-        default_factory=lambda: {"vocab_size": 2048},
+    tokenizer: str | dict[str, Any] | None = field(
+        default=None,
         metadata={
             "help": (
                 "A folder or Hub id; {vocab_size: N} trains a byte-level BPE on the dataset; {pretrained: NAME, vocab_size: N} cuts "
-                "an existing one to its N most common tokens there."
+                "an existing one to its N most common tokens there; default: {vocab_size: 2048}, of a pretrained model its own."
             )
         },
     )
@@ -35,7 +35,7 @@ class PretrainKeys:
         metadata={
             "help": (
                 "A preset, or {preset: NAME}, {depth: N} (a Llama 64 N wide), {model_type: NAME}, and any keys of the type's "
-                "configuration."
+                "configuration; or {pretrained: NAME, revision: REVISION}, a folder or Hub id, to continue from its weights."
             )
         },
     )
@@ -66,7 +66,7 @@ class PretrainKeys:
         },
     )
     tokens_per_step: int = field(
-        default=8192,
+        default=4096,
         metadata={
             "help": "Tokens of one optimizer step over all devices; the number of devices does not change it."
         },
@@ -97,12 +97,17 @@ class PretrainKeys:
     decay_fraction: float | None = field(
         default=None,
         metadata={
-            "help": "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes."
+            "help": "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes; default: 0.4."
         },
     )
-    optimizer: str | dict[str, Any] = field(
-        default="adamw",
-        metadata={"help": "adamw, muon, schedule_free or a plugin's, with options as {type: …}."},
+    optimizer: str | dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": (
+                "muon, adamw, schedule_free or a plugin's, with options as {type: …}; default: muon; adamw for a pretrained "
+                "model and under FSDP or DeepSpeed; with `optim` what that names."
+            )
+        },
     )
     base_width: int | None = field(
         default=None,

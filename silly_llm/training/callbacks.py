@@ -201,9 +201,18 @@ class Samples(TrainerCallback):
             with self.path.open("a", encoding="utf-8") as file:
                 line = {"step": state.global_step, "prompt": prompt, "completion": text}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            if number == 0 and not sys.stderr.isatty():
-                begin = prompt if isinstance(prompt, str) else ""
-                print(f"    “{' '.join((begin + text).split())[:150]} …”", flush=True)
+            if number == 0:
+                show_sample(prompt, text)
+
+
+def show_sample(prompt: Any, text: str) -> None:
+    """One line on the screen, above the bar where there is one."""
+    from tqdm.auto import tqdm
+
+    begin = prompt if isinstance(prompt, str) else f"{prompt[-1]['content']} → "
+    shown = "".join(c if c.isprintable() else " " for c in begin + text)
+    tqdm.write(f"    “{' '.join(shown.split())[:150]} …”")
+    sys.stdout.flush()
 
 
 def tell(

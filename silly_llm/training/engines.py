@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.errors import RecipeError
 
 if TYPE_CHECKING:
-    from transformers import Trainer
+    from transformers import Trainer, TrainingArguments
 
 
 @contextmanager
@@ -28,6 +28,12 @@ def whole_weights() -> Iterator[None]:
         yield
     finally:
         deepspeed._hf_deepspeed_config_weak_ref = kept
+
+
+def takes_matrices_apart(args: TrainingArguments) -> bool:
+    """Whether FSDP or DeepSpeed is asked for, by the launcher or by the recipe."""
+    launched = (os.environ.get(f"ACCELERATE_USE_{name}", "").lower() for name in ("FSDP", "DEEPSPEED"))
+    return "true" in launched or bool(args.fsdp or args.deepspeed)
 
 
 def require_engine(trainer: Trainer) -> None:

@@ -36,9 +36,6 @@ BOTH: dict[str, tuple[Any, str]] = {
 }
 """For both phases: the value that is used, and why no other is."""
 PRETRAIN: dict[str, tuple[Any, str]] = BOTH | {
-    "optim": (None, "name it by `optimizer`"),
-    "optim_args": (None, "give options to `optimizer`, as {type: …}"),
-    "optim_target_modules": (None, "give options to `optimizer`, as {type: …}"),
     "label_smoothing_factor": (0, "the loss is nats a token, as bits per byte are"),
     "average_tokens_across_devices": (True, "the loss is an average over the tokens of all devices"),
     "use_cache": (True, "the saved model uses it, and training does not"),

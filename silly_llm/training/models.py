@@ -136,8 +136,11 @@ def complete_llama(values: dict[str, Any]) -> None:
         raise RecipeError("model: num_attention_heads must be a multiple of num_key_value_heads")
 
 
-def attention_of(config: PretrainedConfig, use_cpu: bool) -> str:
-    """The attention that trains this architecture fastest: on CPUs and short rows `blockwise`, else sdpa; eager where it has nothing else."""
+def attention_of(config: PretrainedConfig, use_cpu: bool, max_length: int | None = None) -> str:
+    """The attention that trains this architecture fastest: on CPUs and short rows `blockwise`, else sdpa; eager where it has nothing else.
+
+    Rows have `max_length` tokens, by default as many as the model has positions.
+    """
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
     from silly_llm.devices import attention_for
@@ -145,7 +148,7 @@ def attention_of(config: PretrainedConfig, use_cpu: bool) -> str:
     model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     if not model_class._supports_sdpa:
         return "eager"
-    short = attention_for(use_cpu, config.max_position_embeddings) == "eager"
+    short = attention_for(use_cpu, max_length or config.max_position_embeddings) == "eager"
     return "blockwise" if short else "sdpa"
 
 

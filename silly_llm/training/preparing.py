@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.output import PRIVATE
 from silly_llm.training.corpus import read_stream, read_texts, text_bytes
 from silly_llm.training.packing import PackedRows, pack
+from silly_llm.training.pretrained import pretrained_config, pretrained_of, pretrained_tokenizer
 from silly_llm.training.streaming import StreamedRows, place_of
 from silly_llm.training.tokenizer import make_tokenizer
 from silly_llm.training.tokens import tokenize
@@ -91,9 +92,11 @@ def prepare(
 
 
 def prepare_tokenizer(args: Any, texts: Dataset | IterableDataset) -> Any:
-    """The tokenizer; one that was trained is kept in the output folder, for the other processes and for resuming."""
+    """The tokenizer: a pretrained model's own; else one that is kept in the output folder, for the other processes and for resuming."""
     from transformers import AutoTokenizer
 
+    if base := pretrained_of(args.model):
+        return pretrained_tokenizer(base, pretrained_config(base, args.max_length))
     kept = Path(str(args.output_dir)) / PRIVATE / "tokenizer"
     if (kept / "tokenizer.json").is_file():
         return AutoTokenizer.from_pretrained(kept)

@@ -1,4 +1,4 @@
-"""Phase 2: pretrain a small model from scratch. A thin layer over `transformers.Trainer`.
+"""Phase 2: pretrain a small model, from scratch or from the weights of another. A thin layer over `transformers.Trainer`.
 
 What is ours: a tokenizer trained on the corpus, packing with documents apart, a batch counted in tokens, a time limit that
 the schedule is fitted to, bits per byte, sample stories, and resuming by itself.
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainingArguments, set_seed
+from transformers import IntervalStrategy, SchedulerType, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
+from transformers.training_args import OptimizerNames
 
 from silly_llm.cli import run_main
 from silly_llm.config import Options, Recipe, load_recipe
@@ -24,7 +25,6 @@ from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import Output, open_output
-from silly_llm.phases import executable
 from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
     SAMPLES,
@@ -37,7 +37,7 @@ from silly_llm.training.callbacks import (
 )
 from silly_llm.training.checkpoints import check_checkpoint, stopped_in
 from silly_llm.training.compiling import compile_layers, is_long, missing_compiler, require_compiler
-from silly_llm.training.engines import require_engine, whole_weights
+from silly_llm.training.engines import require_engine, takes_matrices_apart, whole_weights
 from silly_llm.training.fused import cast_positions, fuse_norms
 from silly_llm.training.guards import SaveAverages, StopAtNaN
 from silly_llm.training.isolation import require_isolation
@@ -46,10 +46,18 @@ from silly_llm.training.models import attention_of, build_model, model_config, s
 from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
 from silly_llm.training.packing import PackedCollator
 from silly_llm.training.preparing import Prepared, prepare
+from silly_llm.training.pretrained import (
+    commit_of,
+    load_pretrained,
+    pretrained_config,
+    pretrained_of,
+    pretrained_tokenizer,
+)
 from silly_llm.training.progress import Progress
 from silly_llm.training.resuming import check_resume, check_run, checkpoint_of
 from silly_llm.training.schedule import UNLIMITED, check_schedule, keep_budgets, limit_steps
 from silly_llm.training.streaming import KeepsPlace, StreamedRows
+from silly_llm.training.summary import tell_end
 from silly_llm.training.throughput import check_trackers, throughput_of
 from silly_llm.training.tokenizer import check_tokenizer
 from silly_llm.training.trainer import PackedTrainer
@@ -57,6 +65,10 @@ from silly_llm.training.width import scale_initialization
 
 ROWS_AT_ONCE = {"cpu": 16, "cuda": 64}
 """Rows of a device batch when the recipe does not say."""
+PASSES = 4.0
+"""Passes over the text where no budget is set: until then repeated text teaches nearly as much as new (Muennighoff et al. 2023)."""
+TOKENS_PER_PARAMETER = 20
+"""Enough tokens where no budget is set (Hoffmann et al. 2022)."""
 
 
 @dataclass
@@ -70,9 +82,6 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     gradient_accumulation_steps: int | None = field(  # type: ignore[assignment]
         default=None, metadata={"help": "Device batches of a step; default: as tokens_per_step says."}
     )
-    num_train_epochs: float | None = field(  # type: ignore[assignment]
-        default=None, metadata={"help": "A budget where it is set; 3 where no other is."}
-    )
     do_train: bool = True
     resume_from_checkpoint: str | bool | None = field(  # type: ignore[assignment]
         default=None,
@@ -83,6 +92,28 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "Rows a device evaluates at once."})
     bf16: bool | None = field(  # type: ignore[assignment]
         default=None, metadata={"help": "bf16 autocast; default: where the device computes in bf16."}
+    )
+    # What recipes/base/pretrain.yaml says, for trainings without a recipe; a test holds the two together.
+    optim: OptimizerNames | str | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "An optimizer of the Trainer, in place of ours."}
+    )
+    learning_rate: float | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "Default: 2e-3; of a pretrained model 2e-4."}
+    )
+    lr_scheduler_type: SchedulerType | str = field(default="warmup_stable_decay")
+    warmup_steps: float = field(default=0.02, metadata={"help": "Steps; below 1: a share of all."})
+    logging_steps: float = field(default=50)
+    eval_strategy: IntervalStrategy | str = field(default="steps")
+    eval_steps: float | None = field(default=200)
+    eval_on_start: bool | None = field(  # type: ignore[assignment]
+        default=None, metadata={"help": "Evaluate before the first step; default: of a pretrained model."}
+    )
+    save_steps: float = field(default=200)
+    save_total_limit: int | None = field(default=2)
+    seed: int = field(default=0)
+    num_train_epochs: float | None = field(  # type: ignore[assignment]
+        default=None,
+        metadata={"help": "Passes over the text; default: 4, or until 20 tokens a parameter were seen."},
     )
     report_to: str | list[str] | None = field(
         default="none", metadata={"help": "Trackers, such as tensorboard."}
@@ -101,6 +132,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             raise RecipeError(f"decay_fraction: expected a number from 0 to 1, got {self.decay_fraction}")
         if not self.isolate_documents and self.packing != "concatenate":
             raise RecipeError("isolate_documents: documents see each other only with packing: concatenate")
+        self.set_defaults()
         if self.streaming:
             self.check_streaming()
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
@@ -133,6 +165,43 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
             getLogger("transformers.training_args").addFilter(not_of_compiling)
         super().__post_init__()
         check_schedule(self)
+
+    def set_defaults(self) -> None:
+        """What depends on whether the model is new, and on which optimizer is asked for."""
+        pretrained = pretrained_of(self.model) is not None
+        if pretrained:
+            if self.tokenizer is not None:
+                raise RecipeError(
+                    "tokenizer: a pretrained model keeps its own; leave it out, or set it to null"
+                )
+            if self.base_width is not None:
+                raise RecipeError("base_width: scales the weights of a new model, not of a pretrained one")
+        elif self.tokenizer is None:
+            self.tokenizer = {"vocab_size": 2048}
+        self.no_budget = self.max_steps <= 0 and not (
+            self.max_tokens or self.max_minutes or self.num_train_epochs
+        )
+        if self.optim is None:
+            if self.optim_args or self.optim_target_modules:
+                raise RecipeError(
+                    "optim_args, optim_target_modules: belong to optim, which is not set; give `optimizer` its options"
+                )
+            self.optim = TrainingArguments.optim
+            default = "adamw" if pretrained or takes_matrices_apart(self) else "muon"
+            if isinstance(self.optimizer, dict):
+                self.optimizer = {"type": default, **self.optimizer}
+            self.optimizer = self.optimizer or default
+        elif self.optimizer is not None:
+            raise RecipeError("optim: optimizer is another way to say it; give one of them")
+        elif self.base_width is not None:
+            raise RecipeError("base_width: has no say in the Trainer's optimizers; set optimizer, not optim")
+        if self.learning_rate is None:
+            self.learning_rate = 2e-4 if pretrained else 2e-3
+        if self.eval_on_start is None:
+            self.eval_on_start = pretrained
+        if self.decay_fraction is None and self.lr_scheduler_type == "warmup_stable_decay":
+            given = self.lr_scheduler_kwargs if isinstance(self.lr_scheduler_kwargs, dict) else {}
+            self.decay_fraction = None if "num_decay_steps" in given else 0.4
 
     def check_streaming(self) -> None:
         """A stream has no length, cannot be cut beforehand, and is read by one process."""
@@ -200,6 +269,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     check_resume(args, recipe.options.force)
     source = open_source(args.dataset)
     eval_source = open_source(args.eval_dataset) if args.eval_dataset is not None else None
+    if base := pretrained_of(args.model):
+        pretrained_tokenizer(base, pretrained_config(base, args.max_length))
     check_push(args)
 
     with container or Container() as services, open_output(recipe, inputs=inputs_of(args)) as output:
@@ -227,18 +298,28 @@ def train(
         checkpoint = checkpoint_of(args)
         data = prepare(args, source, eval_source, checkpoint)
     tokenizer = data.tokenizer
-    per_epoch = None if args.streaming else max(1, len(data.rows) // args.train_rows_per_step)  # type: ignore[arg-type]
-    ends = limit_steps(args, per_epoch)
 
     # Model
-    config = model_config(
-        args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
-    )
-    attention = args.attn_implementation or attention_of(config, args.use_cpu)
+    base = pretrained_of(args.model)
+    if base is not None:
+        config = pretrained_config(base, args.max_length)
+    else:
+        config = model_config(
+            args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
+        )
+    attention = args.attn_implementation or attention_of(config, args.use_cpu, args.max_length)
     with whole_weights():
-        model = build_model(config, args.seed, attn_implementation=attention)
+        if base is not None:
+            model = load_pretrained(base, config, tokenizer, attn_implementation=attention)
+        else:
+            model = build_model(config, args.seed, attn_implementation=attention)
     if args.base_width is not None:
         scale_initialization(model, args.base_width)
+    if args.no_budget:
+        args.num_train_epochs = passes_of(model, len(data.rows) * args.max_length)  # type: ignore[arg-type]
+    per_epoch = None if args.streaming else max(1, len(data.rows) // args.train_rows_per_step)  # type: ignore[arg-type]
+    ends = limit_steps(args, per_epoch)
+    args.eval_on_start = bool(args.eval_on_start) and checkpoint is None
     if args.isolate_documents:
         prove_isolation(model, args)
     if args.use_cpu:
@@ -257,9 +338,19 @@ def train(
             f"{args.max_length} tokens; {args.tokens_per_step:,} tokens a step; {ends}",
             flush=True,
         )
+        if base is not None:
+            print(f"  continues from {base.name}, at a learning rate of {args.learning_rate:g}", flush=True)
+        if args.no_budget:
+            print(
+                f"  no budget is set: {args.num_train_epochs:.3g} passes over the text; max_tokens, max_minutes, num_train_epochs or "
+                "max_steps says otherwise",
+                flush=True,
+            )
 
     # Trainer
-    optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
+    optimizer = None
+    if args.optimizer is not None:
+        optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
     clock = Clock(args.max_minutes)
 
     def tokens(state: Any) -> int:
@@ -308,6 +399,7 @@ def train(
     if not trainer.is_world_process_zero():
         return
     facts = {
+        **({} if base is None else {"base_model": base.name, "base_commit": commit_of(base)}),
         **size,
         "vocabulary": len(tokenizer),
         "tokens_per_byte": round(data.tokens_per_byte, 4),
@@ -330,12 +422,17 @@ def train(
     samples = [
         s for s in read_lines(Path(str(args.output_dir)) / SAMPLES) if s["step"] == trainer.state.global_step
     ]
-    write_card(str(args.output_dir), model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3]))
-    print(
-        f"{args.output_dir}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s, "
-        f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
-        f"try it: {executable()} chat {args.output_dir}"
+    card = model_card(
+        recipe,
+        statistics=facts,
+        metrics=shown,
+        samples=samples[:3],
+        base_model=None if base is None else base.name,
     )
+    write_card(str(args.output_dir), card)
+    held_out = args.eval_dataset or (args.dataset if "validation" in source.splits() else None)
+    evaluate = ["evaluate", "--model", str(args.output_dir), "--dataset", held_out]
+    tell_end(recipe, facts, shown, evaluate if isinstance(held_out, str) else ())  # type: ignore[arg-type]
 
 
 def left_out(data: Prepared) -> dict[str, int]:
@@ -376,21 +473,35 @@ def inputs_of(args: PretrainArguments) -> list[str]:
     Raises:
         RecipeError: a dataset is not there.
     """
-    named = args.tokenizer if isinstance(args.tokenizer, str) else args.tokenizer.get("pretrained")
+    base = pretrained_of(args.model)
+    made: Any = args.tokenizer or {}
+    named = [base.name if base else None, made if isinstance(made, str) else made.get("pretrained")]
     datasets = [d for d in (args.dataset, args.eval_dataset) if d is not None]
-    return [*(path for d in datasets for path in open_source(d).inputs()), *([named] if named else [])]
+    return [*(path for d in datasets for path in open_source(d).inputs()), *filter(None, named)]
 
 
 def check_components(args: PretrainArguments) -> None:
     """Everything the recipe names exists and takes the options given; builds nothing."""
-    check_optimizer(args.optimizer, args)
+    if args.optimizer is not None:
+        check_optimizer(args.optimizer, args)
     check_trackers(args.report_to)
-    config = check_tokenizer(args.tokenizer)
+    if pretrained_of(args.model):
+        return  # `main` looks at it, which may need the Hub
+    config = check_tokenizer(args.tokenizer)  # type: ignore[arg-type]
     model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
 
 
-def refuse_sharded(trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory) -> None:
+def passes_of(model: Any, tokens: int) -> float:
+    """Passes over a text of so many tokens where no budget is set: four, or as many as make 20 tokens a parameter."""
+    return min(PASSES, TOKENS_PER_PARAMETER * model.num_parameters() / tokens)
+
+
+def refuse_sharded(
+    trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory | None
+) -> None:
     """An optimizer that needs whole parameters cannot run where they (or their states) are in shards."""
+    if optimizer is None:
+        return
     if optimizer.replicated_only and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         engine = "DeepSpeed" if trainer.is_deepspeed_enabled else "FSDP"
         raise RecipeError(

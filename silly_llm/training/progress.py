@@ -84,7 +84,9 @@ def bar_of(progress: Progress, state: TrainerState) -> Any:
             values = super().format_dict
             done = progress.clock.progress(state.global_step, state.max_steps)
             left = progress.clock.left(done)
-            return {**values, "figures": bar_text(done, left, progress.figures, values["ncols"])}
+            width = values["ncols"] or None  # terminals that do not know theirs say 0
+            figures = bar_text(done, left, progress.figures, width)
+            return {**values, "ncols": width, "figures": figures}
 
     return Bar(total=1.0, bar_format="{figures} |{bar}|", dynamic_ncols=True)
 

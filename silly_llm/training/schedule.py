@@ -22,7 +22,7 @@ def limit_steps(args: Any, steps_per_epoch: int | None) -> str:
     """Set `args.max_steps` to the first of the budgets that are counted in steps to come; says what ends the training.
 
     `max_steps`, `max_tokens` (of pretraining), `num_train_epochs` and `max_minutes` are budgets where a recipe sets them. Where none is
-    set, `num_train_epochs` has its default of transformers, 3.
+    set, `num_train_epochs` has its default: 3 in tuning, `passes_of` the text in pretraining.
 
     Args:
         args: a `PretrainArguments` or `SftArguments`.
@@ -43,7 +43,7 @@ def limit_steps(args: Any, steps_per_epoch: int | None) -> str:
         name = min(budgets, key=lambda key: budgets[key])
         args.max_steps = budgets[name]
         value = args.asked_steps if name == "max_steps" else getattr(args, name)
-        said.append(f"after {args.max_steps:,} steps ({name}: {value:,})")
+        said.append(f"after {args.max_steps:,} steps ({name}: {round(value, 2):,})")
     if args.max_minutes is not None:
         said.append(f"after {args.max_minutes:g} minutes (max_minutes)")
     return "ends " + " or ".join(said) + (", whichever is first" if len(said) > 1 else "")

@@ -29,7 +29,6 @@ from silly_llm.devices import attention_for, computes_in_bf16
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, push_if_asked
 from silly_llm.output import PRIVATE, Output, open_output
-from silly_llm.phases import executable
 from silly_llm.training.callbacks import (
     SAMPLES,
     Clock,
@@ -50,6 +49,7 @@ from silly_llm.training.resuming import check_resume, check_run, checkpoint_of
 from silly_llm.training.schedule import check_schedule, keep_budgets, limit_steps
 from silly_llm.training.sft_arguments import SftKeys
 from silly_llm.training.sft_trainer import StoryTrainer
+from silly_llm.training.summary import tell_end
 from silly_llm.training.throughput import Throughput, check_trackers
 
 
@@ -261,6 +261,7 @@ def tune(
         "tokens": tokens_seen(trainer.state),
         "training_seconds": round(clock.now(), 1),
         "devices": args.world_size,
+        **throughput.overall(),
     }
     shown = {"loss": metrics["eval_loss"]} if metrics else {}
     output.record(**facts, metrics=shown)
@@ -268,10 +269,7 @@ def tune(
         told = [s for s in read_lines(folder / SAMPLES) if s["step"] == trainer.state.global_step]
         samples = [{"prompt": s["prompt"][0]["content"], "completion": s["completion"]} for s in told]
         write_card(folder, model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3]))
-        print(
-            f"{folder}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s\n"
-            f"try it: {executable()} chat {folder}"
-        )
+        tell_end(recipe, facts, shown)
 
 
 def tokens_seen(state: Any) -> int:

@@ -27,7 +27,7 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
 
     Args:
         clock: the training's clock; with a time limit the schedule follows it.
-        optimizer_factory: makes the optimizer.
+        optimizer_factory: makes the optimizer; `None`: the Trainer does, by `optim`.
         eval_bytes: UTF-8 bytes of the evaluation texts, for bits per byte.
         decay_fraction: share of the training that warmup_stable_decay decays over.
     """
@@ -40,7 +40,7 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
         args: TrainingArguments,
         data_collator: PackedCollator,
         clock: Clock,
-        optimizer_factory: OptimizerFactory,
+        optimizer_factory: OptimizerFactory | None,
         eval_bytes: int = 0,
         decay_fraction: float | None = None,
         **kwargs: Any,
@@ -104,9 +104,9 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
         return torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else torch.float32
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        if self.optimizer is None:
+        if self.optimizer is None and self.optimizer_factory is not None:
             self.optimizer = self.optimizer_factory.create(model or self.model, self.args)  # type: ignore[arg-type]
-        return self.optimizer
+        return super().create_optimizer(model)
 
     # Evaluation -------------------------------------------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instruct
     assert trained["labels"][len(prompt) - 1] == -100 != trained["labels"][len(prompt)]
 
 
-def test_time_limit_log_and_samples(base, instructions, tmp_path):
+def test_time_limit_log_and_samples(base, instructions, tmp_path, capsys):
     options = ["--max_minutes", 0.02, "--max_steps", 100000, "--optimizer", "muon", "--logging_steps", 5]
     main(arguments(base, instructions, tmp_path / "out", *options))
     log = [json.loads(line) for line in (tmp_path / "out/training_log.jsonl").read_text().splitlines()]
@@ -197,6 +197,9 @@ def test_time_limit_log_and_samples(base, instructions, tmp_path):
     (sample,) = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").read_text().splitlines()]
     assert sample["prompt"] == [{"role": "user", "content": "Words: dog, jump, happy"}]
     assert (tmp_path / "out/README.md").read_text().count("silly-llm sft")
+    page, printed = (tmp_path / "out/training.html").read_text(), capsys.readouterr().out
+    assert "instruction tuning" in page and "Words: dog, jump, happy" in page and "<svg" in page
+    assert "“Words: dog, jump, happy → " in printed and "nats a token on held-out text" in printed
 
 
 def test_tuned_model_answers_and_ends_by_itself(base, tmp_path):

@@ -130,6 +130,7 @@ def arguments(files: Path, folder: Path, **more: object) -> list[str]:
         "max_eval_documents": 2,
         "logging_steps": 1,
         "eval_strategy": "no",
+        "save_total_limit": 3,
         "save_steps": 4,
         "sample_tokens": 4,
         "output_dir": folder,

@@ -44,9 +44,8 @@ def line_plot(
             xs, ys = zip(*points, strict=True)
             marked = name in markers
             color = SERIES[index % len(SERIES)]
-            axes.plot(
-                xs, ys, color=color, label=name, linewidth=1.6, marker="o" if marked else None, markersize=3.5
-            )
+            shape = "o" if marked or len(points) == 1 else None  # one point is no line
+            axes.plot(xs, ys, color=color, label=name, linewidth=1.6, marker=shape, markersize=3.5)
             if marked:
                 axes.annotate(
                     f"{ys[-1]:.3f}", (xs[-1], ys[-1]), xytext=(0, 7), textcoords="offset points",
@@ -95,7 +94,7 @@ def themed(svg: str, title: str) -> str:
 
 
 def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The curves of a training from its `training_log.jsonl`: loss, bits per byte, learning rate."""
+    """The curves of a training from its `training_log.jsonl`: loss, bits per byte, learning rate, speed."""
     by_tokens = any(row.get("tokens") for row in log)
     unit, label = 1.0, "steps"
     if by_tokens:
@@ -113,8 +112,10 @@ def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
         plots.append(line_plot(losses, title="Loss (nats per token)", x_label=label, markers=["held out"]))
     if bits := points("eval_bits_per_byte"):
         plots.append(line_plot({"bpb": bits}, title="Held-out bits per byte", x_label=label, markers=["bpb"]))
-    if rates := points("learning_rate"):
+    if len(rates := points("learning_rate")) > 1:
         plots.append(line_plot({"lr": rates}, title="Learning rate", x_label=label))
+    if len(speeds := points("tokens_per_second")) > 1:
+        plots.append(line_plot({"tokens/s": speeds}, title="Tokens a second", x_label=label))
     return plots
 
 
