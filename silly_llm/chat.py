@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from silly_llm.cli import run_main
+from silly_llm.cli import Parser, run_main
 from silly_llm.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -15,13 +14,6 @@ if TYPE_CHECKING:
 
 HINT_TUNED = "Ask for a story. For instance:  Words: dog, jump, happy"
 HINT_BASE = "Begin a story, and the model goes on. For instance:  Once upon a time, there was a little"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise RecipeError(f"chat: {message}")
 
 
 def parser() -> Parser:

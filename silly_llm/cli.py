@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import errno
 import importlib
@@ -36,7 +37,9 @@ def main(argv: list[str] | None = None) -> None:
     """Entry point of `silly-llm`."""
     keep_bars_to_terminals()
     argv = sys.argv[1:] if argv is None else argv
-    command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    if not argv:
+        fail("name a command: silly-llm --help lists them; begin with: silly-llm run quickstart", 2)
+    command, rest = argv[0], argv[1:]
     if command in ("-h", "--help", "help"):
         print(usage())
     elif command == "--version":
@@ -87,6 +90,13 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         )
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise RecipeError(f"{self.prog.removeprefix('silly-llm ')}: {message}; see {self.prog} --help")
+
+
 def keep_bars_to_terminals() -> None:
     """Elsewhere phases print plain lines. tqdm reads the variable when it is first imported."""
     if not sys.stderr.isatty():
@@ -115,7 +125,7 @@ def usage() -> str:
     lines += [
         "",
         "silly-llm COMMAND --help lists the keys of a command.",
-        "Begin with: silly-llm run recipes/quickstart",
+        "Begin with: silly-llm run quickstart",
     ]
     return "\n".join(lines)
 

@@ -22,6 +22,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from yaml import YAMLError
 
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.lookup import beside, locate
 from silly_llm.phases import PHASES
 from silly_llm.typecheck import check
 
@@ -91,7 +92,7 @@ def load_recipe(argv: list[str] | None, *, phase: str, arguments: type[A]) -> Re
         SystemExit: code 0, after printing the recipe for `--print_config`.
     """
     options = parse_argv(sys.argv[1:] if argv is None else argv)
-    file = Path(options.config) if options.config else None
+    file = locate(options.config) if options.config else None
     values = read_recipe(file, options)
     run_name = run_name_of(file, options.environment)
     names = {f.name for f in dataclasses.fields(arguments)}  # type: ignore[arg-type]
@@ -187,9 +188,7 @@ def read_file(file: Path) -> DictConfig:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = (
-            suggestion(file.name, (p.name for p in file.parent.glob("*.*"))) if file.parent.is_dir() else ""
-        )
+        near = suggestion(file.name, (p.name for p in locate(file.parent).glob("*.*")))
         raise RecipeError(f"{file}: no such recipe file{near}") from None
     except IsADirectoryError:
         raise RecipeError(
@@ -232,9 +231,9 @@ def _read_with_parents(file: Path, children: tuple[Path, ...]) -> DictConfig:
     for parent in parents:
         if not isinstance(parent, str):
             raise RecipeError(f"{file}: extends: expected a path or a list of paths, got {parent!r}")
-        path = file.parent / parent
+        path = beside(file, parent)
         if not path.is_file():
-            raise RecipeError(f"{file}: extends: no such file {str(path)!r}")
+            raise RecipeError(f"{file}: extends: no such file {str(file.parent / parent)!r}")
         merged = _overlay(merged, _read_with_parents(path, (*children, resolved)))
     return _overlay(merged, content)
 

@@ -24,7 +24,7 @@ from silly_llm.errors import RecipeError, suggestion
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.base import EvaluationData, EvaluationProvider
 from silly_llm.output import code_version, fingerprint, open_output, write_text
-from silly_llm.phases import executable
+from silly_llm.phases import command_line
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
         tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
         if tuned:
-            print(f"Talk to it: {executable()} chat {tuned.path}")
+            print(f"Talk to it: {command_line('chat', tuned.path)}")
 
 
 def check_components(args: EvaluationArguments) -> None:

@@ -25,7 +25,7 @@ from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
 from silly_llm.output import Output, open_output
-from silly_llm.phases import executable
+from silly_llm.phases import command_line
 from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
     SAMPLES,
@@ -301,7 +301,7 @@ def train(
     print(
         f"{args.output_dir}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s, "
         f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
-        f"try it: {executable()} chat {args.output_dir}"
+        f"try it: {command_line('chat', args.output_dir)}"
     )
 
 

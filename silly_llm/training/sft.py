@@ -29,7 +29,7 @@ from silly_llm.devices import attention_for, computes_in_bf16
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, push_if_asked
 from silly_llm.output import PRIVATE, Output, open_output
-from silly_llm.phases import executable
+from silly_llm.phases import command_line
 from silly_llm.training.callbacks import (
     SAMPLES,
     Clock,
@@ -231,7 +231,7 @@ def tune(
         write_card(folder, model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3]))
         print(
             f"{folder}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s\n"
-            f"try it: {executable()} chat {folder}"
+            f"try it: {command_line('chat', folder)}"
         )
 
 
