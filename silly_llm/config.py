@@ -22,7 +22,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from yaml import YAMLError
 
 from silly_llm.errors import RecipeError, suggestion
-from silly_llm.lookup import beside, locate
+from silly_llm.lookup import beside, locate, name_of
 from silly_llm.phases import PHASES
 from silly_llm.typecheck import check
 
@@ -224,7 +224,7 @@ def _read_with_parents(file: Path, children: tuple[Path, ...]) -> DictConfig:
     if resolved in children:
         chain = " → ".join(p.name for p in (*children[children.index(resolved) :], resolved))
         raise RecipeError(f"{children[0]}: circular extends ({chain})")
-    content = read_file(file)
+    content = _here(read_file(file), file.parent)
     parents = content.pop("extends", None) or []
     parents = [parents] if isinstance(parents, str) else parents
     merged = OmegaConf.create({})
@@ -236,6 +236,21 @@ def _read_with_parents(file: Path, children: tuple[Path, ...]) -> DictConfig:
             raise RecipeError(f"{file}: extends: no such file {str(file.parent / parent)!r}")
         merged = _overlay(merged, _read_with_parents(path, (*children, resolved)))
     return _overlay(merged, content)
+
+
+def _here(content: DictConfig, folder: Path) -> DictConfig:
+    """`${here:foods.txt}` as the file beside the recipe in which it stands, also when another recipe extends that one."""
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(v) for key, v in value.items()}
+        if isinstance(value, list):
+            return [replaced(v) for v in value]
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"\$\{here:([^{}]*)\}", lambda found: str(Path(name_of(folder), found[1])), value)
+
+    return OmegaConf.create(replaced(OmegaConf.to_container(content)))
 
 
 def _environment(environments: Any, file: Path | None, name: str) -> DictConfig:

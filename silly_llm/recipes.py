@@ -121,23 +121,23 @@ def check_all(folders: list[Path]) -> None:
     bad = checked = 0
     for folder in folders:
         for file in recipe_files(folder):
-            phase = phase_of_recipe(file)
+            phase, name = phase_of_recipe(file), name_of(file)
             for environment in ["default", *sorted(environments_of(folder) - {"default"})]:
                 checked += 1
                 try:
                     argv = ["--config", str(file), "--environment", environment]
                     check_recipe(phase, argv) if phase else check_sweep(argv)
                 except NotInstalledError as error:
-                    print(f"✓ {file} ({environment}), to run it: {error}")
+                    print(f"✓ {name} ({environment}), to run it: {error}")
                 except RecipeError as error:
                     # Keys are checked for name and type first, so one that only lacks others is right as far as it goes.
                     if folder.name == BASE and str(error).endswith("is missing"):
-                        print(f"✓ {file} ({environment}), to be extended")
+                        print(f"✓ {name} ({environment}), to be extended")
                         continue
                     bad += 1
-                    print(f"✗ {file} ({environment}): {error}")
+                    print(f"✗ {name} ({environment}): {error}")
                 else:
-                    print(f"✓ {file} ({environment})")
+                    print(f"✓ {name} ({environment})")
     if bad:
         raise RecipeError(f"{bad} of {checked} recipes are wrong")
     print(f"{checked} recipes are right")
