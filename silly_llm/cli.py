@@ -11,7 +11,7 @@ import sys
 import typing
 from collections.abc import Callable
 
-from silly_llm import __version__
+from silly_llm import __version__, terminal
 from silly_llm.errors import RecipeError, RunError, suggestion
 from silly_llm.phases import PHASES, Phase
 
@@ -35,8 +35,14 @@ TOOLS = {
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `silly-llm`."""
-    keep_bars_to_terminals()
     argv = sys.argv[1:] if argv is None else argv
+    terminal.prepare(debug="--debug" in argv)
+    with terminal.until_nobody_reads():
+        dispatch(argv)
+
+
+def dispatch(argv: list[str]) -> None:
+    """Do what a command line says."""
     if not argv:
         fail("name a command: silly-llm --help lists them; begin with: silly-llm run quickstart", 2)
     command, rest = argv[0], argv[1:]
@@ -58,21 +64,17 @@ def main(argv: list[str] | None = None) -> None:
 def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -> None:
     """Run a phase's `main` and turn what it raises into one line and an exit code.
 
-    Codes: 2 for a bad recipe or option, 1 for a failed run, 130 for Ctrl-C. `--debug` shows the traceback instead.
+    Codes: 2 for a bad recipe or option, 1 for a failed run, 130 for Ctrl-C, 141 when nobody reads the output
+    any more. `--debug` shows the traceback instead.
     """
     argv = sys.argv[1:] if argv is None else argv
-    keep_bars_to_terminals()
+    terminal.prepare(debug="--debug" in argv)
     phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
-    if phase and wants_help(argv):
-        print(phase_help(phase))
-        return
     try:
-        main(argv)
+        with terminal.until_nobody_reads():
+            print(phase_help(phase)) if phase and wants_help(argv) else main(argv)
     except KeyboardInterrupt:
         fail("stopped; the same command continues where it was", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
     except Exception as error:
         if "--debug" in argv:
             raise
@@ -95,12 +97,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> typing.NoReturn:
         raise RecipeError(f"{self.prog.removeprefix('silly-llm ')}: {message}; see {self.prog} --help")
-
-
-def keep_bars_to_terminals() -> None:
-    """Elsewhere phases print plain lines. tqdm reads the variable when it is first imported."""
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def fail(message: str, code: int) -> typing.NoReturn:

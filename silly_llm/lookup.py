@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from silly_llm.errors import RecipeError, suggestion
+
 SHARED = Path(__file__).with_name("share")
 """What the wheel brings besides code (see setup.py); a checkout has the same folders beside the package."""
 if not SHARED.is_dir():
@@ -51,6 +53,33 @@ def packaged_recipes() -> list[str]:
     return sorted(p.name for p in RECIPES.glob("*") if p.is_dir())
 
 
+def find(name: str | Path, where: str = "") -> str:
+    """The path or Hub id of what a name means; `where` is what messages begin with.
+
+    Raises:
+        RecipeError: nothing is there, and it does not look like a Hub id either.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return str(path)
+    if not is_hub_id(name):
+        near = suggestion(path.name, (p.name for p in path.parent.glob("*")))
+        raise RecipeError(f"{where}{name}: no such file or folder{near}")
+    return str(name)
+
+
+def find_model(name: str | Path, where: str = "", holds: str = "config.json") -> str:
+    """The folder or Hub id of a model, or of an adapter.
+
+    Raises:
+        RecipeError: there is no such folder, or it does not have the file `holds`.
+    """
+    found = Path(find(name, where))
+    if found.exists() and not any((found / file).is_file() for file in (holds, "adapter_config.json")):
+        raise RecipeError(f"{where}{name}: holds no model (no {holds})")
+    return str(found)
+
+
 def is_hub_id(name: str | Path) -> bool:
     """Whether a model, tokenizer, vocabulary or dataset is named by the id of a repository (`gpt2`, `someone/stories`)
     and not by a path: nothing of that name is here, and it looks like an id and not like a file.
@@ -63,4 +92,4 @@ def is_hub_id(name: str | Path) -> bool:
         validate_repo_id(text)
     except HFValidationError:
         return False
-    return not DATA.search(text) and not Path(text).exists()
+    return not DATA.search(text) and not Path(text).expanduser().exists()

@@ -8,7 +8,6 @@ or as a `datasets.IterableDataset` where a recipe streams.
 from __future__ import annotations
 
 import glob
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.container import Container
 from silly_llm.errors import RecipeError, RunError, suggestion
+from silly_llm.lookup import is_hub_id
 from silly_llm.output import fingerprint
 from silly_llm.registry import config_of, register
 
@@ -334,10 +334,8 @@ def _read_texts(files: list[str], separator: str, stamps: list) -> Iterator[dict
 
 
 def _is_local(path: str) -> bool:
-    """Is it a path rather than a Hub id? What exists, has a data ending or a glob, or does not look like an id."""
-    if Path(path).expanduser().exists() or any(c in path for c in "*?["):
-        return True
-    return _ending(Path(path)) in BUILDERS or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", path)
+    """Is it a path or a glob rather than a Hub id?"""
+    return not is_hub_id(path)
 
 
 def _ending(path: Path) -> str:

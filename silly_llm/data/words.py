@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from silly_llm.errors import RecipeError, RunError, suggestion
+from silly_llm.errors import RecipeError, RunError
+from silly_llm.lookup import find, is_hub_id
 from silly_llm.output import write_text
 
 PARTS_OF_SPEECH = {"noun": "nouns", "verb": "verbs", "adjective": "adjectives"}
@@ -87,16 +88,10 @@ def local_path(source: str | Path | None) -> Path | None:
     """
     if source is None:
         return EMBEDDED
-    path = Path(source)
-    if path.is_dir():
-        return path / FILE_NAME
-    if path.is_file():
-        return path
-    text = str(source)
-    if path.suffix == ".json" or text.startswith((".", "/", "~")) or text.count("/") != 1:
-        near = suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
-        raise RecipeError(f"vocabulary: {source}: no such file or folder{near}")
-    return None
+    found = find(source, "vocabulary: ")
+    if is_hub_id(found):
+        return None
+    return Path(found) / FILE_NAME if Path(found).is_dir() else Path(found)
 
 
 def _from_hub(repo_id: str) -> Path:

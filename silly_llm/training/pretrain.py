@@ -24,6 +24,7 @@ from silly_llm.data.sources import DataProvider, open_source
 from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
+from silly_llm.lookup import find
 from silly_llm.output import Output, open_output
 from silly_llm.phases import command_line
 from silly_llm.training.arguments import PretrainKeys
@@ -336,11 +337,12 @@ def inputs_of(args: PretrainArguments) -> list[str]:
     """Local paths and Hub ids that the model depends on.
 
     Raises:
-        RecipeError: a dataset is not there.
+        RecipeError: a dataset or the tokenizer is not there.
     """
     named = args.tokenizer if isinstance(args.tokenizer, str) else args.tokenizer.get("pretrained")
     datasets = [d for d in (args.dataset, args.eval_dataset) if d is not None]
-    return [*(path for d in datasets for path in open_source(d).inputs()), *([named] if named else [])]
+    inputs = [path for d in datasets for path in open_source(d).inputs()]
+    return [*inputs, find(named, "tokenizer: ")] if named else inputs
 
 
 def check_components(args: PretrainArguments) -> None:
