@@ -28,7 +28,12 @@ def run(command: str, *, code: int = 0, within: Path = folder, **more: str) -> s
     """Type a line into a shell; what it printed."""
     global passed
     done = subprocess.run(
-        ["bash", "-c", command], cwd=within, env={**environment, **more}, capture_output=True, text=True, timeout=300
+        ["bash", "-c", command],
+        cwd=within,
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == code, (command, done.returncode, done.stdout[-1500:], done.stderr[-3000:])
     assert "Traceback" not in done.stderr, (command, done.stderr)
@@ -86,7 +91,9 @@ type_all(told, seen, odd, PATH=os.environ["PATH"])
 copied = run("silly-llm recipes --copy quickstart 'my own'")
 assert printed_commands(copied) == ["silly-llm run 'my own/quickstart'"], copied
 run("silly-llm recipes --copy quickstart 'my own'", code=2)
-run(f"silly-llm run 'my own/quickstart' --environment smoke --output_root copy --to {'pretrain' if torch else 'generate'}{tokens}")
+run(
+    f"silly-llm run 'my own/quickstart' --environment smoke --output_root copy --to {'pretrain' if torch else 'generate'}{tokens}"
+)
 run("silly-llm recipes --copy tiny-recipes 'my own'")
 run("silly-llm generate --config 'my own/tiny-recipes/generation.yaml' --preview 1 --dry_run")
 run("silly-llm recipes --copy accelerate_configs .")

@@ -51,6 +51,7 @@ def prepare(*, debug: bool) -> None:
         os.environ.setdefault("TQDM_DISABLE", "1")  # phases print plain lines instead
     elif os.get_terminal_size(sys.stderr.fileno()).columns == 0:  # as some consoles and loggers say
         os.environ.setdefault("TQDM_NCOLS", "80")
+        os.environ.setdefault("TQDM_NROWS", "24")
     if debug:
         return
     for logger, variable in LIBRARIES.items():

@@ -96,8 +96,9 @@ def load(name: str) -> Any:
     """
     from transformers import AutoTokenizer
 
+    found = find(name, "tokenizer: ")
     try:
-        return AutoTokenizer.from_pretrained(find(name, "tokenizer: "))
+        return AutoTokenizer.from_pretrained(found)
     except (OSError, ValueError) as error:
         raise RunError(f"tokenizer: cannot load {name!r}: {str(error).strip().splitlines()[0]}") from error
 
