@@ -144,7 +144,7 @@ def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["recipes/quickstrat"], "no such recipe folder (did you mean 'quickstart'?)"),
+        (["recipes/quickstrat"], "neither here nor in the package (did you mean 'quickstart'?)"),
         (["recipes/quickstart", "--from", "pretrian"], "unknown phase 'pretrian' (did you mean 'pretrain'?)"),
         (["recipes/quickstart", "--from", "sft", "--to", "pretrain"], "--from sft comes after --to pretrain"),
         (["recipes/quickstart", "--environment", "lmm"], "unknown environment 'lmm' (did you mean 'llm'?)"),
