@@ -68,7 +68,7 @@ def copy(name: str, target: Path) -> None:
         raise RecipeError(f"{to}: is there already; remove it, or name another folder")
     parents = {p for file in recipe_files(source) for p in ancestors(file) if p.parent != source.resolve()}
     shutil.copytree(source, to)
-    print(f"{to}: {describe(to)}")
+    print(f"{to}: {describe(to) if source.name != ACCELERATE else 'for accelerate launch --config_file'}")
     for parent in sorted(parents):
         extended = target / parent.parent.name / parent.name
         if extended.exists():
