@@ -1,4 +1,4 @@
-# Silly LLM. `make help` lists the targets; `make demo` and `make test` need nothing installed but Python 3.10 or newer.
+# Silly LLM. `make help` lists the targets; `make demo` and `make test` need nothing installed but Python 3.11 or newer.
 
 PYTHON ?= python3
 VENV   ?= .venv

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from silly_llm.cli import run_main
+from silly_llm.cli import Parser, run_main
 from silly_llm.errors import RecipeError
+from silly_llm.lookup import find_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 HINT_TUNED = "Ask for a story. For instance:  Words: dog, jump, happy"
 HINT_BASE = "Begin a story, and the model goes on. For instance:  Once upon a time, there was a little"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise RecipeError(f"chat: {message}")
 
 
 def parser() -> Parser:
@@ -102,15 +94,9 @@ class Talker:
         """Load a model folder or Hub id.
 
         Raises:
-            RecipeError: there is no such folder, or no language model in it.
+            RecipeError: there is no such folder or repository, or no language model in it.
         """
-        local = Path(name).expanduser()
-        if local.is_dir():
-            if not (local / "config.json").is_file() and not (local / "adapter_config.json").is_file():
-                raise RecipeError(f"{name}: is not a model folder (no config.json in it)")
-            name = str(local)
-        elif name.startswith((".", "/", "~")) or name.count("/") != 1:
-            raise RecipeError(f"{name}: no such model folder")
+        name = find_model(name)
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils.logging import disable_progress_bar
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import errno
 import importlib
@@ -12,7 +13,7 @@ import traceback
 import typing
 from collections.abc import Callable
 
-from silly_llm import __version__
+from silly_llm import __version__, terminal
 from silly_llm.errors import RecipeError, RunError, suggestion
 from silly_llm.masking import mask
 from silly_llm.phases import PHASES, Phase
@@ -38,9 +39,17 @@ TOOLS = {
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `silly-llm`."""
-    keep_bars_to_terminals()
     argv = sys.argv[1:] if argv is None else argv
-    command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    terminal.prepare(debug="--debug" in argv)
+    with terminal.until_nobody_reads():
+        dispatch(argv)
+
+
+def dispatch(argv: list[str]) -> None:
+    """Do what a command line says."""
+    if not argv:
+        fail("name a command: silly-llm --help lists them; begin with: silly-llm run quickstart", 2)
+    command, rest = argv[0], argv[1:]
     if command in ("-h", "--help", "help"):
         print(usage())
     elif command == "--version":
@@ -59,27 +68,21 @@ def main(argv: list[str] | None = None) -> None:
 def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -> None:
     """Run a phase's `main` and turn what it raises into one line and an exit code.
 
-    Codes: 2 for a bad recipe or option, 1 for a failed run, 128 + its number for a signal (130 for Ctrl-C). `--debug` shows the
-    traceback of an error instead.
+    Codes: 2 for a bad recipe or option, 1 for a failed run, 128 + its number for a signal (130 for Ctrl-C), 141 when nobody reads
+    the output any more. `--debug` shows the traceback of an error instead.
     """
     argv = sys.argv[1:] if argv is None else argv
-    keep_bars_to_terminals()
+    terminal.prepare(debug="--debug" in argv)
     phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
-    if phase and wants_help(argv):
-        print(phase_help(phase))
-        return
     try:
-        with listening():
-            main(argv)
+        with terminal.until_nobody_reads(), listening():
+            print(phase_help(phase)) if phase and wants_help(argv) else main(argv)
     except Stopped as stop:
         fail(str(stop), 128 + stop.number)
     except KeyboardInterrupt:
         number = first_heard()
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
         fail(f"stopped{by}; the same command continues where it was", 128 + number)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
     except Exception as error:
         if "--debug" in argv:
             print(mask(traceback.format_exc(), loosely=True), end="", file=sys.stderr, flush=True)
@@ -103,10 +106,11 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
             leave_process_group(failed=sys.exc_info()[0] is not None)
 
 
-def keep_bars_to_terminals() -> None:
-    """Elsewhere phases print plain lines. tqdm reads the variable when it is first imported."""
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise RecipeError(f"{self.prog.removeprefix('silly-llm ')}: {message}; see {self.prog} --help")
 
 
 def fail(message: str, code: int) -> typing.NoReturn:
@@ -131,7 +135,7 @@ def usage() -> str:
     lines += [
         "",
         "silly-llm COMMAND --help lists the keys of a command.",
-        "Begin with: silly-llm run recipes/quickstart",
+        "Begin with: silly-llm run quickstart",
     ]
     return "\n".join(lines)
 

@@ -27,6 +27,7 @@ from omegaconf.errors import (
 from yaml import YAMLError
 
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.lookup import beside, locate, name_of
 from silly_llm.masking import MASK, is_secret_name, mask, remember
 from silly_llm.phases import PHASES
 from silly_llm.typecheck import check, flow, hint_below, look, read
@@ -114,7 +115,7 @@ def load_recipe(argv: list[str] | Options | None, *, phase: str, arguments: type
         SystemExit: code 0, after printing the recipe for `--print_config`.
     """
     options = argv if isinstance(argv, Options) else parse_argv(sys.argv[1:] if argv is None else argv)
-    file = Path(options.config) if options.config else None
+    file = locate(options.config) if options.config else None
     values = read_recipe(file, options, arguments)
     run_name = run_name_of(file, options.environment)
     names = {f.name for f in dataclasses.fields(arguments)}  # type: ignore[arg-type]
@@ -267,9 +268,7 @@ def read_file(file: Path) -> DictConfig:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = (
-            suggestion(file.name, (p.name for p in file.parent.glob("*.*"))) if file.parent.is_dir() else ""
-        )
+        near = suggestion(file.name, (p.name for p in locate(file.parent).glob("*.*")))
         raise RecipeError(f"{file}: no such recipe file{near}") from None
     except IsADirectoryError:
         raise RecipeError(
@@ -310,18 +309,33 @@ def _read_with_parents(file: Path, children: tuple[Path, ...]) -> DictConfig:
     if resolved in children:
         chain = " → ".join(p.name for p in (*children[children.index(resolved) :], resolved))
         raise RecipeError(f"{children[0]}: circular extends ({chain})")
-    content = read_file(file)
+    content = _here(read_file(file), file.parent)
     parents = content.pop("extends", None) or []
     parents = [parents] if isinstance(parents, str) else parents
     merged = OmegaConf.create({})
     for parent in parents:
         if not isinstance(parent, str):
             raise RecipeError(f"{file}: extends: expected a path or a list of paths, got {parent!r}")
-        path = file.parent / parent
+        path = beside(file, parent)
         if not path.is_file():
-            raise RecipeError(f"{file}: extends: no such file {str(path)!r}")
+            raise RecipeError(f"{file}: extends: no such file {str(file.parent / parent)!r}")
         merged = _overlay(merged, _read_with_parents(path, (*children, resolved)))
     return _overlay(merged, content)
+
+
+def _here(content: DictConfig, folder: Path) -> DictConfig:
+    """`${here:foods.txt}` as the file beside the recipe in which it stands, also when another recipe extends that one."""
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(v) for key, v in value.items()}
+        if isinstance(value, list):
+            return [replaced(v) for v in value]
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"\$\{here:([^{}]*)\}", lambda found: str(Path(name_of(folder), found[1])), value)
+
+    return OmegaConf.create(replaced(OmegaConf.to_container(content)))
 
 
 def _environment(environments: Any, file: Path | None, name: str) -> DictConfig:

@@ -7,7 +7,6 @@ The commit names its parent, so a lost answer is told from a lost request, and n
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 import os
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm import __version__
 from silly_llm.cards import PLACEHOLDER, dataset_card, model_card, write_card
+from silly_llm.cli import Parser, run_main
 from silly_llm.errors import RecipeError, RunError
 from silly_llm.masking import remember
 from silly_llm.publishable import (
@@ -166,7 +166,7 @@ def publish(
 
 def main(argv: list[str] | None = None) -> None:
     """`silly-llm publish`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="silly-llm publish",
         description="Upload a dataset or model folder to the Hugging Face Hub, with its card.",
     )
@@ -332,6 +332,4 @@ def _leader() -> bool:
 
 
 if __name__ == "__main__":
-    from silly_llm.cli import run_main
-
     run_main(main)

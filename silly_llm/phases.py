@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.lookup import beside, name_of
+
+if TYPE_CHECKING:
+    from silly_llm.config import Recipe
 
 
 @dataclass(frozen=True)
@@ -107,16 +114,37 @@ def phase_of_recipe(file: Path, children: tuple[Path, ...] = ()) -> Phase | None
     except RecipeError:  # whoever reads it will say so
         return None
     paths = [
-        file.parent / p for p in ([parents] if isinstance(parents, str) else parents) if isinstance(p, str)
+        beside(file, p) for p in ([parents] if isinstance(parents, str) else parents) if isinstance(p, str)
     ]
     return next((phase for p in paths if (phase := phase_of_recipe(p, (*children, file)))), None)
 
 
+def next_command(recipe: Recipe[Any], command: str, *words: object) -> str:
+    """The command line of a later phase: its recipe beside this one, else the one that others extend."""
+    name = PHASES[command].recipe
+    sibling = recipe.file.with_name(name) if recipe.file else None
+    if sibling is None or not sibling.is_file():
+        return command_line(command, "--config", Path("base", name), *words)
+    options = ["--config", name_of(sibling)]
+    if recipe.environment != "default":
+        options += ["--environment", recipe.environment]
+    if recipe.options.output_root != "runs":
+        options += ["--output_root", recipe.options.output_root]
+    return command_line(command, *options, *words)
+
+
+def command_line(*words: object) -> str:
+    """`silly-llm WORDS…` as it can be typed into a shell in the current folder."""
+    return " ".join([executable(), *(shlex.quote(str(word)) for word in words)])
+
+
 def executable() -> str:
-    """How to call `silly-llm` from the current folder: by name when it is on the path, else with its path."""
-    if shutil.which("silly-llm"):
+    """How to call this `silly-llm` from a shell in the current folder: by name when the path leads to it, else with its path."""
+    found, beside_python = shutil.which("silly-llm"), Path(sys.executable).with_name("silly-llm")
+    if found and (not beside_python.exists() or Path(found).samefile(beside_python)):
         return "silly-llm"
-    beside = Path(sys.executable).parent / "silly-llm"
-    if beside.is_relative_to(Path.cwd()):
-        beside = beside.relative_to(Path.cwd())
-    return str(beside) if beside.exists() else f"{Path(sys.executable).name} -m silly_llm.cli"
+    if not beside_python.exists():
+        return f"{shlex.quote(sys.executable)} -m silly_llm.cli"
+    here = Path.cwd()
+    inside = here in beside_python.parent.parents
+    return shlex.quote(str(beside_python.relative_to(here) if inside else beside_python))

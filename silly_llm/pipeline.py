@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import shlex
 import sys
 import time
 from dataclasses import replace
@@ -16,15 +15,16 @@ from pathlib import Path
 
 from silly_llm.config import Options, parse_argv, run_name_of
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.lookup import locate, packaged_recipes
 from silly_llm.output import PRIVATE
-from silly_llm.phases import PHASES, Phase, executable, phase_named
+from silly_llm.phases import PHASES, Phase, command_line, phase_named
 from silly_llm.recipes import check_recipe
 
 USAGE = """silly-llm run: run a recipe folder, phase by phase
 
 usage: silly-llm run FOLDER [--from PHASE] [--to PHASE] [--force] [--environment NAME] [--output_root DIR]
 
-  FOLDER              a folder of recipes, such as recipes/quickstart
+  FOLDER              a folder of recipes, here or of the package (quickstart; see silly-llm recipes)
   --from PHASE        begin with this phase; what earlier ones left is taken as it is
   --to PHASE          end with this phase
   --force             begin the phases anew; what is not ours and in the way is set aside, never deleted
@@ -38,7 +38,7 @@ phases: """ + ", ".join(PHASES)
 
 def main(argv: list[str] | None = None) -> None:
     argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or "-h" in argv or "--help" in argv:
+    if "-h" in argv or "--help" in argv:
         print(USAGE)
         return
     folder, argv = _take_folder(argv)
@@ -69,8 +69,12 @@ def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
         RecipeError: no such folder, no recipe in it, unknown phase, or `first` comes after `last`.
     """
     if not folder.is_dir():
-        siblings = (p.name for p in folder.parent.glob("*") if p.is_dir()) if folder.parent.is_dir() else ()
-        raise RecipeError(f"{folder}: no such recipe folder{suggestion(folder.name, siblings)}")
+        if folder.is_file():
+            raise RecipeError(f"{folder}: is a file; name the recipe folder that it lies in")
+        names = [*(p.name for p in folder.parent.glob("*") if p.is_dir()), *packaged_recipes()]
+        raise RecipeError(
+            f"{folder}: no such recipe folder, neither here nor in the package{suggestion(folder.name, names)}"
+        )
     known = list(PHASES.values())
     bounds = []
     for name, default in ((first, known[0]), (last, known[-1])):
@@ -138,13 +142,15 @@ def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
     for command in ("sft", "pretrain"):
         model = run / PHASES[command].folder
         if (model / "config.json").is_file() and (model / PRIVATE).is_dir():
-            print(f"Chat:    {executable()} chat {shlex.quote(str(model))}")
+            print(f"Chat:    {command_line('chat', model)}")
             break
 
 
 def _take_folder(argv: list[str]) -> tuple[Path, list[str]]:
-    if not argv[0].startswith("--"):
-        return Path(argv[0]), argv[1:]
-    if not argv[-1].startswith("--") and len(argv) >= 2 and argv[-2] in ("--force", "--debug"):
-        return Path(argv[-1]), argv[:-1]
-    raise RecipeError("command line: name the recipe folder first: silly-llm run FOLDER …")
+    if argv and not argv[0].startswith("--"):
+        return locate(argv[0]), argv[1:]
+    if len(argv) >= 2 and not argv[-1].startswith("--") and argv[-2] in ("--force", "--debug"):
+        return locate(argv[-1]), argv[:-1]
+    raise RecipeError(
+        "command line: name the recipe folder first: silly-llm run FOLDER … (begin with: silly-llm run quickstart)"
+    )

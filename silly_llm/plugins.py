@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 from silly_llm import registry
+from silly_llm.cli import Parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="silly-llm plugins", description=__doc__)
+    parser = Parser(prog="silly-llm plugins", description=__doc__)
     parser.add_argument("kind", nargs="?", choices=sorted(registry.KINDS), help="only this kind")
     arguments = parser.parse_args(argv)
     for kind in [arguments.kind] if arguments.kind else registry.KINDS:

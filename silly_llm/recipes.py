@@ -2,37 +2,93 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
+import shutil
 from pathlib import Path
 
-from silly_llm.config import Options, Recipe, environments_of, load_recipe
-from silly_llm.errors import NotInstalledError, RecipeError
-from silly_llm.phases import Phase, phase_of_recipe
+from silly_llm.cli import Parser
+from silly_llm.config import Options, Recipe, environments_of, load_recipe, read_file
+from silly_llm.errors import NotInstalledError, RecipeError, suggestion
+from silly_llm.lookup import SHARED, beside, locate, name_of, packaged_recipes
+from silly_llm.phases import Phase, command_line, phase_of_recipe
 from silly_llm.registry import only_registered
 from silly_llm.sweep.points import is_sweep, read_sweep
 
+BASE = "base"
+"""The folder of what others extend."""
+ACCELERATE = "accelerate_configs"
+"""Comes with the package too, for `accelerate launch --config_file`."""
+
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="silly-llm recipes", description=__doc__)
+    parser = Parser(prog="silly-llm recipes", description=__doc__)
     parser.add_argument(
-        "folder", nargs="?", default="recipes", help="where recipe folders lie (default: recipes)"
+        "folder", nargs="?", help="where recipe folders lie (default: ./recipes, else those of the package)"
     )
     parser.add_argument(
         "--check", action="store_true", help="read and check every file, in every environment"
     )
+    parser.add_argument(
+        "--copy",
+        nargs=2,
+        metavar=("NAME", "FOLDER"),
+        help="copy a recipe folder, and what it extends, into FOLDER to change it there; overwrites nothing",
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
-    folders = recipe_folders(Path(arguments.folder))
+    if arguments.copy:
+        if arguments.folder or arguments.check:
+            parser.error("--copy goes with nothing else")
+        copy(arguments.copy[0], Path(arguments.copy[1]).expanduser())
+        return
+    root = locate(arguments.folder or "recipes")
+    folders = recipe_folders(root)
     if not folders:
-        raise RecipeError(f"{arguments.folder}: no recipe folder here")
-    width = max(len(str(folder)) for folder in folders)
-    for folder in folders:
-        print(f"{folder!s:<{width}}  {describe(folder)}")
+        raise RecipeError(f"{root}: no recipe folder here")
+    names = {folder: name_of(folder) for folder in folders}
+    width = max(map(len, names.values()))
+    for folder, name in names.items():
+        print(f"{name:<{width}}  {describe(folder)}")
     if arguments.check:
         print()
         with only_registered():
             check_all(folders)
+
+
+def copy(name: str, target: Path) -> None:
+    """Copy the recipe folder `name` (or `accelerate_configs`) into `target`, and beside it what its recipes extend.
+
+    Raises:
+        RecipeError: there is no such folder, or `target` holds one of that name.
+    """
+    source = SHARED / name if name == ACCELERATE else locate(name)
+    if not source.is_dir():
+        known = [*packaged_recipes(), ACCELERATE]
+        raise RecipeError(f"{name}: no such recipe folder{suggestion(name, known)}")
+    to = target / source.resolve().name
+    if to.exists():
+        raise RecipeError(f"{to}: is there already; remove it, or name another folder")
+    parents = {p for file in recipe_files(source) for p in ancestors(file) if p.parent != source.resolve()}
+    shutil.copytree(source, to)
+    print(f"{to}: {describe(to) if source.name != ACCELERATE else 'for accelerate launch --config_file'}")
+    for parent in sorted(parents):
+        extended = target / parent.parent.name / parent.name
+        if extended.exists():
+            print(f"{extended}: was there already and stays as it is")
+            continue
+        extended.parent.mkdir(exist_ok=True)
+        shutil.copyfile(parent, extended)
+        print(f"{extended}: what it extends")
+    if source.name not in (ACCELERATE, BASE):
+        print(f"next: {command_line('run', to)}")
+
+
+def ancestors(file: Path) -> set[Path]:
+    """The files that a recipe extends, and those that they extend."""
+    parents = read_file(file).get("extends") or []
+    names = [parents] if isinstance(parents, str) else list(parents)
+    paths = {beside(file, name).resolve() for name in names}
+    return paths.union(*(ancestors(path) for path in paths))
 
 
 def recipe_folders(root: Path) -> list[Path]:
@@ -67,23 +123,23 @@ def check_all(folders: list[Path]) -> None:
     bad = checked = 0
     for folder in folders:
         for file in recipe_files(folder):
-            phase = phase_of_recipe(file)
+            phase, name = phase_of_recipe(file), name_of(file)
             for environment in ["default", *sorted(environments_of(folder) - {"default"})]:
                 checked += 1
                 try:
                     argv = ["--config", str(file), "--environment", environment]
                     check_recipe(phase, argv) if phase else check_sweep(argv)
                 except NotInstalledError as error:
-                    print(f"✓ {file} ({environment}), to run it: {error}")
+                    print(f"✓ {name} ({environment}), to run it: {error}")
                 except RecipeError as error:
                     # Keys are checked for name and type first, so one that only lacks others is right as far as it goes.
-                    if folder.name == "base" and str(error).endswith("is missing"):
-                        print(f"✓ {file} ({environment}), to be extended")
+                    if folder.name == BASE and str(error).endswith("is missing"):
+                        print(f"✓ {name} ({environment}), to be extended")
                         continue
                     bad += 1
-                    print(f"✗ {file} ({environment}): {error}")
+                    print(f"✗ {name} ({environment}): {error}")
                 else:
-                    print(f"✓ {file} ({environment})")
+                    print(f"✓ {name} ({environment})")
     if bad:
         raise RecipeError(f"{bad} of {checked} recipes are wrong")
     print(f"{checked} recipes are right")

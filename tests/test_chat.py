@@ -96,9 +96,9 @@ def test_prompt_longer_than_the_context(base):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["nowhere"], "nowhere: no such model folder"),
-        (["./no/where"], "no such model folder"),
-        (["."], "not a model folder"),
+        (["nowhere"], "nowhere: no such folder, and no model of the Hub can be loaded"),
+        (["./no/where"], "no such file or folder"),
+        (["."], "holds no model"),
         ([], "MODEL"),
         (["x", "--temperature", "-1"], "temperature"),
         (["x", "--temprature", "1"], "temprature"),

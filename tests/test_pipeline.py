@@ -171,7 +171,7 @@ def test_run_refuses_what_is_for_a_single_phase():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["recipes/quickstrat"], "no such recipe folder (did you mean 'quickstart'?)"),
+        (["recipes/quickstrat"], "neither here nor in the package (did you mean 'quickstart'?)"),
         (["recipes/quickstart", "--from", "pretrian"], "unknown phase 'pretrian' (did you mean 'pretrain'?)"),
         (["recipes/quickstart", "--from", "sft", "--to", "pretrain"], "--from sft comes after --to pretrain"),
         (["recipes/quickstart", "--environment", "lmm"], "unknown environment 'lmm' (did you mean 'llm'?)"),

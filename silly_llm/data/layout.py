@@ -15,6 +15,7 @@ from typing import Any
 
 from silly_llm.data.rows import UNPACK, ending
 from silly_llm.errors import NotInstalledError, RecipeError, suggestion
+from silly_llm.lookup import is_hub_id
 from silly_llm.output import PRIVATE
 
 KINDS = {
@@ -46,11 +47,8 @@ def kind_of(name: str) -> str | None:
 
 
 def is_local(path: str) -> bool:
-    """Is it a path or URL rather than a Hub id? What exists, has a data ending or a glob, or does not look like an id."""
-    if "://" in path or Path(path).expanduser().exists() or any(c in path for c in "*?["):
-        return True
-    known = {*KINDS, *ARCHIVES}
-    return _inner_ending(path) in known or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", path)
+    """Is it a path or URL rather than a Hub id? One that exists, or has a data ending, or does not look like an id."""
+    return _inner_ending(path) in {*KINDS, *ARCHIVES} or not is_hub_id(path)
 
 
 def local_path(path: str) -> Path | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from silly_llm.data.prompts import PromptSettings, TemplatePrompts
 from silly_llm.data.words import PARTS_OF_SPEECH, Vocabulary
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.lookup import locate
 from silly_llm.registry import register
 
 LISTS = tuple(PARTS_OF_SPEECH.values())
@@ -43,7 +43,7 @@ class SlotsConfig:
 
     def files(self) -> list[str]:
         """The text files among the slots."""
-        return [given for given in self.slots.values() if isinstance(given, str) and given not in LISTS]
+        return [str(locate(v)) for v in self.slots.values() if isinstance(v, str) and v not in LISTS]
 
 
 @register("prompt_generator", "slots")
@@ -81,7 +81,7 @@ def slot_values(name: str, given: Any, vocabulary: Vocabulary | None = None) -> 
         return () if vocabulary is None else getattr(vocabulary, given)
     if isinstance(given, str):
         try:
-            lines = Path(given).expanduser().read_text(encoding="utf-8").splitlines()
+            lines = locate(given).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise RecipeError(

@@ -10,6 +10,7 @@ from silly_llm import registry
 from silly_llm.config import Recipe
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.errors import RunError
+from silly_llm.phases import next_command
 from silly_llm.providers.base import Prices
 from silly_llm.providers.thinking import SWITCH_OFF
 
@@ -106,7 +107,7 @@ def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: 
             f"when all {args.num_shards} shards are there, the same command without --shard_index merges them"
         )
         return
-    print(f"next: silly-llm pretrain {next_config(recipe, 'pretrain.yaml')} --dataset {args.output_dir}")
+    print(f"next: {next_command(recipe, 'pretrain', '--dataset', args.output_dir)}")
 
 
 def said_of_thinking(thinking: Mapping[str, Any]) -> str:
@@ -119,12 +120,3 @@ def said_of_thinking(thinking: Mapping[str, Any]) -> str:
 def prices_of(args: GenerationArguments) -> Prices | None:
     """What the recipe says that the provider's tokens cost."""
     return Prices.of(registry.split_type("llm_provider", args.provider)[1].get("price_per_million") or {})
-
-
-def next_config(recipe: Recipe[Any], name: str) -> str:
-    """`--config` (and `--environment`) for the next phase: its recipe beside this one, else the one that others extend."""
-    sibling = recipe.file.with_name(name) if recipe.file else None
-    if sibling is None or not sibling.is_file():
-        return f"--config recipes/base/{name}"
-    environment = f" --environment {recipe.environment}" if recipe.environment != "default" else ""
-    return f"--config {sibling}{environment}"

@@ -31,6 +31,7 @@ from silly_llm.data.words import (
     local_path,
 )
 from silly_llm.errors import RecipeError, RunError
+from silly_llm.phases import next_command
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 
 if TYPE_CHECKING:
@@ -295,8 +296,6 @@ def parse_words(text: str) -> list[str]:
 
 def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], started_with: int) -> None:
     """Say what was made, where it is, and what comes next."""
-    from silly_llm.data.story_report import next_config
-
     counts = ", ".join(f"{len(search.accepted)} {PARTS_OF_SPEECH[search.pos]}" for search in searches)
     refused = sum(len(search.refused) for search in searches)
     kept = f", {started_with} of them from before" if started_with else ""
@@ -307,7 +306,7 @@ def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], star
             print(
                 f"{PARTS_OF_SPEECH[search.pos]}: nothing new came any more, {search.missing} of {search.wanted} are missing"
             )
-    print(f"next: silly-llm generate {next_config(recipe, 'generation.yaml')} --vocabulary {path}")
+    print(f"next: {next_command(recipe, 'generate', '--vocabulary', path)}")
 
 
 if __name__ == "__main__":

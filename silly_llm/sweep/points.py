@@ -12,6 +12,7 @@ from typing import Any
 
 from silly_llm.config import check, flatten, mask, parse_argv, read_recipe, run_name_of, to_yaml
 from silly_llm.errors import RecipeError
+from silly_llm.lookup import beside, locate
 from silly_llm.output import fingerprint
 from silly_llm.phases import PHASES, Phase, phase_of_recipe
 
@@ -83,15 +84,15 @@ def read_sweep(argv: list[str]) -> Sweep:
     options = parse_argv(argv)
     if not options.config:
         raise RecipeError("command line: name the sweep: silly-llm sweep --config FILE")
-    file = Path(options.config)
+    file = locate(options.config)
     values = read_recipe(file, options, SweepArguments)
     args = check(values, SweepArguments, where=str(file))
     if options.print_config:
         print(to_yaml(mask(values)), end="")
         raise SystemExit(0)
-    recipe = file.parent / args.recipe
+    recipe = beside(file, args.recipe)
     if not recipe.is_file():
-        raise RecipeError(f"{file}: recipe: no such file {str(recipe)!r}")
+        raise RecipeError(f"{file}: recipe: no such file {str(file.parent / args.recipe)!r}")
     phase = phase_of_recipe(recipe)
     if phase is None or phase.command not in SWEPT:
         raise RecipeError(

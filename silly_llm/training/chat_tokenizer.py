@@ -12,6 +12,7 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from silly_llm.errors import RecipeError
+from silly_llm.lookup import find_model
 
 TEMPLATE = "chat.jinja"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
@@ -26,14 +27,13 @@ def load_tokenizer(args: Any) -> tuple[PreTrainedTokenizerBase, list[str]]:
     Raises:
         RecipeError: there is no such model.
     """
-    name = str(args.model_name_or_path)
+    name = args.model_name_or_path = find_model(str(args.model_name_or_path), "model_name_or_path: ")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             name, revision=args.model_revision, trust_remote_code=args.trust_remote_code
         )
     except (OSError, ValueError) as error:
-        reason = "no such folder" if looks_local(name) and not Path(name).exists() else first_line(error)
-        raise RecipeError(f"model_name_or_path: cannot load {name!r} ({reason})") from None
+        raise RecipeError(f"model_name_or_path: cannot load {name!r} ({first_line(error)})") from None
     before = set(tokenizer.get_vocab())
     if args.chat_template:
         tokenizer.chat_template = Path(args.chat_template).read_text(encoding="utf-8")
@@ -73,11 +73,6 @@ def train_new_tokens(peft_config: Any, model: Any, ids: Any) -> None:
     head = model.get_output_embeddings()
     if head is not None and head.weight is not embeddings.weight:
         peft_config.modules_to_save = sorted({*(peft_config.modules_to_save or ()), "lm_head"})
-
-
-def looks_local(name: str) -> bool:
-    """Whether a model is named by a path rather than by a Hub id."""
-    return name.startswith((".", "/", "~")) or name.count("/") != 1
 
 
 def first_line(error: BaseException) -> str:

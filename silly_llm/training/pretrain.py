@@ -24,6 +24,7 @@ from silly_llm.data.sources import DataProvider, open_source
 from silly_llm.devices import computes_in_bf16, keep_freed_memory
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, model_card, push_if_asked, write_card
+from silly_llm.lookup import find
 from silly_llm.output import Output, open_output
 from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.callbacks import (
@@ -471,13 +472,14 @@ def inputs_of(args: PretrainArguments) -> list[str]:
     """Local paths and Hub ids that the model depends on.
 
     Raises:
-        RecipeError: a dataset is not there.
+        RecipeError: a dataset or the tokenizer is not there.
     """
     base = pretrained_of(args.model)
     made: Any = args.tokenizer or {}
     named = [base.name if base else None, made if isinstance(made, str) else made.get("pretrained")]
     datasets = [d for d in (args.dataset, args.eval_dataset) if d is not None]
-    return [*(path for d in datasets for path in open_source(d).inputs()), *filter(None, named)]
+    inputs = [path for d in datasets for path in open_source(d).inputs()]
+    return [*inputs, *(find(name, "tokenizer: ") for name in named if name)]
 
 
 def check_components(args: PretrainArguments) -> None:

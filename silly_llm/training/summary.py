@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from markupsafe import Markup
 from silly_llm import __version__
 from silly_llm.config import Recipe, mask, to_yaml
 from silly_llm.pages import write_page
-from silly_llm.phases import executable
+from silly_llm.phases import command_line
 from silly_llm.plots import read_log, training_plots
 from silly_llm.training.callbacks import SAMPLES, read_lines
 from silly_llm.training.progress import duration
@@ -46,9 +45,9 @@ def tell_end(
     lines = [f"{folder}: {facts['parameters']:,} parameters, {facts['tokens']:,} tokens in {took}"]
     if outcome := change(log, metrics):
         lines.append(f"  {' '.join(outcome)} on held-out text")
-    lines += [f"look at it: {folder / PAGE}", f"try it: {executable()} chat {shlex.quote(str(folder))}"]
+    lines += [f"look at it: {folder / PAGE}", f"try it: {command_line('chat', folder)}"]
     if next_words:
-        lines.append(f"next: {executable()} {shlex.join(next_words)}")
+        lines.append(f"next: {command_line(*next_words)}")
     print("\n".join(lines), flush=True)
 
 

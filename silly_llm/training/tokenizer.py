@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.data.sources import require_text
 from silly_llm.errors import RecipeError, RunError
+from silly_llm.lookup import find
 from silly_llm.training.trimming import trim
 from silly_llm.typecheck import check
 
@@ -88,15 +89,17 @@ def make_tokenizer(
 
 
 def load(name: str) -> Any:
-    """An existing tokenizer.
+    """An existing tokenizer: of a folder or of the Hub.
 
     Raises:
+        RecipeError: there is no such folder, and it is no Hub id.
         RunError: it cannot be loaded.
     """
     from transformers import AutoTokenizer
 
+    found = find(name, "tokenizer: ")
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return AutoTokenizer.from_pretrained(found)
     except (OSError, ValueError) as error:
         raise RunError(f"tokenizer: cannot load {name!r}: {str(error).strip().splitlines()[0]}") from error
 

@@ -132,7 +132,7 @@ def test_the_embedded_list_gives_a_vocabulary(tmp_path, silly_llm):
     words = read(tmp_path / "out")
     assert len(words["nouns"]) + len(words["verbs"]) + len(words["adjectives"]) == 1400
     assert all(entry["reasons"] for entry in words["refused"])
-    assert "1400 words" in done.stdout and "next: silly-llm generate" in done.stdout
+    assert "1400 words" in done.stdout and "silly-llm generate --config" in done.stdout
 
 
 def arguments(server: ScriptedLLM, output: Path, words: int = 24, *more: object) -> list[str]:

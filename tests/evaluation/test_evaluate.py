@@ -77,7 +77,7 @@ def test_an_override_chooses_metrics_and_window(tiny_model, stories_file, tmp_pa
         (["--metrics", "perplexitty"], "did you mean 'perplexity'"),
         (["--metricss", "perplexity"], "did you mean 'metrics'"),
         (["--window", "slide"], "'sliding', 'cut'"),
-        (["--model", "./nowhere/at/all"], "no such folder"),
+        (["--model", "./nowhere/at/all"], "no such file or folder"),
         (["--model", "[]"], "name at least one"),
         (["--dataset", "nowhere.jsonl"], "nowhere.jsonl"),
         (["--split", "tests"], "no split 'tests'"),

