@@ -84,6 +84,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     def __post_init__(self) -> None:
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
+        self.check_card()
         for name in POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -297,12 +298,18 @@ def train(
     samples = [
         s for s in read_lines(Path(str(args.output_dir)) / SAMPLES) if s["step"] == trainer.state.global_step
     ]
-    write_card(str(args.output_dir), model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3]))
+    write_card(str(args.output_dir), model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3], texts=first_texts(data)))
     print(
         f"{args.output_dir}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s, "
         f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"
         f"try it: {executable()} chat {args.output_dir}"
     )
+
+
+def first_texts(data: Prepared) -> list[str]:
+    """Some of the texts that the model is evaluated on; a card tells their language."""
+    rows = (data.eval_rows[i] for i in range(min(20, len(data.eval_rows))))
+    return [data.tokenizer.decode(piece, skip_special_tokens=True) for row in rows for piece in row]
 
 
 def compiles(trainer: PackedTrainer, data: Prepared) -> bool:
