@@ -242,7 +242,10 @@ def known_of_stories(recipe: Recipe, teachers: Sequence[str]) -> Known:
         license="apache-2.0" if list(teachers) == [STORYTELLER] else None,
         languages=[language] if language else [],
         synthetic=True,
-        tinystories=generator == "tinystories" and not own and language in ("en", None) and args.corpus == "stories",
+        tinystories=generator == "tinystories"
+        and not own
+        and language in ("en", None)
+        and args.corpus == "stories",
     )
 
 
@@ -266,7 +269,9 @@ def _said(recipe: Recipe, known: Known, texts: Sequence[str], tags: Sequence[str
 def _base_model(recipe: Recipe) -> Any:
     """What a recipe trains further; `None`: it begins from scratch."""
     model = recipe.values.get("model")
-    return recipe.values.get("model_name_or_path") or (model.get("pretrained") if isinstance(model, Mapping) else None)
+    return recipe.values.get("model_name_or_path") or (
+        model.get("pretrained") if isinstance(model, Mapping) else None
+    )
 
 
 def _first_prompt(recipe: Recipe, tuned: bool) -> str:

@@ -86,6 +86,12 @@ class VocabularyArguments:
         self.language = base(standard(self.language))
         if self.checks == WordChecks():
             self.checks = WordChecks(min_length=1, max_syllables=None, profanity=False, part_of_speech=False)
+        import wordfreq
+
+        if self.checks.min_frequency is not None and self.language not in wordfreq.available_languages():
+            raise RecipeError(
+                f"checks: min_frequency: knows no words of {self.language}; switch it off (min_frequency: null)"
+            )
         english = ("max_syllables", "profanity", "part_of_speech")
         on = [name for name in english if getattr(self.checks, name) not in (None, False)]
         if on and self.language != "en":
@@ -93,8 +99,12 @@ class VocabularyArguments:
                 f"checks: {', '.join(on)}: know English only, and language is {self.language}; switch them off "
                 "(max_syllables: null, profanity: false, part_of_speech: false)"
             )
-        if self.provider == "storyteller" or (isinstance(self.provider, dict) and self.provider.get("type") == "storyteller"):
-            raise RecipeError(f"provider: the storyteller knows English words only, and language is {self.language}")
+        if self.provider == "storyteller" or (
+            isinstance(self.provider, dict) and self.provider.get("type") == "storyteller"
+        ):
+            raise RecipeError(
+                f"provider: the storyteller knows English words only, and language is {self.language}"
+            )
 
 
 @dataclass

@@ -81,14 +81,24 @@ def check_languages(args: GenerationArguments) -> None:
             cls, options = component("story_filter", story_filter)
             name, known = registry.split_type("story_filter", story_filter)[0], sorted(cls.languages(options))
             of = ", ".join(known) if len(known) < 5 else f"{len(known)} languages"
-            hint = "name what it knows with only: [dialogue] or patterns" if name == "features" else "leave it out"
+            hint = (
+                "name what it knows with only: [dialogue] or patterns"
+                if name == "features"
+                else "leave it out"
+            )
             raise RecipeError(f"filters: {name} knows {of} only, and the texts are in {language}: {hint}")
     templates = [args.template] if isinstance(args.template, str) else list(args.template)
-    own = [args.templates.get(text, text) for text in templates if text in args.templates or text not in TEMPLATES]
+    own = [
+        args.templates.get(text, text)
+        for text in templates
+        if text in args.templates or text not in TEMPLATES
+    ]
     names = [registry.split_type("story_filter", f)[0] for f in args.filters]
     if language != ENGLISH:
         if registry.split_type("llm_provider", args.provider)[0] == "storyteller":
-            raise RecipeError(f"provider: the storyteller writes English only, and the texts are in {language}")
+            raise RecipeError(
+                f"provider: the storyteller writes English only, and the texts are in {language}"
+            )
         if not own and not args.system:
             raise RecipeError(
                 f"template: {templates[0]!r} asks in English for an English story, and the texts are in {language}: write "
@@ -97,10 +107,16 @@ def check_languages(args: GenerationArguments) -> None:
         _, options = component("prompt_generator", args.prompt_generator)
         of_vocabulary = [v for v in options.get("slots", {"": "nouns"}).values() if isinstance(v, str)]
         if args.vocabulary is None and {"nouns", "verbs", "adjectives"} & set(of_vocabulary):
-            raise RecipeError(f"vocabulary: the embedded one is English, and the texts are in {language}: name your own")
+            raise RecipeError(
+                f"vocabulary: the embedded one is English, and the texts are in {language}: name your own"
+            )
     elif args.language is None and "language" in names and not all(map(str.isascii, own)):
         found = detect_language(own)
-        if found and base(found) != ENGLISH and not any(isinstance(f, dict) and f.get("language") for f in args.filters):
+        if (
+            found
+            and base(found) != ENGLISH
+            and not any(isinstance(f, dict) and f.get("language") for f in args.filters)
+        ):
             raise RecipeError(
                 f"language: the template is in {found!r}, but the filter `language` keeps English: say language: {found} (or en)"
             )
@@ -171,7 +187,8 @@ def build_filters(args: GenerationArguments, container: Container) -> list[tuple
     """The recipe's filters for its language, with their names."""
     container.provide(Language, rules_language(args))
     return [
-        (registry.split_type("story_filter", f)[0], container.build("story_filter", f)) for f in filters_of(args)
+        (registry.split_type("story_filter", f)[0], container.build("story_filter", f))
+        for f in filters_of(args)
     ]
 
 

@@ -38,7 +38,6 @@ def features_known(language: str) -> tuple[str, ...]:
     return FEATURES if language == ENGLISH else ("dialogue",)
 
 
-
 def detect_features(text: str, only: Iterable[str] = FEATURES) -> set[str]:
     """The features, of `only`, that the rules find in `text`; each rule is a function of this module."""
     return {name for name in only if _RULES[name](text)}
@@ -140,7 +139,7 @@ _QUOTED = re.compile(
 # Other pairs of quotation marks, with words inside that end or are parted; dashes.
 _PAIRS = ("“”", "„“", "„”", "«»", "»«", "「」", "『』")
 _QUOTED_ELSEWHERE = re.compile(
-    "|".join(rf"{o}[^{c}\n]*\w[ ,.!?，。！？、…][^{c}\n]*{c}" for o, c in _PAIRS)
+    "|".join(rf"{o}[^{c}\n]*\w[ ,.!?，。！？、…][^{c}\n]*{c}" for o, c in map(tuple, _PAIRS))
     + r"|^[—–]\s?(?:[^\W\d_a-z]|[¿¡])",
     re.MULTILINE,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import regex
 
@@ -58,11 +59,15 @@ def first_words(text: str, count: int) -> str:
     return start.group(0) if start else ""
 
 
-def join_words(words: list[str] | tuple[str, ...]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """Words as a text: with spaces, but without one between two letters of scripts that have none."""
     joined = ""
     for word in words:
-        glued = joined and has_unspaced(joined[-1]) and has_unspaced(word[0])
+        glued = (
+            has_unspaced(joined)
+            and (joined[-1] in "。！？」』）" or has_unspaced(joined[-1]))
+            and has_unspaced(word)
+        )
         joined += word if glued or not joined else f" {word}"
     return joined
 

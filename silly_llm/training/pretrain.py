@@ -298,7 +298,10 @@ def train(
     samples = [
         s for s in read_lines(Path(str(args.output_dir)) / SAMPLES) if s["step"] == trainer.state.global_step
     ]
-    write_card(str(args.output_dir), model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3], texts=first_texts(data)))
+    write_card(
+        str(args.output_dir),
+        model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3], texts=first_texts(data)),
+    )
     print(
         f"{args.output_dir}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s, "
         f"{shown['bits_per_byte']:.3f} bits per byte on held-out text\n"

@@ -229,7 +229,12 @@ def tune(
     if trainer.is_world_process_zero():
         told = [s for s in read_lines(folder / SAMPLES) if s["step"] == trainer.state.global_step]
         samples = [{"prompt": s["prompt"][0]["content"], "completion": s["completion"]} for s in told]
-        write_card(folder, model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3], texts=answers_of(train_dataset)))
+        write_card(
+            folder,
+            model_card(
+                recipe, statistics=facts, metrics=shown, samples=samples[:3], texts=answers_of(train_dataset)
+            ),
+        )
         print(
             f"{folder}: {facts['tokens']:,} tokens in {facts['training_seconds']:.0f} s\n"
             f"try it: {executable()} chat {folder}"
