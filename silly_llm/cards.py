@@ -156,9 +156,9 @@ def model_card(
             task_type="text-generation",
             dataset_type=datasets[0] if datasets else "text",
             dataset_name="held-out text",
-            metric_type=name,
+            metric_type=one_line(name),
             metric_value=m["value"],
-            metric_name=name.replace("_", " "),
+            metric_name=one_line(name.replace("_", " ")),
         )
         for name, m in measured.items()
         if isinstance(m.get("value"), (int, float))

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from silly_llm.card_keys import LICENSE
+from silly_llm.markdown import one_line
+
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".gz", ".zst")
 STORYTELLER = "storyteller"
@@ -37,7 +40,9 @@ def what_is_known(*sources: Any) -> Known:
     ]
     agreed = next(iter(licenses)) if len(licenses) == 1 else None
     return Known(
-        license=agreed if isinstance(agreed, str) and agreed != "unknown" else None,
+        license=agreed
+        if isinstance(agreed, str) and LICENSE.fullmatch(agreed) and agreed != "unknown"
+        else None,
         languages=sorted({code for codes in languages for code in codes}) if all(languages) else [],
         synthetic=bool(tags) and all("synthetic" in t for t in tags),
         tinystories=bool(tags) and all("tinystories" in t for t in tags),
@@ -119,4 +124,4 @@ def teachers_of(source: Any, depth: int = 4) -> list[str]:
 def _texts(value: Any) -> list[str]:
     """A text or a list of texts, as headers have them."""
     values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    return [text for text in values if isinstance(text, str)]
+    return [one_line(text) for text in values if isinstance(text, str)]

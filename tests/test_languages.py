@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from datasets import load_dataset
@@ -21,7 +22,7 @@ LANGUAGES = {
         "template": "Escribe un cuento para un niño con estas palabras: {{ words | join(', ') }}.",
         "request": "Escribe un cuento con: {value}",
         "story": (
-            "Había una vez {0}s en el parque {i}. Un día, los {0}s querían {1} con su amiga Lucía. «¡Hola, Ana!», dijo el más {2}. "
+            "Había una vez un {0} en el parque {i}. Un día, el {0} quería {1} con su amiga Lucía. «¡Hola, Ana!», dijo el más {2}. "
             "Todos fueron {i} veces a la casa de la abuela y comieron pan."
         ),
     },
@@ -50,7 +51,11 @@ class Teacher(LLMProvider):
         if request.fields.get("task") == "vocabulary":
             return "\n".join(self.told["words"][f"{request.fields['pos']}s"])
         words = list(request.fields["words"].values())
-        numbers = "零一二三四五六七八九" if "从前" in self.told["story"] else [f"n{'aeiou'[k % 5]}{k}" for k in range(10)]
+        numbers = (
+            "零一二三四五六七八九"
+            if "从前" in self.told["story"]
+            else [f"n{'aeiou'[k % 5]}{k}" for k in range(10)]
+        )
         i = "".join(numbers[int(digit)] for digit in str(request.seed))
         return self.told["story"].format(*words, i=i)
 
@@ -61,15 +66,28 @@ def test_all_phases_in_another_language(language, tmp_path):
 
     def run(main, **values):
         options = {"output_dir": tmp_path / main.__module__.rpartition(".")[2]} | values
-        argv = [f"--{key}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str)}" for key, v in options.items()]
-        argv = [option.replace('="/', "=/").rstrip('"') if '="/' in option else option for option in argv]
-        main(argv, container=Container().override(LLMProvider, Teacher(language)))
+        shown = {
+            k: v if isinstance(v, (str, Path)) else json.dumps(v, ensure_ascii=False)
+            for k, v in options.items()
+        }
+        main(
+            [f"--{key}={value}" for key, value in shown.items()],
+            container=Container().override(LLMProvider, Teacher(language)),
+        )
         return options["output_dir"]
 
-    teacher = {"type": "openai", "model": "teacher"}
-    words = run(vocabulary.main, provider=teacher, language=language, words=9, proportions={k: 1 for k in told["words"]})
+    teacher = {"type": "openai", "model": "teacher", "base_url": "http://127.0.0.1:9/v1"}
+    words = run(
+        vocabulary.main,
+        provider=teacher,
+        language=language,
+        words=9,
+        proportions=dict.fromkeys(told["words"], 1),
+    )
     known = json.loads((words / "vocabulary.json").read_text())
-    assert {key: sorted(known[key]) for key in told["words"]} == {k: sorted(v) for k, v in told["words"].items()}
+    assert {key: sorted(known[key]) for key in told["words"]} == {
+        k: sorted(v) for k, v in told["words"].items()
+    }
     stories = run(
         generation.main, provider=teacher, language=language, license="cc-by-4.0", vocabulary=words, num_stories=40,
         template=told["template"], features=[], validation_fraction=0.1,
@@ -84,7 +102,7 @@ def test_all_phases_in_another_language(language, tmp_path):
     assert "synthetic" in header["tags"] and "tinystories" not in header["tags"]
     quick = {"use_cpu": True, "max_steps": 2, "sample_tokens": 4, "report_to": "none"}
     model = run(
-        pretrain.main, dataset=stories, model="silly-tiny", tokenizer={"vocab_size": 300}, max_length=64, tokens_per_step=256, **quick
+        pretrain.main, dataset=stories, model="silly-tiny", tokenizer={"vocab_size": 300}, max_length=512, tokens_per_step=512, **quick
     )  # fmt: skip
     asked = run(
         instructions.main, dataset=stories, language=language, openers=[""],
@@ -93,19 +111,40 @@ def test_all_phases_in_another_language(language, tmp_path):
     rows = load_dataset(str(asked))["train"]
     assert any("sentence" in row["types"] for row in rows)
     tuned = run(
-        sft.main, model_name_or_path=model, dataset=asked, max_length=400, per_device_train_batch_size=2, **quick
+        sft.main,
+        model_name_or_path=model,
+        dataset=asked,
+        max_length=400,
+        per_device_train_batch_size=2,
+        **quick,
     )
     for folder in (model, asked, tuned):
         header = metadata_load(folder / "README.md")
         assert header["language"] == [language] and header["license"] == "cc-by-4.0", folder
         text = (folder / "README.md").read_text()
         assert "simple words" not in text and "tinystories" not in header["tags"]
-    report = run(evaluate.main, model=tuned, dataset=asked, num_stories=3, num_documents=3, max_new_tokens=8, num_samples=1)
+    report = run(
+        evaluate.main,
+        model=tuned,
+        dataset=asked,
+        num_stories=3,
+        num_documents=3,
+        max_new_tokens=8,
+        num_samples=1,
+    )
     about = json.loads((report / "results.json").read_text())["dataset"]
     assert about["language"] == language and about["reference"]["words_included"]["value"] == 1
 
 
-SPANISH = ["--language", "es", "--template", "Un cuento con {{ words | join(', ') }}.", "--provider.type", "openai"]
+SPANISH = [
+    "--language",
+    "es",
+    "--template",
+    "Un cuento con {{ words | join(', ') }}.",
+    "--provider.type",
+    "openai",
+]
+SPANISH += ["--provider.model", "x", "--provider.base_url", "http://127.0.0.1:9/v1"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +154,7 @@ SPANISH = ["--language", "es", "--template", "Un cuento con {{ words | join(', '
         (["--filters", "[refusals]"], "refusals knows en only"),
         (["--filters", "[features]"], "features knows en only.*dialogue"),
         (["--filters", "[{type: language, language: fr}]"], "language knows fr only"),
-        (["--provider.type", "storyteller"], "the storyteller writes English only"),
+        (["--provider", "storyteller"], "the storyteller writes English only"),
         (["--template", "tinystories"], "'tinystories' asks in English"),
         ([], "vocabulary: the embedded one is English"),
         (["--language", "Spanish"], "no language code"),
@@ -131,7 +170,7 @@ def test_what_knows_english_only_is_refused_before_anything_is_asked(options, sa
 def test_a_template_in_another_language_than_the_filter_keeps_is_refused(tmp_path):
     template = LANGUAGES["zh"]["template"].replace("故事", "故事，一个关于小狗和它的朋友们在公园里玩耍的故事")
     with pytest.raises(RecipeError, match="say language: zh"):
-        generation.main(["--template", template, "--provider.type", "openai", "--output_dir", str(tmp_path / "out")])
+        generation.main(["--template", template, "--output_dir", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,7 @@ def check_languages(args: GenerationArguments) -> None:
                 f"vocabulary: the embedded one is English, and the texts are in {language}: name your own"
             )
     elif args.language is None and "language" in names and not all(map(str.isascii, own)):
-        found = detect_language(own)
+        found = detect_language(re.sub(r"\{[{%].*?[}%]\}", "", text, flags=re.DOTALL) for text in own)
         if (
             found
             and base(found) != ENGLISH
