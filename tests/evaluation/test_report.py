@@ -187,7 +187,7 @@ def test_nothing_of_a_model_or_a_story_is_markdown(results, tmp_path):
     from markdown_it import MarkdownIt
 
     story = "# A\n\n- b\n1. c\n---\n    d\n```\n<b>e</b> | [x](javascript:1) ![y](http://e/y.png)\n===\n"
-    (first, model), *others = results["models"].items()
+    (_, model), *others = results["models"].items()
     for sample in model["samples"]:
         sample["completion"] = story
     results["models"] = {f"a|b\n# c {story}": model} | dict(others)
