@@ -2,7 +2,8 @@
 
 The texts are Jinja templates in `templates/`; the YAML header is made by `huggingface_hub`'s card classes. A card says
 what the thing is, who taught it, how it was made (the command, the recipe without secrets, versions), its numbers, a
-sample, how to load it, and what it cannot do. It is written before anyone knows where it will be published, so it says
+sample, how to load it, and what it cannot do: only what the recipe, the data and people say. Language, license and tags are
+those of the recipe, else of the data's own cards; a language is also found in the texts; else there are none. It is written before anyone knows where it will be published, so it says
 `NAMESPACE/NAME`; publishing puts the repository's name there.
 """
 
@@ -17,6 +18,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from silly_llm import __version__
 from silly_llm.config import to_yaml
+from silly_llm.data_cards import (
+    STORYTELLER,
+    Known,
+    hub_ids,
+    named,
+    path_of,
+    provider_name,
+    teachers_of,
+    what_is_known,
+)
+from silly_llm.markdown import code, fence, inline, one_line, quoted
 from silly_llm.output import commit, library_versions, write_text
 
 if TYPE_CHECKING:
@@ -24,10 +36,6 @@ if TYPE_CHECKING:
 
 PLACEHOLDER = "NAMESPACE/NAME"
 """Stands for the repository in a card that has not been published."""
-STORYTELLER = "storyteller"
-TAGS = ["synthetic", "tinystories", "silly-llm"]
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".gz", ".zst")
 MAX_NUMBERS = 60
 """Rows of a card's table of numbers; what is beyond stands in provenance.json."""
 CITATION = """\
@@ -47,7 +55,7 @@ def dataset_card(
     sample: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     title: str | None = None,
-    license: str | None = None,
+    texts: Sequence[str] = (),
     repo_id: str = PLACEHOLDER,
 ) -> str:
     """The card of a dataset folder.
@@ -60,7 +68,7 @@ def dataset_card(
         sample: one row of the dataset.
         provenance: `commit` and `libraries`; default: those of this process.
         title: default: the kind and the run's name.
-        license: default: Apache-2.0 for what the storyteller wrote, else `unknown`, since the teacher's terms decide.
+        texts: some of the dataset's, in which its language is found when nobody says it.
         repo_id: where it will be published, when that is known already.
     """
     from huggingface_hub import DatasetCard, DatasetCardData
@@ -68,17 +76,22 @@ def dataset_card(
     splits = {name: _rows(count) for name, count in statistics.get("splits", {}).items()}
     splits = {name: rows for name, rows in splits.items() if rows}
     source = recipe.values.get("dataset") if kind == "instructions" else None
-    teachers = teachers_of(source) if kind == "instructions" else [provider_name(recipe.args.provider)]
-    corpus = recipe.values.get("corpus", "stories") if kind == "stories" else "stories"
+    if kind == "instructions":
+        teachers, known = teachers_of(source), what_is_known(source)
+    else:
+        teachers = [provider_name(recipe.args.provider)]
+        known = known_of_stories(recipe, teachers)
+    corpus = recipe.values.get("corpus", "stories") if kind == "stories" else "texts"
     title = title or _title(f"Silly {corpus}" if kind == "stories" else "Silly instructions", recipe)
+    said = _said(recipe, known, texts, ["instructions"] if kind == "instructions" else [])
     data = DatasetCardData(
-        license=license or ("apache-2.0" if teachers == [STORYTELLER] else "unknown"),
-        language=["en"],
+        license=said["license"] or "unknown",
+        language=said["languages"] or None,
         task_categories=["text-generation"],
-        pretty_name=title,
+        pretty_name=one_line(title),
         size_categories=[size_category(sum(splits.values()))],
         source_datasets=hub_ids(source) or None,
-        tags=[*TAGS, *(["instructions"] if kind == "instructions" else [])],
+        tags=said["tags"],
         # No `configs`: the names data/SPLIT-00000-of-00001.parquet say it all, and `datasets` 5.2 caches a local folder
         # with `configs` by folder name and card alone, so that another run's stories would be read in its place.
     )
@@ -86,16 +99,18 @@ def dataset_card(
         data,
         template_str=_template("dataset_card.md.jinja"),
         kind=kind,
-        corpus=corpus,
-        title=title,
+        corpus=inline(corpus),
+        title=inline(title),
         splits=splits,
-        teachers=teachers,
+        teachers=[code(teacher) for teacher in teachers],
         storyteller=STORYTELLER in teachers,
+        known=known,
+        types=[inline(t) for t in _types(recipe)] if kind == "instructions" else [],
         source=_shown(source),
         numbers=number_rows({k: v for k, v in statistics.items() if k != "splits"} | _details(statistics)),
         sample=_sample(sample),
-        repo_id=repo_id,
-        license_unknown=data.license == "unknown",
+        repo_id=one_line(repo_id),
+        license_unknown=said["license"] is None,
         **_made_by(recipe, provenance),
     )
     return f"{card.content.rstrip()}\n"
@@ -110,7 +125,7 @@ def model_card(
     provenance: Mapping[str, Any] | None = None,
     base_model: str | None = None,
     title: str | None = None,
-    license: str = "apache-2.0",
+    texts: Sequence[str] = (),
     repo_id: str = PLACEHOLDER,
 ) -> str:
     """The card of a model folder; for a tuned model (`recipe.phase` is `sft`) with how to chat with it.
@@ -122,25 +137,28 @@ def model_card(
             `results.json`. They also go into the header, where the Hub reads them.
         samples: `prompt` and `completion` of a few stories of the model.
         provenance: `commit` and `libraries`; default: those of this process.
-        base_model: what was tuned; default: `model_name_or_path`. Only a Hub id goes into the header.
+        base_model: what was trained further; default: as the recipe says. Only a Hub id goes into the header.
+        texts: some of those it was trained on, in which their language is found when nobody says it.
     """
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
     tuned = recipe.phase == "sft"
     source = recipe.values.get("dataset")
-    base_model = base_model or (recipe.values.get("model_name_or_path") if tuned else None)
-    teachers = teachers_of([source, base_model] if tuned else source)
+    base_model = base_model or _base_model(recipe)
+    sources = [source, *([base_model] if base_model else [])]
+    teachers, known = teachers_of(sources), what_is_known(*sources)
+    said = _said(recipe, known, texts, ["sft", "trl"] if tuned else [])
     datasets = hub_ids(source)
     measured = {name: m if isinstance(m, Mapping) else {"value": m} for name, m in (metrics or {}).items()}
     title = title or _title("Silly language model, tuned" if tuned else "Silly language model", recipe)
     results = [
         EvalResult(
             task_type="text-generation",
-            dataset_type=datasets[0] if datasets else "stories",
-            dataset_name="held-out stories",
-            metric_type=name,
+            dataset_type=datasets[0] if datasets else "text",
+            dataset_name="held-out text",
+            metric_type=one_line(name),
             metric_value=m["value"],
-            metric_name=name.replace("_", " "),
+            metric_name=one_line(name.replace("_", " ")),
         )
         for name, m in measured.items()
         if isinstance(m.get("value"), (int, float))
@@ -148,27 +166,32 @@ def model_card(
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag="text-generation",
-        license=license,
-        language=["en"],
+        license=said["license"] or "unknown",
+        language=said["languages"] or None,
         base_model=next(iter(hub_ids(base_model)), None),
         datasets=datasets or None,
-        tags=[*TAGS, *(["sft", "trl"] if tuned else [])],
-        model_name=repo_id if results else None,
+        tags=said["tags"],
+        model_name=one_line(repo_id) if results else None,
         eval_results=results or None,
     )
     card = ModelCard.from_template(
         data,
         template_str=_template("model_card.md.jinja"),
         tuned=tuned,
-        title=title,
+        title=inline(title),
         base=_shown(base_model),
         source=_shown(source),
-        teachers=teachers,
+        teachers=[code(teacher) for teacher in teachers],
         storyteller=STORYTELLER in teachers,
+        only_teachers=all(teachers_of(name) for name in named(source)),
+        known=known,
+        languages=", ".join(said["languages"]),
+        license_unknown=said["license"] is None,
+        prompt=json.dumps(_first_prompt(recipe, tuned), ensure_ascii=False),
         numbers=number_rows(statistics),
-        measured=[(name.replace("_", " "), *_interval(m)) for name, m in measured.items()],
+        measured=[(inline(name.replace("_", " ")), *_interval(m)) for name, m in measured.items()],
         samples=[{"prompt": quoted(s["prompt"]), "text": quoted(s["completion"])} for s in samples],
-        repo_id=repo_id,
+        repo_id=one_line(repo_id),
         **_made_by(recipe, provenance),
     )
     return f"{card.content.rstrip()}\n"
@@ -179,46 +202,6 @@ def write_card(folder: str | Path, text: str) -> Path:
     path = Path(folder) / "README.md"
     write_text(path, text)
     return path
-
-
-def provider_name(provider: Any) -> str:
-    """How a card calls a teacher: its model where it has one, else its type."""
-    if isinstance(provider, Mapping):
-        return str(provider.get("model") or provider.get("type") or "unknown")
-    return str(provider or "unknown")
-
-
-def teachers_of(source: Any, depth: int = 4) -> list[str]:
-    """Who wrote the text that a dataset or model (a path, mapping or list, as in recipes) goes back to, as far as
-    the `recipe.yaml` of local folders tells; empty when they do not."""
-    if source is None or depth == 0:
-        return []
-    if isinstance(source, (list, tuple)):
-        return sorted({teacher for item in source for teacher in teachers_of(item, depth)})
-    if isinstance(source, Mapping):
-        return teachers_of(_path_of(source), depth)
-    import yaml
-
-    folder = Path(str(source))
-    try:
-        values = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
-        phase = json.loads((folder / "provenance.json").read_text(encoding="utf-8")).get("phase")
-    except (OSError, ValueError, yaml.YAMLError):
-        return []
-    if phase == "generate":
-        return [provider_name(values.get("provider", STORYTELLER))]
-    return teachers_of([values.get("dataset"), values.get("model_name_or_path")], depth - 1)
-
-
-def hub_ids(source: Any) -> list[str]:
-    """The Hub ids among what a recipe names as dataset or model; local paths are not."""
-    if isinstance(source, (list, tuple)):
-        return list(dict.fromkeys(found for item in source for found in hub_ids(item)))
-    if isinstance(source, Mapping):
-        return hub_ids(_path_of(source))
-    name = str(source or "")
-    local = name.endswith(FILE_SUFFIXES) or Path(name).exists() or name.startswith("runs/")
-    return [name] if HUB_ID.fullmatch(name) and not local else []
 
 
 def size_category(rows: int) -> str:
@@ -237,7 +220,7 @@ def number_rows(statistics: Mapping[str, Any], prefix: str = "") -> list[tuple[s
     rows: list[tuple[str, str]] = []
     for key, value in statistics.items():
         name = re.sub("seconds$", "time", str(key)).replace("_", " ")
-        label = f"{prefix}{name}".replace("|", "\\|")
+        label = prefix + inline(name)
         if isinstance(value, Mapping):
             rows += number_rows(value, f"{label}: ")
         elif value is not None and not isinstance(value, (list, tuple, set)):
@@ -245,10 +228,60 @@ def number_rows(statistics: Mapping[str, Any], prefix: str = "") -> list[tuple[s
     return rows[:MAX_NUMBERS]
 
 
-def quoted(text: str) -> str:
-    """Text as a Markdown block quote, in which nothing of it is Markdown's."""
-    escaped = re.sub(r"([\\`*_#<>|\[\]~])", r"\\\1", text.strip())
-    return "\n".join(f"> {line}".rstrip() for line in escaped.splitlines())
+def known_of_stories(recipe: Recipe, teachers: Sequence[str]) -> Known:
+    """What a recipe for stories says of them. TinyStories' manner is that of its prompts and templates, in English."""
+    from silly_llm.data.templates import TEMPLATES
+
+    args = recipe.args
+    language = args.written_language()
+    generator, template = args.prompt_generator, args.template
+    generator = generator if isinstance(generator, str) else generator.get("type")
+    templates = [template] if isinstance(template, str) else list(template)
+    own = set(templates) - TEMPLATES.keys() or TEMPLATES.keys() & args.templates
+    return Known(
+        license="apache-2.0" if list(teachers) == [STORYTELLER] else None,
+        languages=[language] if language else [],
+        synthetic=True,
+        tinystories=generator == "tinystories"
+        and not own
+        and language in ("en", None)
+        and args.corpus == "stories",
+    )
+
+
+def _said(recipe: Recipe, known: Known, texts: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
+    """License, languages and tags: the recipe's word first, then what is known of the data."""
+    from silly_llm.text.languages import detect_language, standard
+
+    values = recipe.values
+    languages = [standard(values["language"])] if values.get("language") else known.languages
+    if not languages and texts and (found := detect_language(texts)):
+        languages = [found]
+    facts = {"synthetic": known.synthetic, "tinystories": known.tinystories, "silly-llm": True}
+    given = [one_line(tag) for tag in values.get("tags") or []]
+    return {
+        "license": values.get("license") or known.license,
+        "languages": languages,
+        "tags": list(dict.fromkeys([*(tag for tag, true in facts.items() if true), *tags, *given])),
+    }
+
+
+def _base_model(recipe: Recipe) -> Any:
+    """What a recipe trains further; `None`: it begins from scratch."""
+    model = recipe.values.get("model")
+    return recipe.values.get("model_name_or_path") or (
+        model.get("pretrained") if isinstance(model, Mapping) else None
+    )
+
+
+def _first_prompt(recipe: Recipe, tuned: bool) -> str:
+    """What the card's example asks for: the recipe's own first sample."""
+    given = recipe.values.get("sample_prompts")
+    return str(given[0]) if given else "Words: dog, jump, happy" if tuned else "Once upon a time"
+
+
+def _types(recipe: Recipe) -> list[str]:
+    return [str(t.get("type") if isinstance(t, Mapping) else t) for t in recipe.args.types]
 
 
 def _template(name: str) -> str:
@@ -269,11 +302,10 @@ def _made_by(recipe: Recipe, provenance: Mapping[str, Any] | None) -> dict[str, 
     if recipe.environment != "default":
         command += f" --environment {recipe.environment}"
     yaml_text = to_yaml({k: v for k, v in recipe.masked().items() if k != "output_dir"}).rstrip()
-    longest = max((len(run) for run in re.findall(r"`+", yaml_text)), default=0)
     return {
-        "command": command,
+        "command": one_line(command),
         "recipe": yaml_text,
-        "fence": "`" * max(3, longest + 1),
+        "fence": fence(yaml_text),
         "version": __version__,
         "commit": provenance.get("commit"),
         "libraries": ", ".join(f"{k} {v}" for k, v in (provenance.get("libraries") or {}).items()),
@@ -297,7 +329,7 @@ def _details(statistics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(value: Any, key: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return " ".join(str(value).split()).replace("|", "\\|")
+        return inline(value)
     if key.endswith("seconds"):
         minutes, seconds = divmod(round(value), 60)
         hours, minutes = divmod(minutes, 60)
@@ -319,18 +351,13 @@ def _interval(metric: Mapping[str, Any]) -> tuple[str, str, str]:
     return _number(metric.get("value"), ""), interval, "" if n is None else _number(n, "")
 
 
-def _path_of(source: Mapping[str, Any]) -> Any:
-    """What a mapping in a recipe's `dataset` leads to: a path or Hub id, or several."""
-    return next((source[key] for key in ("path", "sources", "dataset") if source.get(key)), None)
-
-
 def _shown(source: Any) -> str:
     """A recipe's dataset or model in a sentence."""
     if isinstance(source, (list, tuple)):
         return ", ".join(_shown(item) for item in source)
     if isinstance(source, Mapping):
-        return _shown(_path_of(source) or source.get("type"))
-    return f"`{source}`" if source else ""
+        return _shown(path_of(source) or source.get("type"))
+    return code(source) if source else ""
 
 
 def _sample(row: Mapping[str, Any] | None) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from silly_llm.markdown import inline, quoted
 from silly_llm.output import write_text
 
 
@@ -25,4 +26,5 @@ def write_page(path: Path, context: Mapping[str, Any]) -> None:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters |= {"inline": inline, "quoted": quoted}
     write_text(path, environment.get_template(f"{path.name}.jinja").render(context).strip() + "\n")

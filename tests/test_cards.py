@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+import yaml
 from folders import generation_recipe, save_stories, save_tiny_model
 
-from silly_llm.cards import PLACEHOLDER, dataset_card, hub_ids, quoted, size_category
+from silly_llm.cards import PLACEHOLDER, dataset_card, hub_ids, model_card, quoted, size_category
 from silly_llm.config import load_recipe
 from silly_llm.data.instruction_arguments import InstructionArguments
 
@@ -92,3 +94,115 @@ def test_hub_ids_are_told_from_paths(tmp_path, monkeypatch):
     weighted = [{"path": "a/b", "weight": 2}, "mine/stories", {"type": "mixture", "sources": ["c/d", "a/b"]}]
     assert hub_ids(weighted) == ["a/b", "c/d"]
     assert hub_ids("data/x.jsonl") == hub_ids("runs/quickstart") == hub_ids(None) == hub_ids("a/b/c") == []
+
+
+NAMES = (
+    "a\n# b",
+    "a|b",
+    "<script>x</script>",
+    "---\nlicense: mit",
+    "`x`",
+    "``x",
+    "[x](javascript:1)",
+    "a\u2028- b",
+    "```\n# c",
+)
+"""What somebody calls a model, a dataset, a run or a tag, and what nobody should read as markup."""
+
+
+def structure(markdown: str) -> list[str]:
+    """What a Markdown parser sees, without texts and without what cards bring themselves."""
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    inner = [
+        token.type
+        for block in tokens
+        for token in block.children or ()
+        if token.type not in ("text", "softbreak")
+    ]
+    return [token.type + token.tag for token in tokens] + [
+        t for t in inner if t not in ("text_special", "code_inline")
+    ]
+
+
+def header_and_body(card: str) -> tuple[dict, str]:
+    _, header, body = card.split("---\n", 2)
+    return yaml.safe_load(header), body
+
+
+def cards_with(name: str, folder) -> list[str]:
+    """Cards of all kinds with a name everywhere where a name from outside may stand."""
+    folder.mkdir()
+    generated = generation_recipe(
+        folder, provider={"type": "openai", "model": name, "base_url": "http://h"}, corpus=name, tags=[name]
+    )
+    statistics = {"splits": {"train": 5}, "models": {name: 5}, name: {name: name}}
+    sample = {"prompt": name, "text": f"Once.\n{name}\n\n    {name}"}
+    stories = dataset_card("stories", generated, statistics=statistics, sample=sample, title=name)
+    tuned = generation_recipe(folder)
+    tuned.phase = "sft"
+    tuned.values = {
+        "model_name_or_path": name,
+        "dataset": [name, {"path": name}],
+        "tags": [name],
+        "sample_prompts": [name],
+    }
+    samples = [{"prompt": name, "completion": name}]
+    model = model_card(tuned, statistics={name: name}, metrics={name: 1.0}, samples=samples, title=name)
+    return [stories, model]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_becomes_markup(name, tmp_path):
+    plain = cards_with("plain", tmp_path / "plain")
+    for card, like in zip(cards_with(name, tmp_path / "odd"), plain, strict=True):
+        header, body = header_and_body(card)
+        expected, its_body = header_and_body(like)
+        assert header.keys() == expected.keys() and header["license"] == "unknown"
+        assert structure(body) == structure(its_body)
+
+
+def test_a_model_of_ones_own_text_claims_nothing(tmp_path):
+    recipe = generation_recipe(tmp_path)
+    recipe.phase, recipe.values = "pretrain", {"dataset": "notes.jsonl"}
+    german = [
+        "Der Vertrag wird zwischen den beiden Parteien geschlossen und gilt für die Dauer von zwei Jahren."
+    ]
+    header, body = header_and_body(model_card(recipe, statistics={"parameters": 9}, texts=german * 3))
+    assert header["license"] == "unknown" and header["tags"] == ["silly-llm"] and header["language"] == ["de"]
+    assert "`notes.jsonl`" in body and "nobody has said under which license" in body
+    for claim in ("TinyStories", "simple words", "stories", "child", "teacher"):
+        assert claim not in body, claim
+    assert "language" not in header_and_body(model_card(recipe, statistics={}))[0]
+    recipe.values |= {"license": "cc0-1.0", "language": "pt-br", "tags": ["law"]}
+    header, body = header_and_body(model_card(recipe, statistics={}, texts=german))
+    assert (header["license"], header["language"], header["tags"]) == (
+        "cc0-1.0",
+        ["pt-BR"],
+        ["silly-llm", "law"],
+    )
+    assert "nobody has said" not in body
+
+
+def test_license_and_language_come_from_the_cards_of_the_data(tmp_path):
+    for name, license in (("one", "mit"), ("two", "mit"), ("three", "cc0-1.0")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "README.md").write_text(
+            f"---\nlicense: {license}\nlanguage: fr\ntags: [synthetic]\n---\n"
+        )
+    one, two, three = (str(tmp_path / name) for name in ("one", "two", "three"))
+    recipe = generation_recipe(tmp_path)
+    recipe.phase = "pretrain"
+    for source, license in (
+        (one, "mit"),
+        ([one, {"path": two}], "mit"),
+        ([one, three], "unknown"),
+        ([one, "x"], "unknown"),
+    ):
+        recipe.values = {"dataset": source}
+        header, _ = header_and_body(model_card(recipe, statistics={}))
+        assert header["license"] == license, source
+        assert ("synthetic" in header["tags"], header.get("language")) == (
+            (False, None) if "x" in source else (True, ["fr"])
+        )

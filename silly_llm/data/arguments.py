@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from silly_llm.card_keys import CardKeys
 from silly_llm.errors import RecipeError
 
 
@@ -34,6 +35,12 @@ class VocabularyArguments:
         metadata={"help": "Who is asked for words: an LLM provider; storyteller reads the embedded list."},
     )
     words: int = field(default=1500, metadata={"help": "How many words in all."})
+    language: str = field(
+        default="en",
+        metadata={
+            "help": "Language of the words, as a code (es, zh); checks that know English only are off where the recipe names none."
+        },
+    )
     proportions: dict[str, float] = field(
         default_factory=lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
         metadata={"help": "Shares of nouns, verbs and adjectives; they are scaled to sum to 1."},
@@ -61,6 +68,7 @@ class VocabularyArguments:
     temperature: float = field(default=1.0, metadata={"help": "Sampling temperature of the provider."})
 
     def __post_init__(self) -> None:
+        self._check_language()
         _at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1)
         if set(self.proportions) - {"nouns", "verbs", "adjectives"}:
             raise RecipeError(
@@ -69,9 +77,38 @@ class VocabularyArguments:
         if not self.proportions or min(self.proportions.values()) < 0 or sum(self.proportions.values()) <= 0:
             raise RecipeError("proportions: expected shares that are not negative and not all zero")
 
+    def _check_language(self) -> None:
+        """Other languages than English go without the checks that know English only."""
+        if self.language == "en":
+            return
+        from silly_llm.text.languages import base, standard
+
+        self.language = base(standard(self.language))
+        if self.checks == WordChecks():
+            self.checks = WordChecks(min_length=1, max_syllables=None, profanity=False, part_of_speech=False)
+        import wordfreq
+
+        if self.checks.min_frequency is not None and self.language not in wordfreq.available_languages():
+            raise RecipeError(
+                f"checks: min_frequency: knows no words of {self.language}; switch it off (min_frequency: null)"
+            )
+        english = ("max_syllables", "profanity", "part_of_speech")
+        on = [name for name in english if getattr(self.checks, name) not in (None, False)]
+        if on and self.language != "en":
+            raise RecipeError(
+                f"checks: {', '.join(on)}: know English only, and language is {self.language}; switch them off "
+                "(max_syllables: null, profanity: false, part_of_speech: false)"
+            )
+        if self.provider == "storyteller" or (
+            isinstance(self.provider, dict) and self.provider.get("type") == "storyteller"
+        ):
+            raise RecipeError(
+                f"provider: the storyteller knows English words only, and language is {self.language}"
+            )
+
 
 @dataclass
-class GenerationArguments:
+class GenerationArguments(CardKeys):
     """What `silly-llm generate` understands."""
 
     provider: str | dict[str, Any] = field(
@@ -216,7 +253,14 @@ class GenerationArguments:
     )
     hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
 
+    def written_language(self) -> str | None:
+        """The language that the texts are said to have: the recipe's, or the one that its filter keeps; `None`: neither."""
+        named = [f if isinstance(f, dict) else {"type": f} for f in self.filters]
+        kept = (f.get("language") or "en" for f in named if f.get("type") == "language")
+        return self.language or next(kept, None)
+
     def __post_init__(self) -> None:
+        self.check_card()
         _at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0, max_attempts=1, num_shards=1)
         for name in ("max_cost", "max_requests", "max_tokens_total"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:

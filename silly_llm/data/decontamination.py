@@ -38,7 +38,7 @@ class DecontaminationConfig:
     column: str | list[str] = "text"
     """Column or columns of text (strings or lists of strings)."""
     ngram: int = 13
-    """Words in a run that must not be shared. A text with fewer must not occur as a whole."""
+    """Words in a run that must not be shared; in scripts without spaces, letters. A text with fewer must not occur as a whole."""
     min_words: int = 5
     """Texts with fewer words are left out: stories share such phrases by chance."""
     max_matches: int = 0

@@ -10,15 +10,16 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from silly_llm.errors import RecipeError, suggestion
 from silly_llm.registry import register
-from silly_llm.text.features import FEATURES, detect_features
+from silly_llm.text.features import FEATURES, detect_features, features_known
 from silly_llm.text.inflection import includes_word, word_forms
-from silly_llm.text.words import lower_words, word_set
+from silly_llm.text.languages import ENGLISH, Language
+from silly_llm.text.words import count_words, lower_words, mostly_unspaced, word_set
 
 Story = Mapping[str, Any]
 """A row of a stories dataset folder: `text`, `words`, `features`, `finish_reason` …"""
@@ -50,6 +51,11 @@ class StoryFilter(ABC):
     def inputs(options: dict[str, Any]) -> Sequence[str]:
         """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
         return ()
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        """The languages (codes without script and region) that a filter with these options knows; `None`: any."""
+        return None
 
     @abstractmethod
     def refuse(self, story: Story) -> str | Refusal | None:
@@ -85,7 +91,7 @@ def check_share(config: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class LengthConfig:
-    """Bounds in words."""
+    """Bounds in words; in scripts without spaces (Chinese, Japanese, Thai …) each letter counts."""
 
     min_words: int = 50
     max_words: int = 500
@@ -103,7 +109,7 @@ class LengthFilter(StoryFilter):
         self.config = config
 
     def refuse(self, story: Story) -> str | None:
-        words = len(story["text"].split())
+        words = count_words(story["text"])
         if words < self.config.min_words:
             return f"fewer than {self.config.min_words} words"
         if words > self.config.max_words:
@@ -120,16 +126,19 @@ class RequiredWordsConfig:
 
 @register("story_filter", "required_words")
 class RequiredWordsFilter(StoryFilter):
-    """Refuses stories that lack a requested word; inflections count ("ran" for "run")."""
+    """Refuses stories that lack a requested word; inflections count ("ran" for "run"), as far as the language's are known."""
 
-    def __init__(self, config: RequiredWordsConfig) -> None:
-        self.config = config
+    def __init__(self, config: RequiredWordsConfig, language: Language = ENGLISH) -> None:
+        self.config, self.language = config, language
 
     def refuse(self, story: Story) -> str | None:
         text, found = story["text"], word_set(story["text"])
+        english = self.language == ENGLISH
         # Forms among the words of the story are the rule and quick to see; phrases and "dog's" need a search.
         missing = sum(
-            found.isdisjoint(word_forms(word)) and not includes_word(text, word) for word in story["words"]
+            not (english and not found.isdisjoint(word_forms(word)))
+            and not includes_word(text, word, self.language)
+            for word in story["words"]
         )
         if missing <= self.config.max_missing:
             return None
@@ -157,11 +166,16 @@ class FeaturesConfig:
 
 @register("story_filter", "features")
 class FeaturesFilter(StoryFilter):
-    """Refuses stories that lack a requested feature, as far as rules can see it."""
+    """Refuses stories that lack a requested feature, as far as rules can see it: English ones, but for dialogue and `patterns`."""
 
     def __init__(self, config: FeaturesConfig) -> None:
         self.only = frozenset(config.only).difference(config.patterns)
         self.patterns = {name: re.compile(given, re.IGNORECASE) for name, given in config.patterns.items()}
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        by_rules = set(options.get("only", FEATURES)).difference(options.get("patterns", ()))
+        return None if by_rules.issubset(features_known("")) else (ENGLISH,)
 
     def refuse(self, story: Story) -> str | None:
         wanted = self.only.intersection(story["features"])
@@ -198,7 +212,7 @@ class RepetitionConfig:
     """What counts as a loop."""
 
     n: int = 5
-    """Words in an n-gram."""
+    """Words in an n-gram; in scripts without spaces, two letters stand for a word."""
     max_repeats: int = 4
     """How often one n-gram may occur."""
     max_share: float = 0.25
@@ -221,7 +235,8 @@ class RepetitionFilter(StoryFilter):
         words = lower_words(story["text"])
         if max(map(len, words), default=0) > LONGEST_WORD:
             return "loops"
-        ngrams = list(zip(*(words[i:] for i in range(self.config.n)), strict=False))
+        n = 2 * self.config.n if mostly_unspaced(story["text"]) else self.config.n
+        ngrams = list(zip(*(words[i:] for i in range(n)), strict=False))
         repeated = len(ngrams) - len(set(ngrams))
         if repeated >= self.config.max_repeats and max(Counter(ngrams).values()) > self.config.max_repeats:
             return "loops"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from silly_llm.data.words import PARTS_OF_SPEECH, load_vocabulary, local_path
 from silly_llm.errors import RecipeError
 from silly_llm.registry import register
 from silly_llm.text.inflection import Form, inflect, word_forms
+from silly_llm.text.languages import ENGLISH, Language, base, detect_language, standard
 from silly_llm.text.words import lower_words, word_set
 
 PUNCTUATION = " \n\r\t.,;:!?'\"()-–—…“”‘’*&%$#/0123456789°½+=~éèêëàâäáãåæçñóòôöøœúùûüíìîïßÉÀÖÜÄ"
@@ -39,43 +40,85 @@ def rarity(frequency: float, language: str) -> Callable[[str], bool]:
     return rarer
 
 
+NEED_SEGMENTERS = ("zh", "ja", "ko")
+"""Languages of wordfreq that it cuts into words by packages of their own; a story in them is recognised as a whole."""
+
+
 @dataclass(frozen=True)
 class LanguageConfig:
     """What counts as the language."""
 
-    language: str = "en"
-    """A language of wordfreq (`en`, `de`, `fr` …); the characters are checked for English only."""
+    language: str | None = None
+    """A code (`en`, `de`, `zh` …); default: the recipe's `language`, else English. The characters are checked for English only."""
     max_foreign_characters: float = 0.005
     """Largest share of characters that English stories do not have."""
     max_unknown_words: float = 0.25
-    """Largest share of words that are rarer than once in a million, names included."""
+    """Largest share of words that are rarer than once in a million, names included; in languages whose words wordfreq can count."""
 
     def __post_init__(self) -> None:
         check_share(self, "max_foreign_characters", "max_unknown_words")
-        import wordfreq
+        if self.language is not None:
+            check_language(base(standard(self.language)))
 
-        known = wordfreq.available_languages()
-        if self.language not in known:
-            raise RecipeError(f"language: {self.language!r} is none of {', '.join(sorted(known))}")
+
+@functools.cache
+def counted_languages() -> frozenset[str]:
+    """The languages whose words wordfreq counts without any other package."""
+    import wordfreq
+
+    return frozenset(wordfreq.available_languages()).difference(NEED_SEGMENTERS)
+
+
+@functools.cache
+def recognised_languages() -> frozenset[str]:
+    """The languages that py3langid tells apart."""
+    import py3langid
+
+    return frozenset(code for code, _ in py3langid.rank("")) - {"zxx", "und"}
+
+
+def check_language(language: str) -> None:
+    """Whether the filter knows a language (a code without script and region).
+
+    Raises:
+        RecipeError: it does not.
+    """
+    if language not in counted_languages() and language not in recognised_languages():
+        known = sorted(counted_languages() | recognised_languages())
+        raise RecipeError(f"language: {language!r} is none of {', '.join(known)}")
 
 
 @register("story_filter", "language")
 class LanguageFilter(StoryFilter):
-    """Refuses stories in another language or script, and word salad: characters, and words that nobody uses."""
+    """Refuses stories in another language or script, and word salad: characters, and words that nobody uses.
 
-    def __init__(self, config: LanguageConfig) -> None:
+    Languages whose words wordfreq cannot count (Chinese, Japanese, Korean, Thai …) are recognised by py3langid, which sees no salad.
+    """
+
+    def __init__(self, config: LanguageConfig, language: Language = ENGLISH) -> None:
         self.config = config
+        self.language = base(config.language) if config.language else language
         ours = "".join(chr(c) for c in range(32, 127) if chr(c).isalpha()) + PUNCTUATION
         self.allowed = dict.fromkeys(map(ord, ours))
+        self.counted = self.language in counted_languages()
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        given = options.get("language")
+        return (base(given),) if given else counted_languages() | recognised_languages()
 
     def refuse(self, story: Story) -> str | None:
         text = story["text"]
-        if self.config.language == "en":
+        if not self.counted:
+            found = detect_language([text])
+            # A short text, of which nothing can be said, is not held against it.
+            return "another language" if found not in (self.language, None) else None
+        if self.language == ENGLISH:
             foreign = text.translate(self.allowed)
             if len(foreign) > self.config.max_foreign_characters * len(text):
                 return "foreign characters"
         words = lower_words(text)
-        unknown = sum(map(rarity(RAREST, self.config.language), words))
+        unknown = sum(map(rarity(RAREST, self.language), words))
         return "unknown words" if unknown > self.config.max_unknown_words * len(words) else None
 
 
@@ -97,7 +140,7 @@ class DifficultyConfig:
 
 @register("story_filter", "difficulty")
 class DifficultyFilter(StoryFilter):
-    """Refuses stories with too many words that a small child does not hear: more than 10 % rarer than Zipf 3.5."""
+    """Refuses stories with too many English words that a small child does not hear: more than 10 % rarer than Zipf 3.5."""
 
     def __init__(self, config: DifficultyConfig) -> None:
         self.config = config
@@ -106,6 +149,10 @@ class DifficultyFilter(StoryFilter):
             words = load_vocabulary(config.vocabulary)
             forms = (word_forms(word) for pos in PARTS_OF_SPEECH for word in words.of(pos))
             self.easy = self.easy.union(*forms)
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        return (ENGLISH,)
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
@@ -139,7 +186,11 @@ def profanity() -> frozenset[str]:
 
 @register("story_filter", "profanity")
 class ProfanityFilter(StoryFilter):
-    """Refuses stories with a word that one does not say to children: whole words of a short list of our own, in any form."""
+    """Refuses stories with an English word that one does not say to children: whole words of a short list of our own, in any form."""
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        return (ENGLISH,)
 
     def refuse(self, story: Story) -> str | None:
         words = word_set(story["text"])

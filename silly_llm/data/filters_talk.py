@@ -6,9 +6,12 @@ Regular expressions over a whole story cost tens of microseconds, so each is tri
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from typing import Any
 
 from silly_llm.data.filters import Story, StoryFilter
 from silly_llm.registry import register
+from silly_llm.text.languages import ENGLISH
 
 APOSTROPHE = "['’]"
 FLAGS = re.IGNORECASE | re.VERBOSE
@@ -59,7 +62,11 @@ MARKUP = re.compile(
 
 @register("story_filter", "refusals")
 class RefusalsFilter(StoryFilter):
-    """Refuses answers in which the model declines to write, or says that it is one."""
+    """Refuses answers in which the model declines, in English, to write, or says that it is one."""
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        return (ENGLISH,)
 
     def refuse(self, story: Story) -> str | None:
         text = story["text"]
@@ -73,7 +80,11 @@ class RefusalsFilter(StoryFilter):
 
 @register("story_filter", "assistant_talk")
 class AssistantTalkFilter(StoryFilter):
-    """Refuses answers that talk about the task instead of telling the story: "Sure!", titles, notes, hopes."""
+    """Refuses answers that talk in English about the task instead of telling the story: "Sure!", titles, notes, hopes."""
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        return (ENGLISH,)
 
     def refuse(self, story: Story) -> str | None:
         text = story["text"]

@@ -26,7 +26,9 @@ from silly_llm.data.generation_parts import (
     build,
     build_filters,
     check_recipe,
+    filters_of,
     inputs_of,
+    rules_language,
 )
 from silly_llm.data.generation_parts import (
     check_components as check_components,  # for `silly-llm recipes --check`
@@ -81,6 +83,10 @@ def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
                 push_if_asked(args, output.folder)
                 return
             parts = build(args, container)
+            if left := [f for f in args.filters if f not in filters_of(args)]:
+                print(
+                    f"filters that do not know {rules_language(args)} are left out: {', '.join(map(str, left))}"
+                )
             began = time.monotonic()
             statistics, tally, stopped = ask_and_write(recipe, parts, output.folder)
             if stopped is not None and not statistics.splits:
@@ -120,6 +126,7 @@ def ask_and_write(
             Teacher(name, provider.parameters, provider.prices, parts.cleaning),
             validation_fraction=args.validation_fraction,
             shard=args.shard_index is not None,
+            language=rules_language(args),
         ),
         judge_here=provider.free,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.cleaning import Cleaning, cleaning_of
 from silly_llm.errors import RecipeError
 from silly_llm.providers.base import LLMProvider
+from silly_llm.text.languages import ENGLISH, Language, base
 
 if TYPE_CHECKING:
     from silly_llm.data.budget import Budget
@@ -42,10 +44,85 @@ def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
     examples = open_source(args.examples).inputs() if args.examples else []
     named = [
         component("prompt_generator", args.prompt_generator),
-        *(component("story_filter", f) for f in args.filters),
+        *(component("story_filter", f) for f in filters_of(args)),
     ]
     of_components = [source for cls, options in named for source in cls.inputs(options)]
     return [vocabulary, *examples, *template_files(args.template), *of_components]
+
+
+def rules_language(args: GenerationArguments) -> Language:
+    """The language whose rules filters and statistics follow; English where the recipe says none."""
+    return base(args.written_language() or ENGLISH)
+
+
+def filters_of(args: GenerationArguments) -> list[str | dict[str, Any]]:
+    """The recipe's filters; where it names none, those of the default ones that know its language."""
+    if args.filters != GenerationArguments().filters:
+        return args.filters
+    return [f for f in args.filters if knows(f, rules_language(args))]
+
+
+def knows(story_filter: str | dict[str, Any], language: str) -> bool:
+    """Whether a filter, with its options, knows a language."""
+    cls, options = component("story_filter", story_filter)
+    languages = cls.languages(options) if hasattr(cls, "languages") else None
+    return languages is None or language in languages
+
+
+def check_languages(args: GenerationArguments) -> None:
+    """Whether everything that the recipe names knows the language of the texts.
+
+    Raises:
+        RecipeError: something knows English only, or filter and recipe name two languages.
+    """
+    from silly_llm.data.templates import TEMPLATES
+    from silly_llm.text.languages import detect_language
+
+    language = rules_language(args)
+    for story_filter in filters_of(args):
+        if not knows(story_filter, language):
+            cls, options = component("story_filter", story_filter)
+            name, known = registry.split_type("story_filter", story_filter)[0], sorted(cls.languages(options))
+            of = ", ".join(known) if len(known) < 5 else f"{len(known)} languages"
+            hint = (
+                "name what it knows with only: [dialogue] or patterns"
+                if name == "features"
+                else "leave it out"
+            )
+            raise RecipeError(f"filters: {name} knows {of} only, and the texts are in {language}: {hint}")
+    templates = [args.template] if isinstance(args.template, str) else list(args.template)
+    own = [
+        args.templates.get(text, text)
+        for text in templates
+        if text in args.templates or text not in TEMPLATES
+    ]
+    names = [registry.split_type("story_filter", f)[0] for f in args.filters]
+    if language != ENGLISH:
+        if registry.split_type("llm_provider", args.provider)[0] == "storyteller":
+            raise RecipeError(
+                f"provider: the storyteller writes English only, and the texts are in {language}"
+            )
+        if not own and not args.system:
+            raise RecipeError(
+                f"template: {templates[0]!r} asks in English for an English story, and the texts are in {language}: write "
+                "a template of your own, or say so in `system`"
+            )
+        _, options = component("prompt_generator", args.prompt_generator)
+        of_vocabulary = [v for v in options.get("slots", {"": "nouns"}).values() if isinstance(v, str)]
+        if args.vocabulary is None and {"nouns", "verbs", "adjectives"} & set(of_vocabulary):
+            raise RecipeError(
+                f"vocabulary: the embedded one is English, and the texts are in {language}: name your own"
+            )
+    elif args.language is None and "language" in names and not all(map(str.isascii, own)):
+        found = detect_language(re.sub(r"\{[{%].*?[}%]\}", "", text, flags=re.DOTALL) for text in own)
+        if (
+            found
+            and base(found) != ENGLISH
+            and not any(isinstance(f, dict) and f.get("language") for f in args.filters)
+        ):
+            raise RecipeError(
+                f"language: the template is in {found!r}, but the filter `language` keeps English: say language: {found} (or en)"
+            )
 
 
 def component(kind: str, named: str | dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -81,6 +158,7 @@ def check_components(args: GenerationArguments) -> PromptSettings:
     for story_filter in args.filters:
         registry.config_of("story_filter", story_filter, where="filters:")
     cleaning_of(args.cleaning, args.filters)
+    check_languages(args)
     settings = PromptSettings(
         features=args.features,
         feature_probability=args.feature_probability,
@@ -111,9 +189,11 @@ def build(args: GenerationArguments, container: Container) -> Parts:
 
 
 def build_filters(args: GenerationArguments, container: Container) -> list[tuple[str, StoryFilter]]:
-    """The recipe's filters, with their names."""
+    """The recipe's filters for its language, with their names."""
+    container.provide(Language, rules_language(args))
     return [
-        (registry.split_type("story_filter", f)[0], container.build("story_filter", f)) for f in args.filters
+        (registry.split_type("story_filter", f)[0], container.build("story_filter", f))
+        for f in filters_of(args)
     ]
 
 

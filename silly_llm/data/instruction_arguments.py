@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from silly_llm.card_keys import CardKeys
 from silly_llm.errors import RecipeError
 
 
 @dataclass
-class InstructionArguments:
+class InstructionArguments(CardKeys):
     """What `silly-llm instruct` understands."""
 
     dataset: str | dict[str, Any] | list[Any] = field(
@@ -55,6 +56,7 @@ class InstructionArguments:
     hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
 
     def __post_init__(self) -> None:
+        self.check_card()
         if not isinstance(self.types, list):
             self.types = [self.types]
         if not self.types:

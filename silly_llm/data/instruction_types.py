@@ -14,8 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import regex
+
 from silly_llm.errors import RecipeError
 from silly_llm.registry import register
+from silly_llm.text.languages import ENGLISH
+from silly_llm.text.words import count_words, mostly_unspaced, tokenize_words
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class Sentence(InstructionType):
         sentences = split_sentences(story.text)
         first = sentences[0] if sentences else ""
         candidates = [
-            s for s in sentences[1:] if s != first and 3 <= len(s.split()) <= 30 and not story.seen(s)
+            s for s in sentences[1:] if s != first and 3 <= count_words(s) <= 30 and not story.seen(s)
         ]
         return rng.choice(candidates) if candidates else None
 
@@ -156,7 +160,13 @@ OPENERS = (
     "Write a short story for a small child.",
 )
 
-_BREAK = re.compile(r"([.!?][\"”’']*)\s+(?=[\"“‘']?[A-Z])|\n+")
+# What is no small letter begins a sentence; signs of Chinese and Japanese end one without a space behind them.
+_BREAK = re.compile(
+    r"([.!?…।؟۔][\"”'’»]*)\s+(?=[\"“‘'«„¿¡—]*(?:[A-Z]|[^\W\d_\x00-\x7f]))|([。！？][”’」』）]*)\s*|\n+"
+)
+
+
+_SMALL = regex.compile(r"[\"“‘'«„¿¡—]*\p{Ll}")
 
 
 def split_sentences(text: str) -> list[str]:
@@ -164,19 +174,34 @@ def split_sentences(text: str) -> list[str]:
     sentences: list[str] = []
     start = 0
     for match in _BREAK.finditer(text):
-        sentences.append(text[start : match.end(1) if match.group(1) else match.start()])
+        if match.lastindex == 1 and _SMALL.match(text, match.end()):
+            continue
+        sentences.append(text[start : match.end(match.lastindex) if match.lastindex else match.start()])
         start = match.end()
     sentences.append(text[start:])
     return [s for s in (" ".join(sentence.split()) for sentence in sentences) if s]
 
 
-def content_words(text: str, rng: random.Random, count: int = 3) -> tuple[str, ...]:
+def content_words(text: str, rng: random.Random, count: int = 3, language: str = ENGLISH) -> tuple[str, ...]:
     """`count` different content words of the text itself, for datasets that do not say which words were asked for.
 
-    Function words and names (words that only occur capitalised) do not count. Fewer than `count` candidates: empty.
+    Function words and names (words that only occur capitalised) do not count. Fewer than `count` candidates: empty, and so
+    in languages whose words stand without spaces, or of which no list of common words is known.
     """
+    if language != ENGLISH:
+        return _content_words(text, rng, count, language)
     tokens = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))
     candidates = sorted(tokens - STOP_WORDS)
+    return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
+
+
+def _content_words(text: str, rng: random.Random, count: int, language: str) -> tuple[str, ...]:
+    from wordfreq import available_languages, top_n_list
+
+    if language not in available_languages() or mostly_unspaced(text):
+        return ()
+    words = {word for word in tokenize_words(text) if word.islower() and 3 <= len(word) <= 14}
+    candidates = sorted(words.difference(top_n_list(language, 200)))
     return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
 
 

@@ -24,20 +24,36 @@ from silly_llm.container import Container
 from silly_llm.data.instruction_arguments import InstructionArguments
 from silly_llm.data.instruction_types import OPENERS, InstructionType, Story, content_words
 from silly_llm.data.story_split import StorySplit
+from silly_llm.errors import RecipeError
 from silly_llm.phases import PHASES, command_line, next_command
 from silly_llm.registry import config_of, split_type
+from silly_llm.text.languages import ENGLISH, base
+from silly_llm.text.words import count_words
 
 if TYPE_CHECKING:
     from silly_llm.output import Output
 
 
 ARGUMENTS = InstructionArguments
+SAMPLES = 50
+"""Rows that are kept for the card: one is shown, the others tell the language."""
 
 
 def check_components(args: InstructionArguments, where: str = "") -> None:
     """Types and provider exist and take the options given; builds nothing."""
     for i, spec in enumerate(args.types):
         config_of("instruction_type", spec, where=f"{where}types[{i}]:")
+    language = base(args.language or ENGLISH)
+    for name, options in (split_type("instruction_type", spec) for spec in args.types):
+        if language != ENGLISH and not options.get("phrasings"):
+            raise RecipeError(
+                f"{where}types: the phrasings of {name} are English, and the texts are in {language}: give its own, such as "
+                "phrasings: ['… {value}']"
+            )
+    if language != ENGLISH and not args.openers:
+        raise RecipeError(
+            f"{where}openers: the built-in ones are English, and the texts are in {language}: give some, or ['']"
+        )
     if args.provider is not None:
         config_of("llm_provider", args.provider, where=f"{where}provider:")
 
@@ -92,7 +108,9 @@ def derive(
         summaries = None
         if args.provider is not None:
             provider = services.build("llm_provider", args.provider, as_type=LLMProvider)
-            summaries = stack.enter_context(SummaryWriter(provider, args.output_dir, seed=args.seed))
+            summaries = stack.enter_context(
+                SummaryWriter(provider, args.output_dir, seed=args.seed, language=writer.language)
+            )
 
         def rows(split: str) -> Iterator[dict[str, Any]]:
             told = stories.stories("train" if split == "train" else "validation")
@@ -117,7 +135,10 @@ def derive(
     folder = Path(args.output_dir)
     write_text(folder / "statistics.json", json.dumps(statistics, indent=2, ensure_ascii=False) + "\n")
     sample = samples[0] if samples else None
-    write_card(folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample))
+    texts = [row["text"] for row in samples]
+    write_card(
+        folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample, texts=texts)
+    )
     print(
         f"{counts['train']['examples']:,} instructions to train on and {counts['validation']['examples']:,} held back "
         f"are in {folder}"
@@ -136,6 +157,7 @@ class RequestWriter:
         self.seed = args.seed
         self.openers = tuple(args.openers) or OPENERS
         self.hold_out = set(args.hold_out)
+        self.language = base(args.language or ENGLISH)
 
     def rows(
         self, stories: Iterable[Story], examples: int, *, split: str, summaries: Any | None = None
@@ -156,7 +178,7 @@ class RequestWriter:
         rng, drawn, others = self._draw(story, k, split)
         asked_for_words = bool(story.words)
         if not asked_for_words:
-            story = replace(story, words=content_words(story.text, rng))
+            story = replace(story, words=content_words(story.text, rng, language=self.language))
         lines = {name: line for name in drawn if (line := self.types[name].write(story, rng))}
         if split == "held_out":
             if len(lines) < len(self.hold_out):
@@ -222,13 +244,13 @@ def schema() -> Any:
 def count_rows(
     rows: Iterable[dict[str, Any]], counts: Counter, samples: list[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Pass rows on, count what they ask for, and keep the first one as a sample."""
+    """Pass rows on, count what they ask for, and keep the first ones as samples."""
     for row in rows:
-        if not samples:
+        if len(samples) < SAMPLES:
             samples.append(row)
         counts["examples"] += 1
         counts["types", " + ".join(row["types"])] += 1
-        counts["words_in_answers"] += len(row["text"].split())
+        counts["words_in_answers"] += count_words(row["text"])
         yield row
 
 

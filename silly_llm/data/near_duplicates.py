@@ -1,7 +1,7 @@
 """Near-copies of stories kept before: MinHash and locality-sensitive hashing in one streaming pass.
 
-A story is the set of its pairs of neighbouring words, lower case, every name replaced by one sign: a copy in which Tim has become
-Tom is a copy. 252 MinHash values (Broder 1997; `rensa` makes them) estimate the Jaccard similarity of two sets. They form 36 bands of
+A story is the set of its pairs of neighbouring words (letters in scripts without spaces), lower case, every name replaced by one
+sign: a copy in which Tim has become Tom is a copy. 252 MinHash values (Broder 1997; `rensa` makes them) estimate the Jaccard similarity of two sets. They form 36 bands of
 7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and the candidate with the highest
 estimate is the twin if it reaches the threshold. Only the lowest 8 bits of each value are kept (b-bit MinHash, Li & König 2010), so
 a kept story takes about 0.6 kB in all. docs/lab-log.md has the measurements behind these numbers.
@@ -10,7 +10,6 @@ a kept story takes about 0.6 kB in all. docs/lab-log.md has the measurements beh
 from __future__ import annotations
 
 import operator
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,8 @@ from silly_llm.data.filters import Refusal, Story, StoryFilter
 from silly_llm.data.word_checks import FUNCTION_WORDS
 from silly_llm.errors import RecipeError
 from silly_llm.registry import register
+from silly_llm.text.languages import ENGLISH, Language
+from silly_llm.text.words import runs
 
 BANDS, ROWS = 36, 7
 VALUES = BANDS * ROWS
@@ -28,7 +29,8 @@ SLOTS = 8
 have more, and then the newer ones stay."""
 FULLEST = 5
 """Entries a bucket, on average, at which the table doubles."""
-_WORD = re.compile(r"\w+")
+CAPITAL_NOUNS = ("de", "lb")
+"""Languages in which a capital letter makes no name: every noun has one."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,13 @@ class NearDuplicatesFilter(StoryFilter):
 
     remembers = True
 
-    def __init__(self, config: NearDuplicatesConfig) -> None:
-        self.config = config
+    def __init__(self, config: NearDuplicatesConfig, language: Language = ENGLISH) -> None:
+        self.config, self.language = config, language
         self.index = SimilarityIndex(config.threshold)
         self.ids: list[str] = []
 
     def refuse(self, story: Story) -> Refusal | None:
-        values = signature(story["text"], self.config.seed)
+        values = signature(story["text"], self.config.seed, self.language)
         twin = self.index.find_or_add(values)
         if twin is not None:
             return Refusal("near-copy", self.ids[twin])
@@ -65,22 +67,24 @@ class NearDuplicatesFilter(StoryFilter):
         return None
 
 
-def signature(text: str, seed: int = 0) -> np.ndarray:
+def signature(text: str, seed: int = 0, language: str = ENGLISH) -> np.ndarray:
     """The MinHash values [VALUES], uint32, of a text."""
     from rensa import RMinHash
 
     sketch = RMinHash(num_perm=VALUES, seed=seed)
-    sketch.update(shingles(text))
+    sketch.update(shingles(text, language))
     return np.array(sketch.digest(), np.uint32)
 
 
-def shingles(text: str) -> list[str]:
+def shingles(text: str, language: str = ENGLISH) -> list[str]:
     """The pairs of neighbouring words of a text, joined, names masked; a single word is a shingle itself.
 
     A name is a capitalised word that the text has only capitalised and that is no function word: so one mention more or less
     does not make it another word.
     """
-    words = _WORD.findall(text)
+    words = runs(text)
+    if language in CAPITAL_NOUNS:
+        words = [word.lower() for word in words]
     different = set(words)
     sign = {}
     for word in different:

@@ -82,6 +82,7 @@ def merge(
     Raises:
         RunError: a shard is missing, unfinished, or of another recipe.
     """
+    from silly_llm.data.generation_parts import rules_language
     from silly_llm.data.progress import Progress
     from silly_llm.data.story_report import describe_stories, report
     from silly_llm.data.story_rows import Teacher
@@ -100,7 +101,11 @@ def merge(
         teacher = Teacher(registry.split_type("llm_provider", args.provider)[0])
         with Progress(args.num_stories, "stories") as progress:
             writer = StoryWriter(
-                output.folder, filters, teacher, validation_fraction=args.validation_fraction
+                output.folder,
+                filters,
+                teacher,
+                validation_fraction=args.validation_fraction,
+                language=rules_language(args),
             )
             with writer:
                 for row in judged_rows(folders):

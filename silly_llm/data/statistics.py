@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from silly_llm.text.features import FEATURES, detect_features
+from silly_llm.text.features import FEATURES, detect_features, features_known
 from silly_llm.text.inflection import includes_word
-from silly_llm.text.words import tokenize_words
+from silly_llm.text.languages import ENGLISH, Language
+from silly_llm.text.words import count_words, first_words, tokenize_words
 
 SAMPLE = 2_000
 """Kept stories that the costly measures (words and features found, distinct n-grams) look at: the first ones."""
+TEXTS = 50
+"""Kept texts that are remembered: a card tells their language."""
 OPENING_WORDS = 5
 MOST_OPENINGS = 100_000
 """Different openings that are told apart; more would make memory grow with the data."""
@@ -21,7 +24,9 @@ MOST_OPENINGS = 100_000
 class StoryStatistics:
     """Counts over all rows and, for what is costly, over the first `SAMPLE` kept ones. Memory is flat."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language = ENGLISH) -> None:
+        self.language = language
+        self.features = features_known(language)
         self.splits: Counter[str] = Counter()
         self.rejected = 0
         """Rows that filters refused."""
@@ -47,6 +52,8 @@ class StoryStatistics:
         self.words_used: set[str] = set()
         self.sample: Mapping[str, Any] | None = None
         """The first kept row."""
+        self.texts: list[str] = []
+        """The first kept texts."""
 
     def add(self, split: str, row: Mapping[str, Any]) -> None:
         """Count a row of a split."""
@@ -71,9 +78,8 @@ class StoryStatistics:
             return
         self.words_used.update(row["words"])
         self.requested.update(row["features"])
-        words = row["text"].split()
-        self.lengths[len(words)] += 1
-        opening = " ".join(words[:OPENING_WORDS])
+        self.lengths[count_words(row["text"])] += 1
+        opening = " ".join(first_words(row["text"], OPENING_WORDS).split())
         if opening in self.openings or len(self.openings) < MOST_OPENINGS:
             self.openings[opening] += 1
         if self.sampled < SAMPLE:
@@ -83,9 +89,11 @@ class StoryStatistics:
         self.sampled += 1
         text = row["text"]
         self.sample = self.sample or dict(row)
+        if len(self.texts) < TEXTS:
+            self.texts.append(text)
         self.words_asked += len(row["words"])
-        self.words_found += sum(includes_word(text, word) for word in row["words"])
-        found = detect_features(text)
+        self.words_found += sum(includes_word(text, word, self.language) for word in row["words"])
+        found = detect_features(text, self.features)
         self.feature_asked.update(row["features"])
         self.feature_found.update(name for name in row["features"] if name in found)
         words = tokenize_words(text.lower())
@@ -123,7 +131,7 @@ class StoryStatistics:
                 "features_found": {
                     name: round(self.feature_found[name] / count, 4)
                     for name in asked
-                    if name in FEATURES and (count := self.feature_asked[name])
+                    if name in self.features and (count := self.feature_asked[name])
                 },
                 "different_words": len(self.ngrams[1]),
                 "distinct_n": {

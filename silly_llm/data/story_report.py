@@ -61,7 +61,10 @@ def describe_stories(
     }
     if seconds is not None:  # in the card alone: the same rows give the same statistics.json
         shown["last_run_seconds"] = round(seconds, 1)
-    write_card(output.folder, dataset_card("stories", recipe, statistics=shown, sample=statistics.sample))
+    write_card(
+        output.folder,
+        dataset_card("stories", recipe, statistics=shown, sample=statistics.sample, texts=statistics.texts),
+    )
     output.record(
         stories=summary["stories"],
         rejected_by=summary["rejected_by"],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.data.filters import StoryFilter, reasons_against
 from silly_llm.data.story_rows import Teacher, ValidationShare, row_of, verdict_on
+from silly_llm.text.languages import ENGLISH, Language
 
 if TYPE_CHECKING:
     from silly_llm.data.folder import DatasetWriter
@@ -33,6 +34,7 @@ class StoryWriter:
         teacher: who answers.
         validation_fraction: share of the kept stories that becomes `validation`.
         shard: keep judged rows in the split `judged`, for a merge.
+        language: of the texts, for statistics.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class StoryWriter:
         *,
         validation_fraction: float = 0.0,
         shard: bool = False,
+        language: Language = ENGLISH,
     ) -> None:
         from silly_llm.data.folder import DatasetWriter
         from silly_llm.data.statistics import StoryStatistics
@@ -52,7 +55,7 @@ class StoryWriter:
         self.remembering = [(name, f) for name, f in filters if f.remembers]
         self.teacher = teacher
         self.shard = shard
-        self.statistics: StoryStatistics = StoryStatistics()
+        self.statistics: StoryStatistics = StoryStatistics(language)
         self._validation = ValidationShare(validation_fraction)
         self._writer: DatasetWriter = DatasetWriter(folder, schema())
         self._judged: dict[int, list[dict[str, Any]]] = {}

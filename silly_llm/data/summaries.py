@@ -14,11 +14,14 @@ from silly_llm.data.answers import Engine, Tally, answer_all
 from silly_llm.data.instruction_types import Story, split_sentences
 from silly_llm.data.journal import Journal
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
+from silly_llm.text.languages import ENGLISH
+from silly_llm.text.words import join_words
 
 QUESTION = (
     "Here is a short story for a small child.\n\n{text}\n\nSay in one or two short sentences, in simple words, what "
     "happens in it. Answer with these sentences only."
 )
+IN_ITS_LANGUAGE = "Write them in the language of the story (ISO 639: {language})."
 STORIES_AT_ONCE = 2_000
 """Stories held in memory while some of them are summarized."""
 MAX_TOKENS = 80
@@ -31,9 +34,15 @@ class SummaryWriter:
         provider: who writes.
         folder: the output folder, where `journal-summaries.jsonl` is kept.
         seed: base of the requests' seeds, which derive from it and the story.
+        language: of the stories, and so of the summaries.
     """
 
-    def __init__(self, provider: LLMProvider, folder: str | Path, *, seed: int) -> None:
+    def __init__(
+        self, provider: LLMProvider, folder: str | Path, *, seed: int, language: str = ENGLISH
+    ) -> None:
+        self.question = (
+            QUESTION if language == ENGLISH else f"{QUESTION} {IN_ITS_LANGUAGE.format(language=language)}"
+        )
         self.provider = provider
         self.seed = seed
         self.tally = Tally()
@@ -79,7 +88,7 @@ class SummaryWriter:
         """What is asked about a story; its seed derives from our seed and the story."""
         digest = hashlib.sha256(f"{self.seed}\0summary\0{story_id}".encode()).digest()
         return ChatRequest(
-            messages=({"role": "user", "content": QUESTION.format(text=text)},),
+            messages=({"role": "user", "content": self.question.replace("{text}", text)},),
             seed=int.from_bytes(digest[:4], "big") >> 1,
             max_tokens=MAX_TOKENS,
             temperature=0.7,
@@ -99,4 +108,4 @@ class SummaryWriter:
 def tidy(answer: Completion) -> str:
     """The first two sentences of an answer, without one that the token limit cut off."""
     sentences = split_sentences(answer.text)[:2]
-    return " ".join(s for s in sentences if answer.finish_reason != "length" or s[-1] in '.!?"”')
+    return join_words([s for s in sentences if answer.finish_reason != "length" or s[-1] in '.!?"”。！？»」'])

@@ -49,7 +49,7 @@ THEMES = (
     "fairy tales",
 )  # fmt: skip
 PROMPT = """\
-List {count} different English {plural} that a three or four year old child knows and uses. Think of {theme}. \
+List {count} different {language} {plural} that a three or four year old child knows and uses. Think of {theme}. \
 Give {form}, in lower case. {layout}No numbering, no explanations, no names.{but}"""
 SCHEMA = {
     "type": "object",
@@ -91,7 +91,7 @@ class Search:
             if word in known or word in self.refused or not self.missing:
                 continue
             new += 1
-            reasons = reasons_to_refuse(word, self.pos, args.checks)
+            reasons = reasons_to_refuse(word, self.pos, args.checks, args.language)
             if reasons:
                 self.refused[word] = reasons
             else:
@@ -254,6 +254,7 @@ def word_request(search: Search, args: VocabularyArguments, *, structured: bool 
     but = f" Do not repeat these: {', '.join(sorted(known))}." if known else ""
     text = PROMPT.format(
         count=count,
+        language="English" if args.language == "en" else f"(ISO 639 language {args.language!r})",
         plural=PARTS_OF_SPEECH[search.pos],
         theme=draw.choice(THEMES),
         form=FORMS[search.pos],

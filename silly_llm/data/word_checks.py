@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import re
+import unicodedata
 
 from silly_llm.data.arguments import WordChecks
 from silly_llm.data.words import EMBEDDED, PARTS_OF_SPEECH
 from silly_llm.errors import RecipeError
 from silly_llm.text.inflection import Form, inflect
+from silly_llm.text.languages import ENGLISH
 
 FORMAT = re.compile(r"[a-z]+")
 _FUNCTION = """\
@@ -41,13 +43,18 @@ NO_ADJECTIVE = re.compile(r"(?:ness|ment|tion|sion|ship|hood|ously|fully|ingly|a
 VOWELS = re.compile(r"[aeiouy]+")
 
 
-def reasons_to_refuse(word: str, pos: str, checks: WordChecks) -> tuple[str, ...]:
+def reasons_to_refuse(word: str, pos: str, checks: WordChecks, language: str = ENGLISH) -> tuple[str, ...]:
     """Every reason against `word` as a `pos` (`noun`, `verb`, `adjective`); empty when it passes.
+
+    Of other languages than English only letters, length and frequency are looked at.
 
     Raises:
         RecipeError: `min_frequency` is on and the package wordfreq is not installed.
     """
-    if not FORMAT.fullmatch(word):
+    if language != ENGLISH:
+        if not all(c.isalpha() or unicodedata.category(c)[0] == "M" for c in word):
+            return ("format: not one word of letters",)
+    elif not FORMAT.fullmatch(word):
         return ("format: not one word of plain lower-case letters",)
     reasons = []
     if len(word) < checks.min_length:
@@ -56,7 +63,7 @@ def reasons_to_refuse(word: str, pos: str, checks: WordChecks) -> tuple[str, ...
         reasons.append(f"length: more than {checks.max_length} letters")
     if checks.max_syllables is not None and syllables(word) > checks.max_syllables:
         reasons.append(f"syllables: more than {checks.max_syllables}")
-    if checks.min_frequency is not None and frequency(word) < checks.min_frequency:
+    if checks.min_frequency is not None and frequency(word, language) < checks.min_frequency:
         reasons.append(f"frequency: below {checks.min_frequency:g} on the Zipf scale")
     if checks.profanity and (word in PROFANITY or word.startswith(PROFANE_STEMS)):
         reasons.append("profanity: not for children")
@@ -80,15 +87,19 @@ def syllables(word: str) -> int:
     return max(1, count)
 
 
-def frequency(word: str) -> float:
-    """How common a word is, on the Zipf scale (1 rare to 7 the most common), by wordfreq's English list."""
+def frequency(word: str, language: str = ENGLISH) -> float:
+    """How common a word is, on the Zipf scale (1 rare to 7 the most common), by wordfreq's list. Other languages' lists are looked up as
+    they are, so that no package is needed that cuts Chinese or Japanese into words."""
     try:
-        from wordfreq import zipf_frequency
+        from wordfreq import freq_to_zipf, get_frequency_dict, zipf_frequency
     except ImportError:
         raise RecipeError(
             "checks.min_frequency and checks.part_of_speech need the package wordfreq: pip install wordfreq, or switch them off"
         ) from None
-    return zipf_frequency(word, "en")
+    if language == ENGLISH:
+        return zipf_frequency(word, "en")
+    found = get_frequency_dict(language).get(word)
+    return freq_to_zipf(found) if found else 0.0
 
 
 def wrong_part_of_speech(word: str, pos: str) -> str | None:

@@ -82,6 +82,12 @@ class EvaluationArguments:
     top_p: float = field(default=1.0, metadata={"help": "Nucleus sampling; 1 is off."})
     generation_batch_size: int = field(default=100, metadata={"help": "Stories sampled at once."})
     num_samples: int = field(default=6, metadata={"help": "Stories of each model that the report shows."})
+    language: str | None = field(
+        default=None,
+        metadata={
+            "help": "Language of the texts, as a code (en, es, zh); default: as the texts show, else en."
+        },
+    )
     seed: int = field(default=42, metadata={"help": "Everything random derives from it."})
     dtype: Literal["float32", "bfloat16", "float16"] = field(
         default="float32", metadata={"help": "Precision of weights and computation."}

@@ -42,12 +42,17 @@ class EvaluationData:
     Args:
         texts: The documents, untouched.
         requests: One a story to sample.
-        about: Where they come from; becomes `dataset` in `results.json`.
+        about: Where they come from; becomes `dataset` in `results.json`. Its `language` says whose rules find words.
     """
 
     texts: Sequence[str]
     requests: Sequence[StoryRequest]
     about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def language(self) -> str:
+        """Of the documents, as a code without script and region; `en` where nobody knows."""
+        return str(self.about.get("language") or "en")
 
 
 class EvaluationProvider(ABC):

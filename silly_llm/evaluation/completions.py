@@ -52,7 +52,7 @@ class Completions(EvaluationProvider):
 
     def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
         """The same beginnings, as raw text, and the same instructions for every model."""
-        from silly_llm.text.features import FEATURES, detect_features
+        from silly_llm.text.features import detect_features, features_known
         from silly_llm.text.inflection import includes_word
 
         settings = self.settings
@@ -80,9 +80,11 @@ class Completions(EvaluationProvider):
                     "prompt": request.instruction,
                     "completion": made.text.strip(),
                     "ended": made.ended,
-                    "words": {word: includes_word(made.text, word) for word in request.words},
+                    "words": {word: includes_word(made.text, word, data.language) for word in request.words},
                     "features": {
-                        f: f in detect_features(made.text) for f in request.features if f in FEATURES
+                        f: f in detect_features(made.text)
+                        for f in request.features
+                        if f in features_known(data.language)
                     },
                 }
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from silly_llm.data.instruction_types import (
@@ -21,9 +21,10 @@ from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.base import EvaluationData, Metric, StoryRequest
 from silly_llm.evaluation.statistics import clustered_share, distinct, openings
 from silly_llm.output import fingerprint
-from silly_llm.text.features import FEATURES, detect_features
+from silly_llm.text.features import FEATURES, detect_features, features_known
 from silly_llm.text.inflection import includes_word
-from silly_llm.text.words import tokenize_words
+from silly_llm.text.languages import ENGLISH, base, detect_language, standard
+from silly_llm.text.words import first_words, tokenize_words
 
 OPENER = "Write a story."
 
@@ -51,18 +52,21 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         records = records.select(told)
     asked = draw(len(records), args.num_stories, f"stories {args.seed}")
     rows = [records[i] for i in asked]
-    requests = [request_of(row, args, i) for i, row in zip(asked, rows, strict=True)]
+    shown = (row[args.text_column] or "" for row in islice(rows, 50))
+    language = base(standard(args.language) if args.language else detect_language(shown) or ENGLISH)
+    requests = [request_of(row, args, i, language) for i, row in zip(asked, rows, strict=True)]
     scored = draw(len(records), args.num_documents, f"documents {args.seed}")
     texts = records.select(scored)[args.text_column]
     about = {
         "name": args.dataset,
         "split": split,
+        "language": language,
         "digest": fingerprint([list(texts), [asdict(request) for request in requests]])[:16],
         "stories": len(records),
         **({"blank": blank} if blank else {}),
         "documents_scored": len(scored),
         "stories_asked_for": len(requests),
-        "reference": reference([row[args.text_column] for row in rows], requests, args.seed),
+        "reference": reference([row[args.text_column] for row in rows], requests, args.seed, language),
     }
     return EvaluationData(texts, requests, about)
 
@@ -74,17 +78,19 @@ def draw(total: int, count: int | None, seed: str) -> list[int]:
     return sorted(random.Random(seed).sample(range(total), count))
 
 
-def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int) -> StoryRequest:
+def request_of(
+    row: Mapping[str, Any], args: EvaluationArguments, index: int, language: str = ENGLISH
+) -> StoryRequest:
     """What is asked for in place of one held-out story.
 
     An instruction dataset's row is asked as it stands (`prompt` holds messages; `types` tells what it asks for). A
     row of a story dataset is asked for its own `words` and `features`; where it names none, for three content words
-    of its text and for one feature, both drawn by the seed.
+    of its text and for one feature, both drawn by the seed. We can ask so in English only: in other languages nothing is asked
+    for, and the model tells what it likes.
     """
     rng = random.Random(f"request {args.seed} {index}")
     text = row[args.text_column]
-    start = re.match(rf"(?:\S+\s+){{0,{max(0, args.beginning_words - 1)}}}\S+", text.strip())
-    beginning = start.group(0) if start and args.beginning_words > 0 else ""
+    beginning = first_words(text, args.beginning_words)
     prompt = row.get("prompt")
     if isinstance(prompt, Sequence) and prompt and isinstance(prompt[0], Mapping):
         messages = tuple({"role": m["role"], "content": m["content"]} for m in prompt)
@@ -92,6 +98,8 @@ def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int) ->
         words = tuple(row.get("words") or ()) if "words" in types else ()
         features = tuple(row.get("features") or ()) if "features" in types else ()
         return StoryRequest(beginning, messages, words, features)
+    if language != ENGLISH:
+        return StoryRequest(beginning, ({"role": "user", "content": beginning},))
     words = tuple(row.get("words") or content_words(text, rng))
     features = tuple(row["features"] or ()) if "features" in row else (rng.choice(FEATURES),)
     story = Story(text, str(index), words, features)
@@ -100,30 +108,43 @@ def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int) ->
     return StoryRequest(beginning, ({"role": "user", "content": content},), words, features)
 
 
-def reference(texts: Sequence[str], requests: Sequence[StoryRequest], seed: int) -> dict[str, dict[str, Any]]:
+def reference(
+    texts: Sequence[str], requests: Sequence[StoryRequest], seed: int, language: str = ENGLISH
+) -> dict[str, dict[str, Any]]:
     """The same measures of the held-out stories themselves: what a perfect student of them would get."""
     words = [tokenize_words(text) for text in texts]
     metrics: dict[str, Metric] = {f"distinct_{k}": distinct(words, k) for k in (1, 2, 3, 4)}
     metrics["top_opening"] = openings(words)
     pairs = list(zip(texts, requests, strict=True))
-    metrics["words_included"] = words_included(pairs, seed)
-    metrics["features_included"] = features_included(pairs, seed)
+    metrics["words_included"] = words_included(pairs, seed, language)
+    metrics["features_included"] = features_included(pairs, seed, language)
     return {name: {**m.as_json(), **m.details} for name, m in metrics.items() if m.n}
 
 
-def words_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int) -> Metric:
+def words_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH) -> Metric:
     """Share of the requested words that the stories contain, inflected or not."""
     asking = [(text, request) for text, request in pairs if request.words]
-    found = [sum(includes_word(text, word) for word in request.words) for text, request in asking]
+    found = [sum(includes_word(text, word, language) for word in request.words) for text, request in asking]
     return clustered_share(found, [len(request.words) for _, request in asking], seed)
 
 
-def features_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int) -> Metric:
+def features_included(
+    pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH
+) -> Metric:
     """Share of the requested features that rules find in the stories; `by_feature` also says how often they are found
-    in stories that did not ask for them."""
-    asking = [(detect_features(text), set(request.features)) for text, request in pairs if request.features]
+    in stories that did not ask for them. Only features whose rules know the language count."""
+    known = features_known(language)
+    asking = [
+        (detect_features(text, known), asked)
+        for text, request in pairs
+        if (
+            asked := set(request.features).intersection(known)
+            if language != ENGLISH
+            else set(request.features)
+        )
+    ]
     by_feature = {}
-    for feature in FEATURES:
+    for feature in known:
         with_it = [feature in found for found, asked in asking if feature in asked]
         without = [feature in found for found, asked in asking if feature not in asked]
         by_feature[feature] = {

@@ -34,8 +34,8 @@ class InstructionFollowing(EvaluationProvider):
         made = model.generate([ask(model, r) for r in requests], settings.sampling, settings.seed)
         pairs = [(generation.text, request) for generation, request in zip(made, requests, strict=True)]
         metrics = {
-            "words_included": words_included(pairs, settings.seed),
-            "features_included": features_included(pairs, settings.seed),
+            "words_included": words_included(pairs, settings.seed, data.language),
+            "features_included": features_included(pairs, settings.seed, data.language),
         }
         asked_by = "the chat template" if model.is_chat else "plain text (a base model: chance level)"
         return {

@@ -1,7 +1,7 @@
 """The report: everything an evaluation and the phases before it left behind, as one page to show to a friend.
 
 `report.html` is one self-contained file: style and plots are inside, nothing is fetched. All text of models and datasets
-is escaped.
+is escaped, as HTML or as Markdown.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def report_context(
         from silly_llm.config import to_yaml
 
         recipes["Evaluation"] = to_yaml(dict(recipe))
+    language = results.get("dataset", {}).get("language") or "en"
     logs = {phase: read_log(present[phase]) for phase in ("pretrain", "sft") if phase in present}
     return {
         "title": title or " and ".join(names) + (" compared" if len(names) > 2 else ""),
@@ -79,7 +80,7 @@ def report_context(
         "settings": results.get("settings", {}),
         "notes": results.get("notes", []),
         "headline": headline(results),
-        "hero": hero_story(models),
+        "hero": hero_story(models, language),
         "tiles": tiles(models),
         "groups": table(results),
         "reference": bool(results.get("dataset", {}).get("reference")),
@@ -88,8 +89,8 @@ def report_context(
             for phase, log in logs.items()
             if log
         ],
-        "beginnings": samples(models, "beginning"),
-        "instructions": samples(models, "instruction"),
+        "beginnings": samples(models, "beginning", language),
+        "instructions": samples(models, "instruction", language),
         "openings": opening_lists(results),
         "features": feature_rows(models),
         "statistics": statistics(present.get("stories")),

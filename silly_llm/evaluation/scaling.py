@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm.evaluation.statistics import Metric, mean_over_seeds
+from silly_llm.markdown import code, inline, one_line
 from silly_llm.output import write_text
 from silly_llm.plots import read_log
 
@@ -133,7 +134,8 @@ def write_report(
         {g.name: {"metrics": {"bits_per_byte": g.metric("bits_per_byte").as_json()}} for g in groups}
     )
     seeds = {len(g.rows) for g in groups}
-    page = [f"# {title}", "", f"{len(rows)} trainings by `silly-llm sweep --config {title}`."]
+    command = code(f"silly-llm sweep --config {title}")
+    page = [f"# {inline(title)}", "", f"{len(rows)} trainings by {command}."]
     page += ["", *lines, ""]
     if max(seeds, default=0) > 1:
         page += [
@@ -146,7 +148,12 @@ def write_report(
     for name, caption in draw(groups, folder / "plots", keys):
         page += [f"![{caption}](plots/{name}.png)", ""]
     if missing:
-        page += ["## Failed", "", *(f"- `{name}`: {reason}" for name, reason in missing.items()), ""]
+        page += [
+            "## Failed",
+            "",
+            *(f"- {code(name)}: {inline(reason)}" for name, reason in missing.items()),
+            "",
+        ]
     page += ["Every point is a row of `results.csv` and `results.jsonl`, and a model folder below `points/`."]
     write_text(folder / "README.md", "\n".join(page) + "\n")
     return "\n".join([*lines, *best])
@@ -169,7 +176,7 @@ def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> list[str]:
     best = {m: min((g.metric(m).value for g in groups if g.metric(m).n), default=None) for m in metrics}
     lines = [heads, [*("---" for _ in columns), *("---:" for _ in heads[len(columns) :])]]
     for g in groups:
-        cells = [shown(g.values.get(key, "")) for key in columns]
+        cells = [shown(g.values.get(key, "")).replace("|", r"\|") for key in columns]
         for name in ("parameters", "non_embedding_parameters", "tokens"):
             value = g.mean(name)
             cells.append("–" if math.isnan(value) else f"{value:,.0f}")
@@ -199,4 +206,4 @@ def short(key: str, among: Any) -> str:
 
 def shown(value: Any) -> str:
     """A recipe's value as text."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from silly_llm.text.words import join_words
+
 RESAMPLES = 1000
 Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
@@ -125,7 +127,7 @@ def distinct(stories: Iterable[Sequence[str]], k: int, **details: Any) -> Metric
 
 def openings(stories: Iterable[Sequence[str]], length: int = 5) -> Metric:
     """How many stories begin with the most common first five words; `most_common` in the details lists ten."""
-    heads = [" ".join(words[:length]) for words in stories if len(words) >= length]
+    heads = [join_words(words[:length]) for words in stories if len(words) >= length]
     common = Counter(heads).most_common(10)
     return share(
         common[0][1] if common else 0,

@@ -5,7 +5,6 @@ Everything a model wrote is escaped here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from markupsafe import Markup, escape
 from silly_llm.evaluation.tables import DASH
 
 
-def samples(models: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[dict[str, Any]]:
     """One entry a prompt with every model's text, words that were asked for marked in it."""
     by_prompt: dict[str, dict[str, Any]] = {}
     for name, model in models.items():
@@ -29,7 +28,7 @@ def samples(models: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
             words = sample.get("words") or {}
             entry["texts"][name] = {
                 "text": sample["completion"],
-                "html": marked(sample["completion"], list(words)),
+                "html": marked(sample["completion"], list(words), language),
                 "ended": sample.get("ended", True),
                 "words": words,
                 "features": {
@@ -39,20 +38,20 @@ def samples(models: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
     return list(by_prompt.values())
 
 
-def marked(text: str, words: list[str]) -> Markup:
+def marked(text: str, words: list[str], language: str = "en") -> Markup:
     """Escaped text with all forms of `words` in `<mark>`."""
-    if not words:
-        return escape(text)
-    from silly_llm.text.inflection import word_forms
+    from silly_llm.text.inflection import find_word
+    from silly_llm.text.words import composed
 
-    forms = sorted({re.escape(form) for word in words for form in word_forms(word)}, key=len, reverse=True)
-    parts = re.split(rf"\b({'|'.join(forms)})\b", text, flags=re.IGNORECASE)
-    return Markup("").join(
-        Markup("<mark>{}</mark>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
-    )
+    text, parts, end = composed(text), [], 0
+    for start, stop in sorted({span for word in words for span in find_word(text, word, language)}):
+        if start >= end:
+            parts += [escape(text[end:start]), Markup("<mark>{}</mark>").format(text[start:stop])]
+            end = stop
+    return Markup("").join([*parts, escape(text[end:])])
 
 
-def hero_story(models: Mapping[str, Any]) -> dict[str, Any] | None:
+def hero_story(models: Mapping[str, Any], language: str = "en") -> dict[str, Any] | None:
     """A story to begin with: of the most tuned model the first that ended and has most of what was asked for."""
     for name, model in reversed(list(models.items())):
         kind = "instruction" if model.get("details", {}).get("chat") else "beginning"
@@ -60,7 +59,7 @@ def hero_story(models: Mapping[str, Any]) -> dict[str, Any] | None:
         if ended:
             best = max(ended, key=lambda s: sum((s.get("words") or {}).values()))
             text = best["completion"] if kind == "instruction" else best["prompt"] + best["completion"]
-            html = marked(text, list(best.get("words") or {}))
+            html = marked(text, list(best.get("words") or {}), language)
             return {"name": name, "html": html, "text": text, "words": list(best.get("words") or {})}
     return None
 

@@ -1,1 +1,1 @@
-"""English text by rule: words, inflections, story features."""
+"""Text by rule: words in any script, languages, English inflections, story features."""

@@ -1,4 +1,4 @@
-"""The six story features of the TinyStories paper (section 2), and rules that find them in any story.
+"""The six story features of the TinyStories paper (section 2), and rules that find them in any English story.
 
 A rule sees words, not meaning: it knows a quarrel by *argue*, *yelled at* or *give it back*, and misses one that is only
 shown. So a rate is a rate of what rules can see: good for comparing models on the same requests, for training-data
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+
+from silly_llm.text.languages import ENGLISH
 
 FEATURES: tuple[str, ...] = (
     "dialogue",
@@ -31,6 +33,11 @@ DESCRIPTIONS: dict[str, str] = {
 """What a prompt says of each feature."""
 
 
+def features_known(language: str) -> tuple[str, ...]:
+    """The features whose rules know a language (a code without script and region): all in English, else `dialogue`."""
+    return FEATURES if language == ENGLISH else ("dialogue",)
+
+
 def detect_features(text: str, only: Iterable[str] = FEATURES) -> set[str]:
     """The features, of `only`, that the rules find in `text`; each rule is a function of this module."""
     return {name for name in only if _RULES[name](text)}
@@ -39,9 +46,12 @@ def detect_features(text: str, only: Iterable[str] = FEATURES) -> set[str]:
 def has_dialogue(text: str) -> bool:
     """Somebody speaks: at least one quoted span of two words or more, or of one with `!`, `?`, `.` or `,` inside.
 
-    Sees straight and curly double quotes; single quotes only around a whole sentence. Misses speech without quotes.
+    Sees straight and curly double quotes, „…“, «…», »…«, 「…」, 『…』 and dashes that begin a line; single quotes only around a whole
+    sentence. Misses speech without quotes.
     """
-    return _QUOTED.search(text) is not None
+    return _QUOTED.search(text) is not None or (
+        not text.isascii() and _QUOTED_ELSEWHERE.search(text) is not None
+    )
 
 
 def has_bad_ending(text: str) -> bool:
@@ -125,6 +135,13 @@ def _narration(end: list[str]) -> str:
 _BREAK = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”'’]))\s+(?![a-z])|\n+")
 _QUOTED = re.compile(
     r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)'
+)
+# Other pairs of quotation marks, with words inside that end or are parted; dashes.
+_PAIRS = ("“”", "„“", "„”", "«»", "»«", "「」", "『』")
+_QUOTED_ELSEWHERE = re.compile(
+    "|".join(rf"{o}[^{c}\n]*\w[ ,.!?，。！？、…][^{c}\n]*{c}" for o, c in map(tuple, _PAIRS))
+    + r"|^[—–]\s?(?:[^\W\d_a-z]|[¿¡])",
+    re.MULTILINE,
 )
 _SAD = """sad|sadly|sadness|cried|cry|crying|tears?|wept|weep|unhappy|lonely|alone|died|dead|gone(?! on)|lost|broken|ruined|
 destroyed|too late|never (?:saw|see|came|come|found|find|got|get|again|went|played|could|had|woke|spoke|forgave)|disappeared|

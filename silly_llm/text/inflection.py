@@ -1,4 +1,4 @@
-"""Inflections of English words, known or not: tables for the irregular ones, spelling rules for the rest.
+"""Inflections of English words, known or not: tables for the irregular ones, spelling rules for the rest; and words found in texts.
 
 Why our own: `inflect` 7.6 takes 2.6 s to import and has no past tense; `lemminflect` 0.2.3 (2022) has all forms but
 needs numpy and lets go of words outside its dictionary; `simplemma` goes from form to lemma only. Simple words in
@@ -9,10 +9,12 @@ stories need little: about 150 lines, imported in a millisecond.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal, get_args
 
-from silly_llm.text.words import tokenize_words
+from silly_llm.text.languages import ENGLISH, find_phrase
+from silly_llm.text.words import composed, has_unspaced, tokenize_words
 
 Form = Literal["plural", "past", "participle", "ing", "third", "comparative", "superlative", "adverb"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -131,12 +133,37 @@ def word_forms(word: str) -> frozenset[str]:
     return frozenset({base, *forms, *_VARIANTS.get(base, ())})
 
 
-def includes_word(text: str, word: str) -> bool:
-    """Does `text` contain `word` or an inflection of it, as a whole word, in any case?
+def includes_word(text: str, word: str, language: str = ENGLISH) -> bool:
+    """Does `text` contain `word` or an inflection of it, in any case? See `find_word`."""
+    return next(find_word(text, word, language), None) is not None
 
-    A phrase (`ice cream`) is found when its last word, in any form, follows the others as they are; `dog's` holds `dog`.
+
+def find_word(text: str, word: str, language: str = ENGLISH) -> Iterator[tuple[int, int]]:
+    """Where `text` (in composed form, see `words.composed`) has `word` or an inflection of it, in any case.
+
+    In English by the rules above: a phrase (`ice cream`) is found when its last word, in any form, follows the others as they
+    are; `dog's` holds `dog`. In other languages words are compared by their base forms, as far as `simplemma` knows them, else
+    as they are written. What is written without spaces is found wherever it stands: 小狗 in 小狗跑得很快, but also 马 in 马上.
+    Korean words are found where a word begins, for particles follow: 강아지 in 강아지가.
+
+    Args:
+        language: code without script and region.
     """
-    return _pattern(word.strip().lower()).search(text) is not None
+    word = composed(word.strip().lower())
+    if has_unspaced(word):
+        matches = re.finditer(re.escape(word), composed(text), re.IGNORECASE)
+        found: Iterable[tuple[int, int]] = (match.span() for match in matches)
+    elif _HANGUL.search(word):
+        matches = re.finditer(rf"(?<!\w){re.escape(word)}", composed(text))
+        found = (match.span() for match in matches)
+    elif language == ENGLISH:
+        found = (match.span() for match in _pattern(word).finditer(composed(text)))
+    else:
+        found = find_phrase(composed(text), word, language)
+    yield from found
+
+
+_HANGUL = re.compile("[\uac00-\ud7a3]$")
 
 
 @lru_cache(maxsize=65536)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from silly_llm.card_keys import CardKeys
+
 
 @dataclass
-class PretrainKeys:
+class PretrainKeys(CardKeys):
     """What `silly-llm pretrain` adds to the keys of `transformers.TrainingArguments`."""
 
     dataset: str | dict[str, Any] | list[Any] = field(

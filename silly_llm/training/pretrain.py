@@ -129,6 +129,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
         check_run(self)
+        self.check_card()
         if self.decay_fraction is not None and not 0 <= self.decay_fraction <= 1:
             raise RecipeError(f"decay_fraction: expected a number from 0 to 1, got {self.decay_fraction}")
         if not self.isolate_documents and self.packing != "concatenate":
@@ -428,6 +429,7 @@ def train(
         statistics=facts,
         metrics=shown,
         samples=samples[:3],
+        texts=first_texts(data),
         base_model=None if base is None else base.name,
     )
     write_card(str(args.output_dir), card)
@@ -439,6 +441,12 @@ def train(
 def left_out(data: Prepared) -> dict[str, int]:
     """Documents that were not trained on, by the reason; of a stream those that were met."""
     return {"blank": data.rows.blank} if isinstance(data.rows, StreamedRows) else data.left_out
+
+
+def first_texts(data: Prepared) -> list[str]:
+    """Some of the texts that the model is evaluated on; a card tells their language."""
+    rows = (data.eval_rows[i] for i in range(min(20, len(data.eval_rows))))
+    return [data.tokenizer.decode(piece, skip_special_tokens=True) for row in rows for piece in row]
 
 
 def compiles(trainer: PackedTrainer, data: Prepared) -> bool:

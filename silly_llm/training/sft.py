@@ -95,6 +95,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         if not self.dataset:
             raise RecipeError("the key 'dataset' is missing")
         check_run(self)
+        self.check_card()
         if not self.model_name_or_path:
             raise RecipeError("the key 'model_name_or_path' is missing")
         if self.merge_adapter and not self.use_peft:
@@ -268,8 +269,19 @@ def tune(
     if trainer.is_world_process_zero():
         told = [s for s in read_lines(folder / SAMPLES) if s["step"] == trainer.state.global_step]
         samples = [{"prompt": s["prompt"][0]["content"], "completion": s["completion"]} for s in told]
-        write_card(folder, model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3]))
+        texts = answers_of(train_dataset)
+        card = model_card(recipe, statistics=facts, metrics=shown, samples=samples[:3], texts=texts)
+        write_card(folder, card)
         tell_end(recipe, facts, shown)
+
+
+def answers_of(conversations: Dataset, count: int = 50) -> list[str]:
+    """The answers of the first conversations; a card tells their language."""
+    rows = conversations.select(range(min(count, len(conversations))))
+    answers = [row.get("completion") or row.get("messages") or () for row in rows]
+    turns = [turn for answer in answers if not isinstance(answer, str) for turn in answer]
+    told = [turn["content"] for turn in turns if turn.get("role") == "assistant"]
+    return told + [answer for answer in answers if isinstance(answer, str)]
 
 
 def tokens_seen(state: Any) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from silly_llm.card_keys import CardKeys
+
 
 @dataclass
-class SftKeys:
+class SftKeys(CardKeys):
     """What `silly-llm sft` adds to the keys of TRL."""
 
     model_name_or_path: str | None = field(

@@ -132,7 +132,12 @@ def test_changing_filters_and_number_reuses_every_answer(tmp_path, silly_llm):
         output = tmp_path / "stories"
         recipe = write_recipe(tmp_path, server, output, count=30)
         assert silly_llm("generate", "--config", recipe).returncode == 0
-        done = silly_llm("generate", "--config", recipe, "--num_stories", 40, "--filters", "[duplicates]")
+        more = silly_llm("generate", "--config", recipe, "--num_stories", 40)
+        assert more.returncode == 0 and "goes on, num_stories is 40, was 30" in more.stdout, more.stderr
+        changed = ["generate", "--config", recipe, "--num_stories", 40, "--filters", "[duplicates]"]
+        kept = silly_llm(*changed)
+        assert kept.returncode == 2 and "filters" in kept.stderr and "paid answers" in kept.stderr
+        done = silly_llm(*changed, "--force")
         assert done.returncode == 0, done.stderr
         assert len(server.asked()) == 40
         assert len(rows(output, "train")) + len(rows(output, "validation")) == 40

@@ -181,3 +181,42 @@ def test_terminal_table_and_durations(results):
     lines = metrics_table(results).splitlines()
     assert lines[0].split()[-1] == "tuned" and any("0.900  (0.890 to 0.910)" in line for line in lines)
     assert [duration(s) for s in (2.5, 45, 120, 7200)] == ["2.5 s", "45 s", "2.0 min", "2.0 h"]
+
+
+def test_nothing_of_a_model_or_a_story_is_markdown(results, tmp_path):
+    from markdown_it import MarkdownIt
+
+    story = "# A\n\n- b\n1. c\n---\n    d\n```\n<b>e</b> | [x](javascript:1) ![y](http://e/y.png)\n===\n"
+    (_, model), *others = results["models"].items()
+    for sample in model["samples"]:
+        sample["completion"] = story
+    results["models"] = {f"a|b\n# c {story}": model} | dict(others)
+    results["dataset"]["split"] = results["settings"]["window"] = story
+    write_report(results, {}, tmp_path, title=story)
+    tokens = MarkdownIt("commonmark").enable("table").parse((tmp_path / "report.md").read_text())
+    inner = {child.type for token in tokens for child in token.children or ()}
+    assert inner <= {"text", "text_special", "softbreak", "strong_open", "strong_close"}
+    kinds = [token.type for token in tokens]
+    assert not {"html_block", "code_block", "fence", "hr", "ordered_list_open"} & set(kinds)
+    headings = [token.content for i, token in enumerate(tokens) if kinds[i - 1] == "heading_open"]
+    assert headings[1:] == ["Results", "Stories", "Method"]
+    rows = [kinds[i:].index("tr_close") for i, kind in enumerate(kinds) if kind == "tr_open"]
+    assert len(set(rows)) == 1  # no cell more
+
+
+def test_the_page_runs_no_script_and_fetches_nothing(results, tmp_path):
+    write_report(results, {}, tmp_path)
+
+    class Page(HTMLParser):
+        policy, seen = "", []
+
+        def handle_starttag(self, tag, attributes):
+            given = dict(attributes)
+            self.seen.append(tag)
+            if given.get("http-equiv") == "Content-Security-Policy":
+                assert "style" not in self.seen and "title" not in self.seen  # before all that it governs
+                self.policy = given["content"]
+
+    page = Page()
+    page.feed((tmp_path / "report.html").read_text())
+    assert "default-src 'none'" in page.policy and "script" not in page.policy and "script" not in page.seen

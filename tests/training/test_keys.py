@@ -55,7 +55,7 @@ def names(*classes: type) -> set[str]:
 @pytest.mark.parametrize(
     ("theirs", "act", "refused"),
     [
-        (names(TrainingArguments), ACT, PRETRAIN),
+        (names(TrainingArguments), ACT | {"optim", "optim_args", "optim_target_modules"}, PRETRAIN),
         (names(SFTConfig, ModelConfig), ACT_IN_SFT, SFT),
     ],
 )
