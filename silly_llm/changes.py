@@ -54,6 +54,13 @@ NEUTRAL = frozenset(
     ]
 )
 """Keys that do not change what is made."""
+CARD = {
+    "generate": ("license", "tags"),
+    "instruct": ("license", "tags"),
+    "pretrain": ("license", "tags", "language"),
+    "sft": ("license", "tags", "language"),
+}
+"""Keys that only the card tells of."""
 NEUTRAL_PREFIXES = ("hub_", "ddp_", "trackio_")
 NEUTRAL_OF_PROVIDERS = frozenset(
     [

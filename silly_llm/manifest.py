@@ -96,7 +96,7 @@ def ours(folder: Path, phase: str, state: Mapping[str, Any]) -> list[str]:
 
     An unfinished folder has no manifest yet: it was empty of such files when the phase began, so all of them are ours.
     """
-    digests = _read(folder)
+    digests = recorded(folder)
     if not state.get("finished") or digests is None:
         foreign = state.get("foreign", ())  # of folders from before manifests: what was there first
         return [name for name in matching(folder, WRITES[phase]) if name.partition("/")[0] not in foreign]
@@ -113,9 +113,17 @@ def in_the_way(folder: Path, phase: str, state: Mapping[str, Any]) -> list[str]:
     return sorted(set(there) - set(ours(folder, phase, state)))
 
 
+def recorded(folder: Path) -> dict[str, str | None] | None:
+    """The manifest: digests by file (of checkpoints `None`); `None` where there is no manifest."""
+    try:
+        return json.loads(_file(folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 def result_is_there(folder: Path) -> bool:
     """Whether the files without which there is no result are still where they were written."""
-    results = [name for name in _read(folder) or () if any(Path(name).match(p) for p in RESULT)]
+    results = [name for name in recorded(folder) or () if any(Path(name).match(p) for p in RESULT)]
     return all((folder / name).exists() for name in results if not _of_checkpoint(name))
 
 
@@ -156,13 +164,6 @@ def file_digest(path: Path) -> str:
 
 def _file(folder: Path) -> Path:
     return folder / PRIVATE / "manifest.json"
-
-
-def _read(folder: Path) -> dict[str, str | None] | None:
-    try:
-        return json.loads(_file(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _is_as_written(path: Path, digest: str | None) -> bool:

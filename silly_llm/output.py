@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm import __version__, manifest
-from silly_llm.changes import Change, changes, shaping
+from silly_llm.changes import CARD, Change, changes, shaping
 from silly_llm.config import Recipe, to_yaml
 from silly_llm.errors import RecipeError, RunError
 from silly_llm.manifest import PRIVATE
@@ -169,6 +169,12 @@ def plan_of(recipe: Recipe, sources: Mapping[str, str]) -> Plan:
         _room(folder, phase, state, force)
         plan.resumed, plan.said = True, f"{folder}: goes on, {grown}"
         return plan
+    card = CARD.get(phase, ())
+    if finished and not force and all(change.key.partition(".")[0] in card for change in differing):
+        raise RecipeError(
+            f"{folder}: is finished, and {'; '.join(others)}: that is in its card alone; change {folder / 'README.md'} by hand and "
+            "leave the key out, or begin anew with --force"
+        )
     made, stays = what_is_there(folder, phase, finished, checkpoints)
     plan.remove = manifest.ours(folder, state["phase"], state)
     if made and not force:

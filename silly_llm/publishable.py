@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from silly_llm import manifest
 from silly_llm.errors import RecipeError
 from silly_llm.scan import refuse_secrets
 
@@ -78,12 +79,17 @@ def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ())
     """
     allowed = PUBLISHED[kind or kind_of(folder)]
     root = folder.resolve()
+    ours = manifest.recorded(folder)
+
+    def is_ours(name: str) -> bool:  # of data that a phase made, nobody else's Parquet file is a part
+        return any(_fits(name, glob) for glob in allowed) and (
+            not ours or not name.startswith("data/") or name in ours
+        )
+
     return [
         name
         for name in _names(folder)
-        if (
-            any(_fits(name, glob) for glob in allowed) or any(fnmatch.fnmatch(name, glob) for glob in include)
-        )
+        if (is_ours(name) or any(fnmatch.fnmatch(name, glob) for glob in include))
         and not any(part.startswith(".") for part in name.split("/"))
         and (folder / name).resolve().is_relative_to(root)
     ]

@@ -41,6 +41,19 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def test_every_promise_names_a_test_that_is_there():
+    file, named = None, 0
+    for cell in re.findall(r"\| ([^|]*) \|$", (ROOT / "docs" / "promises.md").read_text(), re.M):
+        for path, name in re.findall(r"([\w./]+\.py)?(?:::(\w+))?", cell):
+            file = ROOT / path if path else file
+            if path:
+                assert file.is_file(), cell
+            if name:
+                assert f"def {name}(" in file.read_text(encoding="utf-8"), (file, name)
+                named += 1
+    assert named > 100
+
+
 def test_every_silly_llm_command_in_the_docs_exists_and_its_files_do():
     from silly_llm.cli import TOOLS
     from silly_llm.phases import PHASES

@@ -173,6 +173,13 @@ def test_a_template_in_another_language_than_the_filter_keeps_is_refused(tmp_pat
         generation.main(["--template", template, "--output_dir", str(tmp_path / "out")])
 
 
+def test_instructions_speak_the_language_that_the_data_says_it_has(tmp_path):
+    (tmp_path / "README.md").write_text("---\nlanguage: es\n---\n")
+    (tmp_path / "train.jsonl").write_text('{"text": "Había una vez un perro."}\n')
+    with pytest.raises(RecipeError, match="phrasings of words are English, and the texts are in es"):
+        instructions.main(["--dataset", str(tmp_path), "--output_dir", str(tmp_path / "out")])
+
+
 @pytest.mark.parametrize(
     ("main", "options", "said"),
     [

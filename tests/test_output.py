@@ -28,6 +28,7 @@ class Arguments:
     provider: str | dict = "storyteller"
     push_to_hub: bool = False
     hub_dataset_id: str | None = None
+    license: str | None = None
     output_dir: str = ""
 
 
@@ -248,6 +249,15 @@ def test_the_output_of_another_phase_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="holds the output of `silly-llm generate`"):
         make(tmp_path, phase="pretrain", **MODEL)
     assert (tmp_path / SHARD).exists()
+
+
+def test_keys_of_the_card_alone_train_nothing_again(tmp_path):
+    make(tmp_path, phase="pretrain", **MODEL)
+    with pytest.raises(
+        RecipeError, match=r"license is 'mit', was None: that is in its card alone; change .*README\.md"
+    ):
+        make(tmp_path, "--license", "mit", phase="pretrain")
+    assert make(tmp_path, phase="pretrain") == "skipped"
 
 
 # What is no reason to do work again --------------------------------------------------------------------------------------

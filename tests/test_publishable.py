@@ -11,6 +11,7 @@ import sys
 import pytest
 from folders import save_stories, save_tiny_model
 
+from silly_llm import manifest
 from silly_llm.errors import RecipeError
 from silly_llm.publishable import files_of, kind_of, left_of, read_card, refuse_code, refuse_secrets
 from silly_llm.scan import kinds_in, kinds_of
@@ -90,6 +91,16 @@ def test_what_no_phase_writes_is_named_and_stays(stories, model, tmp_path):
     assert (
         left_of(stories, [*files_of(stories, include=["*"]), ".git/config", ".env", "statistics.json"]) == ""
     )
+
+
+def test_of_data_that_a_phase_made_only_what_it_wrote_goes_up(stories):
+    (stories / "data" / "mine.parquet").write_bytes(b"")
+    assert "data/mine.parquet" in files_of(stories)  # a folder of which nobody recorded what was written
+    shutil.rmtree(stories / ".silly")
+    manifest.write(stories, "generate")
+    files = files_of(stories)
+    assert "data/mine.parquet" not in files and "data/train-00000-of-00001.parquet" in files
+    assert "data/" in left_of(stories, files)
 
 
 def test_a_model_with_code_of_its_own_is_refused(model):

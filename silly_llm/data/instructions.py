@@ -62,6 +62,11 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     """Read the recipe, derive the instructions unless they are there, publish when asked."""
     recipe = load_recipe(argv, phase="instruct", arguments=InstructionArguments)
     args = recipe.args
+    if args.language is None:  # the data's own card may say it
+        from silly_llm.data_cards import what_is_known
+
+        said = what_is_known(args.dataset).languages
+        args.language = said[0] if len(said) == 1 else None
     check_components(args, f"{recipe.where}: ")
 
     from silly_llm.data.sources import open_source

@@ -115,7 +115,12 @@ def _remote(url: str) -> dict[str, list[str]]:
 
 
 def _of_folder(path: str, folder: Path) -> dict[str, list[str]]:
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    there = sorted(folder.rglob("*"))
+    if links := [p.relative_to(folder) for p in there if p.is_symlink() and p.is_dir()]:
+        raise RecipeError(
+            f"dataset: {path!r}: {links[0]} is a link to a folder, which is not followed; name that folder itself, or both in a list"
+        )
+    names = [p.relative_to(folder).as_posix() for p in there if p.is_file()]
     ours = (folder / PRIVATE).is_dir() or (folder / "provenance.json").is_file()
     made = sorted({PurePosixPath(n).parts[0] for n in names if f"/{PRIVATE}/" in n})
     if made and not ours:

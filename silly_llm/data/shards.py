@@ -39,6 +39,8 @@ NOT_SHARED = frozenset(
         "push_to_hub",
         "hub_dataset_id",
         "hub_private",
+        "license",
+        "tags",
     ]
 )
 """Keys in which shards of one dataset may differ; of the provider only its type and model count."""

@@ -27,6 +27,7 @@ from silly_llm.evaluation.base import EvaluationData, EvaluationProvider
 from silly_llm.lookup import find_model
 from silly_llm.output import PRIVATE, code_version, fingerprint, open_output, write_text
 from silly_llm.phases import command_line
+from silly_llm.text.languages import ENGLISH
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
@@ -78,6 +79,10 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             raise RecipeError(f"dataset: no split {args.split!r}{suggestion(args.split, splits)}")
         split = args.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
         data = read_held_out(args, source.load(split), split)
+        if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
+            print(
+                f"the texts are in {data.about['language']}: no words are asked for, which is done in English only"
+            )
 
         # Metrics, one model at a time
         services.provide(EvaluationArguments, args).provide(EvaluationData, data)

@@ -260,6 +260,14 @@ def test_splits_of_a_folder_are_in_its_names_and_nothing_is_left_out(tmp_path):
         open_source(folder)
 
 
+def test_a_link_to_a_folder_is_not_left_out_silently(tmp_path):
+    folder = Path(folder_of(tmp_path / "a", {"one.jsonl": jsonl(TEXTS)}))
+    other = folder_of(tmp_path / "b", {"two.jsonl": jsonl(TEXTS)})
+    (folder / "linked").symlink_to(other)
+    with pytest.raises(RecipeError, match="linked is a link to a folder, which is not followed"):
+        open_source(str(folder))
+
+
 def test_only_data_counts_in_a_folder_of_ours(tmp_path):
     files = {
         "data/train-00000-of-00001.parquet": parquet(TEXTS),

@@ -113,6 +113,33 @@ def test_bits_per_byte_are_those_of_the_evaluation(trained, stories, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_finished_training_is_prolonged(trained, stories, tmp_path, capsys):
+    """A raised budget goes on from the last checkpoint, other logging makes nothing stale, and notes beside the model stay."""
+    import shutil
+
+    from silly_llm.errors import RecipeError
+    from silly_llm.training.pretrain import main
+
+    folder = tmp_path / "model"
+    shutil.copytree(trained[0], folder)
+    (folder / "notes.txt").write_text("mine")
+    before = weights(folder)
+    main(arguments(stories, folder, logging_steps=7, save_total_limit=1, report_to="none"))
+    assert "is up to date" in capsys.readouterr().out
+    with pytest.raises(
+        RecipeError, match=r"a finished model of another recipe \(learning_rate is 0\.001, was 0\.005\)"
+    ):
+        main(arguments(stories, folder, learning_rate=0.001))
+    main(arguments(stories, folder, max_steps=34))
+    assert "goes on, max_steps is 34, was 30" in capsys.readouterr().out
+    steps = [line["step"] for line in read_lines(folder / "training_log.jsonl")]
+    assert steps == sorted(steps) and steps[0] == 5 and steps[-1] == 34
+    assert json.loads((folder / "provenance.json").read_text())["steps"] == 34
+    assert any((before[name] != tensor).any() for name, tensor in weights(folder).items())
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
 def test_killed_after_a_checkpoint_it_ends_with_the_same_weights(trained, stories, tmp_path):
     folder = tmp_path / "model"
     command = [sys.executable, "-m", "silly_llm.cli", "pretrain", *arguments(stories, folder)]
