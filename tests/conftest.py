@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,22 @@ from locations import ROOT, SHARED
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("PYTHONWARNINGS", "ignore")
+
+
+# A runner in the background may have been made deaf to these, and tests send them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def forgets_secrets():
+    """What one test's recipe held is no secret in the next."""
+    from silly_llm import masking
+
+    before = set(masking._remembered), set(masking._declared)
+    yield
+    for kept, was in zip((masking._remembered, masking._declared), before, strict=True):
+        kept.intersection_update(was)
 
 
 @pytest.fixture(scope="session")

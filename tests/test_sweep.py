@@ -139,14 +139,14 @@ def test_again_it_runs_only_what_is_missing_and_comes_to_the_same(swept, silly_l
 
 @pytest.mark.slow
 def test_a_failed_point_does_not_stop_the_others_and_is_tried_again(silly_llm, tmp_path):
-    runs = [{"name": "greedy", "tokenizer.vocab_size": 60_000}, {"name": "modest", "max_steps": 4}]
+    runs = [{"name": "greedy", "text_column": "nothing"}, {"name": "modest", "max_steps": 4}]
     file = folder_of(tmp_path, {"runs": runs, "jobs": 2, "output_dir": str(tmp_path / "out")})
     done = silly_llm("sweep", "--config", file)
     assert done.returncode == 1 and "1 of 2 points failed; the same command tries them again" in done.stderr
     assert [row["point"] for row in rows_of(tmp_path / "out")] == ["modest"]
     assert "✗ greedy: " in done.stdout and "[modest] " in done.stdout
     reason = (tmp_path / "out" / "points" / "greedy.log").read_text()
-    assert "vocab_size" in reason and "`greedy`: " in (tmp_path / "out" / "README.md").read_text()
+    assert "text_column" in reason and "`greedy`: " in (tmp_path / "out" / "README.md").read_text()
     again = silly_llm("sweep", "--config", file, "--dry_run")
     assert "1 done" in again.stdout and "continues   greedy" in again.stdout
 

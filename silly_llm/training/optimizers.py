@@ -176,7 +176,9 @@ def chained(*parts: torch.optim.Optimizer) -> torch.optim.Optimizer:
     class ChainedOptimizer(torch.optim.Optimizer):
         def __init__(self, optimizers: tuple[torch.optim.Optimizer, ...]) -> None:
             self.optimizers = optimizers
-            super().__init__([group for o in optimizers for group in o.param_groups], {})
+            # `lr` among the defaults: the polynomial schedule asks for it.
+            groups = [group for o in optimizers for group in o.param_groups]
+            super().__init__(groups, {"lr": optimizers[-1].defaults["lr"]})
             self._share()
 
         def _share(self) -> None:

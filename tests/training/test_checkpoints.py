@@ -62,7 +62,7 @@ def stories(tmp_path_factory) -> Path:
 def arguments(stories: Path, folder: Path, **more: object) -> list[str]:
     values = {
         "dataset": stories, "model": "silly-tiny", "tokenizer.vocab_size": 270, "max_length": 32, "tokens_per_step": 128,
-        "max_steps": 12, "save_steps": 3, "logging_steps": 1, "use_cpu": True, "sample_prompts": "[]", "output_dir": folder,
+        "max_steps": 12, "save_steps": 3, "save_total_limit": "null", "logging_steps": 1, "use_cpu": True, "sample_prompts": "[]", "output_dir": folder,
     } | more  # fmt: skip
     return [f"--{key}={value}" for key, value in values.items()]
 

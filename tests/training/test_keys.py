@@ -127,9 +127,11 @@ def test_a_key_that_does_nothing_in_tuning_is_refused_by_name(key):
         ({"project": "x"}, "project: means nothing without report_to: trackio"),
         ({"run_name": "x"}, "run_name: means nothing without a tracker"),
         ({"dataloader_persistent_workers": True}, "means nothing without dataloader_num_workers"),
-        ({"decay_fraction": 0.2}, "decay_fraction: linear has no decay"),
-        ({"lr_scheduler_type": "warmup_stable_decay"}, "it needs decay_fraction"),
-        ({"lr_scheduler_kwargs": {"cycles": 3}}, "lr_scheduler_kwargs: linear"),
+        ({"lr_scheduler_type": "linear", "decay_fraction": 0.2}, "decay_fraction: linear has no decay"),
+        (
+            {"lr_scheduler_type": "linear", "lr_scheduler_kwargs": {"cycles": 3}},
+            "lr_scheduler_kwargs: linear",
+        ),
         ({"max_minutes": 1, "logging_steps": 0.1}, "logging_steps: only time ends"),
         ({"accelerator_config": {"split_batches": True}}, "accelerator_config: split_batches"),
         ({"train_sampling_strategy": "foo"}, "train_sampling_strategy: "),
@@ -145,6 +147,8 @@ def test_keys_that_need_another_are_refused_without_it():
     with pytest.raises(RecipeError, match="lora_r: means nothing without use_peft"):
         sft(lora_r=8)
     assert sft(lora_r=8, use_peft=False).use_peft is False  # switched off, that is said
+    with pytest.raises(RecipeError, match="it needs decay_fraction"):
+        sft(lr_scheduler_type="warmup_stable_decay")
     with pytest.raises(RecipeError, match="optim: optimizer names"):
         sft(optim="sgd", optimizer="adamw")
     with pytest.raises(RecipeError, match="dtype: expected auto or a type of torch"):
@@ -298,7 +302,7 @@ def test_warmup_of_steps_is_one_of_steps_also_under_the_clock(train):
 
 
 def test_resuming_from_a_folder_acts_and_true_and_false_are_kept_honest(train, tmp_path):
-    folder, _ = train(save_strategy="steps", save_steps=2, max_steps=5)
+    folder, _ = train(save_strategy="steps", save_steps=2, save_total_limit=None, max_steps=5)
     named = str(folder / "checkpoint-2")
     _, log = train(resume_from_checkpoint=named, max_steps=5)
     assert [line["step"] for line in log if "loss" in line] == [3, 4, 5]

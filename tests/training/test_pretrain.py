@@ -205,7 +205,13 @@ def test_muon_is_refused_where_matrices_are_taken_apart(stories, tmp_path):
 def test_a_time_limit_ends_the_training_with_the_rate_decayed(stories, tmp_path):
     folder = tmp_path / "model"
     limited = arguments(
-        stories, folder, max_minutes=0.15, lr_scheduler_type="linear", logging_steps=1, optimizer="muon"
+        stories,
+        folder,
+        max_minutes=0.15,
+        lr_scheduler_type="linear",
+        warmup_steps=0,
+        logging_steps=1,
+        optimizer="muon",
     )
     limited = [a for a in limited if not a.startswith("--max_steps")]
     done = subprocess.run(
