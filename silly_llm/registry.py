@@ -183,6 +183,11 @@ def config_of(kind: str, mapping: Mapping[str, Any] | str, *, where: str = "") -
     return check(options, config_class, where=label)
 
 
+def class_to_look_at(kind: str, name: str) -> type | None:
+    """The class of a component, for checks; `None` for a one-off within `only_registered`, which nobody looks at."""
+    return None if ":" in name and _only_registered.get() else resolve(kind, name)
+
+
 def options_of(kind: str, name: str) -> type | None:
     """The dataclass of a component's options, `None` for one without."""
     return _config_class(resolve(kind, name))

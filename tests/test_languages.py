@@ -163,7 +163,8 @@ SPANISH += ["--provider.model", "x", "--provider.base_url", "http://127.0.0.1:9/
 )
 def test_what_knows_english_only_is_refused_before_anything_is_asked(options, said, tmp_path):
     with pytest.raises(RecipeError, match=said):
-        generation.main([*SPANISH, *options, "--output_dir", str(tmp_path / "out")])
+        asked = SPANISH[:4] if "--provider" in options else SPANISH
+        generation.main([*asked, *options, "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 

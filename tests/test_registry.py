@@ -113,7 +113,8 @@ def test_a_file_of_the_current_folder_does_not_stand_in_for_an_installed_module(
 
 
 RECIPE = (
-    "provider: {type: 'code_of_a_recipe:Mine', model: x}\n"
+    "provider: {type: 'code_of_a_recipe:Mine', price_per_million: {prompt: 1}}\nmax_cost: 1\n"
+    "prompt_generator: 'code_of_a_recipe:Mine'\n"
     "filters: [{type: 'code_of_a_recipe:Mine', whatever: 1}]\n"
     "num_stories: 3\noutput_dir: out\n"
 )
@@ -128,8 +129,13 @@ def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_
     file = tmp_path / "mine" / "generation.yaml"
     file.write_text(RECIPE)
     if command == "check":
+        training = tmp_path / "mine" / "pretrain.yaml"
+        training.write_text(
+            "dataset: x.jsonl\noptimizer: {type: 'code_of_a_recipe:Mine', speed: 3}\nuse_cpu: true\n"
+        )
         recipes.main([str(tmp_path / "mine"), "--check"])
-        assert "✓" in capsys.readouterr().out
+        assert capsys.readouterr().out.count("✓") == 2
+        training.unlink()
     elif command == "dry_run":
         with pytest.raises(
             RecipeError, match="is code of the recipe's own, which is not imported for a dry run"

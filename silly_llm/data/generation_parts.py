@@ -46,7 +46,7 @@ def inputs_of(args: GenerationArguments) -> list[str | Path | None]:
         component("prompt_generator", args.prompt_generator),
         *(component("story_filter", f) for f in filters_of(args)),
     ]
-    of_components = [source for cls, options in named for source in cls.inputs(options)]
+    of_components = [source for cls, options in named for source in (cls.inputs(options) if cls else ())]
     return [vocabulary, *examples, *template_files(args.template), *of_components]
 
 
@@ -128,7 +128,7 @@ def check_languages(args: GenerationArguments) -> None:
 def component(kind: str, named: str | dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The class and the options of what a recipe names."""
     name, options = registry.split_type(kind, named)
-    return registry.resolve(kind, name), options
+    return registry.class_to_look_at(kind, name), options
 
 
 def check_recipe(recipe: Recipe[GenerationArguments]) -> tuple[PromptSettings, Vocabulary]:
@@ -151,7 +151,8 @@ def check_components(args: GenerationArguments) -> PromptSettings:
     from silly_llm.data.sources import open_source
 
     provider = registry.config_of("llm_provider", args.provider, where="provider:")
-    if args.max_cost is not None and not getattr(provider, "price_per_million", None):
+    prices = registry.split_type("llm_provider", args.provider)[1].get("price_per_million")
+    if args.max_cost is not None and not getattr(provider, "price_per_million", prices):
         raise RecipeError("max_cost: needs prices: provider: {price_per_million: {prompt: …, completion: …}}")
     registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
     generator, generator_options = component("prompt_generator", args.prompt_generator)
@@ -172,7 +173,8 @@ def check_components(args: GenerationArguments) -> PromptSettings:
         feature_descriptions=args.feature_descriptions,
     )
     settings.conflicts()
-    generator.check(generator_options, settings)
+    if generator is not None:
+        generator.check(generator_options, settings)
     if args.examples is not None:
         open_source(args.examples)
     return settings
