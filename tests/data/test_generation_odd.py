@@ -60,7 +60,7 @@ def test_an_answer_that_is_never_text_ends_no_run(tmp_path, capsys):
         generation.main(["--config", recipe, "--provider.attempts", "2"])
         asked = len(server.asked())
         assert "answer: its content is a number" in [r["rejected_by"][0] for r in rows(output, "rejected")]
-        generation.main(["--config", recipe, "--provider.attempts", "2", "--filters", "[length]"])
+        generation.main(["--config", recipe, "--provider.attempts", "2", "--filters", "[length]", "--force"])
         assert len(server.asked()) == asked
 
 
@@ -100,7 +100,9 @@ def test_other_cleaning_asks_for_nothing_again(tmp_path, capsys):
         options = ["--config", str(write_recipe(tmp_path, server, output, count=20))]
         generation.main(options)
         assert all(row["text"].startswith("## A Dog") for row in rows(output, "train"))
-        generation.main([*options, "--cleaning", "[titles, {pattern: 'days old', replacement: years old}]"])
+        generation.main(
+            [*options, "--force", "--cleaning", "[titles, {pattern: 'days old', replacement: years old}]"]
+        )
         assert "cleaned of: titles 20, /days old/ 20" in capsys.readouterr().out
         assert all("##" not in r["text"] and r["cleaned_by"][0] == "titles" for r in rows(output, "train"))
         assert len(server.asked()) == 20
