@@ -17,6 +17,7 @@ SMALL = {
     "pretrain": "--model silly-tiny --tokenizer.vocab_size 512 --max_tokens 20000 --max_length 128 --output_dir",
     "generate": "--num_stories 300 --validation_fraction 0.1 --output_dir",
     "sft": "--max_steps 2 --output_dir",
+    "evaluate": "--num_documents 4 --num_stories 2 --max_new_tokens 8 --num_samples 1 --output_dir",
 }
 """What makes a printed command small enough for here."""
 ours = Path(python).parent

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -38,8 +37,8 @@ def test_a_compiled_training_is_the_plain_one_and_resumes_exactly(stories, tmp_p
         "print('graphs', torch._dynamo.utils.counters['stats']['unique_graphs'])\n"
     )
 
-    def train(name, compiled):
-        options = arguments(stories, tmp_path / name, compile_layers=compiled, **KEPT)
+    def train(name, compiled, **more):
+        options = arguments(stories, tmp_path / name, compile_layers=compiled, **KEPT, **more)
         done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
@@ -52,11 +51,8 @@ def test_a_compiled_training_is_the_plain_one_and_resumes_exactly(stories, tmp_p
     whole = weights(tmp_path / "compiled")
     assert whole.keys() == weights(tmp_path / "plain").keys()
 
-    resumed = tmp_path / "resumed"
-    resumed.mkdir()
-    shutil.copytree(tmp_path / "compiled" / "checkpoint-10", resumed / "checkpoint-10")
-    train("resumed", True)
-    assert all((tensor == whole[name]).all() for name, tensor in weights(resumed).items())
+    train("resumed", True, resume_from_checkpoint=tmp_path / "compiled" / "checkpoint-10")
+    assert all((tensor == whole[name]).all() for name, tensor in weights(tmp_path / "resumed").items())
 
 
 @pytest.mark.slow
