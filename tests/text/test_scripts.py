@@ -1,4 +1,4 @@
-"""Words, required words, near-copies and languages in scripts of all kinds."""
+"""Languages and scripts: words, forms, near-copies and features in each."""
 
 from __future__ import annotations
 
