@@ -64,10 +64,14 @@ def find(name: str | Path, where: str = "") -> str:
         return str(path)
     if not is_hub_id(name):
         near = suggestion(path.name, (p.name for p in path.parent.glob("*")))
-        raise RecipeError(
-            f"{where}{name}: no such file or folder{near} (looked for {path.absolute()}: relative to the working folder)"
-        )
+        raise RecipeError(f"{where}{name}: no such file or folder{near}{looked_for(path)}")
     return str(name)
+
+
+def looked_for(path: Path) -> str:
+    """What a message says of a missing path: where it would have been, and what a relative one is relative to."""
+    relative = "" if path.is_absolute() else "; relative paths are relative to the working folder"
+    return f" (looked for {path.absolute()}{relative})"
 
 
 def find_model(name: str | Path, where: str = "", holds: str = "config.json") -> str:

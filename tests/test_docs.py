@@ -22,7 +22,7 @@ PAGES = [
 BIN = str(Path(sys.executable).parent)
 # What a test cannot do here, and what is checked of it instead.
 NEEDS_GPU_OR_HUB = re.compile(
-    r"accelerate_configs/(single_gpu|ddp|fsdp|zero|multi_node)|recipes/tinystories|--environment (hub|tgi|llm)|NAME"
+    r"accelerate_configs/(single_gpu|ddp|fsdp|zero|multi_node)|recipes/tinystories|--environment (hub|tgi|llm)|NAME|someone/model"
 )
 
 
@@ -93,6 +93,9 @@ def test_the_commands_of_the_readme_work(tmp_path):
     """In their order, in a copy of what they name, at the smallest size (SILLY_LLM_ENVIRONMENT=smoke)."""
     for name in ("recipes", "scripts", "accelerate_configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "my").mkdir()
+    told = [f'{{"text": "Story {i}. A cat had {i} mice, and all of them were happy."}}\n' for i in range(60)]
+    (tmp_path / "my" / "stories.jsonl").write_text("".join(told))
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "quickstart").symlink_to("quickstart-smoke")
     environment = {

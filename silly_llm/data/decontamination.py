@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.data.filters import Story, StoryFilter, check_share
 from silly_llm.data.sources import EVALUATION_SPLITS, DataProvider, open_source
 from silly_llm.errors import RecipeError, suggestion
+from silly_llm.lookup import looked_for
 from silly_llm.registry import register
 from silly_llm.text.words import lower_words
 
@@ -171,7 +172,7 @@ def sources_of(dataset: Any) -> list[Path | DataProvider]:
     path = Path(dataset).expanduser()
     if not path.is_file():
         near = suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
-        raise RecipeError(f"dataset: no such file: {dataset!r}{near}")
+        raise RecipeError(f"dataset: no such file: {dataset!r}{near}{looked_for(path)}")
     return [path]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from silly_llm.data.rows import UNPACK, ending
 from silly_llm.errors import NotInstalledError, RecipeError, suggestion
-from silly_llm.lookup import is_hub_id
+from silly_llm.lookup import is_hub_id, looked_for
 from silly_llm.output import PRIVATE
 
 KINDS = {
@@ -74,7 +74,7 @@ def splits_of(path: str) -> dict[str, list[str]]:
     files = [local] if local.exists() else [Path(p) for p in sorted(glob.glob(str(local), recursive=True))]  # noqa: PTH207 - absolute globs too
     files = [file for file in files if file.is_file()]
     if not files:
-        raise RecipeError(f"dataset: no such file: {path!r}{_near(local)}{_looked_in(local)}")
+        raise RecipeError(f"dataset: no such file: {path!r}{_near(local)}{looked_for(local)}")
     return {"train": _checked(path, [str(file.absolute()) for file in files])}
 
 
@@ -130,7 +130,7 @@ def _of_folder(path: str, folder: Path) -> dict[str, list[str]]:
     data = [n for n in names if _is_data(n) and not (ours and not n.startswith("data/"))]
     if not data:
         raise RecipeError(
-            f"dataset: no such file: {path!r} holds none of {', '.join(KINDS)}{_looked_in(folder)}"
+            f"dataset: no such file: {path!r} holds none of {', '.join(KINDS)}{looked_for(folder)}"
         )
     grouped = _by_card(folder, data) or _grouped(path, data, ours)
     return {split: _checked(path, [str(folder / n) for n in part]) for split, part in grouped.items()}
@@ -235,8 +235,3 @@ def _inner_ending(name: str) -> str:
 
 def _near(path: Path) -> str:
     return suggestion(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
-
-
-def _looked_in(path: Path) -> str:
-    relative = "" if path.is_absolute() else "; relative paths are relative to the working folder"
-    return f" (looked for {path.absolute()}{relative})"

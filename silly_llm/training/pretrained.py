@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.errors import RecipeError, RunError
+from silly_llm.lookup import find
 from silly_llm.training.chat_tokenizer import first_line
 from silly_llm.training.presets import PRESETS
 
@@ -86,8 +87,7 @@ def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
     name = base.name
     if Path(name).is_dir() and base.revision is not None:
         raise RecipeError(f"model: revision: {name!r} is a folder, which has none")
-    if not Path(name).is_dir() and (name.startswith((".", "/")) or name.count("/") > 1):
-        raise RecipeError(f"model: pretrained: no such folder: {name!r}")
+    find(name, "model: pretrained: ")
     try:
         if find_adapter_config_file(name, revision=base.revision):
             raise RecipeError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm.errors import RecipeError
+from silly_llm.lookup import looked_for
 from silly_llm.output import is_finished
 from silly_llm.training.checkpoints import last_checkpoint
 
@@ -25,7 +26,7 @@ def check_run(args: Any) -> None:
                 f"resume_from_checkpoint: {asked} is no checkpoint (it has no trainer_state.json)"
             )
         raise RecipeError(
-            f"resume_from_checkpoint: no such folder {asked!r}; one of the Hub is downloaded first: "
+            f"resume_from_checkpoint: no such folder {asked!r}{looked_for(Path(asked))}; one of the Hub is downloaded first: "
             "hf download USER/MODEL --include 'last-checkpoint/*' --local-dir DIR"
         )
 

@@ -28,6 +28,7 @@ from silly_llm.data.sources import open_source
 from silly_llm.devices import attention_for, computes_in_bf16
 from silly_llm.errors import RecipeError
 from silly_llm.hub import check_push, push_if_asked
+from silly_llm.lookup import looked_for
 from silly_llm.output import PRIVATE, Output, open_output
 from silly_llm.training.callbacks import (
     SAMPLES,
@@ -101,7 +102,8 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         if self.merge_adapter and not self.use_peft:
             raise RecipeError("merge_adapter: there is no adapter to merge without use_peft: true")
         if self.chat_template and not Path(self.chat_template).is_file():
-            raise RecipeError(f"chat_template: no such file {self.chat_template!r}")
+            missing = looked_for(Path(self.chat_template))
+            raise RecipeError(f"chat_template: no such file {self.chat_template!r}{missing}")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         check_numbers(self)
         keep_budgets(self)
