@@ -79,7 +79,7 @@ seen: set[str] = set()
 type_all(told, seen)
 
 # Phase by phase, without a recipe and out of the path, in a folder whose name a shell would take apart
-odd = folder / "it's a [new] $HOME"
+odd = folder / "it's a [new] folder"
 odd.mkdir()
 told = run(
     f"{shlex.quote(str(ours / 'silly-llm'))} generate --num_stories 300 --output_dir 'my stories'",

@@ -8,6 +8,7 @@ or as a `datasets.IterableDataset` where a recipe streams.
 from __future__ import annotations
 
 import glob
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -212,6 +213,10 @@ class FilesProvider(DataProvider):
                     text_type(name, column)
             options = {"columns": [column], "features": Features({column: Value("string")})}
         for name in names:
+            if "://" not in name and os.path.expandvars(name) != name:
+                raise RecipeError(
+                    f"dataset: {name}: `datasets` takes the $ in this path for a variable; rename it, or read it through a link"
+                )
             if kind == "json" and "://" not in name:
                 check_lines(name)  # `datasets` takes any bytes for text
         escaped = [name if "://" in name else glob.escape(name) for name in names]

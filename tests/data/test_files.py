@@ -313,6 +313,15 @@ def test_paths_mean_what_a_shell_user_expects(tmp_path, monkeypatch):
     (tmp_path / "a[1].jsonl").write_bytes(jsonl(TEXTS))
     for path in ("~/a[1].jsonl", "a[1].jsonl", f"file://{tmp_path}/a[1].jsonl", "~/*.jsonl"):
         assert open_source(path).texts("text")["text"][:] == TEXTS, path
+    for odd in ("it's a [new] folder", "a $HOME"):
+        (tmp_path / odd).mkdir()
+        for name in ("a.jsonl", "a.parquet", "a.csv"):
+            (tmp_path / odd / name).write_bytes(FILES[name])
+            if name == "a.parquet" and "$" in odd:
+                with pytest.raises(RecipeError, match=r"takes the \$ in this path for a variable"):
+                    open_source(f"{odd}/{name}").texts("text")
+            else:
+                assert len(open_source(f"{odd}/{name}").texts("text")) == len(TEXTS), name
     looked = f"looked for {tmp_path}/b.jsonl; relative paths are relative to the working folder"
     with pytest.raises(RecipeError, match=f"no such file: 'b.jsonl'.*{looked}"):
         open_source("b.jsonl")
