@@ -100,7 +100,7 @@ run("silly-llm generate --config 'my own/tiny-recipes/generation.yaml' --preview
 run("silly-llm recipes --copy accelerate_configs .")
 if torch:
     run(
-        "accelerate launch --config_file accelerate_configs/cpu.yaml -m silly_llm.training.pretrain "
+        f"{shlex.quote(str(python))} -m accelerate.commands.launch --config_file accelerate_configs/cpu.yaml -m silly_llm.training.pretrain "
         "--config quickstart/pretrain.yaml --environment smoke --max_tokens 20000 --output_dir launched"
     )
 

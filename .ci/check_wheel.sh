@@ -75,5 +75,6 @@ PY
 "$python" -m pip install --quiet --constraint "$root/constraints.txt" --requirement needs.txt
 "$python" -m pip install --quiet --no-deps "$wheel"
 is_the_wheel "$python"
-"$root/.venv/bin/python" "$root/.ci/check_installed.py" "$python" "$work/empty" --without-torch
+mkdir elsewhere
+"$root/.venv/bin/python" "$root/.ci/check_installed.py" "$python" "$work/elsewhere" --without-torch
 echo "== the wheel works on Python $LOWEST and, but for $WITHOUT, on $version"
