@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import runpy
 import subprocess
 import sys
@@ -162,3 +163,33 @@ def test_ctrl_c_is_one_line(capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(interrupted, [])
     assert stop.value.code == 130 and "the same command continues" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("then", "code"), [("", 0), ("raise RecipeError('a wrong key')", 2), ("1 / 0", 1)])
+def test_a_process_of_a_group_ends_with_its_code_whatever_outlives_the_group(tmp_path, then, code):
+    """As gloo's threads do, which abort an interpreter that is torn down around them. What libraries leave for the exit is done."""
+    script = tmp_path / "train.py"
+    script.write_text(f"""
+from silly_llm.cli import run_main
+from silly_llm.errors import RecipeError
+import atexit, os
+
+class Outliving:
+    def __del__(self, abort=os.abort):
+        abort()
+
+def main(argv):
+    from torch import distributed
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    globals()["kept"] = Outliving()
+    atexit.register(print, "uploaded", end="")
+    {then}
+
+run_main(main, [])
+""")
+    environment = {**os.environ, "RANK": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout == "uploaded" and len(done.stderr.splitlines()) == (code != 0)

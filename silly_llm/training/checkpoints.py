@@ -165,14 +165,30 @@ def examine(path: Path, *, whole: bool) -> None:
 
 def checkpoints_in(folder: str | Path) -> list[Path]:
     """The checkpoints of a model folder that were written to their end, the newest first."""
-    numbered = [p for p in Path(folder).glob("checkpoint-*") if p.is_dir() and p.name[11:].isdigit()]
-    found = sorted(numbered, key=lambda path: int(path.name[11:]), reverse=True)
-    return [path for path in found if not is_torso(path)]
+    return [path for path in numbered(folder) if not is_torso(path)]
+
+
+def numbered(folder: str | Path) -> list[Path]:
+    """The folders that are named as checkpoints, the newest first."""
+    found = [p for p in Path(folder).glob("checkpoint-*") if p.is_dir() and p.name[11:].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[11:]), reverse=True)
 
 
 def is_torso(checkpoint: Path) -> bool:
-    """Whether this is what we left of a checkpoint when we died while writing it."""
-    return (checkpoint / UNFINISHED).is_file() and not (checkpoint / STATE).is_file()
+    """Whether this is what we left of a checkpoint when we died while writing (or removing) it: at first its folder is empty."""
+    return not (checkpoint / STATE).is_file() and (
+        (checkpoint / UNFINISHED).is_file() or not any(checkpoint.iterdir())
+    )
+
+
+def remove_torso(checkpoint: Path) -> None:
+    """Its mark goes last: when this is interrupted, it is still known for what it is."""
+    for path in sorted(checkpoint.iterdir(), key=lambda path: path.name == UNFINISHED):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    checkpoint.rmdir()
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
@@ -186,8 +202,8 @@ def last_checkpoint(folder: str | Path) -> str | None:
     found = checkpoints_in(folder)
     if int(os.environ.get("RANK", "0")) != 0:
         return str(found[0]) if found else None
-    for torso in filter(is_torso, Path(folder).glob("checkpoint-*")):
-        shutil.rmtree(torso)
+    for torso in filter(is_torso, numbered(folder)):
+        remove_torso(torso)
     faults: dict[Path, str] = {}
     for checkpoint in found:
         if (fault := fault_of(checkpoint)) is None:

@@ -50,15 +50,15 @@ def require_engine(trainer: Trainer) -> None:
             )
 
 
-def leave_process_group(*, failed: bool = False) -> None:
-    """End what torch runs beside this process before the interpreter ends: its threads, met by destructors, abort a process that is done.
+def leave_process_group(*, failed: bool = False) -> bool:
+    """Leave the process group, as torch asks for; whether there was one.
 
-    Of a `failed` process NCCL would first wait for what others never send; there torch's own way out is taken.
+    Of a `failed` process NCCL would first wait for what others never send: it is left as it is.
     """
     from torch import distributed
 
     if not distributed.is_available() or not distributed.is_initialized():
-        return
-    if failed and "nccl" in distributed.get_backend():
-        return
-    distributed.destroy_process_group()
+        return False
+    if not (failed and "nccl" in distributed.get_backend()):
+        distributed.destroy_process_group()
+    return True

@@ -291,6 +291,27 @@ def test_checkpoints_from_before_resume_and_what_cannot_be_read_of_them_is_damag
         assert last_checkpoint(folder) == str(folder / "checkpoint-6") and not Path("poisoned").exists()
 
 
+def test_a_training_that_died_while_its_first_checkpoint_began_begins_anew(tmp_path):
+    (tmp_path / "checkpoint-3").mkdir()  # and nothing in it yet
+    (tmp_path / "checkpoint-6.txt").write_text("mine")
+    assert last_checkpoint(tmp_path) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-6.txt"]
+
+
+def test_a_torso_whose_removal_is_interrupted_is_still_one(folder, monkeypatch):
+    torso = folder / "checkpoint-9"
+    torso.mkdir()
+    for name in (UNFINISHED, "model.safetensors", "a.json", "z.pt"):
+        (torso / name).touch()
+    with monkeypatch.context() as patched:
+        unlink, times = Path.unlink, iter((0, 0, 1))
+        patched.setattr(Path, "unlink", lambda path: 1 / 0 if next(times) else unlink(path))
+        with pytest.raises(ZeroDivisionError):
+            last_checkpoint(folder)
+    assert len(list(torso.iterdir())) == 2
+    assert last_checkpoint(folder) == str(folder / "checkpoint-7") and not torso.exists()
+
+
 def test_only_a_torso_of_our_own_is_removed(folder):
     torso = folder / "checkpoint-9"
     torso.mkdir()
