@@ -65,7 +65,7 @@ def check_push(args: Any) -> Push | None:
         RunError: the Hub does not know the token, or cannot be reached.
     """
     asked: Push | None = getattr(args, "_push", None)
-    if getattr(args, "hub_token", None):  # the Trainer would also pickle it into training_args.bin
+    if getattr(args, "hub_token", None):
         raise RecipeError("hub_token: a recipe is no place for a secret; set HF_TOKEN instead")
     if asked or not args.push_to_hub:
         return asked

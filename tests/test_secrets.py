@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import io
+import json
 import sys
+import threading
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -328,3 +332,44 @@ def test_what_libraries_say_is_masked(capsys, debug):
     assert not any(secret in said for secret in ("pw1234567", "abc123", "aB3x", "rabbit"))
     assert said.count("********") == (3 if debug else 1) and ("Traceback" in said) == bool(debug)
     assert "rabbit" not in str(RecipeError("got ['rabbit']"))
+
+
+@pytest.fixture
+def closed_shelf(tmp_path):
+    """A server of stories whose address has three secrets in it, and what is on it."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    stories = [
+        f"{n} had {k} {p}. The {p} ran." for n in ("Tom", "Mia") for p in ("dogs", "hens") for k in range(40)
+    ]
+    (shelf / "stories.jsonl").write_text("".join(json.dumps({"text": story}) + "\n" for story in stories))
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            """Its lines would hold the secrets."""
+
+    handler = functools.partial(Handler, directory=str(shelf))
+    user, password, key = (quote(secret, safe="") for secret in SECRETS["url"])
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{user}:{password}@127.0.0.1:{server.server_port}/stories.jsonl?api_key={key}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_no_secret_of_a_dataset_is_in_a_model_a_checkpoint_or_a_report(tmp_path, silly_llm, closed_shelf):
+    work = tmp_path / "work"
+    work.mkdir()
+    tiny = ["--max_steps", 2, "--save_steps", 1, "--use_cpu", "true", "--bf16", "false", "--max_length", 64]
+    model = ["--model", "silly-tiny", "--tokenizer.vocab_size", 270]
+    for command in (
+        ["pretrain", "--dataset", closed_shelf, *model, *tiny],
+        ["instruct", "--dataset", closed_shelf],
+        ["sft", "--dataset", work / "instruct", "--model_name_or_path", work / "pretrain", *tiny],
+        ["evaluate", "--dataset", closed_shelf, "--model", work / "pretrain"],
+    ):
+        done = silly_llm(*command, "--output_dir", work / command[0], HF_HUB_OFFLINE="0")
+        assert done.returncode == 0, done.stderr
+        assert found_in(done.stdout + done.stderr) == []
+    assert list(work.glob("pretrain/checkpoint-2/optimizer.pt")) and list(work.glob("evaluate/report.html"))
+    assert found_below(work) == []

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from safetensors import safe_open
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_pt_utils import safe_globals
 from transformers.trainer_utils import rotate_checkpoints
 
@@ -86,6 +87,11 @@ class Resumable:
         if args.should_save:
             best = self.state.best_model_checkpoint
             rotate_checkpoints(str(run), limit, best_model_checkpoint=best, use_mtime=True)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Without the pickle of the arguments, which nothing reads and a password in a dataset's URL would be in."""
+        super()._save(output_dir, state_dict)  # type: ignore[misc]
+        Path(output_dir or self.args.output_dir, TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
     def _load_callback_state(self) -> None:
         """The clock goes on. The Trainer would put another in its place, without limit, which nobody else looks at."""
