@@ -27,6 +27,12 @@ QUIET = {
     "TQDM_DELAY": "1",  # seconds: what is done sooner needs no bar
 }
 """What libraries are asked for, unless the user says otherwise."""
+BARS = {
+    "transformers.utils.logging": "disable_progress_bar",
+    "huggingface_hub.utils": "disable_progress_bars",
+    "datasets": "disable_progress_bars",
+}
+"""How each library is asked for no bars once it is imported."""
 LOAD_REPORTS = "transformers.modeling_utils"
 """Says which weights a model lacked: no noise."""
 
@@ -49,6 +55,9 @@ def prepare(*, debug: bool) -> None:
             stream.reconfigure(errors="replace" if mode == "r" else "silly_llm.plain")
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # phases print plain lines instead
+        for module, switch in BARS.items():  # as a module of ours runs, they are imported already
+            if module in sys.modules and os.environ["TQDM_DISABLE"] == "1":
+                getattr(sys.modules[module], switch)()
     elif os.get_terminal_size(sys.stderr.fileno()).columns == 0:  # as some consoles and loggers say
         os.environ.setdefault("TQDM_NCOLS", "80")
         os.environ.setdefault("TQDM_NROWS", "24")
