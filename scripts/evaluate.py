@@ -1,6 +1,6 @@
 """Launcher of phase 5: `python scripts/evaluate.py --config recipes/quickstart/evaluation.yaml`."""
 
-from silly_llm.cli import run_main
+from silly_llm.core.launch import run_main
 from silly_llm.evaluation.evaluate import main
 
 if __name__ == "__main__":

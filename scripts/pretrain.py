@@ -1,6 +1,6 @@
 """`accelerate launch scripts/pretrain.py --config RECIPE`: phase 2, the same as `silly-llm pretrain`."""
 
-from silly_llm.cli import run_main
+from silly_llm.core.launch import run_main
 from silly_llm.training.pretrain import main
 
 if __name__ == "__main__":

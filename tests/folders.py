@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from silly_llm.cards import dataset_card, model_card, write_card
-from silly_llm.config import load_recipe
+from silly_llm.core.config import load_recipe
 from silly_llm.data.arguments import GenerationArguments
+from silly_llm.hub.cards import dataset_card, model_card, write_card
 
 
 def generation_recipe(folder: Path, **values):
@@ -33,7 +33,7 @@ def save_stories(folder: Path, workspace: Path) -> Path:
     """A dataset folder as a phase leaves it, with the things that must not be published."""
     import pyarrow as pa
 
-    from silly_llm.data.folder import write_dataset_folder
+    from silly_llm.data.dataset_writer import write_dataset_folder
 
     strings = pa.list_(pa.string())
     columns = {"text": pa.string(), "words": strings, "features": strings, "prompt": pa.string()}

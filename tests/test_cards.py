@@ -6,9 +6,9 @@ import pytest
 import yaml
 from folders import generation_recipe, save_stories, save_tiny_model
 
-from silly_llm.cards import PLACEHOLDER, dataset_card, hub_ids, model_card, quoted, size_category
-from silly_llm.config import load_recipe
-from silly_llm.data.instruction_arguments import InstructionArguments
+from silly_llm.core.config import load_recipe
+from silly_llm.data.instructions.arguments import InstructionArguments
+from silly_llm.hub.cards import PLACEHOLDER, dataset_card, hub_ids, model_card, quoted, size_category
 
 SECRET = "sk-a-secret-of-another-service"
 

@@ -10,8 +10,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from silly_llm.chat import HINT_BASE, HINT_TUNED, Talker, main
-from silly_llm.errors import RecipeError
+from silly_llm.commands.chat import HINT_BASE, HINT_TUNED, Talker, main
+from silly_llm.core.errors import RecipeError
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
 
@@ -46,7 +46,7 @@ def make_model(folder, chat_template=None):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    from silly_llm.training.chat_tokenizer import default_template
+    from silly_llm.training.model.chat import default_template
 
     return make_model(tmp_path_factory.mktemp("tuned"), default_template())
 
@@ -105,7 +105,7 @@ def test_prompt_longer_than_the_context(base):
     ],
 )
 def test_what_is_wrong_takes_one_line_and_code_2(tmp_path, monkeypatch, argv, message, capsys):
-    from silly_llm.cli import run_main
+    from silly_llm.core.launch import run_main
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:

@@ -12,8 +12,9 @@ from dataclasses import is_dataclass
 import pytest
 from locations import ROOT
 
-from silly_llm.cli import TOOLS, main, run_main
-from silly_llm.phases import PHASES
+from silly_llm.cli import TOOLS, main
+from silly_llm.core.launch import run_main
+from silly_llm.core.phases import PHASES
 
 COMMANDS = [*PHASES, *TOOLS]
 HEAVY = (
@@ -75,7 +76,7 @@ def test_a_script_calls_the_main_of_its_phase(phase):
 def test_a_phase_runs_the_same_as_a_module_and_as_a_script(command, silly_llm):
     phase = PHASES[command]
     by_command = silly_llm(command, "--help").stdout
-    module = subprocess.run([sys.executable, "-m", phase.module, "--help"], capture_output=True, text=True)
+    module = subprocess.run([sys.executable, "-m", phase.runnable, "--help"], capture_output=True, text=True)
     assert module.stdout == by_command, module.stderr
     script = ROOT / "scripts" / f"{command}.py"
     launched = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
@@ -170,8 +171,8 @@ def test_a_process_of_a_group_ends_with_its_code_whatever_outlives_the_group(tmp
     """As gloo's threads do, which abort an interpreter that is torn down around them. What libraries leave for the exit is done."""
     script = tmp_path / "train.py"
     script.write_text(f"""
-from silly_llm.cli import run_main
-from silly_llm.errors import RecipeError
+from silly_llm.core.launch import run_main
+from silly_llm.core.errors import RecipeError
 import atexit, os
 
 class Outliving:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import pytest
 
-from silly_llm.config import MASK, load_recipe
-from silly_llm.errors import RecipeError
+from silly_llm.core.config import MASK, load_recipe
+from silly_llm.core.errors import RecipeError
 
 
 @dataclass
@@ -323,7 +323,7 @@ def test_a_positional_argument_is_refused():
 def test_training_arguments_are_checked_the_same_way(tmp_path):
     from transformers import TrainingArguments
 
-    from silly_llm.config import check
+    from silly_llm.core.config import check
 
     assert (
         check({"output_dir": str(tmp_path), "learning_rate": 1}, TrainingArguments, where="f").learning_rate

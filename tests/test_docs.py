@@ -56,9 +56,9 @@ def test_every_promise_names_a_test_that_is_there():
 
 def test_every_silly_llm_command_in_the_docs_exists_and_its_files_do():
     from silly_llm.cli import TOOLS
-    from silly_llm.phases import PHASES
+    from silly_llm.core.phases import PHASES
 
-    modules = {phase.module for phase in PHASES.values()}
+    modules = {phase.runnable for phase in PHASES.values()}
     seen = 0
     for page in PAGES:
         for command in commands(page):
@@ -163,7 +163,7 @@ def test_the_commands_of_the_teachers_page_work(tmp_path):
                 continue
             command = re.sub(r"http://127\.0\.0\.1:\d+", server.url, command).replace("NAME", "scripted")
             command = re.sub(r"--num_stories \d+", "", command)
-            command += f" --num_stories 20 --output_dir {tmp_path / str(number)} --vocabulary silly_llm/data/words.json"
+            command += f" --num_stories 20 --output_dir {tmp_path / str(number)} --vocabulary silly_llm/text/words.json"
             environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
             done = subprocess.run(
                 command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120

@@ -13,10 +13,10 @@ import pytest
 from folders import save_stories, save_tiny_model
 from servers.local_hub import LocalHub, User
 
-from silly_llm.cards import PLACEHOLDER
-from silly_llm.errors import RecipeError
-from silly_llm.hub import check_push
-from silly_llm.publishable import files_of
+from silly_llm.core.errors import RecipeError
+from silly_llm.hub.cards import PLACEHOLDER
+from silly_llm.hub.contents import files_of
+from silly_llm.hub.publish import check_push
 
 SOMEONE = "hf_local_someone"
 DOCS = Path(__file__).parents[1] / "docs" / "publishing.md"
@@ -229,9 +229,9 @@ def test_generate_pushes_its_stories_even_if_the_first_push_failed(run, hub, pyt
 
 PUSH = """
 import os, sys
-from silly_llm.cli import run_main
-from silly_llm.errors import RecipeError
-from silly_llm.hub import check_push, push_if_asked
+from silly_llm.core.launch import run_main
+from silly_llm.core.errors import RecipeError
+from silly_llm.hub.publish import check_push, push_if_asked
 from transformers import TrainingArguments
 def arguments(repo_id):
     return TrainingArguments(output_dir=sys.argv[1], push_to_hub=True, use_cpu=True, hub_model_id=repo_id)
@@ -265,8 +265,8 @@ def test_push_to_hub_of_a_training_is_one_push_at_the_end(hub, model, tmp_path):
 CHECK = """
 import sys
 from types import SimpleNamespace
-from silly_llm.cli import run_main
-from silly_llm.hub import check_push
+from silly_llm.core.launch import run_main
+from silly_llm.hub.publish import check_push
 options = dict(push_to_hub=True, hub_dataset_id="alice/checked", hub_private=True)
 run_main(lambda argv: print(check_push(SimpleNamespace(**options))), sys.argv[1:])
 """

@@ -9,9 +9,11 @@ import pytest
 from datasets import load_dataset
 from huggingface_hub import metadata_load
 
-from silly_llm.container import Container
-from silly_llm.data import generation, instructions, vocabulary
-from silly_llm.errors import RecipeError
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.generation import generate as generation
+from silly_llm.data.instructions import instruct as instructions
+from silly_llm.data.vocabulary import vocabulary
 from silly_llm.evaluation import evaluate
 from silly_llm.providers.base import Completion, LLMProvider
 from silly_llm.training import pretrain, sft

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from silly_llm.chat import Talker
+from silly_llm.commands.chat import Talker
+from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.launch import command_line, executable
+from silly_llm.core.lookup import RECIPES, find, is_hub_id, locate, name_of
 from silly_llm.data.sources import open_source
-from silly_llm.data.words import local_path
-from silly_llm.errors import RecipeError, RunError
+from silly_llm.data.vocabulary.lists import local_path
 from silly_llm.evaluation.evaluate import model_entries
-from silly_llm.lookup import RECIPES, find, is_hub_id, locate, name_of
-from silly_llm.phases import command_line, executable
-from silly_llm.providers.transformers import TransformersConfig
-from silly_llm.training.tokenizer import load
+from silly_llm.providers.local import TransformersConfig
+from silly_llm.training.corpus.tokenizer import load
 
 IDS = ("gpt2", "roneneldan/TinyStories", "Qwen/Qwen3-0.6B", "a_b/c.d", "distilbert-base")
 PATHS = (

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from silly_llm import manifest, output
-from silly_llm.config import load_recipe
-from silly_llm.errors import RecipeError, RunError
-from silly_llm.output import digest, open_output, open_tool_output
+from silly_llm.core.config import load_recipe
+from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.folders import manifest, output
+from silly_llm.core.folders.output import open_output, open_tool_output
+from silly_llm.core.folders.provenance import digest
 
 
 @dataclass
@@ -162,8 +163,8 @@ def test_a_tool_keeps_to_its_own_files_too(tmp_path):
 
 def test_the_phases_themselves_keep_to_their_files(tmp_path, monkeypatch):
     """The first report of lost files: output into the folder one works in, and everything else that was there."""
-    from silly_llm.data.generation import main as generate
-    from silly_llm.data.vocabulary import main as vocabulary
+    from silly_llm.data.generation.generate import main as generate
+    from silly_llm.data.vocabulary.vocabulary import main as vocabulary
 
     home = tmp_path / "home"
     home.mkdir()

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from locations import ROOT
 
-from silly_llm.config import load_recipe, parse_argv
+from silly_llm.commands.run import main as run
+from silly_llm.commands.run import phase_options
+from silly_llm.core.config import load_recipe, parse_argv
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.provenance import digest
+from silly_llm.core.phases import PHASES
 from silly_llm.data.arguments import GenerationArguments
-from silly_llm.errors import RecipeError
-from silly_llm.output import digest
-from silly_llm.phases import PHASES
-from silly_llm.pipeline import main as run
-from silly_llm.pipeline import phase_options
 
 RUN = ["run", "recipes/quickstart", "--environment", "smoke"]
 RESULTS = {

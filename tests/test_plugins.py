@@ -19,7 +19,7 @@ build-backend = "setuptools.build_meta"
 [project]
 name = "silly-parrot"
 version = "1.0"
-[project.entry-points."silly_llm.plugins"]
+[project.entry-points."silly_llm.commands.plugins"]
 parrot = "silly_parrot"
 [tool.setuptools]
 py-modules = ["silly_parrot"]
@@ -30,11 +30,11 @@ PARROT = '''
 
 from dataclasses import dataclass
 
-from silly_llm.data.filters import StoryFilter
-from silly_llm.evaluation.base import EvaluationData, EvaluationProvider, Metric
+from silly_llm.data.filters.base import StoryFilter
+from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.providers.base import Completion, LLMProvider
-from silly_llm.registry import register
+from silly_llm.core.registry import register
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Letters(EvaluationProvider):
 '''
 
 ONE_OFF = '''
-from silly_llm.data.filters import StoryFilter
+from silly_llm.data.filters.base import StoryFilter
 
 
 class RefuseAllButOne(StoryFilter):

@@ -11,10 +11,10 @@ import sys
 import pytest
 from folders import save_stories, save_tiny_model
 
-from silly_llm import manifest
-from silly_llm.errors import RecipeError
-from silly_llm.publishable import files_of, kind_of, left_of, read_card, refuse_code, refuse_secrets
-from silly_llm.scan import kinds_in, kinds_of
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders import manifest
+from silly_llm.hub.contents import files_of, kind_of, left_of, read_card, refuse_code, refuse_secrets
+from silly_llm.hub.scan import kinds_in, kinds_of
 
 SECRET = "sk-a-secret-of-another-service"
 

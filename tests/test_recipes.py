@@ -11,12 +11,12 @@ import yaml
 from locations import ROOT
 
 from silly_llm.cli import main
-from silly_llm.config import load_recipe
+from silly_llm.commands.recipes import check_all, recipe_files
+from silly_llm.core.config import load_recipe
+from silly_llm.core.launch import executable
 from silly_llm.data.arguments import GenerationArguments
-from silly_llm.data.slot_prompts import slot_values
-from silly_llm.phases import executable
-from silly_llm.recipes import check_all, recipe_files
-from silly_llm.training.pretrain import PretrainArguments
+from silly_llm.data.prompts.slots import slot_values
+from silly_llm.training.pretrain_config import PretrainArguments
 
 RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*") if p.suffix in (".yaml", ".yml", ".json"))
 ACCELERATE = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
@@ -86,7 +86,7 @@ def test_a_copy_is_whole_and_overwrites_nothing(tmp_path, monkeypatch, capsys):
     main(["recipes", "--copy", "quickstart", "my own"])
     told = capsys.readouterr().out
     assert told.endswith(f"{executable()} run 'my own/quickstart'\n")
-    monkeypatch.setattr("silly_llm.lookup.RECIPES", tmp_path / "nowhere")
+    monkeypatch.setattr("silly_llm.core.lookup.RECIPES", tmp_path / "nowhere")
     check_all([tmp_path / "my own" / "quickstart"])
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from silly_llm import registry
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError
-from silly_llm.registry import register
+from silly_llm.core import registry
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.registry import register
 
 
 class Clock:
@@ -122,8 +122,8 @@ RECIPE = (
 
 @pytest.mark.parametrize("command", ["check", "dry_run", "print_config"])
 def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_path, capsys, command):
-    from silly_llm import recipes
-    from silly_llm.data import generation
+    from silly_llm.commands import recipes
+    from silly_llm.data.generation import generate as generation
 
     (tmp_path / "mine").mkdir()
     file = tmp_path / "mine" / "generation.yaml"

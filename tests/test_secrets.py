@@ -19,8 +19,8 @@ import yaml
 from servers.local_hub import LocalHub
 
 from silly_llm.cli import main
-from silly_llm.masking import is_secret_name, mask, remember
-from silly_llm.scan import texts_in
+from silly_llm.core.masking import is_secret_name, mask, remember
+from silly_llm.hub.scan import texts_in
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 from scripted_llm import ScriptedLLM
@@ -237,7 +237,7 @@ def test_no_key_of_a_recipe_has_the_name_of_a_secret_but_hub_token():
     import dataclasses
     import importlib
 
-    from silly_llm.phases import PHASES
+    from silly_llm.core.phases import PHASES
 
     names = {
         f.name
@@ -284,8 +284,8 @@ def test_masked_inside_other_text_and_nothing_else_is():
 def test_a_plugin_declares_its_secrets(tmp_path):
     from dataclasses import dataclass, field
 
-    from silly_llm.errors import RecipeError
-    from silly_llm.typecheck import check
+    from silly_llm.core.errors import RecipeError
+    from silly_llm.core.schema import check
 
     @dataclass
     class Config:
@@ -302,7 +302,7 @@ def test_a_plugin_declares_its_secrets(tmp_path):
 
 
 def test_a_provider_shows_none_of_its_secrets():
-    from silly_llm.providers.inference import OpenAIConfig
+    from silly_llm.providers.openai import OpenAIConfig
 
     secrets = {"base_url": "http://me:pw1@host/v1", "extra_body": {"api_key": "pw2"}}
     assert "pw" not in repr(OpenAIConfig(model="m", **secrets)) + repr(
@@ -313,8 +313,8 @@ def test_a_provider_shows_none_of_its_secrets():
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_what_libraries_say_is_masked(capsys, debug):
     """An exception of aiohttp, say, with an address in it; the values of a recipe even where they are words."""
-    from silly_llm.cli import run_main
-    from silly_llm.errors import RecipeError
+    from silly_llm.core.errors import RecipeError
+    from silly_llm.core.launch import run_main
 
     first = "401 at https://me:pw1234567@host/v1?api_key=abc123: wrong key rabbit"
     second = "failed for sk-proj-" + "aB3x" * 8

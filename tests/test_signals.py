@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from silly_llm.cli import run_main
-from silly_llm.signals import SIGNALS, leave_dead_streams
+from silly_llm.core.console.signals import SIGNALS, leave_dead_streams
+from silly_llm.core.launch import run_main
 
 NAMES = [number.name for number in SIGNALS]
 
@@ -31,7 +31,7 @@ def test_requests_in_flight_end_before_the_run_does(capsys, name):
             asyncio.get_running_loop().call_later(0.01, signal.raise_signal, number)
             await asyncio.sleep(30)
         finally:
-            await asyncio.sleep(0.05)  # the grace of requests, as in silly_llm.data.answers
+            await asyncio.sleep(0.05)  # the grace of requests, as in silly_llm.asking.engine
             kept.append("answer")
 
     assert exit_code(lambda argv: asyncio.run(ask())) == 128 + number

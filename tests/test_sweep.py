@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 from locations import ROOT
 
-from silly_llm.errors import RecipeError
-from silly_llm.evaluation.scaling import Group, curve, group, markdown_table
-from silly_llm.evaluation.scaling_plots import draw, envelope, free_dimensions
-from silly_llm.plots import read_log
-from silly_llm.sweep.jobs import Crew, reason_of
-from silly_llm.sweep.points import read_sweep
+from silly_llm.commands.sweep.jobs import Crew, reason_of
+from silly_llm.commands.sweep.plots import draw, envelope, free_dimensions
+from silly_llm.commands.sweep.points import read_sweep
+from silly_llm.commands.sweep.report import markdown_table
+from silly_llm.commands.sweep.results import Group, curve, group
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.pages.plots import read_log
 
 RECIPE = {
     "model": "silly-tiny",

@@ -12,7 +12,7 @@ from locations import ROOT
 SILLY = [sys.executable, "-m", "silly_llm.cli"]
 TALK = """
 import logging, sys, warnings
-from silly_llm.cli import run_main
+from silly_llm.core.launch import run_main
 def main(argv):
     import datasets, huggingface_hub
     from transformers.utils import logging as theirs
@@ -74,7 +74,7 @@ def test_a_bar_shows_in_a_terminal_without_a_width():
     import termios
 
     code = (
-        "from silly_llm.terminal import prepare; prepare(debug=True)\n"
+        "from silly_llm.core.console.streams import prepare; prepare(debug=True)\n"
         "from tqdm import tqdm\nfor _ in tqdm(range(3), mininterval=0): pass"
     )
     ours, theirs = pty.openpty()

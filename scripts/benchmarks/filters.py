@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml
 
-from silly_llm import registry
-from silly_llm.container import Container
-from silly_llm.data.filters import reasons_against
+from silly_llm.core import registry
+from silly_llm.core.container import Container
+from silly_llm.data.filters.base import reasons_against
 from silly_llm.providers.storyteller import tell
 from silly_llm.providers.storyteller.lexicon import POS, lexicon
 from silly_llm.text.features import FEATURES

@@ -29,7 +29,7 @@ MODEL = "scripted"
 
 def requests_of(total: int) -> Iterator[dict]:
     """Chat requests as the recipe's prompts make them."""
-    from silly_llm.data.generation import request_for
+    from silly_llm.data.generation.components import request_for
 
     args, prompts = parts()
     for index in range(total):
@@ -45,10 +45,10 @@ def requests_of(total: int) -> Iterator[dict]:
 
 def parts():
     """Arguments and prompt generator of the default recipe."""
-    from silly_llm.container import Container
+    from silly_llm.core.container import Container
     from silly_llm.data.arguments import GenerationArguments
-    from silly_llm.data.generation_parts import check_components
-    from silly_llm.data.words import load_vocabulary
+    from silly_llm.data.generation.components import check_components
+    from silly_llm.data.vocabulary.lists import load_vocabulary
 
     args = GenerationArguments()
     settings, vocabulary = check_components(args), load_vocabulary(None)
@@ -88,7 +88,7 @@ async def hub_client(url: str, total: int, in_flight: int, folder: Path) -> None
 
 
 def provider_of(url: str, in_flight: int):
-    from silly_llm.container import Container
+    from silly_llm.core.container import Container
 
     spec = {
         "type": "openai",
@@ -102,9 +102,9 @@ def provider_of(url: str, in_flight: int):
 
 async def ours(url: str, total: int, in_flight: int, folder: Path) -> None:
     """The engine with its journal."""
-    from silly_llm.data.answers import Engine, answer_all
-    from silly_llm.data.generation import request_for
-    from silly_llm.data.journal import Journal
+    from silly_llm.asking.engine import Engine, answer_all
+    from silly_llm.asking.journal import Journal
+    from silly_llm.data.generation.components import request_for
     from silly_llm.providers.base import Completion
 
     args, prompts = parts()
@@ -118,7 +118,7 @@ async def ours(url: str, total: int, in_flight: int, folder: Path) -> None:
 
 def ours_all(url: str, total: int, in_flight: int, folder: Path) -> None:
     """`silly-llm generate`."""
-    from silly_llm.data.generation import main
+    from silly_llm.data.generation.generate import main
 
     options = {
         "provider.type": "openai",

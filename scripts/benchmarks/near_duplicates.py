@@ -23,8 +23,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from silly_llm.data.filters import Refusal
-from silly_llm.data.near_duplicates import NearDuplicatesConfig, NearDuplicatesFilter, shingles
+from silly_llm.data.filters.base import Refusal
+from silly_llm.data.filters.near_duplicates import NearDuplicatesConfig, NearDuplicatesFilter, shingles
 from silly_llm.providers.storyteller import tell
 from silly_llm.providers.storyteller.lexicon import POS, lexicon
 from silly_llm.text.features import FEATURES

@@ -24,8 +24,8 @@ from typing import Any
 
 import psutil
 
-from silly_llm.training.packing import pack
-from silly_llm.training.tokens import tokenize
+from silly_llm.training.corpus.packing import pack
+from silly_llm.training.corpus.tokens import tokenize
 
 LENGTH = 512
 
@@ -105,7 +105,7 @@ def prepare(text: Path, megabytes: int, folder: Path) -> None:
     """So much text, and a tokenizer trained on the file."""
     from datasets import load_dataset
 
-    from silly_llm.training.tokenizer import TokenizerConfig, texts_of, train_tokenizer
+    from silly_llm.training.corpus.tokenizer import TokenizerConfig, texts_of, train_tokenizer
 
     source = load_dataset("json", data_files=str(text), split="train")
     left = megabytes * 1_000_000

@@ -41,7 +41,7 @@ def prepare(text: Path, folder: Path) -> None:
     """A tokenizer and, for those that do not pack, its concatenated tokens."""
     from datasets import load_dataset
 
-    from silly_llm.training.tokenizer import TokenizerConfig, train_tokenizer
+    from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
 
     texts = load_dataset("json", data_files=str(text), split="train")["text"]
     tokenizer = train_tokenizer(texts, TokenizerConfig(vocab_size=VOCABULARY), max_length=LENGTH)
@@ -54,7 +54,7 @@ def prepare(text: Path, folder: Path) -> None:
 
 
 def model_of(size: str, attention: str) -> Any:
-    from silly_llm.training.models import build_model, model_config
+    from silly_llm.training.model.models import build_model, model_config
 
     return build_model(
         model_config(size, vocab_size=VOCABULARY, max_length=LENGTH), 0, attn_implementation=attention
@@ -66,7 +66,7 @@ def bare(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> flo
     import torch
     from torch.nn.functional import cross_entropy
 
-    from silly_llm.devices import computes_in_bf16
+    from silly_llm.core.devices import computes_in_bf16
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rows = torch.from_numpy(np.load(folder / "tokens.npy"))
@@ -97,7 +97,7 @@ def trainer(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> 
     from datasets import Dataset
     from transformers import Trainer, TrainerCallback, TrainingArguments, default_data_collator
 
-    from silly_llm.devices import computes_in_bf16
+    from silly_llm.core.devices import computes_in_bf16
 
     times: dict[int, float] = {}
 
@@ -201,7 +201,7 @@ def beside(name: str, size: str, steps: int, folder: Path, compiled: bool) -> fl
     import other_loops
     import torch
 
-    from silly_llm.devices import computes_in_bf16
+    from silly_llm.core.devices import computes_in_bf16
 
     loop = {"llama2.c": other_loops.llama2c, "nanoGPT": other_loops.nanogpt}[name]
     rows, bf16 = np.load(folder / "tokens.npy"), computes_in_bf16(not torch.cuda.is_available())
@@ -220,7 +220,7 @@ def race(options: argparse.Namespace) -> None:
     """Prepare, run every contestant in turn, print the table."""
     import torch
 
-    from silly_llm.devices import computes_in_bf16
+    from silly_llm.core.devices import computes_in_bf16
     from silly_llm.training.flops import ceiling, training_flops_per_token
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -23,12 +23,12 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import TrainingArguments
 
-from silly_llm.container import Container
-from silly_llm.devices import computes_in_bf16, keep_freed_memory
-from silly_llm.training.compiling import compile_layers
-from silly_llm.training.fused import LinearCrossEntropy, cast_positions, fuse_norms, hidden_states
-from silly_llm.training.models import attention_of, build_model, model_config
-from silly_llm.training.optimizers import OptimizerFactory
+from silly_llm.core.container import Container
+from silly_llm.core.devices import computes_in_bf16, keep_freed_memory
+from silly_llm.training.kernels.compiling import compile_layers
+from silly_llm.training.kernels.fused import LinearCrossEntropy, cast_positions, fuse_norms, hidden_states
+from silly_llm.training.model.models import attention_of, build_model, model_config
+from silly_llm.training.optim.base import OptimizerFactory
 
 VARIANTS = ("transformers", "+ loss", "+ attention", "+ norms", "+ positions", "+ layers", "whole")
 PARTS = ("forward", "backward", "clipping", "optimizer")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from silly_llm.card_keys import CardKeys
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
+from silly_llm.hub.card_keys import CardKeys
 
 
 @dataclass

@@ -28,7 +28,7 @@ class GenerateShard(PipelineStep):
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         """Generate; gives no documents, for the rows are in the shard's folder."""
-        from silly_llm.data.generation import main
+        from silly_llm.data.generation.generate import main
 
         with self.track_time():
             main([*self.arguments, "--num_shards", str(world_size), "--shard_index", str(rank)])
@@ -53,7 +53,7 @@ class MergeShards(PipelineStep):
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         """Merge."""
-        from silly_llm.data.generation import main
+        from silly_llm.data.generation.generate import main
 
         with self.track_time():
             main([*self.arguments, "--num_shards", str(self.num_shards)])

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from silly_llm.data.rows import UNPACK, ending
-from silly_llm.errors import NotInstalledError, RecipeError, suggestion
-from silly_llm.lookup import is_hub_id, looked_for
-from silly_llm.output import PRIVATE
+from silly_llm.core.errors import NotInstalledError, RecipeError, suggestion
+from silly_llm.core.folders.output import PRIVATE
+from silly_llm.core.lookup import is_hub_id, looked_for
+from silly_llm.data.opening import UNPACK, ending
 
 KINDS = {
     "jsonl": "json",

@@ -7,30 +7,21 @@ and lines have a limit, so that a small file may unpack to any size.
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import csv
-import gzip
 import io
 import json
-import lzma
 import re
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from fsspec.compression import available_compressions, register_compression
 
-from silly_llm.errors import RecipeError, RunError, suggestion
+from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, telling, too_long, unpack_zst
 
-LIMIT = 1 << 28
-"""Bytes of a line, or characters of a document, at most."""
-BLOCK = 1 << 20
 CHATS = ("messages", "conversations", "conversation", "prompt")
 """Columns that hold a chat rather than a text."""
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NAMES = {
     bool: "true or false",
     int: "a number",
@@ -219,94 +210,10 @@ def documents(name: str, separator: str) -> Iterator[str]:
         yield text
 
 
-def text_type(name: str, column: str) -> None:
-    """Raise a RecipeError where a Parquet file has no such column, has it twice, or holds something else than texts in it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with raw_file(name) as file:
-        schema = pq.read_schema(file)
-    if column not in schema.names:
-        raise RecipeError(f"text_column: {name}: {no_column(column, schema.names)}")
-    if schema.names.count(column) > 1:
-        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
-    kind = schema.field(column).type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if not any(
-        is_text(kind)
-        for is_text in (
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_string_view,
-            pa.types.is_null,
-        )
-    ):
-        chat = (
-            "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
-        )
-        raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")
-
-
-def raw_file(name: str) -> Any:
-    """The bytes of a local or remote file as they are."""
-    import fsspec
-
-    return fsspec.open(name, "rb").open() if "://" in name else Path(name).open("rb")
-
-
-@contextmanager
-def opened(name: str) -> Iterator[BinaryIO]:
-    """The bytes of a local or remote file, unpacked as its ending says.
-
-    Raises:
-        RecipeError: they are UTF-16.
-    """
-    with raw_file(name) as raw:
-        unpack: Any = UNPACK.get(ending(name))
-        file = unpack(raw) if unpack else raw
-        with io.BufferedReader(file, BLOCK) if not hasattr(file, "peek") else file as stream:
-            head = stream.peek(100)[:100]
-            if head.startswith(UTF16) or head.count(0) > len(head) // 4:
-                raise RecipeError(f"dataset: {name}: is UTF-16, not UTF-8; {convert('UTF-16', name)}")
-            yield stream
-
-
-def _unpack_zst(file: Any, mode: str = "rb") -> Any:
-    import pyarrow as pa
-
-    return io.BufferedReader(pa.CompressedInputStream(file, "zstd"))
-
-
 if (
     "zstd" not in available_compressions()
 ):  # fsspec, which `datasets` opens files with, wants a package for it
-    register_compression("zstd", _unpack_zst, "zst")
-
-
-UNPACK = {
-    "gz": lambda file: gzip.GzipFile(fileobj=file),
-    "bz2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
-    "zst": _unpack_zst,
-}
-"""How what is packed is read, by the ending of its name."""
-
-
-def ending(name: str) -> str:
-    """What follows the last dot of a path or URL, in small letters; a URL's query does not count."""
-    path = re.split(r"[?#]", name)[0] if "://" in name else name
-    return path.rpartition("/")[2].rpartition(".")[2].lower()
-
-
-def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Lines with their ends, without a byte order mark, none of them longer than `LIMIT`."""
-    number = 0
-    while line := file.readline(LIMIT + 1):
-        number += 1
-        if len(line) > LIMIT:
-            raise too_long(name, number)
-        yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+    register_compression("zstd", unpack_zst, "zst")
 
 
 def check_lines(name: str) -> None:
@@ -331,53 +238,6 @@ def check_columns(name: str) -> None:
                     raise RecipeError(
                         f"dataset: {name}: row {number}: {column!r} is {_called(value)}, in row {where} it is {known}"
                     )
-
-
-@contextmanager
-def telling(name: str) -> Iterator[None]:
-    """What goes wrong with a file becomes one line that names it."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except UnicodeDecodeError:
-        raise RecipeError(f"dataset: {name}: {_where_not_utf8(name)}") from None
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
-        raise RecipeError(
-            f"dataset: {name}: is damaged, or not what its name says ({_first_line(error)})"
-        ) from None
-    except FileNotFoundError:
-        raise RecipeError(f"dataset: {name}: no such file") from None
-    except OSError as error:
-        reason = error.strerror or _first_line(error)
-        raise (RunError if "://" in name else RecipeError)(
-            f"dataset: {name}: cannot be read ({reason})"
-        ) from None
-
-
-def _where_not_utf8(name: str) -> str:
-    """The first byte that is not UTF-8."""
-    before = 0
-    with opened(name) as file:
-        for number, line in enumerate(lines(file, name), 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                return (
-                    f"row {number} (byte {before + error.start:,}) is not UTF-8 text (0x{line[error.start]:02x}); "
-                    f"if it is Latin-1: {convert('WINDOWS-1252', name)}"
-                )
-            before += len(line)
-    return "is not UTF-8 text"
-
-
-def convert(encoding: str, name: str) -> str:
-    """How to make UTF-8 of a file."""
-    return f"convert it: iconv -f {encoding} -t UTF-8 {Path(name).name!r} > NEW"
-
-
-def too_long(name: str, number: int) -> RecipeError:
-    return RecipeError(f"dataset: {name}: row {number} is longer than {LIMIT:,} bytes")
 
 
 def no_text(column: str, value: Any) -> str:
@@ -405,5 +265,30 @@ def _called(value: Any) -> str:
     )
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+def text_type(name: str, column: str) -> None:
+    """Raise a RecipeError where a Parquet file has no such column, has it twice, or holds something else than texts in it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with raw_file(name) as file:
+        schema = pq.read_schema(file)
+    if column not in schema.names:
+        raise RecipeError(f"text_column: {name}: {no_column(column, schema.names)}")
+    if schema.names.count(column) > 1:
+        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
+    kind = schema.field(column).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not any(
+        is_text(kind)
+        for is_text in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_null,
+        )
+    ):
+        chat = (
+            "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
+        )
+        raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")

@@ -7,30 +7,17 @@ or as a `datasets.IterableDataset` where a recipe streams.
 
 from __future__ import annotations
 
-import glob
-import os
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.container import Container
-from silly_llm.data.layout import file_system, is_local, kind_of, local_path, splits_of
-from silly_llm.data.rows import (
-    check_columns,
-    check_lines,
-    csv_columns,
-    no_column,
-    no_text,
-    read_rows,
-    telling,
-    text_type,
-)
-from silly_llm.errors import RecipeError, RunError, suggestion
-from silly_llm.registry import config_of, register
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError, RunError, suggestion
+from silly_llm.core.registry import config_of, register
+from silly_llm.data.layout import file_system, is_local
+from silly_llm.data.rows import no_column, no_text
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -114,133 +101,6 @@ def load_records(
 
 
 @dataclass
-class FilesConfig:
-    path: str
-    """A file, a folder, a glob, or a URL of any of them (`hf://`, `s3://`, `https://` …)."""
-    separator: str = END_OF_TEXT
-    """What separates the documents of a txt file (`\\n`: a document a line); a file without it is one document."""
-
-
-@register("data_provider", "files")
-class FilesProvider(DataProvider):
-    """Files: one, a folder or a glob of jsonl, json, parquet, csv, tsv, txt or arrow, packed or not; also what `save_to_disk` left."""
-
-    def __init__(self, config: FilesConfig) -> None:
-        self.config = config
-        self.separator = re.sub(
-            r"\\([nrt])", lambda found: {"n": "\n", "r": "\r", "t": "\t"}[found[1]], config.separator
-        )
-        if not self.separator:
-            raise RecipeError("dataset: separator: must not be empty")
-        self.path = local_path(config.path)
-        self.saved = self.path is not None and any(
-            (self.path / name).is_file() for name in ("dataset_dict.json", "state.json")
-        )
-        if self.path is None:
-            file_system(config.path)  # asks for nothing yet
-        elif not self.saved:
-            _ = self.files
-
-    @cached_property
-    def files(self) -> dict[str, list[str]]:
-        """Paths or URLs by split."""
-        return _guarded(self.config.path, lambda: splits_of(self.config.path))
-
-    @cached_property
-    def on_disk(self) -> dict[str, Dataset]:
-        """What `save_to_disk` left, by split."""
-        from datasets import Dataset, load_from_disk
-
-        loaded = _guarded(self.config.path, lambda: load_from_disk(str(self.path)))
-        return {"train": loaded} if isinstance(loaded, Dataset) else dict(loaded)
-
-    def splits(self) -> list[str]:
-        return list(self.on_disk if self.saved else self.files)
-
-    def load(self, split: str = "train") -> Dataset:
-        return self._open(split, None, streaming=False)
-
-    def stream(self, split: str = "train") -> IterableDataset:
-        return self._open(split, None, streaming=True)
-
-    def texts(self, column: str, split: str = "train", *, streaming: bool = False) -> Any:
-        if self.saved:
-            return super().texts(column, split, streaming=streaming)
-        return self._open(split, column, streaming=streaming)
-
-    def _open(self, split: str, column: str | None, *, streaming: bool) -> Any:
-        """The records of a split, or one column of them, which holds texts."""
-        _check_split(split, self.splits(), self.config.path)
-        if self.saved:
-            return self.on_disk[split].to_iterable_dataset() if streaming else self.on_disk[split]
-        kinds: dict[str, list[str]] = {}
-        for name in self.files[split]:
-            kinds.setdefault(str(kind_of(name)), []).append(name)
-        parts = [self._read(kind, names, column, streaming) for kind, names in kinds.items()]
-        return _guarded(self.config.path, lambda: _joined(parts)) if len(parts) > 1 else parts[0]
-
-    def _read(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
-        from datasets import Dataset, Features, IterableDataset, Value, load_dataset
-
-        if kind in ("csv", "text") or (kind == "json" and column is not None):
-            if column is not None:
-                columns = [column]
-            else:
-                columns = (
-                    list(dict.fromkeys(c for n in names for c in csv_columns(n)))
-                    if kind == "csv"
-                    else ["text"]
-                )
-            arguments = {
-                "files": [(name, _stamp(name)) for name in names],
-                "kind": kind,
-                "columns": tuple(columns),
-                "separator": self.separator,
-            }
-            features = Features(dict.fromkeys(columns, Value("string")))
-            if streaming:
-                return IterableDataset.from_generator(read_rows, features=features, gen_kwargs=arguments)
-            return _guarded(
-                self.config.path,
-                lambda: Dataset.from_generator(
-                    read_rows, features=features, gen_kwargs=arguments, writer_batch_size=ROWS_AT_ONCE
-                ),
-            )
-        options: dict[str, Any] = {}
-        if kind == "parquet" and column is not None:
-            for name in names:
-                with telling(name):
-                    text_type(name, column)
-            options = {"columns": [column], "features": Features({column: Value("string")})}
-        for name in names:
-            if "://" not in name and os.path.expandvars(name) != name:
-                raise RecipeError(
-                    f"dataset: {name}: `datasets` takes the $ in this path for a variable; rename it, or read it through a link"
-                )
-            if kind == "json" and "://" not in name:
-                check_lines(name)  # `datasets` takes any bytes for text
-        escaped = [name if "://" in name else glob.escape(name) for name in names]
-        try:
-            records = _guarded(
-                self.config.path,
-                lambda: load_dataset(kind, data_files=escaped, split="train", streaming=streaming, **options),
-            )
-        except RecipeError:
-            for name in names if kind == "json" else ():
-                check_columns(name)
-            raise
-        if column is None:
-            return records
-        require_text(records, column)
-        return records.select_columns([column])
-
-    def inputs(self) -> list[str]:
-        if self.path is None or self.path.is_dir():
-            return [str(self.path or self.config.path)]
-        return self.files["train"]
-
-
-@dataclass
 class HubConfig:
     path: str
     """The Hub id of a dataset."""
@@ -263,7 +123,7 @@ class HubProvider(DataProvider):
         from datasets import get_dataset_split_names
 
         c = self.config
-        return _guarded(c.path, lambda: get_dataset_split_names(c.path, c.name, revision=c.revision))
+        return guarded(c.path, lambda: get_dataset_split_names(c.path, c.name, revision=c.revision))
 
     def load(self, split: str = "train") -> Dataset:
         return self._open(split, streaming=False)
@@ -275,7 +135,7 @@ class HubProvider(DataProvider):
         from datasets import load_dataset
 
         c = self.config
-        return _guarded(
+        return guarded(
             c.path,
             lambda: load_dataset(
                 c.path,
@@ -289,22 +149,6 @@ class HubProvider(DataProvider):
 
     def inputs(self) -> list[str]:
         return [f"{self.config.path}@{self.config.revision or 'main'}"]
-
-
-@dataclass
-class RunConfig:
-    folder: str
-    """A run's folder, such as `runs/quickstart`."""
-    phase: str = "stories"
-    """Which of its dataset folders: `stories` or `instructions`."""
-
-
-@register("data_provider", "run")
-class RunProvider(FilesProvider):
-    """A dataset that a run of Silly LLM left behind."""
-
-    def __init__(self, config: RunConfig) -> None:
-        super().__init__(FilesConfig(path=str(Path(config.folder) / config.phase)))
 
 
 @dataclass
@@ -388,7 +232,7 @@ def require_text(records: Dataset | IterableDataset, column: str) -> None:
             raise RecipeError(f"dataset: row {number + 1}: {no_text(column, value)}")
 
 
-def _joined(parts: list[Any]) -> Any:
+def joined(parts: list[Any]) -> Any:
     """Records one after the other, without the columns that are of several types; where a column is missing, it is null."""
     from datasets import concatenate_datasets
 
@@ -402,7 +246,7 @@ def _joined(parts: list[Any]) -> Any:
     return concatenate_datasets([p.remove_columns([c for c in mixed if c in p.features]) for p in parts])
 
 
-def _stamp(name: str) -> Any:
+def stamp(name: str) -> Any:
     """What changes when a file does."""
     if "://" in name:
         files, path = file_system(name)
@@ -411,14 +255,14 @@ def _stamp(name: str) -> Any:
     return facts.st_size, facts.st_mtime_ns
 
 
-def _check_split(split: str, known: Sequence[str], path: str) -> None:
+def check_split(split: str, known: Sequence[str], path: str) -> None:
     if split not in known:
         raise RecipeError(
             f"dataset: {path!r} has no split {split!r}{suggestion(split, known)}; it has {', '.join(known)}"
         )
 
 
-def _guarded(path: str, load: Any) -> Any:
+def guarded(path: str, load: Any) -> Any:
     """Call `load`; what `datasets` and file systems raise becomes one line."""
     try:
         return load()

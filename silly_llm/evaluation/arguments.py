@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
 
 DEFAULT_METRICS = ("perplexity", "completions", "instruction_following")
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm import __version__
-from silly_llm.cli import Parser, run_main
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError
-from silly_llm.evaluation.tables import metric_rows, metrics_table, show
-from silly_llm.output import open_tool_output, write_text
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.files import write_text
+from silly_llm.core.folders.output import open_tool_output
+from silly_llm.core.launch import Parser, run_main
+from silly_llm.evaluation.report.tables import metric_rows, metrics_table, show
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         print(line)
     if options.output_dir:
         from silly_llm.evaluation.evaluate import to_json
-        from silly_llm.evaluation.report import write_report
+        from silly_llm.evaluation.report.report import write_report
 
         folder = Path(options.output_dir).expanduser()
         with open_tool_output(folder, "compare"):

@@ -16,17 +16,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from silly_llm import __version__, registry
-from silly_llm.cli import run_main
-from silly_llm.config import Options, Recipe, check, load_recipe
-from silly_llm.container import Container
+from silly_llm import __version__
+from silly_llm.core import registry
+from silly_llm.core.config import Options, Recipe, check, load_recipe
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.folders.files import write_text
+from silly_llm.core.folders.output import PRIVATE, open_output
+from silly_llm.core.folders.provenance import code_version, fingerprint
+from silly_llm.core.launch import command_line, run_main
+from silly_llm.core.lookup import find_model
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source
-from silly_llm.errors import RecipeError, suggestion
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
-from silly_llm.evaluation.base import EvaluationData, EvaluationProvider
-from silly_llm.lookup import find_model
-from silly_llm.output import PRIVATE, code_version, fingerprint, open_output, write_text
-from silly_llm.phases import command_line
+from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.text.languages import ENGLISH
 
 if TYPE_CHECKING:
@@ -99,8 +101,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         }
 
         # Results and report
-        from silly_llm.evaluation.report import write_report
-        from silly_llm.evaluation.tables import metrics_table
+        from silly_llm.evaluation.report.report import write_report
+        from silly_llm.evaluation.report.tables import metrics_table
 
         write_text(output.folder / "results.json", to_json(results))
         write_report(results, folders, output.folder, title=args.title, recipe=recipe.masked())

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from silly_llm.data.instruction_types import (
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.provenance import fingerprint
+from silly_llm.data.instructions.types import (
     Features,
     InstructionTypeConfig,
     Story,
@@ -16,13 +18,11 @@ from silly_llm.data.instruction_types import (
     content_words,
 )
 from silly_llm.data.sources import require_text
-from silly_llm.errors import RecipeError
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.base import EvaluationData, Metric, StoryRequest
-from silly_llm.evaluation.statistics import clustered_share, distinct, openings
-from silly_llm.output import fingerprint
-from silly_llm.text.features import FEATURES, detect_features, features_known
-from silly_llm.text.inflection import includes_word
+from silly_llm.evaluation.metrics.base import EvaluationData, Metric, StoryRequest
+from silly_llm.evaluation.metrics.instruction_following import features_included, words_included
+from silly_llm.evaluation.metrics.statistics import distinct, openings
+from silly_llm.text.features import FEATURES
 from silly_llm.text.languages import ENGLISH, base, detect_language, standard
 from silly_llm.text.words import first_words, tokenize_words
 
@@ -119,43 +119,3 @@ def reference(
     metrics["words_included"] = words_included(pairs, seed, language)
     metrics["features_included"] = features_included(pairs, seed, language)
     return {name: {**m.as_json(), **m.details} for name, m in metrics.items() if m.n}
-
-
-def words_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH) -> Metric:
-    """Share of the requested words that the stories contain, inflected or not."""
-    asking = [(text, request) for text, request in pairs if request.words]
-    found = [sum(includes_word(text, word, language) for word in request.words) for text, request in asking]
-    return clustered_share(found, [len(request.words) for _, request in asking], seed)
-
-
-def features_included(
-    pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH
-) -> Metric:
-    """Share of the requested features that rules find in the stories; `by_feature` also says how often they are found
-    in stories that did not ask for them. Only features whose rules know the language count."""
-    known = features_known(language)
-    asking = [
-        (detect_features(text, known), asked)
-        for text, request in pairs
-        if (
-            asked := set(request.features).intersection(known)
-            if language != ENGLISH
-            else set(request.features)
-        )
-    ]
-    by_feature = {}
-    for feature in known:
-        with_it = [feature in found for found, asked in asking if feature in asked]
-        without = [feature in found for found, asked in asking if feature not in asked]
-        by_feature[feature] = {
-            "asked": len(with_it),
-            "found": sum(with_it),
-            "not_asked": len(without),
-            "found_although_not_asked": sum(without),
-        }
-    return clustered_share(
-        [len(found & asked) for found, asked in asking],
-        [len(asked) for _, asked in asking],
-        seed,
-        by_feature=by_feature,
-    )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from silly_llm.errors import RunError
+from silly_llm.core.errors import RunError, first_line
 from silly_llm.evaluation.arguments import SamplingSettings
 
 DOCUMENTS_AT_ONCE = 1024  # tokenized and sorted by length together: bounds memory, not results
@@ -89,7 +89,7 @@ class LanguageModel:
                 path, revision=revision, dtype=getattr(torch, dtype)
             )
         except (OSError, ValueError, KeyError, ImportError) as error:
-            raise RunError(f"cannot load the model {path}: {str(error).strip().splitlines()[0]}") from error
+            raise RunError(f"cannot load the model {path}: {first_line(error)}") from error
         return cls(model.to(device or default_device()), tokenizer, name, context)
 
     @property

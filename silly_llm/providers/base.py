@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
 
 Message = Mapping[str, str]
 """`{"role": "system" | "user" | "assistant", "content": …}`."""

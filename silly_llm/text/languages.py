@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
 from silly_llm.text.words import composed, word_spans
 
 

@@ -24,9 +24,10 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_pt_utils import safe_globals
 from transformers.trainer_utils import rotate_checkpoints
 
-from silly_llm.errors import RunError
-from silly_llm.output import PRIVATE, write_text
-from silly_llm.signals import Stopped, deferred, first_heard
+from silly_llm.core.console.signals import Stopped, deferred, first_heard
+from silly_llm.core.errors import RunError
+from silly_llm.core.folders.files import write_text
+from silly_llm.core.folders.output import PRIVATE
 
 DIGESTS = "digests.json"
 """The SHA-256 of each file of a checkpoint, by its path inside."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
 
 BOTH: dict[str, tuple[Any, str]] = {
     "disable_tqdm": (True, "the bar is Silly LLM's own"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from silly_llm.errors import RecipeError
-from silly_llm.lookup import looked_for
-from silly_llm.output import is_finished
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.output import is_finished
+from silly_llm.core.lookup import looked_for
 from silly_llm.training.checkpoints import last_checkpoint
 
 

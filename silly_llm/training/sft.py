@@ -7,30 +7,28 @@ computed the plain way, resuming by itself, and the LoRA adapter merged on reque
 
 from __future__ import annotations
 
-import os
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import transformers
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback
-from trl import ModelConfig, SFTConfig, get_peft_config, get_quantization_config
+from trl import get_peft_config, get_quantization_config
 
-from silly_llm.cards import model_card, write_card
-from silly_llm.cli import run_main
-from silly_llm.config import Options, Recipe, load_recipe
-from silly_llm.container import Container
+from silly_llm.core.config import Options, Recipe, load_recipe
+from silly_llm.core.container import Container
+from silly_llm.core.devices import attention_for
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.output import PRIVATE, Output, open_output
+from silly_llm.core.launch import run_main
 from silly_llm.data.sources import open_source
-from silly_llm.devices import attention_for, computes_in_bf16
-from silly_llm.errors import RecipeError
-from silly_llm.hub import check_push, push_if_asked
-from silly_llm.lookup import looked_for
-from silly_llm.output import PRIVATE, Output, open_output
-from silly_llm.training.callbacks import (
+from silly_llm.hub.cards import model_card, write_card
+from silly_llm.hub.publish import check_push, push_if_asked
+from silly_llm.training.callbacks.guards import SaveAverages, StopAtNaN
+from silly_llm.training.callbacks.log import (
     SAMPLES,
     Clock,
     EvaluateAtEnd,
@@ -39,88 +37,17 @@ from silly_llm.training.callbacks import (
     final_evaluation,
     read_lines,
 )
-from silly_llm.training.chat_tokenizer import fit_model, load_tokenizer, train_new_tokens
+from silly_llm.training.callbacks.progress import Progress
+from silly_llm.training.callbacks.throughput import Throughput, check_trackers
 from silly_llm.training.checkpoints import stopped_in
-from silly_llm.training.guards import SaveAverages, StopAtNaN
-from silly_llm.training.keys import SFT, check_numbers, refuse_keys
-from silly_llm.training.models import size_of
-from silly_llm.training.optimizers import OptimizerFactory, check_optimizer
-from silly_llm.training.progress import Progress
-from silly_llm.training.resuming import check_resume, check_run, checkpoint_of
-from silly_llm.training.schedule import check_schedule, keep_budgets, limit_steps
-from silly_llm.training.sft_arguments import SftKeys
-from silly_llm.training.sft_trainer import StoryTrainer
+from silly_llm.training.model.chat import fit_model, load_tokenizer, train_new_tokens
+from silly_llm.training.model.models import size_of
+from silly_llm.training.optim.base import OptimizerFactory, check_optimizer
+from silly_llm.training.optim.schedule import limit_steps
+from silly_llm.training.resuming import check_resume, checkpoint_of
+from silly_llm.training.sft_config import SftArguments
 from silly_llm.training.summary import tell_end
-from silly_llm.training.throughput import Throughput, check_trackers
-
-
-@dataclass
-class SftArguments(SftKeys, SFTConfig, ModelConfig):
-    """All keys of `trl.SFTConfig` and `trl.ModelConfig`, flat, and ours. Defaults differ from TRL's where listed."""
-
-    bf16: bool | None = field(  # type: ignore[assignment]
-        default=None, metadata={"help": "bf16 autocast; default: where the device computes in bf16."}
-    )
-    gradient_checkpointing: bool = field(
-        default=cast(bool, None), metadata={"help": "Old name of activation_checkpointing; off."}
-    )
-    train_sampling_strategy: str = field(
-        default="group_by_length",
-        metadata={"help": "Batches of answers of similar length waste no time on padding."},
-    )
-
-    num_train_epochs: float | None = field(  # type: ignore[assignment]
-        default=None, metadata={"help": "A budget where it is set; 3 where no other is."}
-    )
-    do_train: bool = True
-    resume_from_checkpoint: str | bool | None = field(  # type: ignore[assignment]
-        default=None,
-        metadata={
-            "help": "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."
-        },
-    )
-
-    @classmethod
-    def refuse(cls, given: dict[str, Any]) -> None:
-        """Refuse keys that do nothing here (`silly_llm.training.keys`)."""
-        refuse_keys(given, SFT)
-        tokens = given.get("include_num_input_tokens_seen")
-        if tokens in ("no", False):
-            raise RecipeError("include_num_input_tokens_seen: tokens are always counted; all or non_padding")
-        if given.get("optimizer") is not None:
-            for key in ("optim", "optim_args", "optim_target_modules"):
-                if given.get(key) is not None:
-                    raise RecipeError(f"{key}: optimizer names the optimizer already; give one of them")
-
-    def __post_init__(self) -> None:
-        if not self.dataset:
-            raise RecipeError("the key 'dataset' is missing")
-        check_run(self)
-        self.check_card()
-        if not self.model_name_or_path:
-            raise RecipeError("the key 'model_name_or_path' is missing")
-        if self.merge_adapter and not self.use_peft:
-            raise RecipeError("merge_adapter: there is no adapter to merge without use_peft: true")
-        if self.chat_template and not Path(self.chat_template).is_file():
-            missing = looked_for(Path(self.chat_template))
-            raise RecipeError(f"chat_template: no such file {self.chat_template!r}{missing}")
-        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
-        check_numbers(self)
-        keep_budgets(self)
-        if self.dtype not in ("auto", None) and not isinstance(getattr(torch, self.dtype, None), torch.dtype):
-            raise RecipeError(f"dtype: expected auto or a type of torch such as bfloat16, got {self.dtype!r}")
-        if self.use_cpu:
-            os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
-        if self.bf16 is None:
-            self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
-        if self.include_num_input_tokens_seen == "no":
-            self.include_num_input_tokens_seen = "non_padding"
-        self.disable_tqdm = True  # ours knows of time limits
-        self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
-        ModelConfig.__post_init__(self)
-        SFTConfig.__post_init__(self)
-        check_schedule(self)
-
+from silly_llm.training.trainers.sft import StoryTrainer
 
 ARGUMENTS = SftArguments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from silly_llm.card_keys import CardKeys
+from silly_llm.hub.card_keys import CardKeys
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from silly_llm.data.cleaning import clean, cleaning_of
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.filters.cleaning import clean, cleaning_of
 
 STORY = 'Once a dog sat. "Hello," said Tom.\n\nThe end.'
 TALK = '"Hello," said Tom. He sat.\n"Bye!"'

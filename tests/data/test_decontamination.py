@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from silly_llm import registry
-from silly_llm.container import Container
-from silly_llm.data.decontamination import DecontaminationFilter, Runs
-from silly_llm.errors import RecipeError
+from silly_llm.core import registry
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.filters.decontamination import DecontaminationFilter, Runs
 
 TEXT = "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of yellow cheese in its paws."
 WORDS = TEXT.replace(",", "").replace(".", "").lower().split()
@@ -76,7 +76,7 @@ def test_ngram_matches_and_share(evaluation):
 def test_splits_and_columns(tmp_path):
     import pyarrow as pa
 
-    from silly_llm.data.folder import write_dataset_folder
+    from silly_llm.data.dataset_writer import write_dataset_folder
 
     columns = pa.schema({"question": pa.string(), "answers": pa.list_(pa.string())})
     rows = {name: [{"question": "Who?", "answers": [name, f"{name} {TEXT}"]}] for name in ("train", "test")}

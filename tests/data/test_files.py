@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
+from silly_llm.core.errors import RecipeError
 from silly_llm.data import rows
 from silly_llm.data.sources import load_records, open_source
-from silly_llm.errors import RecipeError
 
 TEXTS = ['One "cat", 猫.\n\nIt sat.', "007", "NA", "Two dogs; naïve 🙂", "a\tb, <|eos|>", "  kept  ", ""]
 
@@ -197,7 +197,7 @@ def test_what_cannot_be_read_is_one_line_with_file_and_row(tmp_path, name):
 def test_so_it_is_where_all_columns_are_read(tmp_path, name):
     (tmp_path / name).write_bytes(WRONG[name][0])
     with pytest.raises(RecipeError, match=r"row 3|row 2|damaged|names") as error:
-        from silly_llm.data.story_split import StorySplit
+        from silly_llm.data.instructions.split import StorySplit
 
         StorySplit.of(open_source(str(tmp_path / name)), fraction=0.1, seed=0)
     assert "\n" not in str(error.value)

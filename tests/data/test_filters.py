@@ -8,10 +8,10 @@ import sys
 import pytest
 from locations import ROOT
 
-from silly_llm import registry
-from silly_llm.container import Container
-from silly_llm.data.filters import reasons_against
-from silly_llm.errors import RecipeError
+from silly_llm.core import registry
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.filters.base import reasons_against
 
 sys.path.insert(0, str(ROOT / "scripts" / "benchmarks"))
 import filters as benchmark

@@ -15,9 +15,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from silly_llm.data.answers import Engine, answer_all
-from silly_llm.data.story_rows import ValidationShare
-from silly_llm.errors import RunError
+from silly_llm.asking.engine import Engine, answer_all
+from silly_llm.core.errors import RunError
+from silly_llm.data.generation.rows import ValidationShare
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
@@ -294,7 +294,7 @@ def test_the_writer_process_and_this_process_write_the_same(tmp_path, silly_llm)
     """Forked by the command; not forked where other threads run."""
     import threading
 
-    from silly_llm.data.generation import main
+    from silly_llm.data.generation.generate import main
 
     with ScriptedLLM(tmp_path) as server:
         forked, inline = tmp_path / "forked", tmp_path / "inline"
@@ -362,7 +362,7 @@ def ask(provider, journal, count):
 
 
 def test_answers_come_in_order_and_failures_are_asked_again(tmp_path):
-    from silly_llm.data.journal import Journal
+    from silly_llm.asking.journal import Journal
 
     with Journal(tmp_path / "journal.jsonl") as journal:
         first = ask(Echo(failing=[5]), journal, 10)
@@ -374,7 +374,7 @@ def test_answers_come_in_order_and_failures_are_asked_again(tmp_path):
 
 
 def test_a_teacher_in_process_is_asked_whole_batches(tmp_path):
-    from silly_llm.data.journal import Journal
+    from silly_llm.asking.journal import Journal
 
     with Journal(tmp_path / "journal.jsonl") as journal:
         ask(Echo(failing=[5], whole=True), journal, 10)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from test_generation import contents, rows, write_recipe
 
-from silly_llm.data import generation, vocabulary
-from silly_llm.errors import RunError
+from silly_llm.core.errors import RunError
+from silly_llm.data.generation import generate as generation
+from silly_llm.data.vocabulary import vocabulary
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM

@@ -9,9 +9,13 @@ import time
 import pytest
 from datasets import load_dataset
 
-from silly_llm.container import Container
-from silly_llm.data.instruction_arguments import InstructionArguments
-from silly_llm.data.instruction_types import (
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.registry import resolve
+from silly_llm.data.instructions.arguments import InstructionArguments
+from silly_llm.data.instructions.instruct import RequestWriter, main
+from silly_llm.data.instructions.split import SeenTexts, story_id
+from silly_llm.data.instructions.types import (
     InstructionTypeConfig,
     Sentence,
     Story,
@@ -19,11 +23,7 @@ from silly_llm.data.instruction_types import (
     content_words,
     split_sentences,
 )
-from silly_llm.data.instructions import RequestWriter, main
-from silly_llm.data.story_split import SeenTexts, story_id
-from silly_llm.errors import RecipeError
 from silly_llm.providers.base import Completion, LLMProvider
-from silly_llm.registry import resolve
 
 NAMES = ["Tom", "Mia", "Ben", "Lily", "Sam", "Anna", "Max", "Zoe"]
 THINGS = ["ball", "kite", "boat", "cake", "drum", "hat", "lamp", "shell", "stone", "whistle"]

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from silly_llm.data.journal import Journal, request_key
-from silly_llm.errors import RunError
+from silly_llm.asking.journal import Journal, request_key
+from silly_llm.core.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 
 

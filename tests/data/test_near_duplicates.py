@@ -8,8 +8,8 @@ import sys
 import pytest
 from locations import ROOT
 
-from silly_llm.data.filters import Refusal
-from silly_llm.data.near_duplicates import (
+from silly_llm.data.filters.base import Refusal
+from silly_llm.data.filters.near_duplicates import (
     NearDuplicatesConfig,
     NearDuplicatesFilter,
     SimilarityIndex,
@@ -98,7 +98,7 @@ def test_of_several_alike_the_most_alike_is_the_twin_and_the_first_of_equals():
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
 def test_it_depends_on_no_hash_seed_of_python(hash_seed):
-    code = "from silly_llm.data.near_duplicates import signature; print(signature('a b c d e')[:4].tolist())"
+    code = "from silly_llm.data.filters.near_duplicates import signature; print(signature('a b c d e')[:4].tolist())"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
-from silly_llm.data.prompts import PromptSettings, TinyStoriesPrompts
-from silly_llm.data.templates import TEMPLATES
-from silly_llm.data.words import Vocabulary, load_vocabulary
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.prompts.base import PromptSettings, TinyStoriesPrompts
+from silly_llm.data.prompts.templates import TEMPLATES
+from silly_llm.data.vocabulary.lists import Vocabulary, load_vocabulary
 from silly_llm.text.features import FEATURES
 
 VOCABULARY = Vocabulary(("dog", "cake"), ("run", "jump", "sing"), ("red", "big"))

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from locations import ROOT
 
-from silly_llm.data.filters import FeaturesConfig, FeaturesFilter
-from silly_llm.data.prompts import PromptSettings
-from silly_llm.data.slot_prompts import SlotPrompts, SlotsConfig
-from silly_llm.data.words import load_vocabulary
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.filters.base import FeaturesConfig, FeaturesFilter
+from silly_llm.data.prompts.base import PromptSettings
+from silly_llm.data.prompts.slots import SlotPrompts, SlotsConfig
+from silly_llm.data.vocabulary.lists import load_vocabulary
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM

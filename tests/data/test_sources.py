@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from silly_llm.data.folder import DatasetWriter, write_dataset_folder
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.dataset_writer import DatasetWriter, write_dataset_folder
 from silly_llm.data.sources import EVALUATION_SPLITS, load_records, open_source
-from silly_llm.errors import RecipeError
 
 TEXTS = ["One cat.\n\nIt sat.", "Two dogs."]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from silly_llm.data.arguments import VocabularyArguments, WordChecks
-from silly_llm.data.vocabulary import Search, parse_words, shares
-from silly_llm.data.word_checks import reasons_to_refuse, syllables
+from silly_llm.data.vocabulary.checks import reasons_to_refuse, syllables
+from silly_llm.data.vocabulary.vocabulary import Search, parse_words, shares
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM
@@ -149,7 +149,7 @@ def arguments(server: ScriptedLLM, output: Path, words: int = 24, *more: object)
 
 
 def test_another_seed_gives_its_own_words_whatever_the_folder_holds(tmp_path):
-    from silly_llm.data.vocabulary import main
+    from silly_llm.data.vocabulary.vocabulary import main
 
     def words(folder, seed, count=12):
         main([f"--output_dir={tmp_path / folder}", f"--words={count}", f"--seed={seed}"])

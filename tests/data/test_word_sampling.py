@@ -8,7 +8,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from silly_llm.data.word_sampling import WordSampler
+from silly_llm.data.prompts.sampling import WordSampler
 
 
 def sampler(*sizes: int, seed: int = 0) -> WordSampler:

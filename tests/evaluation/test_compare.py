@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from silly_llm.errors import RecipeError
+from silly_llm.core.errors import RecipeError
 from silly_llm.evaluation.compare import main
 
 

@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.registry import register
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.base import EvaluationProvider, Metric
 from silly_llm.evaluation.evaluate import PARTIAL, main, model_entries
 from silly_llm.evaluation.held_out import request_of
+from silly_llm.evaluation.metrics.base import EvaluationProvider, Metric
 from silly_llm.evaluation.model import LanguageModel
-from silly_llm.registry import register
 
 SMALL = ["--num_stories", "6", "--max_new_tokens", "12", "--num_samples", "2", "--device", "cpu"]
 WANTED = {"bits_per_byte", "loss", "ends_by_itself", "words_included", "features_included", "distinct_4"}

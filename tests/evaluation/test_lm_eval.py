@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.registry import config_of
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.base import EvaluationData
+from silly_llm.evaluation.metrics.base import EvaluationData
 from silly_llm.evaluation.model import LanguageModel
-from silly_llm.registry import config_of
 
 
 def test_needs_tasks():

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.base import EvaluationData
+from silly_llm.evaluation.metrics.base import EvaluationData
+from silly_llm.evaluation.metrics.perplexity import Perplexity
 from silly_llm.evaluation.model import LanguageModel
-from silly_llm.evaluation.perplexity import Perplexity
 
 
 @pytest.fixture(scope="module")

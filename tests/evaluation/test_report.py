@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from silly_llm.evaluation.report import as_pairs, duration, report_context, write_report
-from silly_llm.evaluation.tables import best_of, metrics_table
-from silly_llm.evaluation.texts import marked
+from silly_llm.evaluation.report.report import as_pairs, duration, report_context, write_report
+from silly_llm.evaluation.report.tables import best_of, metrics_table
+from silly_llm.evaluation.report.texts import marked
 
 EVIL = '<script>alert("x")</script><img src="https://evil.example/x.png">'
 

@@ -4,7 +4,14 @@ import random
 import pytest
 from scipy.stats import binomtest, t
 
-from silly_llm.evaluation.statistics import clustered_share, distinct, mean_over_seeds, openings, ratio, share
+from silly_llm.evaluation.metrics.statistics import (
+    clustered_share,
+    distinct,
+    mean_over_seeds,
+    openings,
+    ratio,
+    share,
+)
 
 
 def test_wilson_interval_is_that_of_scipy():

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from silly_llm.providers.endpoints import EJECT_AFTER, Endpoint, EndpointPool
-from silly_llm.providers.http_errors import RequestError, refusal, seconds_to_wait
+from silly_llm.providers.server.endpoints import EJECT_AFTER, Endpoint, EndpointPool
+from silly_llm.providers.server.errors import RequestError, refusal, seconds_to_wait
 
 
 async def never(endpoint):
@@ -76,7 +76,7 @@ def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
 
 
 def test_a_sick_endpoint_rests_until_its_health_check_succeeds(monkeypatch):
-    monkeypatch.setattr("silly_llm.providers.endpoints.FIRST_REST", 0.02)
+    monkeypatch.setattr("silly_llm.providers.server.endpoints.FIRST_REST", 0.02)
     well = False
 
     async def is_healthy(endpoint):
@@ -101,7 +101,7 @@ def test_a_sick_endpoint_rests_until_its_health_check_succeeds(monkeypatch):
 
 
 def test_nobody_waits_for_ever_when_all_are_gone(monkeypatch):
-    monkeypatch.setattr("silly_llm.providers.endpoints.FIRST_REST", 0.01)
+    monkeypatch.setattr("silly_llm.providers.server.endpoints.FIRST_REST", 0.01)
 
     async def run():
         pool = EndpointPool([Endpoint("a", 4.0, 4, answered=True)], never, patience=0.05)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from silly_llm import registry
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError
+from silly_llm.core import registry
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
-from silly_llm.providers.inference import is_hugging_face
+from silly_llm.providers.server.http import is_hugging_face
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM, answer

@@ -11,8 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from silly_llm import registry
-from silly_llm.container import Container
+from silly_llm.core.container import Container
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
 from silly_llm.providers.storyteller import PLOTS, Story, Storyteller, summarize, tell
 from silly_llm.providers.storyteller.lexicon import POS, kind_of, lexicon
@@ -168,7 +167,7 @@ def ask(**fields: object) -> Completion | RequestFailed:
 
 
 def test_it_is_registered() -> None:
-    assert isinstance(registry.build("llm_provider", "storyteller", Container()), Storyteller)
+    assert isinstance(Container().build("llm_provider", "storyteller"), Storyteller)
 
 
 def test_story_request() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from silly_llm.container import Container
+from silly_llm.core.container import Container
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
-from silly_llm.providers.structured import InvalidAnswer, validated
+from silly_llm.providers.server.structured import InvalidAnswer, validated
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from test_inference import complete, request, specs
 
-from silly_llm import registry
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError, RunError
+from silly_llm.core import registry
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
-from silly_llm.providers.chat_answers import finish_reason, read_content
-from silly_llm.providers.connections import in_a_network, proxy_for
-from silly_llm.providers.http_errors import RequestError, refusal, seconds_to_wait
-from silly_llm.providers.request_fields import refused_fields, thinking_fields
+from silly_llm.providers.server.answers import finish_reason, read_content
+from silly_llm.providers.server.connections import in_a_network, proxy_for
+from silly_llm.providers.server.errors import RequestError, refusal, seconds_to_wait
+from silly_llm.providers.server.request_fields import refused_fields, thinking_fields
 from silly_llm.providers.thinking import nothing_said, without_thinking
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
@@ -292,14 +292,14 @@ def test_parts_of_any_kind():
 
 @pytest.mark.parametrize("answer", [None, [], {}, "a story", {"story": "x"}, {"error": {"code": []}}])
 def test_what_is_no_answer_is_a_failed_request(answer):
-    from silly_llm.providers.chat_answers import read_chat
+    from silly_llm.providers.server.answers import read_chat
 
     with pytest.raises(RequestError):
         read_chat(answer, "m", 5)
 
 
 def test_an_error_with_status_200_says_what_it_is():
-    from silly_llm.providers.chat_answers import read_chat
+    from silly_llm.providers.server.answers import read_chat
 
     with pytest.raises(RequestError, match="HTTP 429: slow down") as raised:
         read_chat({"error": {"message": "slow down", "code": 429}}, "m", 5)

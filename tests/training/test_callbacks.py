@@ -15,13 +15,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from silly_llm.errors import RecipeError, RunError
-from silly_llm.training.callbacks import Clock, read_lines
+from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.training.callbacks.log import Clock, read_lines
+from silly_llm.training.callbacks.progress import bar_text, duration
+from silly_llm.training.callbacks.throughput import Throughput, check_trackers
 from silly_llm.training.flops import ceiling, data_sheet, training_flops_per_token
-from silly_llm.training.models import build_model, model_config
+from silly_llm.training.model.models import build_model, model_config
 from silly_llm.training.pretrain import main
-from silly_llm.training.progress import bar_text, duration
-from silly_llm.training.throughput import Throughput, check_trackers
 
 
 @pytest.fixture(scope="module")

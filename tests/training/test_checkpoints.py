@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from silly_llm import cli
-from silly_llm.errors import RunError
+from silly_llm.core.errors import RunError
 from silly_llm.training import pretrain
-from silly_llm.training.callbacks import Clock, read_lines
+from silly_llm.training.callbacks.log import Clock, read_lines
+from silly_llm.training.callbacks.progress import Progress
 from silly_llm.training.checkpoints import DIGESTS, UNFINISHED, checkpoints_in, fault_of, last_checkpoint
-from silly_llm.training.progress import Progress
 
 FILES = (
     "model.safetensors",

@@ -10,9 +10,9 @@ import pytest
 import torch
 from test_pretrain import arguments, stories, weights  # noqa: F401  (a fixture)
 
-from silly_llm.training import compiling
-from silly_llm.training.callbacks import read_lines
-from silly_llm.training.models import build_model, model_config
+from silly_llm.training.callbacks.log import read_lines
+from silly_llm.training.kernels import compiling
+from silly_llm.training.model.models import build_model, model_config
 
 needs_compiler = pytest.mark.skipif(compiling.missing_compiler() is not None, reason="needs a C++ compiler")
 KEPT = {"save_total_limit": 3, "bf16": False}
@@ -89,7 +89,7 @@ def test_the_layers_of_an_architecture_are_found(kind):
 
 
 def test_both_ways_to_compile_are_refused(stories, tmp_path):  # noqa: F811
-    from silly_llm.errors import RecipeError
+    from silly_llm.core.errors import RecipeError
     from silly_llm.training.pretrain import main
 
     with pytest.raises(RecipeError, match="torch_compile compiles the whole model; give one of them"):

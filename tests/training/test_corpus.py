@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
-from silly_llm.errors import RecipeError
 from silly_llm.training.arguments import PretrainKeys
-from silly_llm.training.corpus import read_stream, read_texts
+from silly_llm.training.corpus.documents import read_stream, read_texts
 
 STORIES = [
     f"Once there was a cat, number {i}.\n\nIt sat, and sat; and then it ran away to be happy."

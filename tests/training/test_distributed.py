@@ -16,7 +16,7 @@ import psutil
 import pytest
 from locations import ROOT
 
-from silly_llm.training.callbacks import read_lines
+from silly_llm.training.callbacks.log import read_lines
 from silly_llm.training.checkpoints import last_checkpoint
 
 STEPS, SAVED = 16, 4

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from silly_llm.training import attention, fused
-from silly_llm.training.models import build_model, model_config
-from silly_llm.training.packing import IGNORED
+from silly_llm.training.corpus.packing import IGNORED
+from silly_llm.training.kernels import attention, fused
+from silly_llm.training.model.models import build_model, model_config
 
 LENGTH = 300  # two blocks and a part
 SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -9,12 +9,13 @@ import pytest
 from transformers import TrainingArguments
 from trl import ModelConfig, SFTConfig
 
-from silly_llm.config import load_recipe
-from silly_llm.errors import RecipeError
+from silly_llm.core.config import load_recipe
+from silly_llm.core.errors import RecipeError
 from silly_llm.training.keys import PRETRAIN, SFT
-from silly_llm.training.pretrain import PretrainArguments, main
-from silly_llm.training.schedule import UNLIMITED, limit_steps
-from silly_llm.training.sft import SftArguments
+from silly_llm.training.optim.schedule import UNLIMITED, limit_steps
+from silly_llm.training.pretrain import main
+from silly_llm.training.pretrain_config import PretrainArguments
+from silly_llm.training.sft_config import SftArguments
 
 THEIRS_ACT = """
 output_dir per_device_train_batch_size num_train_epochs max_steps learning_rate lr_scheduler_type

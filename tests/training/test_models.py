@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from silly_llm.errors import RecipeError
-from silly_llm.training.models import attention_of, build_model, model_config, size_of
-from silly_llm.training.presets import PRESETS
+from silly_llm.core.errors import RecipeError
+from silly_llm.training.model.models import attention_of, build_model, model_config, size_of
+from silly_llm.training.model.presets import PRESETS
 
 SIZES = {
     "silly-tiny": (2048, 92_320),

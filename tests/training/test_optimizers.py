@@ -8,14 +8,14 @@ import sys
 import pytest
 import torch
 
-from silly_llm import registry
-from silly_llm.container import Container
-from silly_llm.errors import RecipeError
-from silly_llm.training import muon
-from silly_llm.training.models import build_model, model_config
-from silly_llm.training.optimizers import check_optimizer
-from silly_llm.training.pretrain import PretrainArguments
-from silly_llm.training.width import final_norm, parameter_groups, roles_of, scale_initialization
+from silly_llm.core import registry
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.training.model.models import build_model, model_config
+from silly_llm.training.model.mup import final_norm, parameter_groups, roles_of, scale_initialization
+from silly_llm.training.optim import muon
+from silly_llm.training.optim.base import check_optimizer
+from silly_llm.training.pretrain_config import PretrainArguments
 
 
 def model_of(spec="silly-tiny", **more):
@@ -116,9 +116,9 @@ def test_steps_move_wide_models_as_far_as_narrow_ones():
 
 TWO_PROCESSES = """
 import sys, torch, torch.distributed as dist
-from silly_llm.container import Container
-from silly_llm.training.models import build_model, model_config
-from silly_llm.training.pretrain import PretrainArguments
+from silly_llm.core.container import Container
+from silly_llm.training.model.models import build_model, model_config
+from silly_llm.training.pretrain_config import PretrainArguments
 rank, file = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
 model = build_model(model_config("silly-tiny", vocab_size=300, max_length=16), 0)

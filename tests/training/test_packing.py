@@ -8,13 +8,13 @@ import torch
 from datasets import Dataset
 from torch.nn.functional import cross_entropy
 
-from silly_llm.errors import RecipeError
-from silly_llm.training.corpus import text_bytes
-from silly_llm.training.isolation import require_isolation
-from silly_llm.training.models import build_model, model_config
-from silly_llm.training.packing import IGNORED, PackedCollator, best_fit_index, pack
-from silly_llm.training.tokenizer import SPECIAL_TOKENS, TokenizerConfig, train_tokenizer
-from silly_llm.training.tokens import tokenize
+from silly_llm.core.errors import RecipeError
+from silly_llm.training.corpus.documents import text_bytes
+from silly_llm.training.corpus.packing import IGNORED, PackedCollator, best_fit_index, pack
+from silly_llm.training.corpus.tokenizer import SPECIAL_TOKENS, TokenizerConfig, train_tokenizer
+from silly_llm.training.corpus.tokens import tokenize
+from silly_llm.training.model.isolation import require_isolation
+from silly_llm.training.model.models import build_model, model_config
 
 TEXTS = [
     f"The {a} {n} saw a {b} dog. It ran to the {n}."
@@ -54,7 +54,7 @@ def test_every_token_of_every_document_is_in_exactly_one_row(packed, tokenizer):
 @pytest.mark.parametrize("isolate", [True, False])
 def test_concatenated_rows_are_the_corpus_cut_at_every_row(tokenizer, tmp_path, monkeypatch, isolate):
     monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path))
-    monkeypatch.setattr("silly_llm.training.tokens.SHARD_BYTES", 150)  # rows lie across shards
+    monkeypatch.setattr("silly_llm.training.corpus.tokens.SHARD_BYTES", 150)  # rows lie across shards
     dataset = Dataset.from_dict({"text": TEXTS})
     tokens = tokenize(dataset, tokenizer, text_column="text", processes=1)
     assert len(tokens.shards) > 2

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from locations import ROOT
 
-from silly_llm.training.callbacks import read_lines
+from silly_llm.training.callbacks.log import read_lines
 from silly_llm.training.checkpoints import last_checkpoint
 
 NAMES, PETS = ("Tom", "Mia", "Ben", "Zoe"), ("dog", "cat", "hen", "fox")
@@ -117,7 +117,7 @@ def test_a_finished_training_is_prolonged(trained, stories, tmp_path, capsys):
     """A raised budget goes on from the last checkpoint, other logging makes nothing stale, and notes beside the model stay."""
     import shutil
 
-    from silly_llm.errors import RecipeError
+    from silly_llm.core.errors import RecipeError
     from silly_llm.training.pretrain import main
 
     folder = tmp_path / "model"
@@ -243,7 +243,7 @@ def test_a_time_limit_ends_the_training_with_the_rate_decayed(stories, tmp_path)
     ],
 )
 def test_mistakes_are_named_before_anything_is_written(stories, tmp_path, more, message):
-    from silly_llm.errors import RecipeError
+    from silly_llm.core.errors import RecipeError
     from silly_llm.training.pretrain import main
 
     with pytest.raises(RecipeError) as error:
@@ -261,7 +261,7 @@ def test_mistakes_are_named_before_anything_is_written(stories, tmp_path, more, 
     ],
 )
 def test_data_that_cannot_be_trained_on_is_named(tmp_path, texts, message):
-    from silly_llm.errors import RecipeError, RunError
+    from silly_llm.core.errors import RecipeError, RunError
     from silly_llm.training.pretrain import main
 
     path = tmp_path / "stories.jsonl"
@@ -272,7 +272,7 @@ def test_data_that_cannot_be_trained_on_is_named(tmp_path, texts, message):
 
 
 def test_compiling_without_a_compiler_is_refused_at_start(stories, tmp_path, monkeypatch):
-    from silly_llm.errors import NotInstalledError
+    from silly_llm.core.errors import NotInstalledError
     from silly_llm.training.pretrain import main
 
     monkeypatch.setenv("CXX", "no-such-compiler")
@@ -281,9 +281,9 @@ def test_compiling_without_a_compiler_is_refused_at_start(stories, tmp_path, mon
 
 
 def test_a_checkpoint_of_another_model_is_named(tmp_path):
-    from silly_llm.errors import RunError
+    from silly_llm.core.errors import RunError
     from silly_llm.training.checkpoints import check_checkpoint
-    from silly_llm.training.models import build_model, model_config
+    from silly_llm.training.model.models import build_model, model_config
 
     small, large = (
         build_model(model_config(name, vocab_size=300, max_length=64), 0)
@@ -299,9 +299,9 @@ def test_a_checkpoint_of_another_model_is_named(tmp_path):
 def test_the_checkpoint_of_a_chained_optimizer_restores_it(tmp_path):
     import torch
 
-    from silly_llm.container import Container
-    from silly_llm.training.models import build_model, model_config
-    from silly_llm.training.pretrain import PretrainArguments
+    from silly_llm.core.container import Container
+    from silly_llm.training.model.models import build_model, model_config
+    from silly_llm.training.pretrain_config import PretrainArguments
 
     def setup():
         model = build_model(model_config("silly-tiny", vocab_size=300, max_length=16), 0)

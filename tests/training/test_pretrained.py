@@ -12,11 +12,11 @@ import pytest
 from folders import save_tiny_model
 from servers.local_hub import LocalHub
 
-from silly_llm.errors import RecipeError, RunError
+from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.evaluation.model import LanguageModel, bits_per_byte
-from silly_llm.training.callbacks import read_lines
+from silly_llm.training.callbacks.log import read_lines
+from silly_llm.training.model.pretrained import Pretrained, pretrained_of
 from silly_llm.training.pretrain import main
-from silly_llm.training.pretrained import Pretrained, pretrained_of
 
 TEXTS = [
     f"A {colour} {thing} sat."

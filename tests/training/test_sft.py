@@ -21,18 +21,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from silly_llm.config import load_recipe
+from silly_llm.core.config import load_recipe
+from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
-from silly_llm.errors import RecipeError
-from silly_llm.training.callbacks import Clock
-from silly_llm.training.chat_tokenizer import default_template, load_tokenizer
-from silly_llm.training.sft import (
-    SftArguments,
-    main,
-    prepare_model,
-    read_conversations,
-)
-from silly_llm.training.sft_trainer import StoryTrainer
+from silly_llm.training.callbacks.log import Clock
+from silly_llm.training.model.chat import default_template, load_tokenizer
+from silly_llm.training.sft import main, prepare_model, read_conversations
+from silly_llm.training.sft_config import SftArguments
+from silly_llm.training.trainers.sft import StoryTrainer
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
 STORIES260K = Path(__file__).parents[2].parent / "shared/models/stories260K"
@@ -158,7 +154,7 @@ def test_plain_loss_is_that_of_trl(base, instructions, tmp_path, monkeypatch):
     batch = next(iter(trainer.get_train_dataloader()))
     found = []
     for limit in (2**27, 0):
-        monkeypatch.setattr("silly_llm.training.sft_trainer.LOGITS_AT_ONCE", limit)
+        monkeypatch.setattr("silly_llm.training.trainers.sft.LOGITS_AT_ONCE", limit)
         trainer.model.zero_grad()
         loss = trainer.compute_loss(
             trainer.model, dict(batch), num_items_in_batch=(batch["labels"] != -100).sum()
@@ -169,7 +165,7 @@ def test_plain_loss_is_that_of_trl(base, instructions, tmp_path, monkeypatch):
 
 
 def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instructions, tmp_path):
-    from silly_llm.chat import Talker
+    from silly_llm.commands.chat import Talker
 
     main(arguments(base, instructions, tmp_path / "out"))
     names = {path.name for path in (tmp_path / "out").iterdir()}

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from test_packing import TEXTS
 
+from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
-from silly_llm.errors import RecipeError
-from silly_llm.training import streaming
-from silly_llm.training.corpus import read_stream
-from silly_llm.training.pretrain import PretrainArguments
-from silly_llm.training.streaming import Place, StreamedRows
-from silly_llm.training.tokenizer import TokenizerConfig, make_tokenizer, train_tokenizer
+from silly_llm.training.corpus import streaming
+from silly_llm.training.corpus.documents import read_stream
+from silly_llm.training.corpus.streaming import Place, StreamedRows
+from silly_llm.training.corpus.tokenizer import TokenizerConfig, make_tokenizer, train_tokenizer
+from silly_llm.training.pretrain_config import PretrainArguments
 
 LENGTH = 48
 
@@ -139,7 +139,7 @@ def arguments(files: Path, folder: Path, **more: object) -> list[str]:
 
 
 def args_of(files: Path, folder: Path, **more: object) -> PretrainArguments:
-    from silly_llm.config import load_recipe
+    from silly_llm.core.config import load_recipe
 
     return load_recipe(arguments(files, folder, **more), phase="pretrain", arguments=PretrainArguments).args
 

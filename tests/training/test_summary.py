@@ -12,10 +12,11 @@ import pytest
 import yaml
 from locations import ROOT
 
-from silly_llm.errors import RecipeError
-from silly_llm.training.callbacks import Clock
-from silly_llm.training.pretrain import PretrainArguments, main, passes_of
-from silly_llm.training.progress import Progress, bar_of
+from silly_llm.core.errors import RecipeError
+from silly_llm.training.callbacks.log import Clock
+from silly_llm.training.callbacks.progress import Progress, bar_of
+from silly_llm.training.pretrain import main
+from silly_llm.training.pretrain_config import PretrainArguments, passes_of
 from silly_llm.training.summary import change, samples_over_time
 
 HOSTILE = "<script>alert(1)</script>"
@@ -129,9 +130,9 @@ def test_the_default_optimizer_is_one_that_the_engine_takes(monkeypatch):
 def test_what_a_user_sets_is_what_trains():
     import torch
 
-    from silly_llm.training.models import build_model, model_config
-    from silly_llm.training.packing import PackedCollator
-    from silly_llm.training.trainer import PackedTrainer
+    from silly_llm.training.corpus.packing import PackedCollator
+    from silly_llm.training.model.models import build_model, model_config
+    from silly_llm.training.trainers.pretrainer import PackedTrainer
 
     args = PretrainArguments(dataset="x", optim="sgd", learning_rate=0.5, eval_strategy="no", use_cpu=True)
     model = build_model(model_config("silly-tiny", vocab_size=300, max_length=16), 0)

@@ -9,9 +9,9 @@ from datasets import Dataset
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from silly_llm.errors import RecipeError
-from silly_llm.training.tokenizer import SPECIAL_TOKENS, make_tokenizer
-from silly_llm.training.trimming import ancestry
+from silly_llm.core.errors import RecipeError
+from silly_llm.training.corpus.tokenizer import SPECIAL_TOKENS, make_tokenizer
+from silly_llm.training.corpus.trimming import ancestry
 
 NAMES = ("Tom", "Mia", "Benjamin", "Zoe", "Lily", "Timothy")
 THINGS = ("dog", "cat", "castle", "garden", "butterfly", "umbrella", "mountain", "river")

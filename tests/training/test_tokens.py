@@ -10,10 +10,10 @@ from datasets import Dataset
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from silly_llm.training import tokens as module
-from silly_llm.training.corpus import first_bytes, without_shared_runs
-from silly_llm.training.tokenizer import TokenizerConfig, train_tokenizer
-from silly_llm.training.tokens import Encoder, tokenize
+from silly_llm.training.corpus import tokens as module
+from silly_llm.training.corpus.documents import first_bytes, without_shared_runs
+from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
+from silly_llm.training.corpus.tokens import Encoder, tokenize
 
 PIECES = [
     *("the", "Tom's", "I'll", "they've", "'S", "''t", "don't", "we'd", "U.S.", "x_y", "3.14", "1st", "¡Hola!", "naïve", "猫"),

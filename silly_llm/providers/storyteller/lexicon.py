@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import silly_llm.data
+from silly_llm.text import EMBEDDED
 from silly_llm.text.inflection import article, inflect
 
 POS = {"noun": "nouns", "verb": "verbs", "adjective": "adjectives"}
@@ -27,8 +26,7 @@ SPECIES = ("rabbit", "mouse", "fox", "bear", "duck", "frog", "hedgehog", "squirr
 @lru_cache(maxsize=1)
 def lexicon() -> dict[str, Any]:
     """The content of the embedded `words.json`: `nouns`, `verbs`, `adjectives`, `kinds`, `objects`."""
-    path = Path(silly_llm.data.__file__).with_name("words.json")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(EMBEDDED.read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=1)

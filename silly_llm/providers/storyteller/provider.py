@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 from silly_llm.providers.storyteller.grammar import Story, tell
 from silly_llm.providers.storyteller.lexicon import POS, lexicon
-from silly_llm.registry import register
 from silly_llm.text.features import sentences
 from silly_llm.text.words import tokenize_words
 

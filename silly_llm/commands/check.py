@@ -1,0 +1,22 @@
+"""Whether a phase would take a recipe, with nothing of its work done."""
+
+from __future__ import annotations
+
+import importlib
+
+from silly_llm.core.config import Options, Recipe, load_recipe
+from silly_llm.core.phases import Phase
+
+
+def check_recipe(phase: Phase, argv: list[str] | Options) -> Recipe:
+    """Read one recipe as its phase would, building and writing nothing.
+
+    Raises:
+        RecipeError: as the phase would.
+    """
+    module = importlib.import_module(phase.module)
+    recipe = load_recipe(argv, phase=phase.command, arguments=module.ARGUMENTS)
+    check_components = getattr(module, "check_components", None)
+    if check_components:
+        check_components(recipe.args)
+    return recipe

@@ -1,0 +1,21 @@
+"""`silly-llm plugins`: every component that a recipe can name, and where it comes from."""
+
+from __future__ import annotations
+
+from silly_llm.core import registry
+from silly_llm.core.launch import Parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = Parser(prog="silly-llm plugins", description=__doc__)
+    parser.add_argument("kind", nargs="?", choices=sorted(registry.KINDS), help="only this kind")
+    arguments = parser.parse_args(argv)
+    for kind in [arguments.kind] if arguments.kind else registry.KINDS:
+        found = registry.components(kind)
+        print(f"{kind.replace('_', ' ')} ({kind})")
+        width = max((len(c.name) for c in found), default=0)
+        for component in found:
+            origin = "" if component.source == "silly-llm" else f"  [{component.source}]"
+            print(f"  {component.name:<{width}}  {component.summary}{origin}")
+        print()
+    print("A recipe names one by `type:`; docs/architecture/plugins.md shows how to write each kind.")

@@ -1,0 +1,175 @@
+"""`silly-llm sweep`: run one training recipe at every point of a grid, each in a process of its own, and plot what came out.
+
+A point is the recipe with a few keys set, and its folder is what `silly-llm pretrain` leaves: so a finished one is skipped, an interrupted
+one continues from its checkpoints, and a failed one is tried again, all by the same command.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, nullcontext
+from typing import Any
+
+from silly_llm.commands.sweep.points import Point, Sweep, read_sweep
+from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.folders.output import PRIVATE, is_finished, is_up_to_date, open_tool_output, require_room
+from silly_llm.core.folders.provenance import digest
+from silly_llm.core.launch import run_main
+from silly_llm.core.phases import PHASES
+
+USAGE = """silly-llm sweep: run one recipe at every point of a grid, and plot what came out
+
+usage: silly-llm sweep --config SWEEP [--dry_run] [--jobs N] [--environment NAME] [--force] [--key value …]
+
+  --config SWEEP      a file such as recipes/tinystories/sweep.yaml, with the keys
+                        recipe       the pretraining or tuning recipe, beside the sweep's own file
+                        environment  of that recipe
+                        set          keys that are the same at every point
+                        grid         keys and their values: every combination is run; `seed` makes the error bars
+                        runs         keys that vary together, one mapping a run (`name` names it)
+                        output_dir   default: runs/NAME/ and the name of the file
+  --dry_run           list the points and which are done
+  --jobs N            so many points at once (default: 1); GPUs are dealt out in turn
+  --environment NAME  one of the sweep's or recipe's environments (or SILLY_LLM_ENVIRONMENT)
+  --output_root DIR   what ${run:…} in recipes lies below (default: runs)
+  --force             run every point again
+  --debug             show the traceback of an error
+
+The same command again skips what is done, continues what was interrupted and tries again what failed."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if "-h" in argv or "--help" in argv:
+        print(USAGE)
+        return
+    sweep = read_sweep(argv)
+    require_room(sweep.folder, "sweep")
+
+    # Every point is checked before the first begins: nobody waits a night for a typo.
+    done, gpus = look(sweep)
+    print(f"{len(sweep.points)} points of {sweep.recipe} into {sweep.folder}, {sum(done)} done")
+    for point, is_done in zip(sweep.points, done, strict=True):
+        print(f"  {state_of(point, is_done):<12}{point.name}")
+    if sweep.dry_run:
+        return
+
+    with open_tool_output(sweep.folder, "sweep"):
+        run(sweep, done, gpus)
+
+
+def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
+    """Run what is not done, and write the results, which grow with every point.
+
+    Raises:
+        RunError: at the end, when points failed.
+    """
+    from silly_llm.commands.sweep.jobs import run_jobs
+    from silly_llm.commands.sweep.report import write_report
+    from silly_llm.commands.sweep.results import read_row, write_rows
+
+    started = time.monotonic()
+    finished = {point.name for point, is_done in zip(sweep.points, done, strict=True) if is_done}
+    to_run = [point for point in sweep.points if point.name not in finished]
+    failed: dict[str, str] = {}
+
+    def rows() -> list[dict[str, Any]]:
+        there = [p for p in sweep.points if p.name in finished]
+        return [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
+
+    with closing(run_jobs(to_run, sweep.phase.module, jobs=sweep.jobs, gpus=gpus)) as ended:
+        for point, reason in ended:
+            if reason is None:
+                finished.add(point.name)
+                write_rows(rows(), sweep.folder)
+            else:
+                failed[point.name] = reason
+            number = len(finished) + len(failed)
+            print(f"{number}/{len(sweep.points)} {outcome(point, reason)}", flush=True)
+
+    write_rows(rows(), sweep.folder)
+    labels = list(dict.fromkeys(key for point in sweep.points for key in point.labels))
+    keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
+    table = write_report(
+        rows(), sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file)
+    )
+    print(f"\n{table}\n\n{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
+    for name, reason in failed.items():
+        print(f"✗ {name}: {reason} (all it said: {sweep.folder / 'points' / name}.log)")
+    print(f"Report: {sweep.folder / 'README.md'}")
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(sweep.points)} points failed; the same command tries them again"
+        )
+
+
+def look(sweep: Sweep) -> tuple[list[bool], int]:
+    """Check the recipe of every point; which points are done, and how many GPUs there are.
+
+    In a process of its own, which takes the memory of its libraries, on the GPU too, with it when it ends.
+
+    Raises:
+        RecipeError: as the phase would for the first wrong point.
+    """
+    named = [(f"{sweep.file}: {p.name}", p.argv) for p in sweep.points]
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process' own matter
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, initializer=signal.signal, initargs=quiet) as pool:
+        return pool.submit(look_at, sweep.phase.command, named, sweep.dry_run).result()
+
+
+def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tuple[list[bool], int]:
+    """`look` for the command lines of a phase, each with the name that messages begin with."""
+    import importlib
+
+    import torch
+
+    from silly_llm.commands.check import check_recipe
+    from silly_llm.core.registry import only_registered
+
+    module = importlib.import_module(PHASES[command].module)
+    digests: dict[str, str] = {}  # all points read the same data
+    done = []
+    for name, argv in named:
+        try:
+            with only_registered() if dry else nullcontext():
+                recipe = check_recipe(PHASES[command], argv)
+            inputs = [str(source) for source in module.inputs_of(recipe.args) if source is not None]
+        except RecipeError as error:
+            raise type(error)(f"{name}: {error}") from None
+        for source in inputs:
+            if source not in digests:
+                digests[source] = digest(source)
+        try:
+            done.append(is_up_to_date(recipe, {source: digests[source] for source in inputs}))
+        except RecipeError as error:  # a finished model of another recipe
+            raise RecipeError(f"{name}: {error}") from None
+    return done, torch.cuda.device_count()
+
+
+def state_of(point: Point, done: bool) -> str:
+    """What will happen to a point, in a word or two."""
+    if done:
+        return "done"
+    if is_finished(point.folder):
+        return "anew" if "--force" in point.argv else "prolonged"
+    return "continues" if (point.folder / PRIVATE / "run.json").exists() else "to do"
+
+
+def outcome(point: Point, reason: str | None) -> str:
+    """The line that ends a point."""
+    if reason is not None:
+        return f"✗ {point.name}: {reason}"
+    facts = json.loads((point.folder / "provenance.json").read_text(encoding="utf-8"))
+    measured = ", ".join(f"{k.replace('_', ' ')} {v:.3f}" for k, v in facts.get("metrics", {}).items())
+    return f"✓ {point.name}: {measured} ({facts.get('training_seconds', 0):.0f} s)"
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,186 @@
+"""The points of a sweep: one recipe with the keys of a grid set, each with a name and a folder of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from silly_llm.core.config import check, flatten, mask, parse_argv, read_recipe, run_name_of, to_yaml
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.provenance import fingerprint
+from silly_llm.core.lookup import beside, locate
+from silly_llm.core.phases import PHASES, Phase
+from silly_llm.core.recipe_files import phase_of_recipe
+
+SWEPT = ("pretrain", "sft")
+"""The phases that leave a model."""
+RESERVED = ("output_dir", "push_to_hub")
+"""Keys that a sweep decides."""
+
+
+@dataclass
+class SweepArguments:
+    """The keys of a sweep's file; `silly-llm sweep --help` says what they mean."""
+
+    recipe: str
+    environment: str | None = None
+    set: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, Any] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    jobs: int = 1
+    dry_run: bool = False
+    output_dir: str = ""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise RecipeError(f"jobs: expected a number above 0, got {self.jobs}")
+        if not self.grid and not self.runs:
+            raise RecipeError("there is nothing to vary: give grid or runs")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training of a sweep."""
+
+    name: str
+    """Its folder's name."""
+    labels: dict[str, Any]
+    """What tells it from the others: the keys of the grid, and its run's name or keys."""
+    values: dict[str, Any]
+    """The recipe's keys that it varies, dotted."""
+    folder: Path
+    argv: list[str]
+    """The phase's command line."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as its file and the command line mean it."""
+
+    file: Path
+    phase: Phase
+    recipe: Path
+    folder: Path
+    points: list[Point]
+    jobs: int
+    dry_run: bool
+
+
+def is_sweep(file: Path) -> bool:
+    """Whether a recipe folder's file is a sweep: `sweep.yaml`, `sweep-wide.yaml`."""
+    return file.stem.partition("-")[0] == "sweep"
+
+
+def read_sweep(argv: list[str]) -> Sweep:
+    """Read a sweep's file and lay out its points; their recipes are not checked yet.
+
+    Raises:
+        RecipeError: naming the file and what is wrong with it.
+    """
+    options = parse_argv(argv)
+    if not options.config:
+        raise RecipeError("command line: name the sweep: silly-llm sweep --config FILE")
+    file = locate(options.config)
+    values = read_recipe(file, options, SweepArguments)
+    args = check(values, SweepArguments, where=str(file))
+    if options.print_config:
+        print(to_yaml(mask(values)), end="")
+        raise SystemExit(0)
+    recipe = beside(file, args.recipe)
+    if not recipe.is_file():
+        raise RecipeError(f"{file}: recipe: no such file {str(file.parent / args.recipe)!r}")
+    phase = phase_of_recipe(recipe)
+    if phase is None or phase.command not in SWEPT:
+        raise RecipeError(
+            f"{file}: recipe: {recipe} is no {' or '.join(PHASES[p].recipe for p in SWEPT)} (or pretrain-NAME.yaml …)"
+        )
+    run = Path(options.output_root) / run_name_of(file, options.environment)
+    folder = Path(args.output_dir) if args.output_dir else run / file.stem
+    common = ["--config", str(recipe), "--output_root", options.output_root]
+    common += ["--environment", args.environment or options.environment]
+    common += ["--force"] if options.force else []
+    try:
+        points = lay_out(args, folder, common)
+    except RecipeError as error:
+        raise RecipeError(f"{file}: {error}") from None
+    return Sweep(file, phase, recipe, folder, points, args.jobs, args.dry_run)
+
+
+def lay_out(args: SweepArguments, folder: Path, common: list[str]) -> list[Point]:
+    """Every run at every combination of the grid; the first seed of each comes before the second of any.
+
+    Args:
+        args: the sweep's.
+        folder: the sweep's.
+        common: what the command lines of all points begin with.
+
+    Raises:
+        RecipeError: a key cannot vary, or two points are the same.
+    """
+    grid = {key: v if isinstance(v, list) else [v] for key, v in flatten(args.grid).items()}
+    empty = next((key for key, values in grid.items() if not values), None)
+    if empty is not None:
+        raise RecipeError(f"grid: {empty}: no values")
+    points: dict[str, Point] = {}
+    for run in args.runs or [{}]:
+        own = flatten({key: value for key, value in run.items() if key != "name"})
+        shown = {"run": str(run["name"])} if "name" in run else own
+        if "seed" in own:
+            shown = {**shown, "seed": own["seed"]}
+        for combination in itertools.product(*grid.values()):
+            varied = dict(zip(grid, combination, strict=True))
+            labels, values = {**shown, **varied}, {**own, **varied}
+            point = make_point(labels, values, flatten(args.set), folder, common)
+            if point.name in points and points[point.name].values == values:
+                raise RecipeError(f"two points are the same: {point.name}")
+            if point.name in points:
+                name = f"{point.name}_{fingerprint(values)[:6]}"
+                point = make_point(labels, values, flatten(args.set), folder, common, name)
+            points[point.name] = point
+    seeds = list(dict.fromkeys(json.dumps(p.values.get("seed")) for p in points.values()))
+    return sorted(points.values(), key=lambda p: seeds.index(json.dumps(p.values.get("seed"))))
+
+
+def make_point(
+    labels: dict[str, Any],
+    values: dict[str, Any],
+    fixed: Mapping[str, Any],
+    folder: Path,
+    common: list[str],
+    name: str = "",
+) -> Point:
+    """A point from what varies and what is the same at every one.
+
+    Raises:
+        RecipeError: a reserved key, or one key within another.
+    """
+    every = {**fixed, **values}
+    for key in every:
+        if key in RESERVED:
+            raise RecipeError(f"{key}: a sweep decides that itself")
+        inner = next((other for other in every if other.startswith(f"{key}.")), None)
+        if inner is not None:
+            hint = "; name a preset by model.preset" if key == "model" else ""
+            raise RecipeError(f"{key} and {inner} are both set, so one would undo the other{hint}")
+    name = name or name_of(labels)
+    place = folder / "points" / name
+    argv = [*common, *(f"--{key}:={json.dumps(value)}" for key, value in every.items())]
+    argv += [f"--output_dir={place}", "--push_to_hub=false"]
+    return Point(name, labels, values, place, argv)
+
+
+def name_of(labels: Mapping[str, Any]) -> str:
+    """`hidden_size-64_seed-0`: the last parts of the keys where they differ, with the values as far as a file name can show them."""
+    last = [key.rpartition(".")[2] for key in labels]
+    parts = []
+    for key, short in zip(labels, last, strict=True):
+        text = labels[key] if isinstance(labels[key], str) else json.dumps(labels[key])
+        shown = re.sub(r"[^\w.+-]+", "-", text).strip("-.")
+        shown = shown if shown and len(shown) <= 40 else fingerprint(labels[key])[:8]
+        parts.append(shown if key == "run" else f"{short if last.count(short) == 1 else key}-{shown}")
+    return "_".join(parts)

@@ -1,0 +1,1 @@
+"""What every phase stands on: recipes, components, output folders, the console."""

@@ -1,0 +1,35 @@
+"""The errors that people see as one line, without secrets."""
+
+from silly_llm.core.masking import mask
+
+
+class RecipeError(ValueError):
+    """What was asked for is wrong (a recipe, an option, a path). Exit code 2; nothing has been written."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(mask(str(message), loosely=True))
+
+
+class NotInstalledError(RecipeError):
+    """What was asked for is right, but needs something that is not installed here. Exit code 2 as well."""
+
+
+class RunError(RuntimeError):
+    """What was asked for is right, but could not be done (no server, no disk, another process). Exit code 1."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(mask(str(message), loosely=True))
+
+
+def suggestion(name: str, known) -> str:
+    """``" (did you mean 'x'?)"`` for the nearest of the `known` names, or the empty string."""
+    import difflib
+
+    names = [str(k) for k in known]
+    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line of at most 200 characters; its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

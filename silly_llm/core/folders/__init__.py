@@ -1,0 +1,1 @@
+"""Output folders: what is ours in them, what changed, where it came from."""

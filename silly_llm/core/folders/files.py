@@ -1,0 +1,57 @@
+"""Files written whole or not at all, and a folder locked for one process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from silly_llm.core.errors import RunError
+from silly_llm.core.masking import mask
+
+PRIVATE = ".silly"
+"""The folder inside an output folder that holds lock, state and manifest; never published, never an input."""
+
+LOCK_TIMEOUT = 3.0
+"""Seconds to wait for the lock: a process behind one that was killed holds it a moment longer."""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all, also after power loss; secrets are masked in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(mask(text))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of an output folder, which is made if missing.
+
+    Raises:
+        RunError: another process holds it, or the folder cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
+    lock = FileLock(folder / PRIVATE / "lock", timeout=LOCK_TIMEOUT)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(
+            f"{folder}: another silly-llm process is writing here; wait for it, or choose another --output_dir"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

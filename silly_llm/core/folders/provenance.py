@@ -1,0 +1,121 @@
+"""Where what is in a folder came from: the recipe, its inputs, the code and the libraries."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from silly_llm import __version__
+from silly_llm.core.config import Recipe
+from silly_llm.core.folders import manifest
+from silly_llm.core.folders.changes import shaping
+
+LIBRARIES = (
+    "accelerate",
+    "datasets",
+    "huggingface_hub",
+    "peft",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "trl",
+)
+
+
+VOLATILE = (
+    "README.md",
+    "provenance.json",
+    "recipe.yaml",
+    "training_log.jsonl",
+    "training_args.bin",
+    "training.html",
+)
+"""Files that differ between two equal runs (times, dates, paths) and so do not count as input."""
+
+
+def provenance_of(recipe: Recipe, sources: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    """What `provenance.json` says of every phase."""
+    return {
+        "phase": recipe.phase,
+        "recipe": str(recipe.file) if recipe.file else None,
+        "environment": recipe.environment,
+        "fingerprint": fingerprint([recipe.phase, shaping(recipe.masked()), dict(sources)]),
+        "inputs": dict(sources),
+        "silly_llm": __version__,
+        "code": code_version(),
+        "commit": commit(),
+        "libraries": library_versions(),
+        "python": platform.python_version(),
+        "seconds": round(seconds, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that shape a result, of those that are installed."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+@functools.cache
+def commit() -> str | None:
+    """The git commit of the package's sources, `None` when it is not run from a checkout."""
+    package = Path(__file__).parents[2]
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(package), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+@functools.cache
+def code_version() -> str:
+    """The package's version and a digest of its sources."""
+    hasher = hashlib.sha256()
+    package = Path(__file__).parents[2]
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and path.suffix in (".py", ".json", ".jinja"):
+            hasher.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    return f"{__version__}+{hasher.hexdigest()[:12]}"
+
+
+def fingerprint(value: Any) -> str:
+    """A digest of plain data (hex, 64 digits)."""
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()
+    ).hexdigest()
+
+
+def digest(source: str | Path) -> str:
+    """A digest of the content of a file or folder; of the name itself when it is not a local path (a Hub id)."""
+    path = Path(source)
+    try:
+        if path.is_file():
+            return manifest.file_digest(path)
+        if not path.is_dir():
+            return fingerprint(str(source))
+    except OSError:
+        return fingerprint(str(source))
+    files = [file for file in manifest.files_of(path) if _counts(file.relative_to(path))]
+    return fingerprint([(file.relative_to(path).as_posix(), manifest.file_digest(file)) for file in files])
+
+
+def _counts(inside: Path) -> bool:
+    """Whether a file of a folder counts as input."""
+    kept = any(part.startswith(("journal", "checkpoint-")) for part in inside.parts)
+    return not kept and inside.name not in VOLATILE

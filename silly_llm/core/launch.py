@@ -1,0 +1,205 @@
+"""What launches a command: streams, signals, errors as one line, exit codes, the help of a phase."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import contextlib
+import dataclasses
+import errno
+import importlib
+import os
+import shlex
+import shutil
+import signal
+import sys
+import traceback
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.core.console import streams
+from silly_llm.core.console.signals import Stopped, first_heard, listening
+from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.lookup import name_of
+from silly_llm.core.masking import mask
+from silly_llm.core.phases import PHASES, Phase
+
+if TYPE_CHECKING:
+    from silly_llm.core.config import Recipe
+
+NO_ROOM = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file would be larger than is allowed here (ulimit -f)",
+}
+
+
+def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -> None:
+    """Run a phase's `main` and turn what it raises into one line and an exit code.
+
+    Codes: 2 for a bad recipe or option, 1 for a failed run, 128 + its number for a signal (130 for Ctrl-C), 141 when nobody reads
+    the output any more. `--debug` shows the traceback of an error instead.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    streams.prepare(debug="--debug" in argv)
+    phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
+    try:
+        with streams.until_nobody_reads(), listening():
+            print(phase_help(phase)) if phase and wants_help(argv) else main(argv)
+    except Stopped as stop:
+        fail(str(stop), 128 + stop.number)
+    except KeyboardInterrupt:
+        number = first_heard()
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        fail(f"stopped{by}; the same command continues where it was", 128 + number)
+    except Exception as error:
+        if "--debug" in argv:
+            print(mask(traceback.format_exc(), loosely=True), end="", file=sys.stderr, flush=True)
+            raise SystemExit(2 if isinstance(error, RecipeError) else 1) from None
+        if isinstance(error, RecipeError):
+            fail(str(error), 2)
+        reason = " ".join(str(error).split())
+        full = next((said for said in NO_ROOM if os.strerror(said) in reason), None)
+        if not isinstance(error, RunError) and full is not None:
+            fail(f"{NO_ROOM[full]}; make room, and the same command continues", 1)
+        fail(
+            reason
+            if isinstance(error, RunError)
+            else f"{type(error).__name__}: {reason} (--debug shows where)",
+            1,
+        )
+    finally:
+        if "torch.distributed" in sys.modules:
+            ended = sys.exc_info()[1]
+            if leave_process_group(failed=ended is not None) and "RANK" in os.environ:
+                EXIT_CODES.append(
+                    int(ended.code or 0) if isinstance(ended, SystemExit) else int(ended is not None)
+                )
+
+
+def leave_process_group(*, failed: bool = False) -> bool:
+    """Leave the process group, as torch asks for; whether there was one.
+
+    Of a `failed` process NCCL would first wait for what others never send: it is left as it is.
+    """
+    from torch import distributed
+
+    if not distributed.is_available() or not distributed.is_initialized():
+        return False
+    if not (failed and "nccl" in distributed.get_backend()):
+        distributed.destroy_process_group()
+    return True
+
+
+EXIT_CODES: list[int] = []
+"""That of a launched process which was in a process group."""
+
+
+@atexit.register  # before the libraries register theirs: it is called last
+def exit_at_once() -> None:
+    """End a process that was in a process group without tearing its interpreter down.
+
+    Threads of a group may outlive `destroy_process_group`, as long as anything refers to it (gloo's do, under DDP and FSDP): met by the
+    interpreter's end they abort a process that has done its work (-6, "terminate called without an active exception").
+    """
+    if EXIT_CODES:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+        os._exit(EXIT_CODES[-1])
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise RecipeError(f"{self.prog.removeprefix('silly-llm ')}: {message}; see {self.prog} --help")
+
+
+def fail(message: str, code: int) -> typing.NoReturn:
+    """Print one line to stderr and exit; the other processes of a distributed run stay silent."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"silly-llm: {mask(message, loosely=True)}", file=sys.stderr, flush=True)
+    raise SystemExit(code)
+
+
+def wants_help(argv: list[str]) -> bool:
+    return any(token in ("-h", "--help") for token in argv)
+
+
+def phase_help(phase: Phase) -> str:
+    """The text of `silly-llm PHASE --help`: the phase's own keys with their defaults."""
+    module, _, name = phase.arguments.partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    lines = [f"silly-llm {phase.command}: {phase.summary}", ""]
+    lines += [f"usage: silly-llm {phase.command} --config RECIPE [--environment NAME] [--key value …]"]
+    lines += [
+        f"       python -m {phase.runnable} --config RECIPE [--key value …]",
+        "",
+        "keys of a recipe, and options:",
+    ]
+    for field in dataclasses.fields(cls):
+        lines.append(f"  --{field.name}{_default(field)}")
+        if help_text := field.metadata.get("help"):
+            lines.append(f"      {help_text}")
+    if phase.passes_to:
+        lines += ["", f"and every key of {phase.passes_to}."]
+    lines += ["", "for every phase:"]
+    lines += ["  --config FILE           the recipe (YAML or JSON)"]
+    lines += ["  --environment NAME      one of the recipe's environments (or SILLY_LLM_ENVIRONMENT)"]
+    lines += ["  --output_root DIR       what ${run:…} in recipes lies below (default: runs)"]
+    lines += ["  --print_config          print the resolved recipe, secrets masked, and stop"]
+    lines += [
+        "  --force                 begin anew; what is not ours and in the way is set aside, never deleted"
+    ]
+    lines += ["  --debug                 show the traceback of an error"]
+    return "\n".join(lines)
+
+
+def _default(field: dataclasses.Field) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    elif field.default is dataclasses.MISSING:
+        return "  (required)"
+    else:
+        value = field.default
+    return "" if value is None or value in ("", [], {}) else f"  (default: {value})"
+
+
+def _module_of(main: Callable) -> str:
+    """The module a `main` stands in, also when that module runs as `__main__`."""
+    spec = sys.modules["__main__"].__spec__ if main.__module__ == "__main__" else None
+    return spec.name if spec else main.__module__
+
+
+def next_command(recipe: Recipe[Any], command: str, *words: object) -> str:
+    """The command line of a later phase: its recipe beside this one, else the one that others extend."""
+    name = PHASES[command].recipe
+    sibling = recipe.file.with_name(name) if recipe.file else None
+    if sibling is None or not sibling.is_file():
+        return command_line(command, "--config", Path("base", name), *words)
+    options = ["--config", name_of(sibling)]
+    if recipe.environment != "default":
+        options += ["--environment", recipe.environment]
+    if recipe.options.output_root != "runs":
+        options += ["--output_root", recipe.options.output_root]
+    return command_line(command, *options, *words)
+
+
+def command_line(*words: object) -> str:
+    """`silly-llm WORDS…` as it can be typed into a shell in the current folder."""
+    return " ".join([executable(), *(shlex.quote(str(word)) for word in words)])
+
+
+def executable() -> str:
+    """How to call this `silly-llm` from a shell in the current folder: by name when the path leads to it, else with its path."""
+    found, beside_python = shutil.which("silly-llm"), Path(sys.executable).with_name("silly-llm")
+    if found and (not beside_python.exists() or Path(found).samefile(beside_python)):
+        return "silly-llm"
+    if not beside_python.exists():
+        return f"{shlex.quote(sys.executable)} -m silly_llm.cli"
+    here = Path.cwd()
+    inside = here in beside_python.parent.parents
+    return shlex.quote(str(beside_python.relative_to(here) if inside else beside_python))

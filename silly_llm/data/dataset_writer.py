@@ -1,0 +1,123 @@
+"""The one place that writes dataset folders: Parquet shards under `data/` and a card, as the Hub and `datasets` read them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.core.folders.files import write_text
+from silly_llm.core.folders.manifest import SHARDS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+ROWS_PER_GROUP = 2_000
+ROWS_PER_SHARD = 500_000
+
+
+class DatasetWriter:
+    """Streams rows of several splits into `folder/data/SPLIT-00000-of-00001.parquet`.
+
+    Shards are written beside `data/` and take its place only when all is written (`close`, or leaving the `with`
+    block without an error), so a reader never sees half a dataset. The same rows give the same bytes.
+
+    Args:
+        folder: the dataset folder; made if missing.
+        schema: the columns, the same for every split.
+        rows_per_shard: rows after which a split begins a new shard. Memory holds one row group per split.
+    """
+
+    def __init__(
+        self, folder: str | Path, schema: pa.Schema, *, rows_per_shard: int = ROWS_PER_SHARD
+    ) -> None:
+        self.folder = Path(folder)
+        self.schema = schema
+        self.rows_per_shard = rows_per_shard
+        self.counts: dict[str, int] = {}
+        self._temporary = self.folder / ".data-being-written"
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True)
+        self._buffers: dict[str, list[Mapping[str, Any]]] = {}
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._shards: dict[str, list[Path]] = {}
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._abandon()
+
+    def write(self, split: str, row: Mapping[str, Any]) -> None:
+        """Append a row (a mapping with the schema's columns; missing ones are null) to a split."""
+        buffer = self._buffers.setdefault(split, [])
+        buffer.append(row)
+        self.counts[split] = self.counts.get(split, 0) + 1
+        if len(buffer) >= min(ROWS_PER_GROUP, self.rows_per_shard):
+            self._flush(split)
+
+    def close(self) -> None:
+        """Finish the shards and put them in place. A split without rows has no file."""
+        for split in list(self._buffers):
+            self._flush(split)
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+        for split, shards in self._shards.items():
+            for number, shard in enumerate(shards):
+                shard.rename(shard.with_name(f"{split}-{number:05d}-of-{len(shards):05d}.parquet"))
+        # Beside what somebody else keeps in data/: only shards are ours.
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        for shard in self.folder.glob(SHARDS):
+            shard.unlink()
+        for shard in self._temporary.iterdir():
+            shard.rename(data / shard.name)
+        self._temporary.rmdir()
+
+    def _flush(self, split: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = self._buffers[split]
+        if not rows:
+            return
+        shards = self._shards.setdefault(split, [])
+        if split not in self._writers:
+            shards.append(self._temporary / f"{split}-{len(shards):05d}.parquet")
+            self._writers[split] = pq.ParquetWriter(shards[-1], self.schema, compression="zstd")
+        self._writers[split].write_table(pa.Table.from_pylist(list(rows), schema=self.schema))
+        rows.clear()
+        if self.counts[split] % self.rows_per_shard == 0:
+            self._writers.pop(split).close()
+
+    def _abandon(self) -> None:
+        for writer in self._writers.values():
+            with suppress(OSError):  # the disk is full: the first error is the one to show
+                writer.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def write_dataset_folder(
+    folder: str | Path,
+    splits: Mapping[str, Iterable[Mapping[str, Any]]],
+    schema: pa.Schema,
+    card: str | None = None,
+) -> dict[str, int]:
+    """Write a whole dataset folder from rows by split; returns the number of rows of each split."""
+    with DatasetWriter(folder, schema) as writer:
+        for split, rows in splits.items():
+            for row in rows:
+                writer.write(split, row)
+    if card is not None:
+        write_text(Path(folder) / "README.md", card)
+    return writer.counts

@@ -1,0 +1,1 @@
+"""Story filters, and the cleaning before them."""

@@ -1,0 +1,108 @@
+"""The cleaning of a text before the filters see it, by steps that the recipe names; each says whether it changed something.
+
+The journal keeps what the teacher said, so that other steps never pay for an answer again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.registry import split_type
+
+Cleaning = Sequence[tuple[str, Callable[[str], str]]]
+"""Names of steps, and what each makes of a text."""
+FENCED = re.compile(
+    r"[^\n]{0,100}?(?:\n\s*)?^(```+|~~~+)[^\n`]*\n(?P<inside>.*?)\n?^\1\s*\Z", re.DOTALL | re.MULTILINE
+)
+TITLE = re.compile(
+    r"""(?:\#{1,6}[ \t]+[^\n]+ | \*\*[^*\n]{1,100}\*\*[ \t]* | __[^_\n]{1,100}__[ \t]* | [^\n]{1,100}\n[ \t]*[=-]{3,}[ \t]*
+        | [*_\#\s]{0,6}title[*_]{0,2}[ \t]*:[^\n]{0,120})\n\s*(?=\S)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+PAIRS = {'"': '"', "“": "”", "«": "»", "„": "“", "”": "”", "「": "」", "『": "』"}
+
+
+def code_fences(text: str) -> str:
+    """Without a fence (``` or ~~~) around the whole, and a short line that introduces it."""
+    if "```" not in text and "~~~" not in text:
+        return text
+    found = FENCED.match(text)
+    return found["inside"] if found and "```" not in found["inside"] else text
+
+
+def titles(text: str) -> str:
+    """Without a title in front: "# …", "**…**", "Title: …", or a line that is underlined."""
+    return TITLE.sub("", text, count=1) if TITLE.match(text) else text
+
+
+def quotes(text: str) -> str:
+    """Without quotation marks around the whole; those of what characters say stay."""
+    if len(text) < 3 or PAIRS.get(text[0]) != text[-1]:
+        return text
+    inside = text[1:-1]
+    if text[0] == text[-1]:
+        return text if text[0] in inside else inside
+    depth = 1
+    for character in inside:
+        depth += (character == text[0]) - (character == text[-1])
+        if not depth:
+            return text
+    return inside
+
+
+STEPS: dict[str, Callable[[str], str]] = {"code_fences": code_fences, "titles": titles, "quotes": quotes}
+
+
+def cleaning_of(
+    named: Sequence[str | Mapping[str, Any]] | None, filters: Sequence[str | Mapping[str, Any]]
+) -> Cleaning:
+    """The steps that a recipe names.
+
+    Args:
+        named: names, or `{pattern: …, replacement: …}` with `name` if one wants; `None` for the default: what changes no text
+            that the filters would keep as it is.
+        filters: the recipe's.
+
+    Raises:
+        RecipeError: a step does not exist, or a pattern is no regular expression.
+    """
+    if named is None:
+        refused = {split_type("story_filter", f)[0] for f in filters} & {"markup", "assistant_talk"}
+        named = ["code_fences", *(["titles"] if refused else []), "quotes"]
+    return [_step(each) for each in named]
+
+
+def _step(named: str | Mapping[str, Any]) -> tuple[str, Callable[[str], str]]:
+    if isinstance(named, str) or "type" in named:
+        name = named if isinstance(named, str) else named["type"]
+        if name not in STEPS:
+            raise RecipeError(
+                f"cleaning: unknown step {name!r}{suggestion(str(name), STEPS)}; known: {', '.join(STEPS)}, or a pattern"
+            )
+        return name, STEPS[name]
+    if unknown := set(named) - {"name", "pattern", "replacement"}:
+        raise RecipeError(f"cleaning: unknown key {sorted(unknown)[0]!r}; known: pattern, replacement, name")
+    pattern, replacement = named.get("pattern"), named.get("replacement") or ""
+    if not isinstance(pattern, str) or not isinstance(replacement, str):
+        raise RecipeError("cleaning: pattern and replacement must be texts")
+    try:
+        expression = re.compile(pattern)
+        expression.sub(replacement, "")
+    except (re.error, IndexError) as error:
+        raise RecipeError(
+            f"cleaning: {pattern!r} with {replacement!r}: is no regular expression ({error})"
+        ) from None
+    return str(named.get("name") or f"/{pattern}/"[:60]), lambda text: expression.sub(replacement, text)
+
+
+def clean(text: str, cleaning: Cleaning) -> tuple[str, list[str]]:
+    """The text after all steps, and the names of those that changed it."""
+    changed = []
+    for name, step in cleaning:
+        if (after := step(text).strip()) != text:
+            text = after
+            changed.append(name)
+    return text, changed

@@ -1,0 +1,237 @@
+"""Story filters that look at the words: language, difficulty, profanity, personal data."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.registry import register
+from silly_llm.data.filters.base import Story, StoryFilter, check_share
+from silly_llm.data.vocabulary.checks import FUNCTION_WORDS, PROFANE_STEMS, PROFANITY
+from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, load_vocabulary, local_path
+from silly_llm.text.inflection import Form, inflect, word_forms
+from silly_llm.text.languages import ENGLISH, Language, base, detect_language, standard
+from silly_llm.text.words import lower_words, word_set
+
+PUNCTUATION = " \n\r\t.,;:!?'\"()-–—…“”‘’*&%$#/0123456789°½+=~éèêëàâäáãåæçñóòôöøœúùûüíìîïßÉÀÖÜÄ"
+"""Besides letters a to z, what an English story may have: also accents of names and loan words."""
+
+
+RAREST = 3.0
+"""Zipf scale; once in a million words. Rarer words are unknown. Of real TinyStories they make at most 13 %, of other languages 45 % and more."""
+NAME = re.compile(r" (?<=[a-z,;] )([A-Z][a-z]+)")
+"""A capitalised word within a sentence."""
+
+
+@functools.cache
+def rarity(frequency: float, language: str) -> Callable[[str], bool]:
+    """What says of a word whether it is rarer in a language than `frequency` (Zipf scale); words that nobody uses are."""
+
+    @functools.lru_cache(maxsize=50_000)
+    def rarer(word: str) -> bool:
+        return zipf_frequency(word, language) < frequency
+
+    from wordfreq import zipf_frequency
+
+    return rarer
+
+
+NEED_SEGMENTERS = ("zh", "ja", "ko")
+"""Languages of wordfreq that it cuts into words by packages of their own; a story in them is recognised as a whole."""
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """What counts as the language."""
+
+    language: str | None = None
+    """A code (`en`, `de`, `zh` …); default: the recipe's `language`, else English. The characters are checked for English only."""
+    max_foreign_characters: float = 0.005
+    """Largest share of characters that English stories do not have."""
+    max_unknown_words: float = 0.25
+    """Largest share of words that are rarer than once in a million, names included; in languages whose words wordfreq can count."""
+
+    def __post_init__(self) -> None:
+        check_share(self, "max_foreign_characters", "max_unknown_words")
+        if self.language is not None:
+            check_language(base(standard(self.language)))
+
+
+@functools.cache
+def counted_languages() -> frozenset[str]:
+    """The languages whose words wordfreq counts without any other package."""
+    import wordfreq
+
+    return frozenset(wordfreq.available_languages()).difference(NEED_SEGMENTERS)
+
+
+@functools.cache
+def recognised_languages() -> frozenset[str]:
+    """The languages that py3langid tells apart."""
+    import py3langid
+
+    return frozenset(code for code, _ in py3langid.rank("")) - {"zxx", "und"}
+
+
+def check_language(language: str) -> None:
+    """Whether the filter knows a language (a code without script and region).
+
+    Raises:
+        RecipeError: it does not.
+    """
+    if language not in counted_languages() and language not in recognised_languages():
+        known = sorted(counted_languages() | recognised_languages())
+        raise RecipeError(f"language: {language!r} is none of {', '.join(known)}")
+
+
+@register("story_filter", "language")
+class LanguageFilter(StoryFilter):
+    """Refuses stories in another language or script, and word salad: characters, and words that nobody uses.
+
+    Languages whose words wordfreq cannot count (Chinese, Japanese, Korean, Thai …) are recognised by py3langid, which sees no salad.
+    """
+
+    def __init__(self, config: LanguageConfig, language: Language = ENGLISH) -> None:
+        self.config = config
+        self.language = base(config.language) if config.language else language
+        ours = "".join(chr(c) for c in range(32, 127) if chr(c).isalpha()) + PUNCTUATION
+        self.allowed = dict.fromkeys(map(ord, ours))
+        self.counted = self.language in counted_languages()
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        given = options.get("language")
+        return (base(given),) if given else counted_languages() | recognised_languages()
+
+    def refuse(self, story: Story) -> str | None:
+        text = story["text"]
+        if not self.counted:
+            found = detect_language([text])
+            # A short text, of which nothing can be said, is not held against it.
+            return "another language" if found not in (self.language, None) else None
+        if self.language == ENGLISH:
+            foreign = text.translate(self.allowed)
+            if len(foreign) > self.config.max_foreign_characters * len(text):
+                return "foreign characters"
+        words = lower_words(text)
+        unknown = sum(map(rarity(RAREST, self.language), words))
+        return "unknown words" if unknown > self.config.max_unknown_words * len(words) else None
+
+
+@dataclass(frozen=True)
+class DifficultyConfig:
+    """Which words are hard."""
+
+    min_frequency: float = 3.5
+    """Zipf scale: log10 of occurrences per billion words; rarer words are hard (van Heuven et al. 2014)."""
+    vocabulary: str | None = None
+    """vocabulary.json, its folder, or a Hub dataset id, whose words are easy in all forms, however rare. With
+    `min_frequency: 9` they and the function words are the only easy ones."""
+    max_share: float = 0.1
+    """Largest share of hard words; requested words and names are excused."""
+
+    def __post_init__(self) -> None:
+        check_share(self, "max_share")
+
+
+@register("story_filter", "difficulty")
+class DifficultyFilter(StoryFilter):
+    """Refuses stories with too many English words that a small child does not hear: more than 10 % rarer than Zipf 3.5."""
+
+    def __init__(self, config: DifficultyConfig) -> None:
+        self.config = config
+        self.easy = FUNCTION_WORDS
+        if config.vocabulary:
+            words = load_vocabulary(config.vocabulary)
+            forms = (word_forms(word) for pos in PARTS_OF_SPEECH for word in words.of(pos))
+            self.easy = self.easy.union(*forms)
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        return (ENGLISH,)
+
+    @staticmethod
+    def inputs(options: dict[str, Any]) -> Sequence[str]:
+        source = options.get("vocabulary")
+        return [str(local_path(source) or source)] if source else []
+
+    def refuse(self, story: Story) -> str | None:
+        words = lower_words(story["text"])
+        rare = rarity(self.config.min_frequency, "en")
+        most = self.config.max_share * len(words)
+        if sum(map(rare, words)) <= most:
+            return None
+        excused = {word.lower() for word in NAME.findall(story["text"])}.union(
+            *map(word_forms, story["words"])
+        )
+        hard = sum(rare(word) and word not in self.easy and word not in excused for word in words)
+        return "too many hard words" if hard > most else None
+
+
+INNOCENT_IN_STORIES = frozenset({"cock", "jerk", "prick", "drug", "queer", "naked"})
+"""Words that a vocabulary does without, but that tell of roosters, sudden moves, needles and baths in a story."""
+
+
+@functools.cache
+def profanity() -> frozenset[str]:
+    """Words that one does not say to children, and their forms as nouns and verbs."""
+    forms: tuple[Form, ...] = ("plural", "past", "participle", "ing", "third")
+    words = PROFANITY - INNOCENT_IN_STORIES
+    return words | {inflect(word, form) for word in words for form in forms}
+
+
+@register("story_filter", "profanity")
+class ProfanityFilter(StoryFilter):
+    """Refuses stories with an English word that one does not say to children: whole words of a short list of our own, in any form."""
+
+    @staticmethod
+    def languages(options: dict[str, Any]) -> Collection[str] | None:
+        return (ENGLISH,)
+
+    def refuse(self, story: Story) -> str | None:
+        words = word_set(story["text"])
+        if not words.isdisjoint(profanity()):
+            return "profanity"
+        low = story["text"].lower()
+        if any(stem in low for stem in PROFANE_STEMS):
+            return "profanity" if any(word.startswith(PROFANE_STEMS) for word in words) else None
+        return None
+
+
+PERSONAL = {
+    "email address": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
+    "web address": re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE),
+    "IP address": re.compile(r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
+    "card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,4}\b|\b\d{4}[ -]?\d{6}[ -]?\d{5}\b"),
+    "social security number": re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
+    "phone number": re.compile(
+        r"(?<![\d-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?|\d{3}[ .-])\d{3,4}[ .-]\d{3,4}(?![\d-])|(?<![\d-])\d{3}-\d{4}(?![\d-])"
+    ),
+}
+"""What stories should have none of, and how it looks."""
+DIGIT = re.compile("[0-9]")
+
+
+@register("story_filter", "personal_data")
+class PersonalDataFilter(StoryFilter):
+    """Refuses e-mail, web and IP addresses, phone, card and social security numbers."""
+
+    def refuse(self, story: Story) -> str | None:
+        text = story["text"]
+        if not DIGIT.search(text) and not any(mark in text for mark in ("@", "://", "www.", "WWW.")):
+            return None
+        for name, pattern in PERSONAL.items():
+            found = pattern.findall(text)
+            if any(map(passes_luhn, found)) if name == "card number" else found:
+                return name
+        return None
+
+
+def passes_luhn(number: str) -> bool:
+    """Whether the digits of a card number have the right check digit (ISO/IEC 7812)."""
+    digits = [int(c) for c in reversed(number) if c.isdigit()]
+    return sum(d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)) % 10 == 0

@@ -1,0 +1,1 @@
+"""Phase 1b: stories."""

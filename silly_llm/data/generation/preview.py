@@ -1,0 +1,155 @@
+"""`--preview N`: the exact prompts of the first stories, their answers, and what the whole run would take.
+
+The answers go into the journal like all others, so the run that follows does not pay for them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from silly_llm.core.config import Recipe
+from silly_llm.core.errors import RunError
+from silly_llm.data.arguments import GenerationArguments
+from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
+
+if TYPE_CHECKING:
+    from silly_llm.data.generation.components import Parts
+    from silly_llm.data.prompts.base import StoryPrompt
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Of English prompts, for estimates without an answer."""
+
+
+def preview(recipe: Recipe[GenerationArguments], parts: Parts) -> None:
+    """Print prompts, answers (unless `dry_run`) and estimates.
+
+    Raises:
+        RunError: the provider cannot answer.
+    """
+    from silly_llm.data.generation.components import request_for
+
+    args = recipe.args
+    prompts = [parts.prompts.prompt(args.seed, index) for index in range(args.preview)]
+    requests = [request_for(args, index, 0, prompt) for index, prompt in enumerate(prompts)]
+    if args.dry_run:
+        for index, prompt in enumerate(prompts):
+            show_prompt(index, prompt)
+        print(estimate_unasked(args, parts.provider, requests))
+        return
+    began = time.monotonic()
+    answers = asyncio.run(ask(recipe, parts, requests))
+    seconds = time.monotonic() - began
+    for index, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        show_prompt(index, prompt)
+        show_answer(index, prompt, requests[index], answer, parts)
+    good = [answer for answer in answers if isinstance(answer, Completion)]
+    if not good:
+        raise RunError(next(answer.reason for answer in answers if isinstance(answer, RequestFailed)))
+    print(estimate(args, parts.provider, good, seconds))
+
+
+async def ask(
+    recipe: Recipe[GenerationArguments], parts: Parts, requests: list[ChatRequest]
+) -> list[Completion | RequestFailed]:
+    """Answers, kept in the journal of the output folder."""
+    from silly_llm.asking.engine import Engine, answer_all
+    from silly_llm.asking.journal import Journal
+    from silly_llm.core.folders.files import locked
+    from silly_llm.core.folders.output import require_room
+    from silly_llm.data.generation.components import JOURNAL, ClosingProvider, budget_of
+
+    args, folder = recipe.args, Path(recipe.args.output_dir)
+    free = parts.provider.free
+    if not free:
+        require_room(folder, recipe.phase)
+    with (
+        nullcontext() if free else locked(folder),
+        nullcontext() if free else Journal(folder / JOURNAL) as journal,
+    ):
+        async with ClosingProvider(parts.provider):
+            await parts.provider.prepare()
+            engine = Engine(parts.provider, journal, budget=budget_of(args, parts.provider, journal))
+            return [answer async for _, _, answer in answer_all(((None, r) for r in requests), engine)]
+
+
+def show_prompt(index: int, prompt: StoryPrompt) -> None:
+    """Print the exact messages of a request."""
+    words = ", ".join(f"{slot} {word!r}" for slot, word in prompt.words.items())
+    print(
+        f"--- {index} · {words} · features: {', '.join(prompt.features) or 'none'} · template {prompt.template}"
+    )
+    for message in prompt.messages:
+        print(f"[{message['role']}]\n{message['content']}\n")
+
+
+def show_answer(
+    index: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion | RequestFailed, parts: Parts
+) -> None:
+    """Print an answer and what the filters say of it."""
+    from silly_llm.data.generation.rows import Teacher, row_of, verdict_on
+
+    if isinstance(answer, RequestFailed):
+        print(f"[failed] {answer.reason}\n")
+        return
+    teacher = Teacher("", parts.provider.parameters, parts.provider.prices, parts.cleaning)
+    row = row_of(index, 0, prompt, request, answer, teacher)
+    reasons = verdict_on(row, answer, parts.filters).reasons
+    tokens = f"{answer.prompt_tokens} + {answer.completion_tokens} tokens"
+    if (thinking := row["reasoning_tokens"]) is not None:
+        tokens += f" ({thinking} of them thinking{', estimated' if row['reasoning_estimated'] else ''})"
+    tokens += f", ended by {answer.finish_reason}"
+    if row["cleaned_by"]:
+        tokens += f", cleaned of {', '.join(row['cleaned_by'])}"
+    print(
+        f"[answer: {tokens}; {'rejected by ' + '; '.join(reasons) if reasons else 'kept'}]\n{row['text']}\n"
+    )
+
+
+def estimate(
+    args: GenerationArguments, provider: LLMProvider, answers: list[Completion], seconds: float
+) -> str:
+    """What the whole run would take, from answers that came."""
+    prompt = sum(answer.prompt_tokens for answer in answers) / len(answers)
+    completion = sum(answer.completion_tokens for answer in answers) / len(answers)
+    count = args.num_stories
+    lines = [
+        f"{count:,} stories like these {len(answers)}: about {prompt * count:,.0f} prompt tokens and "
+        f"{completion * count:,.0f} completion tokens"
+    ]
+    thought = sum(answer.extra.get("reasoning_tokens", 0) for answer in answers) / len(answers) * count
+    if thought:
+        lines.append(
+            f"thinking: about {thought:,.0f} of the completion tokens (provider: {{thinking: false}} saves them)"
+        )
+    if provider.prices:
+        lines.append(f"cost: about {provider.prices.cost(prompt * count, completion * count):,.2f}")
+        if thought:
+            lines[-1] += f", {provider.prices.cost(0, thought):,.2f} of it for thinking"
+    from silly_llm.data.generation.progress import duration
+
+    width = provider.in_flight[1] or 1
+    rounds = max(
+        1.0, len(answers) / width
+    )  # these answers were asked for side by side as far as the limit allows
+    lines.append(
+        f"time: about {duration(seconds / rounds / width * count)}, with {width} in flight as in the beginning"
+    )
+    return "\n".join(lines)
+
+
+def estimate_unasked(args: GenerationArguments, provider: LLMProvider, requests: list[ChatRequest]) -> str:
+    """What the whole run would take at most, before anything was asked."""
+    characters = sum(len(message["content"]) for request in requests for message in request.messages)
+    prompt = characters / len(requests) / CHARACTERS_PER_TOKEN * args.num_stories
+    completion = args.max_tokens * args.num_stories
+    text = (
+        f"{args.num_stories:,} stories: about {prompt:,.0f} prompt tokens (at {CHARACTERS_PER_TOKEN:g} characters a token) "
+        f"and at most {completion:,} completion tokens (max_tokens)"
+    )
+    if provider.prices:
+        text += f"\ncost: at most about {provider.prices.cost(prompt, completion):,.2f}"
+    return text + "\nwithout --dry_run the estimate is made from real answers, which are kept for the run"

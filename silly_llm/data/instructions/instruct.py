@@ -1,0 +1,270 @@
+"""Phase 3: an instruction dataset from stories.
+
+Each example asks for a story by a random subset of instruction types (words it contains, one of its sentences, its
+features, its summary: TinyStories, section 6) and answers with the story itself. Every choice derives from
+``(seed, story, k)``, so the order of the stories, restarts and the number of processes change nothing.
+
+How training and validation are kept apart is told in `story_split.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.core.config import Options, Recipe, load_recipe
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.launch import command_line, next_command, run_main
+from silly_llm.core.phases import PHASES
+from silly_llm.core.registry import config_of, split_type
+from silly_llm.data.instructions.arguments import InstructionArguments
+from silly_llm.data.instructions.split import StorySplit
+from silly_llm.data.instructions.types import OPENERS, InstructionType, Story, content_words
+from silly_llm.text.languages import ENGLISH, base
+from silly_llm.text.words import count_words
+
+if TYPE_CHECKING:
+    from silly_llm.core.folders.output import Output
+
+
+ARGUMENTS = InstructionArguments
+SAMPLES = 50
+"""Rows that are kept for the card: one is shown, the others tell the language."""
+
+
+def check_components(args: InstructionArguments, where: str = "") -> None:
+    """Types and provider exist and take the options given; builds nothing."""
+    for i, spec in enumerate(args.types):
+        config_of("instruction_type", spec, where=f"{where}types[{i}]:")
+    language = base(args.language or ENGLISH)
+    for name, options in (split_type("instruction_type", spec) for spec in args.types):
+        if language != ENGLISH and not options.get("phrasings"):
+            raise RecipeError(
+                f"{where}types: the phrasings of {name} are English, and the texts are in {language}: give its own, such as "
+                "phrasings: ['… {value}']"
+            )
+    if language != ENGLISH and not args.openers:
+        raise RecipeError(
+            f"{where}openers: the built-in ones are English, and the texts are in {language}: give some, or ['']"
+        )
+    if args.provider is not None:
+        config_of("llm_provider", args.provider, where=f"{where}provider:")
+
+
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
+    """Read the recipe, derive the instructions unless they are there, publish when asked."""
+    recipe = load_recipe(argv, phase="instruct", arguments=InstructionArguments)
+    args = recipe.args
+    if args.language is None:  # the data's own card may say it
+        from silly_llm.hub.data_cards import what_is_known
+
+        said = what_is_known(args.dataset).languages
+        args.language = said[0] if len(said) == 1 else None
+    check_components(args, f"{recipe.where}: ")
+
+    from silly_llm.core.folders.output import open_output
+    from silly_llm.data.sources import open_source
+    from silly_llm.hub.publish import check_push, push_if_asked
+
+    source = open_source(args.dataset)
+    stories = StorySplit.of(source, fraction=args.validation_fraction, seed=args.seed)
+    check_push(args)
+    with container or Container() as services, open_output(recipe, inputs=source.inputs()) as output:
+        if output.up_to_date:
+            print(f"{args.output_dir} is up to date")
+        else:
+            derive(recipe, stories, services, output)
+    push_if_asked(args, args.output_dir)
+
+
+def derive(
+    recipe: Recipe[InstructionArguments], stories: StorySplit, services: Container, output: Output
+) -> None:
+    """Write the dataset folder: rows, statistics, card."""
+    from silly_llm.core.folders.files import write_text
+    from silly_llm.data.dataset_writer import write_dataset_folder
+    from silly_llm.data.instructions.summaries import SummaryWriter
+    from silly_llm.hub.cards import dataset_card, write_card
+    from silly_llm.providers.base import LLMProvider
+
+    args = recipe.args
+    types: dict[str, InstructionType] = {
+        split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types
+    }
+    writer = RequestWriter(types, args)
+
+    # Split by story
+    stories.scan()
+    splits = {"train": args.examples_per_story, "validation": 1}
+    if args.hold_out:
+        splits["held_out"] = 1
+
+    # Requests, with summaries that the dataset lacks
+    counts: dict[str, Counter] = {split: Counter() for split in splits}
+    samples: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        summaries = None
+        if args.provider is not None:
+            provider = services.build("llm_provider", args.provider, as_type=LLMProvider)
+            summaries = stack.enter_context(
+                SummaryWriter(provider, args.output_dir, seed=args.seed, language=writer.language)
+            )
+
+        def rows(split: str) -> Iterator[dict[str, Any]]:
+            told = stories.stories("train" if split == "train" else "validation")
+            made = writer.rows(told, splits[split], split=split, summaries=summaries)
+            return count_rows(made, counts[split], samples)
+
+        write_dataset_folder(args.output_dir, {split: rows(split) for split in splits}, schema())
+
+    # Statistics and card
+    statistics = {
+        "splits": {split: nested(counts[split]) for split in splits},
+        "stories": dict(stories.counts),
+    }
+    if summaries is not None:
+        asked = {
+            "asked": summaries.tally.asked,
+            "reused": summaries.tally.reused,
+            "failed": summaries.tally.failed,
+        }
+        output.record(summaries=asked, tokens=summaries.tokens)
+    output.record(**statistics)
+    folder = Path(args.output_dir)
+    write_text(folder / "statistics.json", json.dumps(statistics, indent=2, ensure_ascii=False) + "\n")
+    sample = samples[0] if samples else None
+    texts = [row["text"] for row in samples]
+    write_card(
+        folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample, texts=texts)
+    )
+    print(
+        f"{counts['train']['examples']:,} instructions to train on and {counts['validation']['examples']:,} held back "
+        f"are in {folder}"
+    )
+    if recipe.file and recipe.file.with_name(PHASES["sft"].recipe).is_file():
+        print(f"next: {next_command(recipe, 'sft', '--dataset', folder)}")
+    else:
+        print(f"tune a model on them: {command_line('sft', '--help')} lists the keys")
+
+
+class RequestWriter:
+    """Turns a story into the rows of an instruction dataset."""
+
+    def __init__(self, types: dict[str, InstructionType], args: InstructionArguments) -> None:
+        self.types = types
+        self.seed = args.seed
+        self.openers = tuple(args.openers) or OPENERS
+        self.hold_out = set(args.hold_out)
+        self.language = base(args.language or ENGLISH)
+
+    def rows(
+        self, stories: Iterable[Story], examples: int, *, split: str, summaries: Any | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Up to `examples` different requests for each story."""
+        if summaries is not None:
+            stories = summaries.fill(stories, lambda story: self.wants_summary(story, examples, split))
+        for story in stories:
+            prompts: set[str] = set()
+            for k in range(examples):
+                row = self.row(story, k, split)
+                if row is not None and row["prompt"][0]["content"] not in prompts:
+                    prompts.add(row["prompt"][0]["content"])
+                    yield row
+
+    def row(self, story: Story, k: int, split: str) -> dict[str, Any] | None:
+        """The `k`-th request for a story, or None when the story has nothing that could be asked for."""
+        rng, drawn, others = self._draw(story, k, split)
+        asked_for_words = bool(story.words)
+        if not asked_for_words:
+            story = replace(story, words=content_words(story.text, rng, language=self.language))
+        lines = {name: line for name in drawn if (line := self.types[name].write(story, rng))}
+        if split == "held_out":
+            if len(lines) < len(self.hold_out):
+                return None
+        elif not lines:
+            found = ((name, self.types[name].write(story, rng)) for name in others)
+            lines = dict([next(((name, line) for name, line in found if line), ("", ""))])
+            if "" in lines:
+                return None
+        request = "\n".join(filter(None, [rng.choice(self.openers), *lines.values()]))
+        prompt = [{"role": "user", "content": request}]
+        completion = [{"role": "assistant", "content": story.text}]
+        return {
+            "prompt": prompt,
+            "completion": completion,
+            "messages": prompt + completion,
+            "types": sorted(lines),
+            "words": list(story.words) if asked_for_words or "words" in lines else [],
+            "features": list(story.features),
+            "summary": story.summary,
+            "text": story.text,
+            "story_id": story.story_id,
+        }
+
+    def wants_summary(self, story: Story, examples: int, split: str) -> bool:
+        """Whether one of the story's requests will contain its summary; nothing else is worth an LLM's time."""
+        drawn = (name for k in range(examples) for name in self._draw(story, k, split)[1])
+        return any(self.types[name].needs_summary for name in drawn)
+
+    def _draw(self, story: Story, k: int, split: str) -> tuple[random.Random, list[str], list[str]]:
+        """The generator of an example, the types drawn for it, and the other types, in random order."""
+        rng = random.Random(f"{self.seed}\0{story.story_id}\0{k}")
+        order = sorted(self.types)
+        rng.shuffle(order)
+        if split == "held_out":
+            return rng, [name for name in order if name in self.hold_out], []
+        drawn = [name for name in order if rng.random() < self.types[name].config.probability]
+        if self.hold_out and self.hold_out <= set(drawn):
+            drawn.remove(rng.choice(sorted(self.hold_out)))
+        return rng, drawn, [name for name in order if name not in drawn]
+
+
+def schema() -> Any:
+    """The columns of an instruction dataset."""
+    import pyarrow as pa
+
+    messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    return pa.schema(
+        [
+            ("prompt", messages),
+            ("completion", messages),
+            ("messages", messages),
+            ("types", pa.list_(pa.string())),
+            ("words", pa.list_(pa.string())),
+            ("features", pa.list_(pa.string())),
+            ("summary", pa.string()),
+            ("text", pa.string()),
+            ("story_id", pa.string()),
+        ]
+    )
+
+
+def count_rows(
+    rows: Iterable[dict[str, Any]], counts: Counter, samples: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Pass rows on, count what they ask for, and keep the first ones as samples."""
+    for row in rows:
+        if len(samples) < SAMPLES:
+            samples.append(row)
+        counts["examples"] += 1
+        counts["types", " + ".join(row["types"])] += 1
+        counts["words_in_answers"] += count_words(row["text"])
+        yield row
+
+
+def nested(counts: Counter) -> dict[str, Any]:
+    """Counts as a plain mapping, the combinations of types by how common they are."""
+    plain = {key: value for key, value in counts.items() if isinstance(key, str)}
+    combinations = {key[1]: value for key, value in counts.most_common() if isinstance(key, tuple)}
+    return plain | {"combinations": combinations}
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,111 @@
+"""Summaries that a dataset lacks, written by an LLM provider; each is paid for once and kept in a journal."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from silly_llm.asking.engine import Engine, Tally, answer_all
+from silly_llm.asking.journal import Journal
+from silly_llm.data.instructions.types import Story, split_sentences
+from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
+from silly_llm.text.languages import ENGLISH
+from silly_llm.text.words import join_words
+
+QUESTION = (
+    "Here is a short story for a small child.\n\n{text}\n\nSay in one or two short sentences, in simple words, what "
+    "happens in it. Answer with these sentences only."
+)
+IN_ITS_LANGUAGE = "Write them in the language of the story (ISO 639: {language})."
+STORIES_AT_ONCE = 2_000
+"""Stories held in memory while some of them are summarized."""
+MAX_TOKENS = 80
+
+
+class SummaryWriter:
+    """Fills in summaries. A context manager: it holds a journal and an event loop.
+
+    Args:
+        provider: who writes.
+        folder: the output folder, where `journal-summaries.jsonl` is kept.
+        seed: base of the requests' seeds, which derive from it and the story.
+        language: of the stories, and so of the summaries.
+    """
+
+    def __init__(
+        self, provider: LLMProvider, folder: str | Path, *, seed: int, language: str = ENGLISH
+    ) -> None:
+        self.question = (
+            QUESTION if language == ENGLISH else f"{QUESTION} {IN_ITS_LANGUAGE.format(language=language)}"
+        )
+        self.provider = provider
+        self.seed = seed
+        self.tally = Tally()
+        self.tokens = {"prompt_tokens": 0, "completion_tokens": 0}
+        self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.jsonl")
+        self._engine = Engine(provider, self._journal, self.tally)
+        self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(provider.prepare())
+
+    def __enter__(self) -> SummaryWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Flush the journal and release the provider, in the event loop that it worked in."""
+        if self._loop.is_closed():
+            return
+        if self._journal is not None:
+            self._journal.close()
+        self._loop.run_until_complete(self.provider.aclose())
+        self._loop.close()
+
+    def fill(self, stories: Iterable[Story], wanted: Callable[[Story], bool]) -> Iterator[Story]:
+        """The same stories in the same order; those that lack a summary and are `wanted` with one.
+
+        A request that fails leaves its story without; the requests then ask for something else.
+
+        Raises:
+            RunError: the provider cannot answer at all. What was answered is kept.
+        """
+        iterator = iter(stories)
+        while chunk := list(islice(iterator, STORIES_AT_ONCE)):
+            lacking = [i for i, story in enumerate(chunk) if story.summary is None and wanted(story)]
+            requests = [(i, self.request(chunk[i].text, chunk[i].story_id)) for i in lacking]
+            for i, answer in self._loop.run_until_complete(self._answers(requests)):
+                if isinstance(answer, Completion) and (summary := tidy(answer)):
+                    chunk[i] = replace(chunk[i], summary=summary)
+            yield from chunk
+
+    def request(self, text: str, story_id: str) -> ChatRequest:
+        """What is asked about a story; its seed derives from our seed and the story."""
+        digest = hashlib.sha256(f"{self.seed}\0summary\0{story_id}".encode()).digest()
+        return ChatRequest(
+            messages=({"role": "user", "content": self.question.replace("{text}", text)},),
+            seed=int.from_bytes(digest[:4], "big") >> 1,
+            max_tokens=MAX_TOKENS,
+            temperature=0.7,
+            fields={"task": "summary", "text": text},
+        )
+
+    async def _answers(self, requests: list[tuple[int, ChatRequest]]) -> list[tuple[int, Any]]:
+        answers = []
+        async for i, _, answer in answer_all(requests, self._engine):
+            answers.append((i, answer))
+            if isinstance(answer, Completion):
+                self.tokens["prompt_tokens"] += answer.prompt_tokens
+                self.tokens["completion_tokens"] += answer.completion_tokens
+        return answers
+
+
+def tidy(answer: Completion) -> str:
+    """The first two sentences of an answer, without one that the token limit cut off."""
+    sentences = split_sentences(answer.text)[:2]
+    return join_words([s for s in sentences if answer.finish_reason != "length" or s[-1] in '.!?"”。！？»」'])

@@ -1,0 +1,222 @@
+"""What can be asked about a story: the four instruction types of the paper (section 6), each with several phrasings.
+
+An instruction type turns one story into one line of a request ("Words: dog, jump, happy"), or says that the story
+lacks what it needs. Most phrasings begin with the same keyword and a colon: a model of a few million parameters has to
+learn to copy from the request, and a fixed place to look at makes that learnable in minutes. A third party adds a type
+with ``@register("instruction_type", NAME)``; its `write` needs nothing but the story and a random generator.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import regex
+
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.registry import register
+from silly_llm.text.languages import ENGLISH
+from silly_llm.text.words import count_words, mostly_unspaced, tokenize_words
+
+
+@dataclass(frozen=True)
+class Story:
+    """One story and what is known about it.
+
+    `words` are as asked (noun, verb, adjective), or empty; `features` are the six names of the paper, or empty;
+    `seen` says whether a sentence or summary also stands in the training split (always False for training stories),
+    so that a validation request never repeats what was trained on.
+    """
+
+    text: str
+    story_id: str
+    words: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    summary: str | None = None
+    seen: Callable[[str], bool] = lambda text: False
+
+
+@dataclass
+class InstructionTypeConfig:
+    """How often a type is drawn, and its phrasings."""
+
+    probability: float = field(
+        default=0.5,
+        metadata={"help": "How likely a request contains this type, where the story has what it needs."},
+    )
+    phrasings: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Own phrasings with the placeholder {value}; replaces the built-in ones."},
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise RecipeError(f"probability: must be between 0 and 1, got {self.probability}")
+        without = [p for p in self.phrasings if "{value}" not in p]
+        if without:
+            raise RecipeError(f"phrasings: {without[0]!r} lacks the placeholder {{value}}")
+
+
+class InstructionType(ABC):
+    """A kind of request about a story. Subclasses name the built-in `phrasings` and find the `value`."""
+
+    phrasings: tuple[str, ...] = ("{value}",)
+    needs_summary = False
+    """Whether an LLM provider should first write the story's summary when the dataset has none."""
+
+    def __init__(self, config: InstructionTypeConfig) -> None:
+        self.config = config
+        if config.phrasings:
+            self.phrasings = tuple(config.phrasings)
+
+    @abstractmethod
+    def value(self, story: Story, rng: random.Random) -> str | None:
+        """What this type asks for, taken from the story, or None when the story lacks it."""
+
+    def write(self, story: Story, rng: random.Random) -> str | None:
+        """One line (or more) of the request, or None when the story lacks what it needs."""
+        value = self.value(story, rng)
+        return None if value is None else rng.choice(self.phrasings).replace("{value}", value)
+
+
+@register("instruction_type", "words")
+class Words(InstructionType):
+    """Words that the story must contain."""
+
+    phrasings = (
+        "Words: {value}",
+        "Words: {value}",
+        "Words: {value}.",
+        "Use these words. Words: {value}",
+        "The story should contain all of these words.\nWords: {value}",
+    )
+
+    def value(self, story: Story, rng: random.Random) -> str | None:
+        return ", ".join(story.words) or None
+
+
+@register("instruction_type", "sentence")
+class Sentence(InstructionType):
+    """A sentence that the story must contain (never its first)."""
+
+    phrasings = (
+        "Sentence: {value}",
+        "Sentence: {value}",
+        "This sentence must be in the story.\nSentence: {value}",
+        "Use this sentence in the story. Sentence: {value}",
+    )
+
+    def value(self, story: Story, rng: random.Random) -> str | None:
+        sentences = split_sentences(story.text)
+        first = sentences[0] if sentences else ""
+        candidates = [
+            s for s in sentences[1:] if s != first and 3 <= count_words(s) <= 30 and not story.seen(s)
+        ]
+        return rng.choice(candidates) if candidates else None
+
+
+@register("instruction_type", "features")
+class Features(InstructionType):
+    """Features that the story must have, such as dialogue or a bad ending."""
+
+    phrasings = (
+        "Features: {value}",
+        "Features: {value}",
+        "The story should have these features.\nFeatures: {value}",
+        "Write it with these features. Features: {value}",
+    )
+
+    def value(self, story: Story, rng: random.Random) -> str | None:
+        return ", ".join(f.replace("_", " ") for f in story.features) or None
+
+
+@register("instruction_type", "summary")
+class Summary(InstructionType):
+    """A summary of the story, in one or two lines."""
+
+    needs_summary = True
+    phrasings = (
+        "Summary: {value}",
+        "Summary: {value}",
+        "Here is what happens in the story.\nSummary: {value}",
+        "Write a story with this summary. Summary: {value}",
+    )
+
+    def value(self, story: Story, rng: random.Random) -> str | None:
+        summary = " ".join((story.summary or "").split())
+        return summary if summary and not story.seen(summary) else None
+
+
+# What may stand in front of the lines. Empty means: the lines alone.
+OPENERS = (
+    "",
+    "",
+    "Write a story.",
+    "Tell me a story.",
+    "Please write a short story.",
+    "Write a short story for a small child.",
+)
+
+# What is no small letter begins a sentence; signs of Chinese and Japanese end one without a space behind them.
+_BREAK = re.compile(
+    r"([.!?…।؟۔][\"”'’»]*)\s+(?=[\"“‘'«„¿¡—]*(?:[A-Z]|[^\W\d_\x00-\x7f]))|([。！？][”’」』）]*)\s*|\n+"
+)
+
+
+_SMALL = regex.compile(r"[\"“‘'«„¿¡—]*\p{Ll}")
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a story, in order, whitespace collapsed. Closing quotation marks stay with their sentence."""
+    sentences: list[str] = []
+    start = 0
+    for match in _BREAK.finditer(text):
+        if match.lastindex == 1 and _SMALL.match(text, match.end()):
+            continue
+        sentences.append(text[start : match.end(match.lastindex) if match.lastindex else match.start()])
+        start = match.end()
+    sentences.append(text[start:])
+    return [s for s in (" ".join(sentence.split()) for sentence in sentences) if s]
+
+
+def content_words(text: str, rng: random.Random, count: int = 3, language: str = ENGLISH) -> tuple[str, ...]:
+    """`count` different content words of the text itself, for datasets that do not say which words were asked for.
+
+    Function words and names (words that only occur capitalised) do not count. Fewer than `count` candidates: empty, and so
+    in languages whose words stand without spaces, or of which no list of common words is known.
+    """
+    if language != ENGLISH:
+        return _content_words(text, rng, count, language)
+    tokens = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))
+    candidates = sorted(tokens - STOP_WORDS)
+    return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
+
+
+def _content_words(text: str, rng: random.Random, count: int, language: str) -> tuple[str, ...]:
+    from wordfreq import available_languages, top_n_list
+
+    if language not in available_languages() or mostly_unspaced(text):
+        return ()
+    words = {word for word in tokenize_words(text) if word.islower() and 3 <= len(word) <= 14}
+    candidates = sorted(words.difference(top_n_list(language, 200)))
+    return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
+
+
+STOP_WORDS = frozenset(
+    """
+    about above across after again against all almost alone along already also although always among and another any
+    anyone anything are around ask asked away back became because become been before began behind being below beside
+    between both but came can cannot come comes could did does doing done down during each either else enough even ever
+    every everyone everything except few for from gave get gets getting give given goes going gone got had has have
+    having her here hers herself him himself his how into its itself just kept knew know let like made make makes making
+    many may maybe might mine more most much must myself near need neither never next nobody none nor not nothing now
+    off often once one only onto other others our ours out over own perhaps put quite rather really said same saw say
+    says see seen several shall she should since some someone something soon still such take taken than that the their
+    theirs them themselves then there these they thing things this those though through till told too took toward
+    towards two under until upon used very want wanted was way well went were what whatever when where which while who
+    whole whom whose why will with within without would yes yet you your yours yourself
+    """.split()  # noqa: SIM905 - a list a line would be 200 lines
+)

@@ -1,0 +1,124 @@
+"""Files opened as text, whatever packs or encodes them; what is wrong with one in a line."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from silly_llm.core.errors import RecipeError, RunError, first_line
+
+LIMIT = 1 << 28
+"""Bytes of a line, or characters of a document, at most."""
+BLOCK = 1 << 20
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def raw_file(name: str) -> Any:
+    """The bytes of a local or remote file as they are."""
+    import fsspec
+
+    return fsspec.open(name, "rb").open() if "://" in name else Path(name).open("rb")
+
+
+@contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """The bytes of a local or remote file, unpacked as its ending says.
+
+    Raises:
+        RecipeError: they are UTF-16.
+    """
+    with raw_file(name) as raw:
+        unpack: Any = UNPACK.get(ending(name))
+        file = unpack(raw) if unpack else raw
+        with io.BufferedReader(file, BLOCK) if not hasattr(file, "peek") else file as stream:
+            head = stream.peek(100)[:100]
+            if head.startswith(UTF16) or head.count(0) > len(head) // 4:
+                raise RecipeError(f"dataset: {name}: is UTF-16, not UTF-8; {convert('UTF-16', name)}")
+            yield stream
+
+
+def unpack_zst(file: Any, mode: str = "rb") -> Any:
+    import pyarrow as pa
+
+    return io.BufferedReader(pa.CompressedInputStream(file, "zstd"))
+
+
+UNPACK = {
+    "gz": lambda file: gzip.GzipFile(fileobj=file),
+    "bz2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+    "zst": unpack_zst,
+}
+"""How what is packed is read, by the ending of its name."""
+
+
+def ending(name: str) -> str:
+    """What follows the last dot of a path or URL, in small letters; a URL's query does not count."""
+    path = re.split(r"[?#]", name)[0] if "://" in name else name
+    return path.rpartition("/")[2].rpartition(".")[2].lower()
+
+
+@contextmanager
+def telling(name: str) -> Iterator[None]:
+    """What goes wrong with a file becomes one line that names it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise RecipeError(f"dataset: {name}: {_where_not_utf8(name)}") from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
+        raise RecipeError(
+            f"dataset: {name}: is damaged, or not what its name says ({first_line(error)})"
+        ) from None
+    except FileNotFoundError:
+        raise RecipeError(f"dataset: {name}: no such file") from None
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise (RunError if "://" in name else RecipeError)(
+            f"dataset: {name}: cannot be read ({reason})"
+        ) from None
+
+
+def _where_not_utf8(name: str) -> str:
+    """The first byte that is not UTF-8."""
+    before = 0
+    with opened(name) as file:
+        for number, line in enumerate(lines(file, name), 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return (
+                    f"row {number} (byte {before + error.start:,}) is not UTF-8 text (0x{line[error.start]:02x}); "
+                    f"if it is Latin-1: {convert('WINDOWS-1252', name)}"
+                )
+            before += len(line)
+    return "is not UTF-8 text"
+
+
+def convert(encoding: str, name: str) -> str:
+    """How to make UTF-8 of a file."""
+    return f"convert it: iconv -f {encoding} -t UTF-8 {Path(name).name!r} > NEW"
+
+
+def too_long(name: str, number: int) -> RecipeError:
+    return RecipeError(f"dataset: {name}: row {number} is longer than {LIMIT:,} bytes")
+
+
+def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """Lines with their ends, without a byte order mark, none of them longer than `LIMIT`."""
+    number = 0
+    while line := file.readline(LIMIT + 1):
+        number += 1
+        if len(line) > LIMIT:
+            raise too_long(name, number)
+        yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line

@@ -1,0 +1,1 @@
+"""Prompts for stories and other texts."""

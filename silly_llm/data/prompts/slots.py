@@ -1,0 +1,93 @@
+"""Prompts for any corpus: what is drawn for each text is named and listed in the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.lookup import locate
+from silly_llm.core.registry import register
+from silly_llm.data.prompts.base import PromptSettings, TemplatePrompts
+from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, Vocabulary
+
+LISTS = tuple(PARTS_OF_SPEECH.values())
+"""What a slot may take from the vocabulary."""
+RESERVED = ("words", "features", "feature_phrases")
+
+
+@dataclass(frozen=True)
+class SlotsConfig:
+    """What is drawn for each text."""
+
+    slots: dict[str, Any]
+    """By name: a list of values, a text file with one a line, or `nouns`, `verbs`, `adjectives` of the vocabulary."""
+    required: list[str] = field(default_factory=list)
+    """Slots whose value the text must contain (see the filter `required_words`)."""
+
+    def __post_init__(self) -> None:
+        if not self.slots:
+            raise RecipeError(
+                "slots: is empty; name what is drawn for each text: {slots: {animal: [dog, cat]}}"
+            )
+        for name in self.required:
+            if name not in self.slots:
+                raise RecipeError(
+                    f"required: unknown slot {name!r}{suggestion(name, self.slots)}; known: {', '.join(self.slots)}"
+                )
+        for name, given in self.slots.items():
+            if not name.isidentifier() or name in RESERVED:
+                raise RecipeError(f"slots: {name!r} cannot be the name of a template's variable")
+            slot_values(name, given)
+
+    def files(self) -> list[str]:
+        """The text files among the slots."""
+        return [str(locate(v)) for v in self.slots.values() if isinstance(v, str) and v not in LISTS]
+
+
+@register("prompt_generator", "slots")
+class SlotPrompts(TemplatePrompts):
+    """One value for each slot of the recipe, and its own features: a corpus of letters, recipes or riddles needs no code.
+
+    Options: `slots` (by name: a list, a text file, or `nouns`, `verbs`, `adjectives` of the vocabulary) and `required` (slots whose
+    value the text must contain). Every value comes as often as any other, and no combination twice before all were used.
+    """
+
+    def __init__(self, config: SlotsConfig, settings: PromptSettings, vocabulary: Vocabulary) -> None:
+        slots = {name: slot_values(name, given, vocabulary) for name, given in config.slots.items()}
+        super().__init__(settings, slots, config.required)
+
+    def fields(self, values: Mapping[str, str]) -> Mapping[str, Any]:
+        return {"task": "text", "slots": dict(values)}
+
+    @staticmethod
+    def check(options: dict[str, Any], settings: PromptSettings) -> None:
+        settings.probabilities(())
+        settings.templates(tuple(SlotsConfig(**options).slots))
+
+    @staticmethod
+    def inputs(options: dict[str, Any]) -> Sequence[str]:
+        return SlotsConfig(**options).files()
+
+
+def slot_values(name: str, given: Any, vocabulary: Vocabulary | None = None) -> tuple[str, ...]:
+    """The values of a slot; those of the vocabulary are empty without one.
+
+    Raises:
+        RecipeError: there are none, or the file cannot be read.
+    """
+    if isinstance(given, str) and given in LISTS:
+        return () if vocabulary is None else getattr(vocabulary, given)
+    if isinstance(given, str):
+        try:
+            lines = locate(given).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RecipeError(
+                f"slots: {name}: {given}: cannot be read ({reason}); expected a list, a text file, or one of {', '.join(LISTS)}"
+            ) from None
+        given = [line.strip() for line in lines if line.strip()]
+    if not isinstance(given, list) or not given or not all(isinstance(v, str) and v.strip() for v in given):
+        raise RecipeError(f"slots: {name}: expected texts, at least one, got {given!r}")
+    return tuple(dict.fromkeys(given))

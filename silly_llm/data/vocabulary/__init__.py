@@ -1,0 +1,1 @@
+"""Phase 1a: a vocabulary."""

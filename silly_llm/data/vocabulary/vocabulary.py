@@ -1,0 +1,313 @@
+"""Phase 1a: a vocabulary of nouns, verbs and adjectives that a small child knows.
+
+Asks the provider for words by part of speech, checks each one, keeps why others were refused, and asks again until there
+are enough or nothing new comes. Words that the output folder (made with the same seed and teacher) or `extend:` already holds are kept; only what is missing
+is asked for. The parts of speech are asked for side by side, each in an order that (seed, number of the request) decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from silly_llm.core import registry
+from silly_llm.core.config import Options, Recipe, load_recipe
+from silly_llm.core.container import Container
+from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.launch import next_command, run_main
+from silly_llm.data.arguments import VocabularyArguments
+from silly_llm.data.vocabulary.lists import (
+    FILE_NAME,
+    PARTS_OF_SPEECH,
+    RefusedWord,
+    Vocabulary,
+    load_vocabulary,
+    local_path,
+)
+from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
+
+if TYPE_CHECKING:
+    from silly_llm.asking.engine import Engine
+
+JOURNAL = "journal.jsonl"
+KEPT = "journal-kept.json"
+"""The words that an interrupted run began with."""
+NAMED_IN_PROMPT = 100
+"""Known words that a prompt asks not to repeat."""
+THEMES = (
+    "the house", "the kitchen and food", "animals", "the garden and nature", "the body and clothes", "toys and play", "family "
+    "and friends", "the street and travel", "weather and seasons", "feelings", "school and learning", "the farm", "the sea",
+    "music and art", "bedtime and dreams", "sports and moving", "colours, shapes and sizes", "work and tools", "holidays",
+    "fairy tales",
+)  # fmt: skip
+PROMPT = """\
+List {count} different {language} {plural} that a three or four year old child knows and uses. Think of {theme}. \
+Give {form}, in lower case. {layout}No numbering, no explanations, no names.{but}"""
+SCHEMA = {
+    "type": "object",
+    "properties": {"words": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+    "required": ["words"],
+    "additionalProperties": False,
+}
+"""JSON schema of an answer."""
+FORMS = {
+    "noun": "each noun in the singular",
+    "verb": "each verb in its base form, as in a dictionary",
+    "adjective": "each adjective in its plain form",
+}
+
+
+@dataclass
+class Search:
+    """What is known of one part of speech."""
+
+    pos: str
+    wanted: int
+    accepted: list[str] = field(default_factory=list)
+    refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    requests: int = 0
+    dry: bool = False
+    """The provider brought nothing new any more."""
+
+    @property
+    def missing(self) -> int:
+        return self.wanted - len(self.accepted)
+
+    def consider(self, words: Iterable[str], args: VocabularyArguments) -> int:
+        """Check words in turn; returns how many of them had not been seen before."""
+        from silly_llm.data.vocabulary.checks import reasons_to_refuse
+
+        new = 0
+        known = set(self.accepted)
+        for word in words:
+            if word in known or word in self.refused or not self.missing:
+                continue
+            new += 1
+            reasons = reasons_to_refuse(word, self.pos, args.checks, args.language)
+            if reasons:
+                self.refused[word] = reasons
+            else:
+                self.accepted.append(word)
+                known.add(word)
+        return new
+
+
+ARGUMENTS = VocabularyArguments
+
+
+def check_components(args: VocabularyArguments) -> None:
+    """The provider exists and takes the options given; builds nothing."""
+    registry.config_of("llm_provider", args.provider, where="provider:")
+
+
+def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
+    """Make a vocabulary as the recipe says."""
+    from silly_llm.core.folders.output import open_output
+
+    recipe = load_recipe(argv, phase="vocabulary", arguments=VocabularyArguments)
+    args = recipe.args
+    try:
+        check_components(args)
+        kept = [load_vocabulary(args.extend)] if args.extend else []
+        extended = local_path(args.extend) if args.extend else None
+    except RecipeError as error:
+        raise RecipeError(f"{recipe.where}: {error}") from None
+    found = None if recipe.options.force else earlier_words(Path(args.output_dir))
+    with container or Container() as container:
+        with open_output(recipe, inputs=[extended or args.extend]) as output:
+            if output.up_to_date:
+                print(f"{output.folder} is up to date")
+                return
+            provider = container.build("llm_provider", args.provider, as_type=LLMProvider)
+            if found and not made_alike(found, args, provider):
+                print(
+                    f"{output.folder}: its words are of another seed or teacher, and are not kept", flush=True
+                )
+                (output.folder / KEPT).unlink(missing_ok=True)
+                found = None
+            if found:
+                kept.append(found)
+                if not (output.folder / KEPT).exists():
+                    found.save(output.folder / KEPT)
+            # ------------------------------------------------------------ what is there already, then what is missing
+            searches = [Search(pos, wanted) for pos, wanted in shares(args.words, args.proportions).items()]
+            for search in searches:
+                for vocabulary in reversed(kept):
+                    search.consider(vocabulary.of(search.pos), args)
+                    known = {r.word: r.reasons for r in vocabulary.refused if r.pos == search.pos}
+                    search.refused = known | search.refused
+            started_with = sum(len(search.accepted) for search in searches)
+            asyncio.run(ask(searches, provider, args, output.folder))
+            # ------------------------------------------------------------ write
+            vocabulary = Vocabulary(
+                **{PARTS_OF_SPEECH[search.pos]: tuple(search.accepted) for search in searches},
+                refused=tuple(
+                    RefusedWord(word, search.pos, reasons)
+                    for search in searches
+                    for word, reasons in search.refused.items()
+                ),
+                provenance={
+                    "provider": registry.split_type("llm_provider", args.provider)[0],
+                    "model": provider.model,
+                    "seed": args.seed,
+                    "kept_from_before": started_with,
+                    "requests": sum(search.requests for search in searches),
+                },
+            )
+            if not all(search.accepted for search in searches if search.wanted):
+                empty = [search.pos + "s" for search in searches if search.wanted and not search.accepted]
+                raise RunError(f"{provider.model}: gave no usable {', '.join(empty)}")
+            vocabulary.save(output.folder / FILE_NAME)
+            (output.folder / KEPT).unlink(missing_ok=True)
+            output.record(
+                words={PARTS_OF_SPEECH[s.pos]: len(s.accepted) for s in searches},
+                refused=len(vocabulary.refused),
+                teacher={"provider": vocabulary.provenance["provider"], "model": provider.model},
+            )
+        report(recipe, searches, started_with)
+
+
+def earlier_words(folder: Path) -> Vocabulary | None:
+    """The vocabulary that the output folder holds from before; an interrupted run's starting point comes first."""
+    for name in (KEPT, FILE_NAME):
+        if (folder / name).is_file():
+            try:
+                return load_vocabulary(folder / name)
+            except RecipeError:
+                continue  # cut off or empty: it is made again
+    return None
+
+
+def made_alike(vocabulary: Vocabulary, args: VocabularyArguments, provider: LLMProvider) -> bool:
+    """Whether the recipe's seed, provider and model made a vocabulary: only more words are asked for, not others."""
+    wanted = {
+        "provider": registry.split_type("llm_provider", args.provider)[0],
+        "model": provider.model,
+        "seed": args.seed,
+    }
+    return wanted.items() <= vocabulary.provenance.items()
+
+
+def shares(words: int, proportions: dict[str, float]) -> dict[str, int]:
+    """How many words of each part of speech: proportional, rounded so that they add up."""
+    total = sum(proportions.values())
+    exact = {pos: words * proportions.get(key, 0) / total for pos, key in PARTS_OF_SPEECH.items()}
+    counts = {pos: int(share) for pos, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda pos: counts[pos] - exact[pos])
+    for pos in by_remainder[: words - sum(counts.values())]:
+        counts[pos] += 1
+    return counts
+
+
+async def ask(
+    searches: Sequence[Search], provider: LLMProvider, args: VocabularyArguments, folder: Path
+) -> None:
+    """Ask for the missing words of all parts of speech.
+
+    Raises:
+        RunError: requests fail; the answers so far are in the journal.
+    """
+    from silly_llm.asking.engine import Engine
+    from silly_llm.asking.journal import Journal
+
+    with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
+        try:
+            await provider.prepare()
+            engine = Engine(provider, journal)
+            await asyncio.gather(*(search_words(search, engine, args) for search in searches))
+            if journal is not None:
+                journal.sync()
+        finally:
+            await provider.aclose()
+
+
+async def search_words(search: Search, engine: Engine, args: VocabularyArguments) -> None:
+    """Ask again and again for one part of speech, until there is enough or nothing new comes."""
+    fruitless = 0
+    while search.missing and fruitless < args.patience:
+        request = word_request(search, args, structured=engine.provider.structured)
+        search.requests += 1
+        (answer,) = await engine.ask([request])
+        if not isinstance(answer, Completion):
+            raise RunError(
+                f"{answer.reason}; the words found so far are kept, and the same command continues"
+            )
+        before = len(search.accepted)
+        search.consider(parse_words(answer.text), args)
+        fruitless = 0 if len(search.accepted) > before else fruitless + 1
+    search.dry = bool(search.missing)
+
+
+def word_request(search: Search, args: VocabularyArguments, *, structured: bool = False) -> ChatRequest:
+    """The next request for words of a part of speech; as JSON from providers that take a schema."""
+    draw = random.Random(f"{args.seed}:{search.pos}:{search.requests}")
+    count = min(args.words_per_request, max(10, 2 * search.missing))
+    known = draw.sample(search.accepted, min(NAMED_IN_PROMPT, len(search.accepted)))
+    but = f" Do not repeat these: {', '.join(sorted(known))}." if known else ""
+    text = PROMPT.format(
+        count=count,
+        language="English" if args.language == "en" else f"(ISO 639 language {args.language!r})",
+        plural=PARTS_OF_SPEECH[search.pos],
+        theme=draw.choice(THEMES),
+        form=FORMS[search.pos],
+        but=but,
+        layout='Answer as JSON: {"words": ["…"]}. ' if structured else "One word per line. ",
+    )
+    return ChatRequest(
+        messages=({"role": "user", "content": text},),
+        schema=SCHEMA if structured else None,
+        seed=draw.randrange(2**31),
+        max_tokens=args.max_tokens,
+        temperature=args.temperature,
+        fields={
+            "task": "vocabulary",
+            "pos": search.pos,
+            "count": count,
+            "exclude": [*search.accepted, *search.refused],
+            "seed": args.seed,
+        },
+    )
+
+
+def parse_words(text: str) -> list[str]:
+    """The words of an answer: JSON (a list, or a mapping with one), or one a line, or with commas; bullets and numbers go.
+
+    What is more than one word stays as it is, so that the format check can refuse it with its reason.
+    """
+    text = re.sub(r"^\s*```(?:json)?|```\s*$", "", text.strip()).strip()
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict):
+            content = next((value for value in content.values() if isinstance(value, list)), [])
+        items = [item for item in content if isinstance(item, str)] if isinstance(content, list) else []
+    except ValueError:
+        lines = [line for line in text.splitlines() if not line.rstrip().endswith(":")]
+        items = [item for line in lines for item in line.split(",")]
+    words = [re.sub(r"^[\s\-*•\d.)(\"'`]+|[\s.;:!\"'`*]+$", "", item).lower() for item in items]
+    return list(dict.fromkeys(word for word in words if 0 < len(word) <= 40))
+
+
+def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], started_with: int) -> None:
+    """Say what was made, where it is, and what comes next."""
+    counts = ", ".join(f"{len(search.accepted)} {PARTS_OF_SPEECH[search.pos]}" for search in searches)
+    refused = sum(len(search.refused) for search in searches)
+    kept = f", {started_with} of them from before" if started_with else ""
+    path = Path(recipe.args.output_dir) / FILE_NAME
+    print(f"{sum(len(s.accepted) for s in searches)} words in {path}: {counts}{kept}; {refused} refused")
+    for search in searches:
+        if search.dry:
+            print(
+                f"{PARTS_OF_SPEECH[search.pos]}: nothing new came any more, {search.missing} of {search.wanted} are missing"
+            )
+    print(f"next: {next_command(recipe, 'generate', '--vocabulary', path)}")
+
+
+if __name__ == "__main__":
+    run_main(main)

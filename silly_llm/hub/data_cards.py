@@ -1,0 +1,127 @@
+"""What is known of the data and models that a recipe names: their own cards and recipes; nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from silly_llm.core.pages.markdown import one_line
+from silly_llm.hub.card_keys import LICENSE
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".gz", ".zst")
+STORYTELLER = "storyteller"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What all sources agree on; empty where one of them says nothing, or something else."""
+
+    license: str | None
+    languages: list[str]
+    synthetic: bool
+    tinystories: bool
+
+
+def what_is_known(*sources: Any) -> Known:
+    """What the cards of datasets and models say, as recipes name them."""
+    names = [name for source in sources for name in named(source)]
+    headers = [header_of(name) for name in names]
+    licenses = {header.get("license") for header in headers}
+    languages = [_texts(header.get("language")) for header in headers]
+    tags = [
+        {tag.lower() for tag in _texts(header.get("tags"))}
+        | ({"tinystories"} if "tinystories" in Path(name).name.lower() else set())
+        for name, header in zip(names, headers, strict=True)
+    ]
+    agreed = next(iter(licenses)) if len(licenses) == 1 else None
+    return Known(
+        license=agreed
+        if isinstance(agreed, str) and LICENSE.fullmatch(agreed) and agreed != "unknown"
+        else None,
+        languages=sorted({code for codes in languages for code in codes}) if all(languages) else [],
+        synthetic=bool(tags) and all("synthetic" in t for t in tags),
+        tinystories=bool(tags) and all("tinystories" in t for t in tags),
+    )
+
+
+def header_of(name: str) -> dict[str, Any]:
+    """The YAML header of the card of a folder or a Hub dataset or model; empty where there is none."""
+    from huggingface_hub import hf_hub_download, metadata_load
+    from huggingface_hub.errors import HfHubHTTPError
+    from yaml import YAMLError
+
+    file = Path(name).expanduser() / "README.md"
+    for repo_type in ("dataset", "model"):
+        try:
+            if not file.is_file() and hub_ids(name):
+                file = Path(hf_hub_download(name, "README.md", repo_type=repo_type))
+            found = metadata_load(file) if file.is_file() else None
+            return found if isinstance(found, dict) else {}
+        except HfHubHTTPError:
+            continue  # no such dataset; a model, perhaps
+        except (OSError, ValueError, YAMLError):
+            return {}
+    return {}
+
+
+def named(source: Any) -> list[str]:
+    """The paths and Hub ids that a recipe's `dataset` or `model` names."""
+    if isinstance(source, (list, tuple)):
+        return [name for item in source for name in named(item)]
+    if isinstance(source, Mapping):
+        path = path_of(source)
+        return named(path) if path else [str(source.get("type"))]
+    return [str(source)] if source else []
+
+
+def path_of(source: Mapping[str, Any]) -> Any:
+    """What a mapping in a recipe's `dataset` leads to: a path or Hub id, or several."""
+    return next((source[key] for key in ("path", "sources", "dataset") if source.get(key)), None)
+
+
+def hub_ids(source: Any) -> list[str]:
+    """The Hub ids among what a recipe names as dataset or model; local paths are not."""
+
+    def is_id(name: str) -> bool:
+        local = name.endswith(FILE_SUFFIXES) or Path(name).exists() or name.startswith("runs/")
+        return HUB_ID.fullmatch(name) is not None and not local
+
+    return list(dict.fromkeys(filter(is_id, named(source))))
+
+
+def provider_name(provider: Any) -> str:
+    """How a card calls a teacher: its model where it has one, else its type."""
+    if isinstance(provider, Mapping):
+        return str(provider.get("model") or provider.get("type") or "unknown")
+    return str(provider or "unknown")
+
+
+def teachers_of(source: Any, depth: int = 4) -> list[str]:
+    """Who wrote the text that a dataset or model (a path, mapping or list, as in recipes) goes back to, as far as
+    the `recipe.yaml` of local folders tells; empty when they do not."""
+    import yaml
+
+    teachers: set[str] = set()
+    for name in named(source) if depth else []:
+        folder = Path(name).expanduser()
+        try:
+            values = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+            phase = json.loads((folder / "provenance.json").read_text(encoding="utf-8")).get("phase")
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        if phase == "generate":
+            teachers.add(provider_name(values.get("provider", STORYTELLER)))
+        else:
+            teachers.update(teachers_of([values.get("dataset"), values.get("model_name_or_path")], depth - 1))
+    return sorted(teachers)
+
+
+def _texts(value: Any) -> list[str]:
+    """A text or a list of texts, as headers have them."""
+    values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return [one_line(text) for text in values if isinstance(text, str)]

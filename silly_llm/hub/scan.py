@@ -1,0 +1,210 @@
+"""Looking for secrets in what is about to be published: by the detectors of detect-secrets, by `masking.SHAPES`, and by exact match
+of the secrets that this process knows.
+
+Files are decoded first: Parquet with its column names and metadata, gzip, bzip2, xz, zstd, zip and tar, one inside the other;
+UTF-16 and UTF-32. Memory stays flat. Not used are the detectors that go by entropy, by keywords or by loose forms (an address, 32 hex digits):
+they find secrets in stories and tokenizers that have none.
+"""
+
+from __future__ import annotations
+
+import bz2
+import functools
+import gzip
+import io
+import lzma
+import re
+import tarfile
+import zipfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.masking import QUERY_VALUE, SHAPES, forms_of, is_secret_name, known_secrets
+
+DETECTORS = [
+    "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
+    "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "NpmDetector", "OpenAIDetector",
+    "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector",
+    "SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector",
+]  # fmt: skip
+ASSIGNED = re.compile(
+    r"(?i:api[-_ ]?key|secret|passw(?:or)?d|token|authorization)[\"']?\s*[:=]\s*[\"']?(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{20,}"
+)
+OWN = "a secret of this machine"
+BLOCK, OVERLAP = 1 << 22, 1 << 10
+"""Bytes that are looked at together, and how many of the block before."""
+ROWS = 4096
+DEEPEST = 4
+"""Archives in archives."""
+
+
+def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Collection[str] = ()) -> None:
+    """Look into every file.
+
+    Args:
+        token: the Hub token, which is in none.
+        allow: kinds of secrets that are none here; what this machine knows as a secret is always one.
+
+    Raises:
+        RecipeError: naming the file and the kind of secret, not the secret.
+    """
+    own = [form for secret in {token, *known_secrets()} if secret for form in forms_of(secret)]
+    for name in files:
+        path = folder / name
+        try:
+            kind = next((kind for kind in kinds_in(path, own) if kind == OWN or kind not in allow), None)
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError) as error:
+            raise RecipeError(
+                f"{path}: cannot be searched for secrets ({error}); it is not published"
+            ) from None
+        if kind is not None:
+            way_out = "" if kind == OWN else f'; if it is none: silly-llm publish … --allow "{kind}"'
+            raise RecipeError(
+                f"{path}: contains a token or another secret ({kind}); it is not published{way_out}"
+            )
+
+
+def kinds_in(path: Path, own: Collection[str]) -> Iterator[str]:
+    """The kinds of secrets in a file.
+
+    Args:
+        own: known secrets, in all their forms.
+    """
+    if path.suffix == ".safetensors":  # numbers, behind a header
+        binary = [secret.encode() for secret in own]
+        with path.open("rb") as file:
+            if any(secret in block for block in _blocks(file) for secret in binary):
+                yield OWN
+            file.seek(0)
+            texts = iter([file.read(8 + int.from_bytes(file.read(8), "little")).decode("latin-1")])
+            yield from (kind for text in texts for kind in kinds_of(text, own))
+        return
+    with path.open("rb") as file:
+        for text in texts_in(file):
+            yield from kinds_of(text, own)
+
+
+def kinds_of(text: str, own: Collection[str]) -> Iterator[str]:
+    """The kinds of secrets in a text."""
+    if any(secret in text for secret in own):
+        yield OWN
+    for detector in detectors():
+        if next(detector.analyze_string(text), None) is not None:
+            yield detector.secret_type
+    if any(shape.search(text) for shape in SHAPES):
+        yield "Token"
+    if ASSIGNED.search(text):
+        yield "Assigned Secret"
+    if any(is_secret_name(m[1]) and re.search(r"\w{8}", m[2]) for m in QUERY_VALUE.finditer(text)):
+        yield "Key in an Address"
+
+
+@functools.cache
+def detectors() -> list[Any]:
+    """Those of detect-secrets that know a secret by an unmistakable form."""
+    import importlib
+    import pkgutil
+
+    import detect_secrets.plugins as plugins
+
+    modules = [
+        importlib.import_module(f"{plugins.__name__}.{m.name}")
+        for m in pkgutil.iter_modules(plugins.__path__)
+    ]
+    found = {name: value for module in modules for name, value in vars(module).items()}
+    return [found[name]() for name in DETECTORS]
+
+
+def texts_in(file: IO[bytes], depth: int = 0) -> Iterator[str]:
+    """What is in a file, decoded, in overlapping blocks. Text is read as Latin-1: secrets are ASCII, and so are all bytes something."""
+    head = file.peek(512)[:512]  # type: ignore[attr-defined]
+    if depth > DEEPEST:
+        raise ValueError("too many archives in archives")
+    if head.startswith(b"PAR1"):
+        yield from parquet_texts(file)
+    elif head.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(file) as archive:
+            yield "\n".join(archive.namelist())
+            for member in archive.infolist():
+                with archive.open(member) as inside:
+                    yield from texts_in(inside, depth + 1)
+    elif head[257:262] == b"ustar":
+        with tarfile.open(fileobj=file, mode="r|") as tar:
+            for entry in tar:
+                yield entry.name
+                extracted = tar.extractfile(entry) if entry.isfile() else None
+                if extracted is not None:
+                    yield from texts_in(extracted, depth + 1)
+    elif (unpacked := _unpacked(head, file)) is not None:
+        yield from texts_in(unpacked, depth + 1)
+    else:
+        for block in _blocks(file):
+            yield from _decoded(block)
+
+
+def _decoded(block: bytes) -> Iterator[str]:
+    yield block.decode("latin-1")
+    if b"\0" in block:  # UTF-16 and UTF-32 write ASCII with it
+        yield block.translate(None, b"\0").decode("latin-1")
+
+
+def _unpacked(head: bytes, file: IO[bytes]) -> Any:
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=file)
+    if head.startswith(b"BZh"):
+        return bz2.BZ2File(file)
+    if head.startswith(b"\xfd7zXZ\0"):
+        return lzma.LZMAFile(file)
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        import pyarrow as pa
+
+        return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file), "zstd"))
+    return None
+
+
+def parquet_texts(file: IO[bytes]) -> Iterator[str]:
+    """A Parquet file's metadata, column names and all text of its columns, a value a line."""
+    import pyarrow.parquet as pq
+
+    parquet = pq.ParquetFile(file)
+    schema = parquet.schema_arrow
+    yield schema.to_string(truncate_metadata=False, show_field_metadata=True, show_schema_metadata=True)
+    yield "\n".join(f"{k!r} {v!r}" for k, v in (parquet.metadata.metadata or {}).items())
+    for batch in parquet.iter_batches(batch_size=ROWS):
+        for column in batch.columns:
+            yield from _strings(column)
+
+
+def _strings(array: Any) -> Iterator[str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        yield from _strings(array.dictionary)
+    elif pa.types.is_struct(kind):
+        for part in array.flatten():
+            yield from _strings(part)
+    elif pa.types.is_map(kind):
+        yield from _strings(array.keys)
+        yield from _strings(array.items)
+    elif pa.types.is_nested(kind):
+        yield from _strings(array.flatten())
+    elif (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    ):
+        values = array.drop_null().cast(pa.binary())
+        joined = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0].as_py()
+        yield from _decoded(joined)
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    tail = b""
+    while block := file.read(BLOCK):
+        yield tail + block
+        tail = block[-OVERLAP:]

@@ -1,0 +1,1 @@
+"""What the providers behind HTTP share."""

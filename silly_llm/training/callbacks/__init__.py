@@ -1,0 +1,1 @@
+"""What is done beside the steps of a training."""

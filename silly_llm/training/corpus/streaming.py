@@ -1,0 +1,151 @@
+"""Rows from text that is read as it is needed (`streaming: true`): for what does not fit on a disk, or should not wait for a download.
+
+A block of documents at a time is tokenized, packed as `silly_llm.training.corpus.packing` packs a corpus, and its rows shuffled. The stream's
+place goes into every checkpoint: a training that resumes opens the source there and tokenizes one block anew, whatever it read before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch.utils.data import IterableDataset
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from silly_llm.core.errors import RecipeError
+from silly_llm.training.corpus.packing import PackedRows, Packing, index_of
+from silly_llm.training.corpus.tokenizer import is_blank
+from silly_llm.training.corpus.tokens import Encoder, Tokens
+
+if TYPE_CHECKING:
+    import datasets
+
+BLOCK = 5_000
+"""Documents that are packed and shuffled together, and in memory at once."""
+PLACES_KEPT = 4096
+"""Blocks whose beginnings are remembered: a data loader is up to two steps ahead of the training."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stream stands: at a row of a block."""
+
+    rows: int = 0
+    """Rows given before the block."""
+    epoch: int = 0
+    """Times that the stream was read to its end."""
+    source: dict[str, Any] | None = None
+    """The state of the source (`datasets.IterableDataset.state_dict`) at the block's beginning; `None`: at its own."""
+    given: int = 0
+    """Rows of the block that were given."""
+
+
+class StreamedRows(IterableDataset):
+    """Packed rows of a stream without end (it begins again), for a DataLoader with `PackedCollator`; the pieces of `PackedRows`.
+
+    Args:
+        stream: has `text_column`; blank texts are left out, and counted in `blank`.
+        tokenizer: a fast tokenizer with bos and eos.
+        text_column: where the text is.
+        max_length: tokens of a row.
+        packing: `best_fit` or `concatenate`, within a block.
+        isolate: as of `silly_llm.training.corpus.packing.pack`.
+        seed: of the order of rows.
+        place: where to begin.
+
+    Iterating raises a RecipeError when a whole pass over the stream finds no text.
+    """
+
+    def __init__(
+        self,
+        stream: datasets.IterableDataset,
+        tokenizer: Any,
+        *,
+        text_column: str,
+        max_length: int,
+        packing: Packing = "best_fit",
+        isolate: bool = True,
+        seed: int = 0,
+        place: Place | None = None,
+    ) -> None:
+        self.stream = stream.select_columns([text_column])  # an object of its own, with a state of its own
+        self.encoder, self.text_column = Encoder(tokenizer), text_column
+        self.max_length, self.packing, self.isolate, self.seed = max_length, packing, isolate, seed
+        self.beginning = self.stream.state_dict()
+        self.places = deque([place or Place()], PLACES_KEPT)
+        self.blank = 0
+
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
+        place = self.places[-1]
+        skipped, found = place.given, False
+        while True:
+            self.stream.load_state_dict(place.source or self.beginning)
+            records = iter(self.stream)
+            while block := list(islice(records, BLOCK)):
+                texts = [r[self.text_column] for r in block if not is_blank(r[self.text_column])]
+                self.blank += len(block) - len(texts)
+                if texts:
+                    rows = self.pack(texts)
+                    order = np.random.default_rng([self.seed, place.rows]).permutation(len(rows))
+                    for number in order[skipped:]:
+                        yield rows[number]
+                    place = replace(place, rows=place.rows + len(rows))
+                    found = True
+                skipped = 0
+                place = replace(place, source=self.stream.state_dict(), given=0)
+                self.places.append(place)
+            if not found:
+                raise RecipeError(f"dataset: no text in the column {self.text_column!r}")
+            place = replace(place, epoch=place.epoch + 1, source=None)
+            self.places[-1], found = place, False
+
+    def pack(self, texts: list[str]) -> PackedRows:
+        """The rows of some texts, in memory."""
+        ids = self.encoder.encode(texts)
+        lengths = np.array([len(document) for document in ids], np.int32)
+        index = index_of(lengths, self.max_length, self.packing, self.isolate)
+        return PackedRows(Tokens(Path(), [np.concatenate(ids)], lengths), index)
+
+    def place_after(self, rows: int) -> Place:
+        """The place of a training that has seen so many rows."""
+        place = next(p for p in reversed(self.places) if p.rows <= rows)
+        return replace(place, given=rows - place.rows)
+
+
+class KeepsPlace(TrainerCallback, ExportableState):
+    """Has every checkpoint know the place of the training in its stream (in `trainer_state.json`)."""
+
+    def __init__(self) -> None:
+        self.place: dict[str, Any] = asdict(Place())
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {"args": {}, "attributes": {"place": self.place}}
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        train_dataloader: Any = None,
+        **_: Any,
+    ) -> None:
+        rows = getattr(train_dataloader, "dataset", None)
+        if isinstance(rows, StreamedRows) and state.is_world_process_zero:
+            self.place = asdict(rows.place_after(state.global_step * args.train_rows_per_step))  # type: ignore[attr-defined]
+
+
+def place_of(checkpoint: str | None) -> Place:
+    """Where the training of a checkpoint stood in its stream; without one, at the beginning."""
+    if checkpoint is None:
+        return Place()
+    state = json.loads((Path(checkpoint) / "trainer_state.json").read_text(encoding="utf-8"))
+    kept = state["stateful_callbacks"].get(KeepsPlace.__name__)
+    return Place(**kept["attributes"]["place"]) if kept else Place()

@@ -1,0 +1,235 @@
+"""From texts to token ids on disk, once: memory-mapped shards in a cache keyed by what they were made from.
+
+Two things make this several times faster than `datasets.map` over a tokenizer (docs/lab-log.md has the figures). A corpus repeats few
+words, and byte-level BPE tokenizes each word by itself, so words are looked up rather than tokenized again. And ids go to disk as
+flat arrays of 16 bits, not as lists; packing (`silly_llm.training.corpus.packing`) then only makes an index of them and copies nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from silly_llm.core.errors import RecipeError
+from silly_llm.data.sources import require_text
+from silly_llm.training.corpus.tokenizer import is_blank
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SHARD_BYTES = 32_000_000
+"""UTF-8 bytes of text in a shard, about. Shards are what processes share the work by."""
+BATCH = 1_000
+"""Documents in memory at once."""
+WORDS_KEPT = 1_000_000
+"""Words whose tokens are remembered at most: bounds memory."""
+GPT2_SPLIT = re.compile(
+    r"'(?:s|t|re|ve|m|ll|d)| ?[A-Za-z]+| ?[0-9]+| ?[^\t-\r A-Za-z0-9]+|[\t-\r ]+(?![^\t-\r ])|[\t-\r ]+"
+)
+"""How byte-level BPE splits ASCII text into words (Radford et al. 2019), which it then tokenizes apart."""
+
+
+def cache_folder() -> Path:
+    """Where tokenized and packed data lies: `HF_HOME/silly_llm`."""
+    from huggingface_hub.constants import HF_HOME
+
+    folder = Path(HF_HOME) / "silly_llm"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenized documents, each bos + text + eos, in memory-mapped shards."""
+
+    folder: Path
+    shards: list[np.ndarray]
+    """Token ids of whole documents, one after the other: [tokens of the shard], uint16 or uint32."""
+    lengths: np.ndarray
+    """Tokens of each document: [documents], int32."""
+
+    @property
+    def count(self) -> int:
+        """Tokens in all."""
+        return sum(len(shard) for shard in self.shards)
+
+    @classmethod
+    def open(cls, folder: Path) -> Tokens:
+        """The tokens that a finished `tokenize` left in a folder."""
+        facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
+        names = [folder / f"{number:05}" for number in range(facts["shards"])]
+        shards: list[np.ndarray] = [
+            np.asarray(np.memmap(f"{name}.bin", facts["dtype"], "r")) for name in names
+        ]
+        return cls(folder, shards, np.concatenate([np.load(f"{name}.npy") for name in names]))
+
+
+def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: int | None = None) -> Tokens:
+    """Tokenize the texts of a dataset; the same texts and tokenizer are read from the cache.
+
+    Args:
+        dataset: has `text_column`; blank texts are left out.
+        tokenizer: a fast tokenizer with bos and eos.
+        text_column: where the text is.
+        processes: how many share the shards; default: one a core, and none beside this one where there is a single shard.
+
+    Raises:
+        RecipeError: no such column, or no text in it.
+    """
+    require_text(dataset, text_column)
+    documents = dataset.select_columns([text_column]).with_format("arrow")
+    key, size = digest(documents, tokenizer)
+    folder = cache_folder() / f"tokens-{key}"
+    if (folder / "tokens.json").is_file():
+        return Tokens.open(folder)
+    if not size:
+        raise RecipeError(f"dataset: no text in the column {text_column!r}")
+
+    partial = Path(f"{folder}.{os.getpid()}.partial")
+    partial.mkdir()
+    try:
+        count = min(len(documents), -(-size // SHARD_BYTES))
+        encoder = Encoder(tokenizer)
+        parts = [
+            (documents.shard(count, n, contiguous=True), encoder, partial / f"{n:05}") for n in range(count)
+        ]
+        workers = min(count, processes or os.cpu_count() or 1)
+        if workers == 1:
+            for part in parts:
+                write_shard(*part)
+        else:
+            # Forking a process whose libraries run threads may hang it, so they start afresh.
+            with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+                list(pool.map(write_shard, *zip(*parts, strict=True)))
+        facts = {"shards": count, "dtype": encoder.dtype}
+        (partial / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
+        try:
+            partial.rename(folder)
+        except OSError:  # another process was faster
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Tokens.open(folder)
+
+
+def write_shard(documents: Dataset, encoder: Encoder, name: Path) -> None:
+    """Tokenize some documents into `NAME.bin` (ids) and `NAME.npy` (lengths)."""
+    lengths: list[int] = []
+    with Path(f"{name}.bin").open("wb") as file:
+        for texts in batches(documents):
+            for ids in encoder.encode(texts):
+                lengths.append(len(ids))
+                file.write(ids.data)
+    np.save(f"{name}.npy", np.array(lengths, np.int32))
+
+
+def batches(documents: Dataset) -> Iterator[list[str]]:
+    """The texts of a dataset in Arrow format, those that are not blank, a batch in memory at a time."""
+    for table in documents.iter(batch_size=BATCH):
+        yield [text for text in table.column(0).to_pylist() if not is_blank(text)]
+
+
+class Encoder:
+    """Texts to ids with begin and end around them, exactly as the tokenizer itself would, but that a text which names a special token is text.
+
+    Args:
+        tokenizer: a fast tokenizer.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        from tokenizers import models
+
+        self.backend = literal(tokenizer.backend_tokenizer)
+        self.bos, self.eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+        self.dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
+        told = json.loads(self.backend.to_str())
+        splits = told["pre_tokenizer"] or {}
+        self.by_word = (
+            isinstance(self.backend.model, models.BPE)
+            and splits.get("type") == "ByteLevel"
+            and splits["use_regex"]
+            and not splits["add_prefix_space"]
+            and told["normalizer"] is None
+            and not told["model"]["dropout"]
+        )
+        """Words are tokenized apart, so that each has to be tokenized once."""
+        # A text that names an added token is left to the tokenizer.
+        added = (re.escape(token["content"]) for token in told["added_tokens"] if not token["special"])
+        self.added = re.compile("|".join(added) or r"(?!)")
+        self.known = Words(self.backend)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "known": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.backend = literal(self.backend)  # pickled, it forgets that it is
+        self.known = Words(self.backend)
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Ids of each text: [tokens], of `dtype`."""
+        found: dict[int, np.ndarray] = {}
+        rest = []
+        for number, text in enumerate(texts):
+            if self.by_word and text.isascii() and not self.added.search(text):
+                ids = chain.from_iterable(map(self.known.__getitem__, GPT2_SPLIT.findall(text)))
+                found[number] = np.fromiter(chain((self.bos,), ids, (self.eos,)), self.dtype)
+            else:
+                rest.append(number)
+        if rest:
+            encodings = self.backend.encode_batch_fast([texts[n] for n in rest], add_special_tokens=False)
+            for number, encoding in zip(rest, encodings, strict=True):
+                found[number] = np.array([self.bos, *encoding.ids, self.eos], self.dtype)
+        if len(self.known) > WORDS_KEPT:
+            self.known.clear()
+        return [found[number] for number in range(len(texts))]
+
+
+class Words(dict[str, tuple[int, ...]]):
+    """The ids of words; one that is not known yet is tokenized."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        self[word] = ids = tuple(self.backend.encode(word, add_special_tokens=False).ids)
+        return ids
+
+
+def literal(backend: Any) -> Any:
+    """A copy of a `tokenizers.Tokenizer` for which `<|eos|>` in a text is five characters, not the end."""
+    copy = type(backend).from_str(backend.to_str())
+    copy.encode_special_tokens = True
+    return copy
+
+
+def digest(documents: Dataset, tokenizer: Any) -> tuple[str, int]:
+    """What tokens depend on (the texts, the tokenizer) as a hash, and the UTF-8 bytes of the texts."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    hasher = hashlib.sha256(b"tokens 3 ")
+    hasher.update(tokenizer.backend_tokenizer.to_str().encode())
+    hasher.update(f"{tokenizer.bos_token_id} {tokenizer.eos_token_id}".encode())
+    size = 0
+    for table in documents.iter(batch_size=BATCH):
+        texts = pc.fill_null(table.column(0).cast(pa.large_string()), "").combine_chunks()
+        lengths = pc.binary_length(texts)
+        hasher.update(lengths.to_numpy())
+        offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
+        hasher.update(memoryview(texts.buffers()[2] or b"")[offsets[0] : offsets[-1]])
+        size += int(offsets[-1] - offsets[0])
+    return hasher.hexdigest()[:32], size

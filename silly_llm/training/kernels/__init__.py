@@ -1,0 +1,1 @@
+"""Computations that save time or memory."""

@@ -1,0 +1,1 @@
+"""Models: made anew, or from the weights of another."""

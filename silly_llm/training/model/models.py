@@ -1,0 +1,193 @@
+"""From a recipe's `model:` to a new model: plain transformers classes, any decoder that transformers has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.training.model.presets import PRESETS, alternating, of_depth, swiglu_size
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+ELSEWHERE = {
+    "vocab_size": " (set tokenizer.vocab_size)",
+    "max_position_embeddings": " (set max_length)",
+}
+"""Keys of a configuration that other keys of the recipe decide."""
+
+
+def model_config(
+    spec: str | dict[str, Any], *, vocab_size: int, max_length: int, tokenizer: Any = None
+) -> PretrainedConfig:
+    """The transformers configuration that a recipe's `model:` means.
+
+    Args:
+        spec: the name of a preset, or a mapping: `preset`, or `depth` (a Llama of so many layers, 64 times as wide), or `model_type`
+            (default: llama), and any keys of that type's configuration over it.
+        vocab_size: rows of the embedding.
+        max_length: positions.
+        tokenizer: gives the ids of bos, eos and pad.
+
+    Raises:
+        RecipeError: unknown preset, type or key, or dimensions that do not fit together.
+    """
+    from transformers import AutoConfig
+
+    preset, given = named(spec)
+    model_type = {**preset, **given}.get("model_type", "llama")
+    config_class = class_of(model_type)
+    known = {**config_class().to_dict(), **config_class.attribute_map}
+    for key in given:
+        if key not in known or key in ELSEWHERE:
+            raise RecipeError(
+                f"model: unknown key {key!r}{ELSEWHERE.get(key) or suggestion(key, [*known, 'preset', 'depth'])}"
+            )
+    values = {**preset, **own_names(given, config_class.attribute_map)}
+    values.pop("model_type", None)
+    if model_type == "llama":
+        complete_llama(values)
+    if model_type == "gpt_neo" and isinstance(layers := values.get("num_layers"), int):
+        values.setdefault("attention_types", alternating(layers))
+    names = [f"{name}_token_id" for name in ("bos", "eos", "pad")]
+    # without a tokenizer: none, where a type has ids of its own
+    ids = {name: getattr(tokenizer, name, None) for name in names}
+    try:
+        return AutoConfig.for_model(
+            model_type, **values, vocab_size=vocab_size, max_position_embeddings=max_length, **ids
+        )
+    except Exception as error:  # each type checks its own keys, in its own way
+        raise RecipeError(f"model: {' '.join(str(error).split())}") from None
+
+
+def named(spec: str | dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The keys that a preset or a depth stands for, and those given beside it."""
+    given = {"preset": spec} if isinstance(spec, str) else dict(spec)
+    preset, depth = given.pop("preset", None), given.pop("depth", None)
+    if preset is not None and depth is not None:
+        raise RecipeError("model: depth and preset are two ways to say the same; give one")
+    if preset is not None and preset not in PRESETS:
+        raise RecipeError(
+            f"model: unknown preset {preset!r}{suggestion(preset, PRESETS)}; known: {', '.join(PRESETS)}"
+        )
+    if depth is not None and (not isinstance(depth, int) or depth < 1):
+        raise RecipeError(f"model: depth: expected a whole number above 0, got {depth!r}")
+    start: Mapping[str, Any] = PRESETS[preset] if preset else of_depth(depth) if depth else {}
+    if given.get("model_type", start.get("model_type")) != start.get("model_type"):
+        start = {}  # another type has other keys
+    return start, given
+
+
+def own_names(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The keys as the type itself has them (`num_layers`), where transformers has a common name for them (`num_hidden_layers`)."""
+    renamed: dict[str, Any] = {}
+    for key, value in given.items():
+        own = names.get(key, key)
+        if renamed.setdefault(own, value) != value:
+            common = next(name for name in names if names[name] == own)
+            raise RecipeError(f"model: {own} and {common} are one key; give one of them")
+    return renamed
+
+
+def class_of(model_type: str) -> type[PretrainedConfig]:
+    """The configuration class of a type that transformers can generate text with.
+
+    Raises:
+        RecipeError: there is no such type.
+    """
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise RecipeError(
+            f"model: unknown model_type {model_type!r}{suggestion(model_type, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)}"
+        )
+    return CONFIG_MAPPING[model_type]
+
+
+def complete_llama(values: dict[str, Any]) -> None:
+    """Fill in and check the dimensions of a Llama.
+
+    Raises:
+        RecipeError: one is missing, is no whole number, or does not divide another.
+    """
+    needed = [key for key in ("hidden_size", "num_hidden_layers", "num_attention_heads") if key not in values]
+    if needed:
+        raise RecipeError(f"model: name a preset or a depth, or give {', '.join(needed)}")
+    values.setdefault("tie_word_embeddings", True)
+    values.setdefault("num_key_value_heads", values["num_attention_heads"])
+    if isinstance(values["hidden_size"], int):
+        values.setdefault("intermediate_size", swiglu_size(values["hidden_size"]))
+    for key in (
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "num_key_value_heads",
+    ):
+        if not isinstance(values.get(key), int) or values[key] < 1:
+            raise RecipeError(f"model: {key}: expected a whole number above 0, got {values.get(key)!r}")
+    if values["hidden_size"] % (2 * values["num_attention_heads"]):
+        raise RecipeError(
+            "model: hidden_size must be a multiple of twice num_attention_heads (rotary positions need even heads)"
+        )
+    if values["num_attention_heads"] % values["num_key_value_heads"]:
+        raise RecipeError("model: num_attention_heads must be a multiple of num_key_value_heads")
+
+
+def attention_of(config: PretrainedConfig, use_cpu: bool, max_length: int | None = None) -> str:
+    """The attention that trains this architecture fastest: on CPUs and short rows `blockwise`, else sdpa; eager where it has nothing else.
+
+    Rows have `max_length` tokens, by default as many as the model has positions.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    from silly_llm.core.devices import attention_for
+
+    model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    if not model_class._supports_sdpa:
+        return "eager"
+    short = attention_for(use_cpu, max_length or config.max_position_embeddings) == "eager"
+    return "blockwise" if short else "sdpa"
+
+
+def size_of(model: PreTrainedModel) -> dict[str, int]:
+    """A model's `parameters` (tied ones count once), `non_embedding_parameters` (the N of Kaplan et al. 2020), `width`, `layers`, `heads`."""
+    config = model.config.get_text_config()
+    return {
+        "parameters": model.num_parameters(),
+        "non_embedding_parameters": model.num_parameters(exclude_embeddings=True),
+        "width": config.hidden_size,
+        "layers": config.num_hidden_layers,
+        "heads": config.num_attention_heads,
+    }
+
+
+def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str = "sdpa") -> PreTrainedModel:
+    """A new model whose weights derive from the seed; how it attends is not saved with it.
+
+    Raises:
+        RecipeError: the architecture does not have this attention, or its dimensions do not fit.
+    """
+    from transformers import AutoModelForCausalLM, set_seed
+
+    from silly_llm.training.kernels import attention
+
+    set_seed(seed)
+    if attn_implementation == "blockwise":
+        attention.register()
+    try:
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
+    except (ImportError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise RecipeError(f"model: {config.model_type}: {' '.join(str(error).split())[:300]}") from None
+    generation = model.generation_config
+    generation.bos_token_id, generation.eos_token_id, generation.pad_token_id = (
+        config.bos_token_id,
+        config.eos_token_id,
+        config.pad_token_id,
+    )
+    # What `pipeline("text-generation")` does with the published folder: sample a whole story.
+    generation.do_sample, generation.temperature, generation.top_p = True, 0.8, 0.95
+    generation.max_length = config.max_position_embeddings
+    return model

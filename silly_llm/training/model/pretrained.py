@@ -1,0 +1,184 @@
+"""Continue from the weights of an existing model: `model: {pretrained: NAME}`, a folder or Hub id, with its own tokenizer.
+
+What cannot be trained further like a new one is refused before anything is written: adapters, quantized weights, encoders, models with code of
+their own or with parts beside the text model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from silly_llm.core.errors import RecipeError, RunError, first_line
+from silly_llm.core.lookup import find
+from silly_llm.training.model.presets import PRESETS
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model to continue from."""
+
+    name: str
+    """A folder or Hub id."""
+    revision: str | None = None
+    """A branch, tag or commit of the Hub."""
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What every `from_pretrained` gets; code that a model brings is never run."""
+        return {
+            "pretrained_model_name_or_path": self.name,
+            "revision": self.revision,
+            "trust_remote_code": False,
+        }
+
+
+def pretrained_of(spec: str | Mapping[str, Any]) -> Pretrained | None:
+    """The model that a recipe's `model:` continues from; `None`: a new one.
+
+    Args:
+        spec: a mapping with `pretrained` (and `revision`), or as text a folder, or a Hub id with a `/`; a preset's name is a preset.
+
+    Raises:
+        RecipeError: other keys beside `pretrained`.
+    """
+    if isinstance(spec, str):
+        if spec in PRESETS or not ("/" in spec or Path(spec).is_dir()):
+            return None
+        spec = {"pretrained": spec}
+    given = {key: value for key, value in spec.items() if value is not None}
+    name, revision = given.pop("pretrained", None), given.get("revision")
+    if name is None:
+        return None
+    if others := [key for key in given if key != "revision"]:
+        raise RecipeError(
+            f"model: {', '.join(others)}: a pretrained model is what it is; only revision stands beside pretrained"
+        )
+    if not isinstance(name, str) or not isinstance(revision, str | None):
+        raise RecipeError("model: pretrained and revision: expected text")
+    if name.startswith("~"):
+        name = str(Path(name).expanduser())
+    return Pretrained(name, revision)
+
+
+def commit_of(base: Pretrained) -> str | None:
+    """The commit of the Hub that was loaded; `None` for a folder."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    return extract_commit_hash(cached_file(base.name, "config.json", revision=base.revision), None)
+
+
+def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
+    """The configuration of a model that can be trained further on rows of `max_length` tokens.
+
+    Raises:
+        RecipeError: it cannot be read, is no plain causal language model, or has fewer positions.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.utils import find_adapter_config_file
+
+    name = base.name
+    if Path(name).is_dir() and base.revision is not None:
+        raise RecipeError(f"model: revision: {name!r} is a folder, which has none")
+    find(name, "model: pretrained: ")
+    try:
+        if find_adapter_config_file(name, revision=base.revision):
+            raise RecipeError(
+                f"model: {name!r} is an adapter, not a model; merge it first (sft: merge_adapter: true)"
+            )
+        config = AutoConfig.from_pretrained(**base.where)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"model: cannot load {name!r}: {first_line(error)}") from None
+    if getattr(config, "quantization_config", None) is not None:
+        raise RecipeError(f"model: {name!r} is quantized; continue from the weights it was made of")
+    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    is_causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not config.is_encoder_decoder
+    if not is_causal or not known.intersection(config.architectures or known):
+        what = ", ".join(config.architectures or [config.model_type])
+        raise RecipeError(f"model: {name!r} is no causal language model ({what})")
+    if config.get_text_config() is not config:
+        raise RecipeError(
+            f"model: {name!r} has parts beside its text model ({config.model_type}); name a text model"
+        )
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions and max_length > positions:
+        raise RecipeError(f"max_length: {max_length} is more than the {positions} positions of {name!r}")
+    return config
+
+
+def pretrained_tokenizer(base: Pretrained, config: PretrainedConfig) -> Any:
+    """The model's own tokenizer, without a token more: what it lacks of begin and padding, its end stands for.
+
+    Raises:
+        RecipeError: it cannot be read, has no end-of-text token, or more tokens than the model has rows for.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**base.where)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"model: cannot load the tokenizer of {base.name!r}: {first_line(error)}") from None
+    if not tokenizer.is_fast:
+        raise RecipeError(f"model: the tokenizer of {base.name!r} has no tokenizer.json")
+    if tokenizer.eos_token is None:
+        raise RecipeError(f"model: the tokenizer of {base.name!r} has no end-of-text token")
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= config.vocab_size:
+        raise RecipeError(
+            f"model: the tokenizer of {base.name!r} has ids up to {largest:,}, its embedding {config.vocab_size:,} rows; they do not belong "
+            "together"
+        )
+    if tokenizer.bos_token is None:
+        begin = config.bos_token_id
+        tokenizer.bos_token = tokenizer.eos_token if begin is None else tokenizer.convert_ids_to_tokens(begin)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # rows say themselves what is padding
+    return tokenizer
+
+
+def load_pretrained(
+    base: Pretrained, config: PretrainedConfig, tokenizer: Any, *, attn_implementation: str
+) -> PreTrainedModel:
+    """The model in 32 bits, whatever it was saved in: updates would be lost in the steps between numbers of 16.
+
+    Raises:
+        RunError: weights cannot be read, are missing or of other shapes.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from silly_llm.training.kernels import attention
+
+    if attn_implementation == attention.NAME:
+        attention.register()
+    loaded: Any
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            **base.where,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation=attn_implementation,
+            output_loading_info=True,
+        )
+    except Exception as error:  # of the Hub, of safetensors, of the architecture
+        raise RunError(f"model: cannot load {base.name!r}: {first_line(error)}") from None
+    model, found = loaded
+    if missing := sorted(found["missing_keys"]):
+        raise RunError(
+            f"model: {base.name!r} lacks {len(missing)} of its weights ({missing[0]} …), which would be random"
+        )
+    generation = model.generation_config
+    if generation.eos_token_id is None:
+        generation.eos_token_id = tokenizer.eos_token_id
+    model.config.pad_token_id = generation.pad_token_id = tokenizer.pad_token_id
+    try:
+        generation.validate(strict=True)
+    except ValueError:  # sampling is set up but not on: transformers would not save that
+        generation.do_sample = True
+    return model

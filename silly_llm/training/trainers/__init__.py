@@ -1,0 +1,1 @@
+"""The trainers of transformers and TRL, for small models."""

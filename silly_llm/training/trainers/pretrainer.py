@@ -1,0 +1,142 @@
+"""`transformers.Trainer` for packed rows: isolated documents, loss per token, bits per byte, a schedule fitted to time."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import RandomSampler
+from transformers import EvalPrediction, Trainer, TrainingArguments
+
+from silly_llm.training.callbacks.log import Clock
+from silly_llm.training.callbacks.throughput import LogsThroughput
+from silly_llm.training.checkpoints import Resumable
+from silly_llm.training.corpus.packing import IGNORED, PackedCollator
+from silly_llm.training.kernels.fused import LinearCrossEntropy, hidden_states, separable_head, token_nats
+from silly_llm.training.optim.base import OptimizerFactory
+from silly_llm.training.optim.schedule import FollowsClock
+
+
+class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
+    """A Trainer of rows from `silly_llm.training.corpus.packing`.
+
+    Args:
+        clock: the training's clock; with a time limit the schedule follows it.
+        optimizer_factory: makes the optimizer; `None`: the Trainer does, by `optim`.
+        eval_bytes: UTF-8 bytes of the evaluation texts, for bits per byte.
+        decay_fraction: share of the training that warmup_stable_decay decays over.
+    """
+
+    loss_is_scaled_for_ga = True  # the loss is a sum over the step's tokens, divided once
+
+    def __init__(
+        self,
+        *,
+        args: TrainingArguments,
+        data_collator: PackedCollator,
+        clock: Clock,
+        optimizer_factory: OptimizerFactory | None,
+        eval_bytes: int = 0,
+        decay_fraction: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.clock, self.optimizer_factory = clock, optimizer_factory
+        self.eval_bytes, self.decay_fraction = eval_bytes, decay_fraction
+        self.eval_collator = PackedCollator(
+            data_collator.max_length,
+            data_collator.pad_token_id,
+            data_collator.eos_token_id,
+            predict_end=False,
+        )
+        super().__init__(args=args, data_collator=data_collator, compute_metrics=self.bits_per_byte, **kwargs)
+        whole = not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
+        # DDP that searches for unused parameters takes a head that is used outside of the model for one.
+        by_hand = args.use_cpu and whole and not args.ddp_find_unused_parameters
+        self.head = separable_head(self.model) if by_hand else None
+        """The head, where its products with the loss are faster by hand (`silly_llm.training.kernels.fused`)."""
+
+    # Training ---------------------------------------------------------------------------------------------------------
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """An epoch in whole steps; rows left over, others in each epoch, accelerate would fill up according to the number of devices."""
+        sampler = super()._get_train_sampler(train_dataset)
+        if isinstance(sampler, RandomSampler):
+            args = self.args
+            step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+            if whole := len(sampler) // step * step:
+                return RandomSampler(sampler.data_source, generator=sampler.generator, num_samples=whole)
+        return sampler
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Nats a token, averaged over all tokens of the step: over accumulated batches and devices alike."""
+        labels, head = inputs["shift_labels"].flatten(), None if return_outputs else self.head
+        logits = self.forward(model, inputs, head)
+        if head is None:
+            total = cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
+        else:
+            total = LinearCrossEntropy.apply(logits, head.weight, labels, self.product_dtype)
+        count = num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum()
+        loss = total / count
+        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
+            loss = (
+                loss * self.accelerator.num_processes
+            )  # gradients are averaged over processes, the count is of all
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def forward(self, model: Any, inputs: Any, head: nn.Linear | None) -> torch.Tensor:
+        """Logits [tokens, vocabulary], or what this head would make them of [tokens, width]. No mask and no cache: see packing.py."""
+        with hidden_states(head) if head is not None else nullcontext():
+            outputs = model(
+                input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False
+            )
+        return outputs.logits.flatten(0, 1)
+
+    @property
+    def product_dtype(self) -> torch.dtype:
+        """What matrix products compute in."""
+        return torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else torch.float32
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        if self.optimizer is None and self.optimizer_factory is not None:
+            self.optimizer = self.optimizer_factory.create(model or self.model, self.args)  # type: ignore[arg-type]
+        return super().create_optimizer(model)
+
+    # Evaluation -------------------------------------------------------------------------------------------------------
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        training, self.data_collator = self.data_collator, self.eval_collator
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """As the Trainer's; what training compiled is not compiled again for the shapes of evaluations and samples."""
+        with torch.compiler.set_stance("force_eager"):
+            return super().evaluate(*args, **kwargs)
+
+    def prediction_step(
+        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+        """Nats and predicted tokens of each row, which the evaluation loop gathers over batches and processes."""
+        inputs = self._prepare_inputs(inputs)
+        labels = inputs["shift_labels"]
+        with torch.no_grad(), self.compute_loss_context_manager():
+            logits = self.forward(model, inputs, self.head)
+            if self.head is None:
+                nats = cross_entropy(logits.float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
+            else:
+                nats = token_nats(logits, self.head.weight, labels.flatten(), self.product_dtype)
+        return None, nats.view(labels.shape).double().sum(dim=1), (labels != IGNORED).sum(dim=1)
+
+    def bits_per_byte(self, prediction: EvalPrediction) -> dict[str, float]:
+        """Loss (nats a token of text, end-of-text not counted) and bits per byte of the evaluation texts."""
+        nats, tokens = float(np.sum(prediction.predictions)), int(np.sum(prediction.label_ids))
+        return {"loss": nats / tokens, "bits_per_byte": nats / math.log(2) / self.eval_bytes}
