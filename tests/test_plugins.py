@@ -19,7 +19,7 @@ build-backend = "setuptools.build_meta"
 [project]
 name = "silly-parrot"
 version = "1.0"
-[project.entry-points."silly_llm.commands.plugins"]
+[project.entry-points."silly_llm.plugins"]
 parrot = "silly_parrot"
 [tool.setuptools]
 py-modules = ["silly_parrot"]

@@ -7,7 +7,7 @@ constructor asks for is injected by its annotated type (see `silly_llm.core.cont
 A third party's package adds components without touching a file of ours::
 
     [options.entry_points]
-    silly_llm.commands.plugins =
+    silly_llm.plugins =
         my_plugin = my_package.components     # a module that uses @register
 """
 
@@ -31,7 +31,7 @@ from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.schema import check
 
 T = TypeVar("T", bound=type)
-ENTRY_POINT_GROUP = "silly_llm.commands.plugins"
+ENTRY_POINT_GROUP = "silly_llm.plugins"
 
 KINDS: dict[str, tuple[str, ...]] = {
     "llm_provider": (

@@ -380,9 +380,9 @@ def test_a_small_file_that_unpacks_to_a_huge_one_takes_no_memory(tmp_path):
         (tmp_path / name).symlink_to(tmp_path / "a.jsonl.gz")
     code = f"""
 import resource
-from silly_llm.data import rows
+from silly_llm.data import opening, rows
 from silly_llm.data.sources import open_source
-rows.LIMIT = 20_000_000
+opening.LIMIT = rows.LIMIT = 20_000_000
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name in ("a.jsonl.gz", "a.txt.gz", "a.csv.gz"):
     for read in (lambda s: s.texts("text"), lambda s: s.load()):

@@ -1,7 +1,7 @@
 """`python -m silly_llm.data.generation`."""
 
 from silly_llm.core.launch import run_main
-from silly_llm.data.generation.generate.generate import main
+from silly_llm.data.generation.generate import main
 
 if __name__ == "__main__":
     run_main(main)
