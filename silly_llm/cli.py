@@ -107,7 +107,9 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
 
             ended = sys.exc_info()[1]
             if leave_process_group(failed=ended is not None) and "RANK" in os.environ:
-                EXIT_CODES.append(ended.code if isinstance(ended, SystemExit) else int(ended is not None))
+                EXIT_CODES.append(
+                    int(ended.code or 0) if isinstance(ended, SystemExit) else int(ended is not None)
+                )
 
 
 EXIT_CODES: list[int] = []
