@@ -34,6 +34,21 @@ def forgets_secrets():
         kept.intersection_update(was)
 
 
+@pytest.fixture(autouse=True)
+def talks_as_before():
+    """What a command in this process asks libraries for is not asked for in the next test."""
+    from silly_llm.core.console.streams import QUIET
+
+    names = (*QUIET, "TQDM_DISABLE", "TQDM_NCOLS", "TQDM_NROWS")
+    before = {name: os.environ.get(name) for name in names}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real TinyStories text and models; tests that want it are skipped elsewhere."""

@@ -30,7 +30,7 @@ from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.output import PRIVATE
 
 DIGESTS = "digests.json"
-"""The SHA-256 of each file of a checkpoint, by its path inside."""
+"""The SHA-256 of each file of a checkpoint, by its path inside, and one of those themselves."""
 UNFINISHED = "checkpoint-is-incomplete.txt"
 """In a checkpoint that is being written; the name is transformers' own for it."""
 STATE = "trainer_state.json"
@@ -114,7 +114,8 @@ def seal(folder: Path, args: Any) -> None:
         [(name, digest(path, to_disk=True)) for name, path in zip(names, mine, strict=True)]
     )
     if args.should_save:
-        write_text(folder / DIGESTS, json.dumps({"sha256": dict(digests)}, indent=1))
+        sealed = {"sha256": dict(digests), "seal": fingerprint(dict(digests))}
+        write_text(folder / DIGESTS, json.dumps(sealed, indent=1))
         (folder / f"{STATE}{PARTIAL}").rename(folder / STATE)
         (folder / UNFINISHED).unlink()
 
@@ -134,10 +135,14 @@ def fault_of(checkpoint: Path) -> str | None:
     sealed = (checkpoint / DIGESTS).is_file()
     if sealed:
         try:
-            digests = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))["sha256"].items()
+            said = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
+            digests = dict(said.pop("sha256"))
+            seal = said.pop("seal", fingerprint(digests))  # the first ones had none
         except (ValueError, KeyError, AttributeError, TypeError):
             return f"{DIGESTS} cannot be read"
-        for name, expected in digests:
+        if said or seal != fingerprint(digests):
+            return f"{DIGESTS} is not what was saved"
+        for name, expected in digests.items():
             if not (checkpoint / name).is_file():
                 return f"{name} is missing"
             if digest(checkpoint / name) != expected:
