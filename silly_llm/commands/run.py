@@ -16,7 +16,7 @@ from pathlib import Path
 from silly_llm.commands.check import check_recipe
 from silly_llm.core.config import Options, parse_argv, run_name_of
 from silly_llm.core.errors import RecipeError, suggestion
-from silly_llm.core.folders.output import PRIVATE
+from silly_llm.core.folders.files import PRIVATE
 from silly_llm.core.launch import command_line
 from silly_llm.core.lookup import locate, packaged_recipes
 from silly_llm.core.phases import PHASES, Phase, phase_named

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from silly_llm.core.errors import NotInstalledError, RecipeError, suggestion
-from silly_llm.core.folders.output import PRIVATE
+from silly_llm.core.folders.files import PRIVATE
 from silly_llm.core.lookup import is_hub_id, looked_for
 from silly_llm.data.opening import UNPACK, ending
 

@@ -26,8 +26,8 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from silly_llm.core.console.signals import Stopped, deferred, first_heard
 from silly_llm.core.errors import RunError
-from silly_llm.core.folders.files import write_text
-from silly_llm.core.folders.output import PRIVATE
+from silly_llm.core.folders.files import PRIVATE, write_text
+from silly_llm.core.folders.provenance import fingerprint
 
 DIGESTS = "digests.json"
 """The SHA-256 of each file of a checkpoint, by its path inside, and one of those themselves."""

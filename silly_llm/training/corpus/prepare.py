@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.core.folders.output import PRIVATE
+from silly_llm.core.folders.files import PRIVATE
 from silly_llm.training.corpus.documents import read_stream, read_texts, text_bytes
 from silly_llm.training.corpus.packing import PackedRows, pack
 from silly_llm.training.corpus.streaming import StreamedRows, place_of
