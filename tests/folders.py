@@ -7,6 +7,7 @@ from pathlib import Path
 
 from silly_llm.core.config import load_recipe
 from silly_llm.data.arguments import GenerationArguments
+from silly_llm.data.prompts.templates import tells_tinystories
 from silly_llm.hub.cards import dataset_card, model_card, write_card
 
 
@@ -51,7 +52,16 @@ def save_stories(folder: Path, workspace: Path) -> Path:
         "tokens": {"completion": 12345},
         "seconds": 75.2,
     }
-    write_card(folder, dataset_card("stories", recipe, statistics=statistics, sample=splits["train"][0]))
+    write_card(
+        folder,
+        dataset_card(
+            "stories",
+            recipe,
+            tinystories=tells_tinystories(recipe.args),
+            statistics=statistics,
+            sample=splits["train"][0],
+        ),
+    )
     (folder / "provenance.json").write_text("{}")
     for private in (".silly/run.json", "journal.jsonl", "journal-0/part", "checkpoint-5/model.safetensors"):
         (folder / private).parent.mkdir(exist_ok=True)

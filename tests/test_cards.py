@@ -8,6 +8,7 @@ from folders import generation_recipe, save_stories, save_tiny_model
 
 from silly_llm.core.config import load_recipe
 from silly_llm.data.instructions.arguments import InstructionArguments
+from silly_llm.data.prompts.templates import tells_tinystories
 from silly_llm.hub.cards import PLACEHOLDER, dataset_card, hub_ids, model_card, quoted, size_category
 
 SECRET = "sk-a-secret-of-another-service"
@@ -40,7 +41,9 @@ def test_cards_do_not_call_a_language_model_a_storyteller_and_show_no_secret(tmp
         "api_key": "abc",
     }
     recipe = generation_recipe(tmp_path, provider=provider)
-    card = dataset_card("stories", recipe, statistics={"splits": {"train": 5_000}})
+    card = dataset_card(
+        "stories", recipe, tinystories=tells_tinystories(recipe.args), statistics={"splits": {"train": 5_000}}
+    )
     assert "`big-teacher`" in card and "storyteller" not in card
     assert "license: unknown" in card and "terms of the teacher" in card and "1K<n<10K" in card
     assert SECRET not in card and "abc" not in card
@@ -139,7 +142,14 @@ def cards_with(name: str, folder) -> list[str]:
     )
     statistics = {"splits": {"train": 5}, "models": {name: 5}, name: {name: name}}
     sample = {"prompt": name, "text": f"Once.\n{name}\n\n    {name}"}
-    stories = dataset_card("stories", generated, statistics=statistics, sample=sample, title=name)
+    stories = dataset_card(
+        "stories",
+        generated,
+        tinystories=tells_tinystories(generated.args),
+        statistics=statistics,
+        sample=sample,
+        title=name,
+    )
     tuned = generation_recipe(folder)
     tuned.phase = "sft"
     tuned.values = {

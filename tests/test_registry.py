@@ -165,7 +165,7 @@ def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_
 )
 def test_mistakes_in_a_component(mapping, message):
     with pytest.raises(RecipeError, match=message):
-        registry.config_of("story_filter", mapping)
+        registry.parse_component("story_filter", mapping)
 
 
 def test_a_taken_name_and_an_unknown_kind_are_refused():

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from locations import ROOT
 
-from silly_llm.commands.sweep.jobs import Crew, reason_of
+from silly_llm.commands.sweep.jobs import JobPool, reason_of
 from silly_llm.commands.sweep.plots import draw, envelope, free_dimensions
 from silly_llm.commands.sweep.points import read_sweep
 from silly_llm.commands.sweep.report import markdown_table
@@ -223,10 +223,12 @@ def test_why_a_process_failed():
 def test_processes_share_cores_and_gpus(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    crew = Crew("silly_llm.training.pretrain", jobs=3, gpus=2)
-    assert [crew.environment(n)["CUDA_VISIBLE_DEVICES"] for n in range(3)] == ["4", "7", "4"]
-    assert crew.environment(0)["OMP_NUM_THREADS"] == str(max(1, (os.cpu_count() or 1) // 3))
-    assert not {"OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"} & Crew("x", jobs=1, gpus=2).environment(0).keys()
+    job_pool = JobPool("silly_llm.training.pretrain", jobs=3, gpus=2)
+    assert [job_pool.environment(n)["CUDA_VISIBLE_DEVICES"] for n in range(3)] == ["4", "7", "4"]
+    assert job_pool.environment(0)["OMP_NUM_THREADS"] == str(max(1, (os.cpu_count() or 1) // 3))
+    assert (
+        not {"OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"} & JobPool("x", jobs=1, gpus=2).environment(0).keys()
+    )
 
 
 def made_up(folder: Path, width: int, layers: int, seed: int, **more: object) -> dict:

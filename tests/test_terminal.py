@@ -9,6 +9,8 @@ import sys
 import pytest
 from locations import ROOT
 
+from silly_llm.core.console.duration import duration
+
 SILLY = [sys.executable, "-m", "silly_llm.cli"]
 TALK = """
 import logging, sys, warnings
@@ -113,3 +115,8 @@ def test_what_is_missing_is_one_line_with_code_2(command, tmp_path, monkeypatch,
     said = capsys.readouterr()
     assert stopped.value.code == 2 and not said.out and said.err.startswith("silly-llm: ")
     assert said.err.count("\n") == 1
+
+
+def test_durations_are_said_as_people_say_them():
+    spans = {0.04: "0 s", 2.5: "2.5 s", 9.96: "10 s", 45: "45 s", 125: "2 min 5 s", 7800: "2 h 10 min"}
+    assert {seconds: duration(seconds) for seconds in spans} == spans

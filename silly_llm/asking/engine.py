@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 
 @dataclass
-class Tally:
+class RequestCounts:
     """What happened so far."""
 
     asked: int = 0
@@ -67,12 +67,12 @@ class Engine:
         self,
         provider: LLMProvider,
         journal: Journal | None = None,
-        tally: Tally | None = None,
+        tally: RequestCounts | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.provider = provider
         self.journal = journal
-        self.tally = tally if tally is not None else Tally()
+        self.tally = tally if tally is not None else RequestCounts()
         self.budget = budget
         self.stopped: Exception | None = None
         """Why nothing more is asked."""

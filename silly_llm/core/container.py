@@ -86,7 +86,7 @@ class Container:
 
 def build(kind: str, mapping: Mapping[str, Any] | str, container: Container) -> Any:
     """Make the component that a recipe names: its config from the recipe, all else from the container."""
-    config = registry.config_of(kind, mapping)
+    config = registry.parse_component(kind, mapping)
     cls = registry.resolve(kind, registry.split_type(kind, mapping)[0])
     arguments: dict[str, Any] = {}
     for name, parameter, hint in registry.constructor_parameters(cls):

@@ -120,7 +120,7 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message: str, code: int) -> typing.NoReturn:
     """Print one line to stderr and exit; the other processes of a distributed run stay silent."""
-    if int(os.environ.get("RANK", "0")) == 0:
+    if streams.is_main_process():
         print(f"silly-llm: {mask(message, loosely=True)}", file=sys.stderr, flush=True)
     raise SystemExit(code)
 

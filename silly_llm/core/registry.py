@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import re
 import sys
 import typing
@@ -27,6 +26,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.schema import check
 
@@ -161,7 +161,7 @@ def split_type(kind: str, mapping: Mapping[str, Any] | str) -> tuple[str, dict[s
     return mapping["type"], {k: v for k, v in mapping.items() if k != "type"}
 
 
-def config_of(kind: str, mapping: Mapping[str, Any] | str, *, where: str = "") -> Any:
+def parse_component(kind: str, mapping: Mapping[str, Any] | str, *, where: str = "") -> Any:
     """The checked config of a component, `None` for one without options; builds nothing.
 
     Within `only_registered` the options of a one-off are not looked at: its code is not imported.
@@ -258,7 +258,7 @@ def _import_class(name: str) -> type:
         raise RecipeError(f"component {name!r} cannot be imported: {error}") from error
     if not isinstance(cls, type):
         raise RecipeError(f"component {name!r} is not a class")
-    if new and int(os.environ.get("RANK", "0")) == 0:
+    if new and is_main_process():
         file = getattr(sys.modules[module], "__file__", None)
         print(
             f"silly-llm: this run uses code of the recipe's own: {module} ({file})",

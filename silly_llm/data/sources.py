@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError, suggestion
-from silly_llm.core.registry import config_of, register
+from silly_llm.core.registry import parse_component, register
 from silly_llm.data.layout import file_system, is_local
 from silly_llm.data.rows import no_column, no_text
 
@@ -85,7 +85,7 @@ def open_source(spec: Source, *, container: Container | None = None) -> DataProv
         mapping = {"type": "mixture", "sources": list(spec)}
     else:
         raise RecipeError(f"dataset: expected a Hub id, a path, a mapping or a list, got {spec!r}")
-    config_of("data_provider", mapping, where="dataset:")
+    parse_component("data_provider", mapping, where="dataset:")
     return (container or Container()).build("data_provider", mapping)
 
 

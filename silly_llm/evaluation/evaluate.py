@@ -118,7 +118,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 def check_components(args: EvaluationArguments) -> None:
     """Every metric exists and takes the options given; builds nothing."""
     for metric in args.metrics:
-        registry.config_of("evaluation_provider", metric, where="metrics:")
+        registry.parse_component("evaluation_provider", metric, where="metrics:")
 
 
 def model_entries(spec: Any) -> list[ModelEntry]:

@@ -10,13 +10,7 @@ from typing import Any
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.provenance import fingerprint
-from silly_llm.data.instructions.types import (
-    Features,
-    InstructionTypeConfig,
-    Story,
-    Words,
-    content_words,
-)
+from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words
 from silly_llm.data.sources import require_text
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, Metric, StoryRequest
@@ -24,6 +18,7 @@ from silly_llm.evaluation.metrics.instruction_following import features_included
 from silly_llm.evaluation.metrics.statistics import distinct, openings
 from silly_llm.text.features import FEATURES
 from silly_llm.text.languages import ENGLISH, base, detect_language, standard
+from silly_llm.text.sentences import content_words
 from silly_llm.text.words import first_words, tokenize_words
 
 OPENER = "Write a story."

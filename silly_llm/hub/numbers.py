@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from silly_llm.core.console.duration import duration
 from silly_llm.core.pages.markdown import code, inline
 from silly_llm.hub.data_cards import (
     path_of,
@@ -45,15 +46,7 @@ def _number(value: Any, key: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return inline(value)
     if key.endswith("seconds"):
-        minutes, seconds = divmod(round(value), 60)
-        hours, minutes = divmod(minutes, 60)
-        return (
-            f"{hours} h {minutes} min"
-            if hours
-            else f"{minutes} min {seconds} s"
-            if minutes
-            else f"{value:.1f} s"
-        )
+        return duration(value)
     return (
         f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     )

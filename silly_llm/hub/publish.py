@@ -8,7 +8,6 @@ The commit names its parent, so a lost answer is told from a lost request, and n
 from __future__ import annotations
 
 import fnmatch
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm import __version__
+from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.masking import remember
@@ -83,7 +83,7 @@ def check_push(args: Any) -> Push | None:
     private = getattr(args, "hub_private_repo" if key == "hub_model_id" else "hub_private", None)
     asked = Push(repo_id, bool(private), getattr(args, "hub_revision", None))
     token = _token()
-    if _leader():
+    if is_main_process():
         with _one_line(repo_id):
             from huggingface_hub.utils import validate_repo_id
 
@@ -102,7 +102,7 @@ def push_if_asked(args: Any, folder: str | Path) -> str | None:
         The address, `None` when nothing was asked for.
     """
     asked = check_push(args)
-    if asked is None or not _leader():
+    if asked is None or not is_main_process():
         return None
     url = publish(folder, asked.repo_id, private=asked.private, revision=asked.revision)
     print(f"published: {url}")
@@ -325,10 +325,6 @@ def _token() -> str:
         raise RecipeError(f"no Hugging Face token: {TOKEN_HELP}")
     remember(token, "token")
     return token
-
-
-def _leader() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from silly_llm.text.languages import ENGLISH
+from silly_llm.text.sentences import split_sentences
 
 FEATURES: tuple[str, ...] = (
     "dialogue",
@@ -59,7 +60,7 @@ def has_bad_ending(text: str) -> bool:
 
     A negation before a word turns it over (*not happy*, *no longer sad*). Misses sad facts in neutral words.
     """
-    end = _plain(_narration(sentences(text)[-3:]))
+    end = _plain(_narration(split_sentences(text)[-3:]))
     sad = glad = 0
     for match in _OUTCOME.finditer(end):
         is_sad = match.lastgroup == "sad"
@@ -121,18 +122,11 @@ def _after(text: str, share: float) -> int:
     return max(text.rfind(mark, 0, position) for mark in (". ", "! ", "? ", "\n", '" ')) + 1
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of `text`: split after `.`, `!`, `?` (with a closing quote) and at line ends."""
-    return [s for s in _BREAK.split(text) if any(c.isalpha() for c in s)]
-
-
 def _narration(end: list[str]) -> str:
     """Without moral sentences, whose words say what is good in general and not how the story ended."""
     return " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
 
 
-# `"Where?" asked Tom.` is one sentence: a small letter goes on.
-_BREAK = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”'’]))\s+(?![a-z])|\n+")
 _QUOTED = re.compile(
     r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)'
 )

@@ -25,6 +25,7 @@ from transformers.trainer_pt_utils import safe_globals
 from transformers.trainer_utils import rotate_checkpoints
 
 from silly_llm.core.console.signals import Stopped, deferred, first_heard
+from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RunError
 from silly_llm.core.folders.files import PRIVATE, write_text
 from silly_llm.core.folders.provenance import fingerprint
@@ -212,7 +213,7 @@ def last_checkpoint(folder: str | Path) -> str | None:
         RunError: there are checkpoints, and none is whole.
     """
     found = checkpoints_in(folder)
-    if int(os.environ.get("RANK", "0")) != 0:
+    if not is_main_process():
         return str(found[0]) if found else None
     for torso in filter(is_torso, numbered(folder)):
         remove_torso(torso)
@@ -252,7 +253,7 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
     Raises:
         RunError: it is damaged, or its configuration has another architecture or other sizes.
     """
-    fault = fault_of(Path(folder)) if int(os.environ.get("RANK", "0")) == 0 else None
+    fault = fault_of(Path(folder)) if is_main_process() else None
     if fault is not None:
         raise RunError(f"{folder} is damaged: {fault}; name another checkpoint")
     saved = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))

@@ -6,7 +6,6 @@ the schedule is fitted to, bits per byte, sample stories, and resuming by itself
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from silly_llm.core.config import Options, Recipe, load_recipe
+from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.container import Container
 from silly_llm.core.devices import keep_freed_memory
 from silly_llm.core.errors import RecipeError
@@ -38,7 +38,7 @@ from silly_llm.training.callbacks.throughput import check_trackers, throughput_o
 from silly_llm.training.checkpoints import check_checkpoint, stopped_in
 from silly_llm.training.corpus.packing import PackedCollator
 from silly_llm.training.corpus.prepare import Prepared, prepare
-from silly_llm.training.corpus.streaming import KeepsPlace, StreamedRows
+from silly_llm.training.corpus.streaming import SaveStreamState, StreamedRows
 from silly_llm.training.corpus.tokenizer import check_tokenizer
 from silly_llm.training.kernels.compiling import compile_layers, is_long, missing_compiler
 from silly_llm.training.kernels.fused import cast_positions, fuse_norms
@@ -131,7 +131,7 @@ def train(
         fuse_norms(model)
         cast_positions(model)
     size = size_of(model)
-    if output_speaks():
+    if is_main_process():
         documents = "documents as they come"
         if data.documents is not None:
             split = f" ({data.split:,} longer than a row: split)" if data.split else ""
@@ -176,7 +176,7 @@ def train(
         decay_fraction=args.decay_fraction,
         callbacks=[
             clock,
-            KeepsPlace(),
+            SaveStreamState(),
             throughput,
             EvaluateAtEnd(clock),
             SaveAverages(),
@@ -190,7 +190,7 @@ def train(
     require_engine(trainer)
     refuse_sharded(trainer, args, optimizer)
     compiled = compile_layers(model) if compiles(trainer, data) else 0
-    if compiled and output_speaks():
+    if compiled and is_main_process():
         print(f"  the first step compiles {compiled} layers", flush=True)
     trainer.remove_callback(PrinterCallback)  # Progress prints
     if checkpoint is not None:
@@ -314,11 +314,6 @@ def refuse_sharded(
         raise RecipeError(
             f"optimizer: {args.optimizer!r} needs whole matrices, which {engine} takes apart; use adamw"
         )
-
-
-def output_speaks() -> bool:
-    """Whether this process is the one that prints."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 if __name__ == "__main__":

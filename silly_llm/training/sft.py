@@ -47,7 +47,7 @@ from silly_llm.training.optim.schedule import limit_steps
 from silly_llm.training.resuming import check_resume, checkpoint_of
 from silly_llm.training.sft_config import SftArguments
 from silly_llm.training.summary import tell_end
-from silly_llm.training.trainers.sft import StoryTrainer
+from silly_llm.training.trainers.sft import SmallModelSFTTrainer
 
 ARGUMENTS = SftArguments
 
@@ -135,7 +135,7 @@ def tune(
     # Trainer
     clock, throughput = Clock(args.max_minutes), Throughput(tokens_seen)
     prompts: list[Any] = [[{"role": "user", "content": prompt}] for prompt in args.sample_prompts]
-    trainer = StoryTrainer(
+    trainer = SmallModelSFTTrainer(
         model=model,
         args=args,
         train_dataset=train_dataset,
@@ -243,7 +243,9 @@ def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> Pre
     return model
 
 
-def save_merged(trainer: StoryTrainer, tokenizer: PreTrainedTokenizerBase, args: SftArguments) -> None:
+def save_merged(
+    trainer: SmallModelSFTTrainer, tokenizer: PreTrainedTokenizerBase, args: SftArguments
+) -> None:
     """Save full weights: the model as it was loaded, unquantized, plus the adapter.
 
     The adapter goes through a file, so that this works alike for one process, sharded ones and quantized models.

@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from silly_llm import __version__
 from silly_llm.core.config import Recipe, mask, to_yaml
+from silly_llm.core.console.duration import duration
 from silly_llm.core.launch import command_line
 from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
 from silly_llm.training.callbacks.log import SAMPLES, read_lines
-from silly_llm.training.callbacks.progress import duration
 
 PAGE = "training.html"
 SAMPLES_SHOWN = 5

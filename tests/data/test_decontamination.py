@@ -9,7 +9,7 @@ import pytest
 from silly_llm.core import registry
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.data.filters.decontamination import DecontaminationFilter, Runs
+from silly_llm.data.filters.decontamination import DecontaminationFilter, NgramIndex
 
 TEXT = "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of yellow cheese in its paws."
 WORDS = TEXT.replace(",", "").replace(".", "").lower().split()
@@ -108,7 +108,7 @@ def test_the_hashes_find_what_a_set_of_tuples_finds():
     texts = [tuple(f"w{(i * 7 + j * j) % 50}" for j in range(30)) for i in range(20)]
     looked_at = [tuple(f"w{(i * 3 + j) % 50}" for j in range(40)) + texts[i][5:12] for i in range(20)]
     known = {text[i : i + 4] for text in texts for i in range(27)}
-    runs = Runs(4, texts)
+    runs = NgramIndex(4, texts)
     for words in looked_at:
         assert runs.count(words) == sum(words[i : i + 4] in known for i in range(len(words) - 3))
     assert runs.count(()) == 0
@@ -127,7 +127,7 @@ def test_the_hashes_find_what_a_set_of_tuples_finds():
 )
 def test_bad_options_are_recipe_errors(options, message):
     with pytest.raises(RecipeError, match=message):
-        registry.config_of("story_filter", {"type": "decontamination", **options})
+        registry.parse_component("story_filter", {"type": "decontamination", **options})
 
 
 def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):

@@ -285,7 +285,7 @@ def test_all_reasons_are_given():
 )
 def test_bad_options_are_recipe_errors(spec):
     with pytest.raises(RecipeError):
-        registry.config_of("story_filter", spec)
+        registry.parse_component("story_filter", spec)
 
 
 def test_real_stories_pass_the_filters_of_content(tinystories):

@@ -15,15 +15,9 @@ from silly_llm.core.registry import resolve
 from silly_llm.data.instructions.arguments import InstructionArguments
 from silly_llm.data.instructions.instruct import RequestWriter, main
 from silly_llm.data.instructions.split import SeenTexts, story_id
-from silly_llm.data.instructions.types import (
-    InstructionTypeConfig,
-    Sentence,
-    Story,
-    Words,
-    content_words,
-    split_sentences,
-)
+from silly_llm.data.instructions.types import InstructionTypeConfig, Sentence, Story, Words
 from silly_llm.providers.base import Completion, LLMProvider
+from silly_llm.text.sentences import content_words, split_sentences
 
 NAMES = ["Tom", "Mia", "Ben", "Lily", "Sam", "Anna", "Max", "Zoe"]
 THINGS = ["ball", "kite", "boat", "cake", "drum", "hat", "lamp", "shell", "stone", "whistle"]

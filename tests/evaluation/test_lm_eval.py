@@ -4,7 +4,7 @@ import pytest
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.registry import config_of
+from silly_llm.core.registry import parse_component
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData
 from silly_llm.evaluation.model import LanguageModel
@@ -12,9 +12,9 @@ from silly_llm.evaluation.model import LanguageModel
 
 def test_needs_tasks():
     with pytest.raises(RecipeError, match="name at least one"):
-        config_of("evaluation_provider", "lm_eval")
+        parse_component("evaluation_provider", "lm_eval")
     with pytest.raises(RecipeError, match="did you mean 'tasks'"):
-        config_of("evaluation_provider", {"type": "lm_eval", "task": ["blimp"]})
+        parse_component("evaluation_provider", {"type": "lm_eval", "task": ["blimp"]})
 
 
 @pytest.mark.slow

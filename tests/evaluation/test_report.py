@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from silly_llm.evaluation.report.report import as_pairs, duration, report_context, write_report
+from silly_llm.evaluation.report.report import as_pairs, report_context, write_report
 from silly_llm.evaluation.report.tables import best_of, metrics_table
 from silly_llm.evaluation.report.texts import marked
 
@@ -177,10 +177,9 @@ def test_marks_inflected_words_and_escapes_the_rest():
     assert marked("a < b", []) == "a &lt; b"
 
 
-def test_terminal_table_and_durations(results):
+def test_terminal_table(results):
     lines = metrics_table(results).splitlines()
     assert lines[0].split()[-1] == "tuned" and any("0.900  (0.890 to 0.910)" in line for line in lines)
-    assert [duration(s) for s in (2.5, 45, 120, 7200)] == ["2.5 s", "45 s", "2.0 min", "2.0 h"]
 
 
 def test_nothing_of_a_model_or_a_story_is_markdown(results, tmp_path):

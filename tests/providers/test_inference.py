@@ -175,7 +175,7 @@ def test_concurrency_is_bounded_and_used(tmp_path, concurrency):
 )
 def test_bad_options_are_recipe_errors(spec):
     with pytest.raises(RecipeError):
-        registry.config_of("llm_provider", spec)
+        registry.parse_component("llm_provider", spec)
 
 
 def test_the_server_keeps_to_the_api_of_tgi(shared, server):

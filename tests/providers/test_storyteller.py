@@ -15,8 +15,9 @@ from silly_llm.core.container import Container
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
 from silly_llm.providers.storyteller import PLOTS, Story, Storyteller, summarize, tell
 from silly_llm.providers.storyteller.lexicon import POS, kind_of, lexicon
-from silly_llm.text.features import FEATURES, detect_features, sentences
+from silly_llm.text.features import FEATURES, detect_features
 from silly_llm.text.inflection import includes_word, word_forms
+from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import tokenize_words
 
 N = 10_000
@@ -107,11 +108,11 @@ def test_clean_text(stories: list[Story]) -> None:
         text = story.text
         assert not set("{}_") & set(text + story.summary)
         assert "  " not in text and " ." not in text and " ," not in text and ".." not in text
-        for sentence in sentences(text):
+        for sentence in split_sentences(text):
             assert re.match(r"[\"A-Z]", sentence), (sentence, text)
         assert not re.search(r"\b(?!had|that)(\w+) \1\b", text.lower()), text
         assert not re.search(r"\ba [aeio]\w|\ban [^aeiouh\W]", text.lower()), text
-        whole = [s.strip() for s in sentences(text)]
+        whole = [s.strip() for s in split_sentences(text)]
         assert all(a != b for a, b in pairwise(whole)), text
         assert text.count('"') % 2 == 0
 

@@ -204,7 +204,7 @@ def test_a_query_stands_after_the_path(well):
 )
 def test_what_cannot_be_sent_is_a_recipe_error(options, said):
     with pytest.raises(RecipeError, match=said) as raised:
-        registry.config_of(
+        registry.parse_component(
             "llm_provider", {"type": "openai", "model": "m", "base_url": "http://h", **options}
         )
     assert "two" not in str(raised.value) and "schl" not in str(raised.value)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from silly_llm.text.features import DESCRIPTIONS, FEATURES, detect_features, sentences
+from silly_llm.text.features import DESCRIPTIONS, FEATURES, detect_features
+from silly_llm.text.sentences import split_sentences
 
 PLAIN = "Tom had a kite. One day the string broke and the kite flew off. He ran over the hill and found it in a bush. He smiled and went home, happy."
 EXAMPLES = {
@@ -74,7 +75,7 @@ def test_empty() -> None:
 
 
 def test_sentences() -> None:
-    assert [s.strip() for s in sentences('One. "Two?" Three!\n\nFour')] == [
+    assert [s.strip() for s in split_sentences('One. "Two?" Three!\n\nFour')] == [
         "One.",
         '"Two?"',
         "Three!",

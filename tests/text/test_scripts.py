@@ -9,10 +9,10 @@ import pytest
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.filters.base import reasons_against
-from silly_llm.data.instructions.types import split_sentences
 from silly_llm.text.features import has_dialogue
 from silly_llm.text.inflection import includes_word
 from silly_llm.text.languages import Language, detect_language, standard
+from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import count_words, first_words, join_words, tokenize_words
 
 TEXTS = {

@@ -28,7 +28,7 @@ from silly_llm.training.callbacks.log import Clock
 from silly_llm.training.model.chat import default_template, load_tokenizer
 from silly_llm.training.sft import main, prepare_model, read_conversations
 from silly_llm.training.sft_config import SftArguments
-from silly_llm.training.trainers.sft import StoryTrainer
+from silly_llm.training.trainers.sft import SmallModelSFTTrainer
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
 STORIES260K = Path(__file__).parents[2].parent / "shared/models/stories260K"
@@ -103,13 +103,13 @@ def arguments(base, instructions, folder, *more) -> list[str]:
     return [str(a) for a in [*required, *FAST, *more]]
 
 
-def make_trainer(base, instructions, folder, *more) -> StoryTrainer:
+def make_trainer(base, instructions, folder, *more) -> SmallModelSFTTrainer:
     argv = arguments(base, instructions, folder, *more)
     args = load_recipe(argv, phase="sft", arguments=SftArguments).args
     tokenizer, _ = load_tokenizer(args)
     model = prepare_model(args, tokenizer)
     dataset = read_conversations(open_source(str(instructions)), "train")
-    return StoryTrainer(
+    return SmallModelSFTTrainer(
         model=model, args=args, train_dataset=dataset, processing_class=tokenizer, clock=Clock()
     )
 

@@ -16,7 +16,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
 from silly_llm.training.corpus import streaming
 from silly_llm.training.corpus.documents import read_stream
-from silly_llm.training.corpus.streaming import Place, StreamedRows
+from silly_llm.training.corpus.streaming import StreamedRows, StreamState
 from silly_llm.training.corpus.tokenizer import TokenizerConfig, make_tokenizer, train_tokenizer
 from silly_llm.training.pretrain_config import PretrainArguments
 
@@ -94,7 +94,7 @@ def test_from_every_place_on_it_gives_the_same_rows(files, tokenizer, kind):
     given = [np.concatenate(row).tolist() for row in islice(iter(rows), 40)]
     assert rows.places[-1].epoch >= 2, "the test does not go beyond a pass"
     for seen in range(0, 30):
-        place = Place(**json.loads(json.dumps(asdict(rows.place_after(seen)))))
+        place = StreamState(**json.loads(json.dumps(asdict(rows.place_after(seen)))))
         again = rows_of(spec, tokenizer, place)
         follow = [np.concatenate(row).tolist() for row in islice(iter(again), 10)]
         assert follow == given[seen : seen + 10], seen
@@ -182,7 +182,7 @@ def test_interrupted_it_ends_with_the_same_weights(files, tmp_path, silly_llm):
     assert (done := silly_llm("pretrain", *arguments(files, whole))).returncode == 0, done.stderr[-2000:]
     weights = load_file(whole / "model.safetensors")
     state = json.loads((whole / "checkpoint-4" / "trainer_state.json").read_text())
-    place = state["stateful_callbacks"]["KeepsPlace"]["attributes"]["place"]
+    place = state["stateful_callbacks"]["SaveStreamState"]["attributes"]["place"]
     assert place["rows"] + place["given"] == 8
 
     # As if it had been killed after step 4

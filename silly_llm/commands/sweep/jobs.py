@@ -29,17 +29,17 @@ def run_jobs(
         jobs: how many at once. Several share the cores evenly and take GPUs in turn; one has all that this process has.
         gpus: how many there are.
     """
-    crew = Crew(module, jobs, gpus)
+    job_pool = JobPool(module, jobs, gpus)
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(crew.run, point): point for point in points}
+        futures = {pool.submit(job_pool.run, point): point for point in points}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         finally:
-            crew.stop()
+            job_pool.stop()
 
 
-class Crew:
+class JobPool:
     """Processes that run points.
 
     Args:

@@ -103,3 +103,8 @@ def _nobody_reads(stream) -> bool:
         return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
     except (OSError, ValueError):  # no file of the system
         return False
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks for all of a distributed run; known before there is a process group."""
+    return int(os.environ.get("RANK", "0")) == 0

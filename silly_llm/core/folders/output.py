@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm.core.config import Recipe, to_yaml
+from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders import manifest
 from silly_llm.core.folders.changes import CARD, Change, changes
@@ -77,7 +78,7 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
     """
     folder = Path(recipe.args.output_dir)
     plan = _decided_by_first(lambda: plan_of(recipe, {str(s): digest(s) for s in inputs if s is not None}))
-    leader = int(os.environ.get("RANK", "0")) == 0
+    leader = is_main_process()
     if leader and plan.said:
         print(plan.said, flush=True)
     if plan.up_to_date or not leader:

@@ -75,14 +75,14 @@ class DecontaminationFilter(StoryFilter):
         return "shares words with an evaluation text" if self.runs.count(words) > allowed else None
 
     @cached_property
-    def runs(self) -> Runs:
+    def runs(self) -> NgramIndex:
         """The runs of the evaluation set; read when the first story comes, in the process that filters.
 
         Raises:
             RecipeError: it has no such split or column, or no text long enough.
         """
         shortest = min(self.config.min_words, self.config.ngram)
-        runs = Runs(
+        runs = NgramIndex(
             self.config.ngram, (w for text in self.texts() if len(w := lower_words(text)) >= shortest)
         )
         if not runs.known:
@@ -113,7 +113,7 @@ class DecontaminationFilter(StoryFilter):
                 yield from strings(value[column])
 
 
-class Runs:
+class NgramIndex:
     """The runs of words of some texts, as sorted hashes by length.
 
     Args:

@@ -11,10 +11,11 @@ from typing import Any
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
 from silly_llm.data.filters.base import Story, StoryFilter, check_share
-from silly_llm.data.vocabulary.checks import FUNCTION_WORDS, PROFANE_STEMS, PROFANITY
+from silly_llm.data.vocabulary.checks import PROFANE_STEMS, PROFANITY
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, load_vocabulary, local_path
 from silly_llm.text.inflection import Form, inflect, word_forms
 from silly_llm.text.languages import ENGLISH, Language, base, detect_language, standard
+from silly_llm.text.sentences import FUNCTION_WORDS
 from silly_llm.text.words import lower_words, word_set
 
 PUNCTUATION = " \n\r\t.,;:!?'\"()-–—…“”‘’*&%$#/0123456789°½+=~éèêëàâäáãåæçñóòôöøœúùûüíìîïßÉÀÖÜÄ"

@@ -17,8 +17,8 @@ import numpy as np
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
 from silly_llm.data.filters.base import Refusal, Story, StoryFilter
-from silly_llm.data.vocabulary.checks import FUNCTION_WORDS
 from silly_llm.text.languages import ENGLISH, Language
+from silly_llm.text.sentences import FUNCTION_WORDS
 from silly_llm.text.words import runs
 
 BANDS, ROWS = 36, 7

@@ -31,7 +31,7 @@ JOURNAL = "journal.jsonl"
 
 
 @dataclass
-class Parts:
+class GenerationComponents:
     """What the recipe names, built."""
 
     provider: LLMProvider
@@ -156,14 +156,14 @@ def check_components(args: GenerationArguments) -> PromptSettings:
     from silly_llm.data.prompts.base import PromptSettings
     from silly_llm.data.sources import open_source
 
-    provider = registry.config_of("llm_provider", args.provider, where="provider:")
+    provider = registry.parse_component("llm_provider", args.provider, where="provider:")
     prices = registry.split_type("llm_provider", args.provider)[1].get("price_per_million")
     if args.max_cost is not None and not getattr(provider, "price_per_million", prices):
         raise RecipeError("max_cost: needs prices: provider: {price_per_million: {prompt: …, completion: …}}")
-    registry.config_of("prompt_generator", args.prompt_generator, where="prompt_generator:")
+    registry.parse_component("prompt_generator", args.prompt_generator, where="prompt_generator:")
     generator, generator_options = component("prompt_generator", args.prompt_generator)
     for story_filter in args.filters:
-        registry.config_of("story_filter", story_filter, where="filters:")
+        registry.parse_component("story_filter", story_filter, where="filters:")
     cleaning_of(args.cleaning, args.filters)
     check_languages(args)
     settings = PromptSettings(
@@ -186,9 +186,9 @@ def check_components(args: GenerationArguments) -> PromptSettings:
     return settings
 
 
-def build(args: GenerationArguments, container: Container) -> Parts:
+def build(args: GenerationArguments, container: Container) -> GenerationComponents:
     """Provider, prompts and filters."""
-    return Parts(
+    return GenerationComponents(
         container.build("llm_provider", args.provider, as_type=LLMProvider),
         container.build("prompt_generator", args.prompt_generator),
         build_filters(args, container),

@@ -23,7 +23,7 @@ from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.generation.components import (
     JOURNAL,
     ClosingProvider,
-    Parts,
+    GenerationComponents,
     budget_of,
     build,
     build_filters,
@@ -39,7 +39,7 @@ from silly_llm.data.generation.components import (
 from silly_llm.providers.base import RequestFailed
 
 if TYPE_CHECKING:
-    from silly_llm.asking.engine import Engine, Tally
+    from silly_llm.asking.engine import Engine, RequestCounts
     from silly_llm.data.generation.statistics import StoryStatistics
     from silly_llm.data.generation.writer_process import WriterProcess
     from silly_llm.data.prompts.base import PromptGenerator
@@ -104,14 +104,14 @@ def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
 
 
 def ask_and_write(
-    recipe: Recipe[GenerationArguments], parts: Parts, folder: Path
-) -> tuple[StoryStatistics, Tally, RunError | None]:
+    recipe: Recipe[GenerationArguments], parts: GenerationComponents, folder: Path
+) -> tuple[StoryStatistics, RequestCounts, RunError | None]:
     """Ask for every story and write the splits; also says why it stopped early, if a budget was spent.
 
     Raises:
         RunError: more than `max_failed` requests failed; what was answered is in the journal.
     """
-    from silly_llm.asking.engine import Engine, Tally
+    from silly_llm.asking.engine import Engine, RequestCounts
     from silly_llm.asking.journal import Journal
     from silly_llm.data.generation.rows import Teacher
     from silly_llm.data.generation.writer import StoryWriter
@@ -131,7 +131,7 @@ def ask_and_write(
         judge_here=provider.free,
     )
     with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
-        engine = Engine(provider, journal, Tally(), budget_of(args, provider, journal))
+        engine = Engine(provider, journal, RequestCounts(), budget_of(args, provider, journal))
         statistics, stopped = asyncio.run(write_stories(args, parts.prompts, engine, writer))
     return statistics, engine.tally, stopped
 

@@ -17,14 +17,14 @@ from silly_llm.data.arguments import GenerationArguments
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 
 if TYPE_CHECKING:
-    from silly_llm.data.generation.components import Parts
+    from silly_llm.data.generation.components import GenerationComponents
     from silly_llm.data.prompts.base import StoryPrompt
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of English prompts, for estimates without an answer."""
 
 
-def preview(recipe: Recipe[GenerationArguments], parts: Parts) -> None:
+def preview(recipe: Recipe[GenerationArguments], parts: GenerationComponents) -> None:
     """Print prompts, answers (unless `dry_run`) and estimates.
 
     Raises:
@@ -53,7 +53,7 @@ def preview(recipe: Recipe[GenerationArguments], parts: Parts) -> None:
 
 
 async def ask(
-    recipe: Recipe[GenerationArguments], parts: Parts, requests: list[ChatRequest]
+    recipe: Recipe[GenerationArguments], parts: GenerationComponents, requests: list[ChatRequest]
 ) -> list[Completion | RequestFailed]:
     """Answers, kept in the journal of the output folder."""
     from silly_llm.asking.engine import Engine, answer_all
@@ -87,7 +87,11 @@ def show_prompt(index: int, prompt: StoryPrompt) -> None:
 
 
 def show_answer(
-    index: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion | RequestFailed, parts: Parts
+    index: int,
+    prompt: StoryPrompt,
+    request: ChatRequest,
+    answer: Completion | RequestFailed,
+    parts: GenerationComponents,
 ) -> None:
     """Print an answer and what the filters say of it."""
     from silly_llm.data.generation.rows import Teacher, row_of, verdict_on
@@ -129,7 +133,7 @@ def estimate(
         lines.append(f"cost: about {provider.prices.cost(prompt * count, completion * count):,.2f}")
         if thought:
             lines[-1] += f", {provider.prices.cost(0, thought):,.2f} of it for thinking"
-    from silly_llm.data.generation.progress import duration
+    from silly_llm.core.console.duration import duration
 
     width = provider.in_flight[1] or 1
     rounds = max(

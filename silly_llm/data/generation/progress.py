@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from silly_llm.core.console.duration import duration
+
 if TYPE_CHECKING:
     from silly_llm.asking.engine import Engine
     from silly_llm.data.generation.writer_process import WriterProcess
@@ -105,13 +107,3 @@ class GenerationProgress(Progress):
             cost = provider.prices.cost(tally.prompt_tokens, tally.completion_tokens)
             parts.append(f"cost {cost:,.4f}")
         return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: `42 s`, `3 min 5 s`, `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

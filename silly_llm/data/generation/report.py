@@ -16,12 +16,12 @@ from silly_llm.providers.base import Prices
 from silly_llm.providers.thinking import SWITCH_OFF
 
 if TYPE_CHECKING:
-    from silly_llm.asking.engine import Tally
+    from silly_llm.asking.engine import RequestCounts
     from silly_llm.core.folders.output import Output
     from silly_llm.data.generation.statistics import StoryStatistics
 
 
-def failures(tally: Tally, total: int) -> str:
+def failures(tally: RequestCounts, total: int) -> str:
     """One line about requests that failed after all retries."""
     reason = max(tally.reasons, key=lambda r: tally.reasons[r])
     return (
@@ -35,7 +35,7 @@ def describe_stories(
     output: Output,
     statistics: StoryStatistics,
     vocabulary_size: int | None,
-    tally: Tally | None = None,
+    tally: RequestCounts | None = None,
     seconds: float | None = None,
 ) -> dict[str, Any]:
     """Write statistics and card, and note what was made; the statistics.
@@ -89,7 +89,9 @@ def describe_stories(
     return summary
 
 
-def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: Tally | None = None) -> None:
+def report(
+    recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: RequestCounts | None = None
+) -> None:
     """Say what was made, where it is, and what comes next."""
     stories = summary["stories"]
     args = recipe.args

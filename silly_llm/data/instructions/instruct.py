@@ -23,11 +23,12 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.launch import command_line, next_command, run_main
 from silly_llm.core.phases import PHASES
-from silly_llm.core.registry import config_of, split_type
+from silly_llm.core.registry import parse_component, split_type
 from silly_llm.data.instructions.arguments import InstructionArguments
 from silly_llm.data.instructions.split import StorySplit
-from silly_llm.data.instructions.types import OPENERS, InstructionType, Story, content_words
+from silly_llm.data.instructions.types import OPENERS, InstructionType, Story
 from silly_llm.text.languages import ENGLISH, base
+from silly_llm.text.sentences import content_words
 from silly_llm.text.words import count_words
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ SAMPLES = 50
 def check_components(args: InstructionArguments, where: str = "") -> None:
     """Types and provider exist and take the options given; builds nothing."""
     for i, spec in enumerate(args.types):
-        config_of("instruction_type", spec, where=f"{where}types[{i}]:")
+        parse_component("instruction_type", spec, where=f"{where}types[{i}]:")
     language = base(args.language or ENGLISH)
     for name, options in (split_type("instruction_type", spec) for spec in args.types):
         if language != ENGLISH and not options.get("phrasings"):
@@ -55,7 +56,7 @@ def check_components(args: InstructionArguments, where: str = "") -> None:
             f"{where}openers: the built-in ones are English, and the texts are in {language}: give some, or ['']"
         )
     if args.provider is not None:
-        config_of("llm_provider", args.provider, where=f"{where}provider:")
+        parse_component("llm_provider", args.provider, where=f"{where}provider:")
 
 
 def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:

@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.data.generation.progress import Progress
-from silly_llm.data.instructions.types import Story, split_sentences
+from silly_llm.data.instructions.types import Story
+from silly_llm.text.sentences import split_sentences
 
 if TYPE_CHECKING:
     from silly_llm.data.sources import DataProvider

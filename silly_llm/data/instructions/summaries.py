@@ -10,11 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from silly_llm.asking.engine import Engine, Tally, answer_all
+from silly_llm.asking.engine import Engine, RequestCounts, answer_all
 from silly_llm.asking.journal import Journal
-from silly_llm.data.instructions.types import Story, split_sentences
+from silly_llm.data.instructions.types import Story
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 from silly_llm.text.languages import ENGLISH
+from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import join_words
 
 QUESTION = (
@@ -45,7 +46,7 @@ class SummaryWriter:
         )
         self.provider = provider
         self.seed = seed
-        self.tally = Tally()
+        self.tally = RequestCounts()
         self.tokens = {"prompt_tokens": 0, "completion_tokens": 0}
         self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.jsonl")
         self._engine = Engine(provider, self._journal, self.tally)

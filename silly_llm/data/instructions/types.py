@@ -9,17 +9,14 @@ with ``@register("instruction_type", NAME)``; its `write` needs nothing but the 
 from __future__ import annotations
 
 import random
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import regex
-
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
-from silly_llm.text.languages import ENGLISH
-from silly_llm.text.words import count_words, mostly_unspaced, tokenize_words
+from silly_llm.text.sentences import split_sentences
+from silly_llm.text.words import count_words
 
 
 @dataclass(frozen=True)
@@ -158,65 +155,4 @@ OPENERS = (
     "Tell me a story.",
     "Please write a short story.",
     "Write a short story for a small child.",
-)
-
-# What is no small letter begins a sentence; signs of Chinese and Japanese end one without a space behind them.
-_BREAK = re.compile(
-    r"([.!?…।؟۔][\"”'’»]*)\s+(?=[\"“‘'«„¿¡—]*(?:[A-Z]|[^\W\d_\x00-\x7f]))|([。！？][”’」』）]*)\s*|\n+"
-)
-
-
-_SMALL = regex.compile(r"[\"“‘'«„¿¡—]*\p{Ll}")
-
-
-def split_sentences(text: str) -> list[str]:
-    """The sentences of a story, in order, whitespace collapsed. Closing quotation marks stay with their sentence."""
-    sentences: list[str] = []
-    start = 0
-    for match in _BREAK.finditer(text):
-        if match.lastindex == 1 and _SMALL.match(text, match.end()):
-            continue
-        sentences.append(text[start : match.end(match.lastindex) if match.lastindex else match.start()])
-        start = match.end()
-    sentences.append(text[start:])
-    return [s for s in (" ".join(sentence.split()) for sentence in sentences) if s]
-
-
-def content_words(text: str, rng: random.Random, count: int = 3, language: str = ENGLISH) -> tuple[str, ...]:
-    """`count` different content words of the text itself, for datasets that do not say which words were asked for.
-
-    Function words and names (words that only occur capitalised) do not count. Fewer than `count` candidates: empty, and so
-    in languages whose words stand without spaces, or of which no list of common words is known.
-    """
-    if language != ENGLISH:
-        return _content_words(text, rng, count, language)
-    tokens = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))
-    candidates = sorted(tokens - STOP_WORDS)
-    return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
-
-
-def _content_words(text: str, rng: random.Random, count: int, language: str) -> tuple[str, ...]:
-    from wordfreq import available_languages, top_n_list
-
-    if language not in available_languages() or mostly_unspaced(text):
-        return ()
-    words = {word for word in tokenize_words(text) if word.islower() and 3 <= len(word) <= 14}
-    candidates = sorted(words.difference(top_n_list(language, 200)))
-    return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
-
-
-STOP_WORDS = frozenset(
-    """
-    about above across after again against all almost alone along already also although always among and another any
-    anyone anything are around ask asked away back became because become been before began behind being below beside
-    between both but came can cannot come comes could did does doing done down during each either else enough even ever
-    every everyone everything except few for from gave get gets getting give given goes going gone got had has have
-    having her here hers herself him himself his how into its itself just kept knew know let like made make makes making
-    many may maybe might mine more most much must myself near need neither never next nobody none nor not nothing now
-    off often once one only onto other others our ours out over own perhaps put quite rather really said same saw say
-    says see seen several shall she should since some someone something soon still such take taken than that the their
-    theirs them themselves then there these they thing things this those though through till told too took toward
-    towards two under until upon used very want wanted was way well went were what whatever when where which while who
-    whole whom whose why will with within without would yes yet you your yours yourself
-    """.split()  # noqa: SIM905 - a list a line would be 200 lines
 )

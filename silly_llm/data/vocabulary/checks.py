@@ -12,17 +12,9 @@ from silly_llm.data.arguments import WordChecks
 from silly_llm.data.vocabulary.lists import EMBEDDED, PARTS_OF_SPEECH
 from silly_llm.text.inflection import Form, inflect
 from silly_llm.text.languages import ENGLISH
+from silly_llm.text.sentences import FUNCTION_WORDS
 
 FORMAT = re.compile(r"[a-z]+")
-_FUNCTION = """\
-    a about after all also although always am an and another any are as at away be because been before being both but
-    by can could did do does each either else even ever every everything few for from had has have he her here hers him
-    his how i if in into is it its just many may me might mine more most much must my neither never no nobody none nor
-    not nothing now of off often on one only or other our ours out over own rather she should since so some somebody
-    something soon still such than that the their theirs them then there these they this those though through to too
-    under until up us very was we were what when where whether which while who whom whose why will with without would
-    yes yet you your yours"""
-FUNCTION_WORDS = frozenset(_FUNCTION.split())
 _PROFANE = """\
     anal anus arse ass bastard bitch blowjob bollocks boner boob breasts bugger bullshit clit cock condom crap cum cunt
     damn dick dildo drug dyke erotic fag faggot fuck gangbang genital goddamn gore heroin hooker horny jerk jizz kinky

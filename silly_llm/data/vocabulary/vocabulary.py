@@ -104,7 +104,7 @@ ARGUMENTS = VocabularyArguments
 
 def check_components(args: VocabularyArguments) -> None:
     """The provider exists and takes the options given; builds nothing."""
-    registry.config_of("llm_provider", args.provider, where="provider:")
+    registry.parse_component("llm_provider", args.provider, where="provider:")
 
 
 def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from silly_llm import __version__
+from silly_llm.core.console.duration import duration
 from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
 from silly_llm.evaluation.report.tables import headline, show, table, tiles
@@ -214,15 +215,6 @@ def phase_times(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
         for name, s in seconds.items()
     ]
     return [*rows, {"name": "Together", "shown": duration(total), "width": 0}] if len(rows) > 1 else rows
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def read_json(file: Path) -> Any:

@@ -61,7 +61,7 @@ def read_json(answer: bytes) -> Any:
     except ValueError:
         text = answer[:2000].decode("utf-8", "replace")
         if page := web_page(text):
-            raise RequestError(f"{page}; is base_url right?", stranger=True) from None
+            raise RequestError(f"{page}; is base_url right?", never_connected=True) from None
         raise RequestError(f"the answer is not JSON: {one_line(text)[:80]}") from None
 
 

@@ -209,7 +209,7 @@ class ServerProvider(LLMProvider):
 
     async def _complete(self, request: ChatRequest) -> Completion | RequestFailed:
         assert self._pool is not None
-        began, tried, told_to_wait = 0.0, 0, 0
+        began, tried, rate_limited = 0.0, 0, 0
         left: Completion | None = None
         form_index = invalid = 0
         first_seed = request.seed
@@ -260,17 +260,17 @@ class ServerProvider(LLMProvider):
             finally:
                 self._pool.release(endpoint)
             if problem.status == 429:
-                told_to_wait += 1
+                rate_limited += 1
             else:
                 tried += 1
-            stranger = (problem.stranger or not problem.connected) and not any(
+            never_connected = (problem.never_connected or not problem.connected) and not any(
                 e.answered for e in self._pool.endpoints
             )
-            if stranger and tried >= FIRST_CONTACT_ATTEMPTS:
+            if never_connected and tried >= FIRST_CONTACT_ATTEMPTS:
                 problem.fatal = True
             wait = problem.retry_after
             if wait is None:
-                doubled = self.config.first_wait * 2.0 ** min(tried + told_to_wait - 1, 16)
+                doubled = self.config.first_wait * 2.0 ** min(tried + rate_limited - 1, 16)
                 wait = min(doubled, LONGEST_BACKOFF) * random.uniform(0.5, 1.5)
             late = time.monotonic() + wait - began > self.config.deadline
             if problem.fatal or not problem.transient or tried >= self.config.attempts or late:

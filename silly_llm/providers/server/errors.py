@@ -39,7 +39,7 @@ class RequestError(Exception):
         transient: bool = True,
         fatal: bool = False,
         connected: bool = True,
-        stranger: bool = False,
+        never_connected: bool = False,
         detail: str = "",
         params: frozenset[str] = frozenset(),
     ) -> None:
@@ -55,7 +55,7 @@ class RequestError(Exception):
         """No other request can succeed either."""
         self.connected = connected
         """False: nobody took the connection."""
-        self.stranger = stranger
+        self.never_connected = never_connected
         """Something else than an API answers there, it seems."""
         self.detail = detail or said
         """The whole of what was said."""

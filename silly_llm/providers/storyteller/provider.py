@@ -11,7 +11,7 @@ from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 from silly_llm.providers.storyteller.grammar import Story, tell
 from silly_llm.providers.storyteller.lexicon import POS, lexicon
-from silly_llm.text.features import sentences
+from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import tokenize_words
 
 
@@ -89,7 +89,7 @@ def list_words(seed: int, fields: Mapping[str, Any]) -> list[str]:
 
 def summarize(text: str) -> str:
     """One sentence of `text`: of those that are not speech, the one whose words occur most in the others (extractive)."""
-    candidates = [" ".join(s.split()) for s in sentences(text)]
+    candidates = [" ".join(s.split()) for s in split_sentences(text)]
     candidates = [s for s in candidates if '"' not in s and len(s.split()) >= 5] or candidates
     counts = Counter(word for word in tokenize_words(text.lower()) if len(word) > 3)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from silly_llm.core.console.duration import duration
 from silly_llm.training.callbacks.log import Clock
 
 SHOWN = {
@@ -99,10 +100,3 @@ def bar_text(done: float, left: float, figures: Mapping[str, float], width: int 
     while width and len(facts) > 1 and len(" · ".join(facts)) > width:
         facts.pop()
     return " · ".join(facts)
-
-
-def duration(seconds: float) -> str:
-    """`0:07`, `12:05`, `3:20:09`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

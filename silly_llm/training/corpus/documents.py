@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.data.filters.decontamination import Runs
+from silly_llm.data.filters.decontamination import NgramIndex
 from silly_llm.text.words import lower_words
 from silly_llm.training.corpus.tokenizer import texts_of
 
@@ -142,7 +142,7 @@ def without_shared_runs(texts: Dataset, eval_texts: Dataset, column: str, ngram:
 
 def shares_no_run(eval_texts: Dataset, column: str, ngram: int) -> Callable[[dict[str, Any]], list[bool]]:
     """Which documents of a batch share no run of `ngram` words with the evaluation's."""
-    runs = Runs(
+    runs = NgramIndex(
         ngram, (words for text in eval_texts[column] if len(words := lower_words(text or "")) >= ngram)
     )
 

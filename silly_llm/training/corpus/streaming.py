@@ -34,7 +34,7 @@ PLACES_KEPT = 4096
 
 
 @dataclass(frozen=True)
-class Place:
+class StreamState:
     """Where a stream stands: at a row of a block."""
 
     rows: int = 0
@@ -73,13 +73,13 @@ class StreamedRows(IterableDataset):
         packing: Packing = "best_fit",
         isolate: bool = True,
         seed: int = 0,
-        place: Place | None = None,
+        place: StreamState | None = None,
     ) -> None:
         self.stream = stream.select_columns([text_column])  # an object of its own, with a state of its own
         self.encoder, self.text_column = Encoder(tokenizer), text_column
         self.max_length, self.packing, self.isolate, self.seed = max_length, packing, isolate, seed
         self.beginning = self.stream.state_dict()
-        self.places = deque([place or Place()], PLACES_KEPT)
+        self.places = deque([place or StreamState()], PLACES_KEPT)
         self.blank = 0
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
@@ -113,17 +113,17 @@ class StreamedRows(IterableDataset):
         index = index_of(lengths, self.max_length, self.packing, self.isolate)
         return PackedRows(Tokens(Path(), [np.concatenate(ids)], lengths), index)
 
-    def place_after(self, rows: int) -> Place:
+    def place_after(self, rows: int) -> StreamState:
         """The place of a training that has seen so many rows."""
         place = next(p for p in reversed(self.places) if p.rows <= rows)
         return replace(place, given=rows - place.rows)
 
 
-class KeepsPlace(TrainerCallback, ExportableState):
+class SaveStreamState(TrainerCallback, ExportableState):
     """Has every checkpoint know the place of the training in its stream (in `trainer_state.json`)."""
 
     def __init__(self) -> None:
-        self.place: dict[str, Any] = asdict(Place())
+        self.place: dict[str, Any] = asdict(StreamState())
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
@@ -142,10 +142,11 @@ class KeepsPlace(TrainerCallback, ExportableState):
             self.place = asdict(rows.place_after(state.global_step * args.train_rows_per_step))  # type: ignore[attr-defined]
 
 
-def place_of(checkpoint: str | None) -> Place:
+def place_of(checkpoint: str | None) -> StreamState:
     """Where the training of a checkpoint stood in its stream; without one, at the beginning."""
     if checkpoint is None:
-        return Place()
+        return StreamState()
     state = json.loads((Path(checkpoint) / "trainer_state.json").read_text(encoding="utf-8"))
-    kept = state["stateful_callbacks"].get(KeepsPlace.__name__)
-    return Place(**kept["attributes"]["place"]) if kept else Place()
+    callbacks = state["stateful_callbacks"]
+    kept = callbacks.get(SaveStreamState.__name__, callbacks.get("KeepsPlace"))  # its first name
+    return StreamState(**kept["attributes"]["place"]) if kept else StreamState()

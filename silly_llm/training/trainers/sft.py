@@ -19,7 +19,7 @@ LOGITS_AT_ONCE = 2**27
 """Float32 numbers (512 MiB). Below it the plain loss is faster than TRL's fused one, and gives the same gradients."""
 
 
-class StoryTrainer(LogsThroughput, FollowsClock, Resumable, SFTTrainer):
+class SmallModelSFTTrainer(LogsThroughput, FollowsClock, Resumable, SFTTrainer):
     """`SFTTrainer` that leaves out examples that do not fit, and computes the loss of small models the plain way.
 
     TRL's fused head never holds the logits, which pays for vocabularies of 100,000 tokens; with one of a few thousand
