@@ -89,7 +89,10 @@ def code_version() -> str:
     hasher = hashlib.sha256()
     package = Path(__file__).parents[2]
     for path in sorted(package.rglob("*")):
-        if path.is_file() and path.suffix in (".py", ".json", ".jinja"):
+        if (
+            path.suffix in (".py", ".json", ".jinja", ".yaml")
+            and "share" not in path.relative_to(package).parts
+        ):
             hasher.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
     return f"{__version__}+{hasher.hexdigest()[:12]}"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from silly_llm.providers.storyteller import threads as t
+from silly_llm.providers.storyteller.content import Plot, Thread, content
 from silly_llm.providers.storyteller.lexicon import (
     BOYS,
     GIRLS,
@@ -24,12 +24,12 @@ from silly_llm.providers.storyteller.lexicon import (
     noun_slots,
     verb_slots,
 )
-from silly_llm.providers.storyteller.plot import Plot
-from silly_llm.providers.storyteller.plots import PLOTS
 from silly_llm.text.features import FEATURES
 from silly_llm.text.words import tokenize_words
 
 T = TypeVar("T")
+TOLD = content()
+PLOTS = TOLD.plots
 SHORTEST, LONGEST = 108, 228
 """Words that a story should have; sentences that it can do without fill up to the one and stop at the other."""
 _NO_ANIMAL_HERO = frozenset({"animal", "wild", "person", "family", "body"})
@@ -77,14 +77,14 @@ def tell(seed: int, words: Mapping[str, Sequence[str]], features: Sequence[str])
     slots |= verb_slots(verb)
     slots |= adjective_slots(adjective)
     parts = _Parts(dice, plot, wanted)
-    parts.weave(t.VERBS[kind_of("verb", verb)])
-    parts.weave(t.ADJECTIVES[kind_of("adjective", adjective)])
+    parts.weave(TOLD.verbs[kind_of("verb", verb)])
+    parts.weave(TOLD.adjectives[kind_of("adjective", adjective)])
     for more in verbs:
-        parts.weave(t.VERBS[kind_of("verb", more)], verb_slots(more))
+        parts.weave(TOLD.verbs[kind_of("verb", more)], verb_slots(more))
     for more in adjectives:
-        parts.weave(t.ADJECTIVES[kind_of("adjective", more)], adjective_slots(more))
+        parts.weave(TOLD.adjectives[kind_of("adjective", more)], adjective_slots(more))
     for more in nouns:
-        parts.weave(_PICTURE, noun_slots(more, slots["his"]))
+        parts.weave(TOLD.picture, noun_slots(more, slots["his"]))
     end = "It ends badly." if "bad_ending" in wanted else dice.pick(_GOOD)
     return Story(
         text=parts.text().format_map(slots),
@@ -99,12 +99,6 @@ _GOOD = (
     "At last, they find a way.",
     "{Friend} helps, and it ends well.",
 )
-_PICTURE = t.Thread(  # for nouns beyond the first: safe for any
-    begin=("On the wall of {his} room, {he} had a picture of {about_n}.",),
-    middle=("{Hero} thought of the picture of {about_n}.",),
-    good_end=("They drew a new picture of {about_n}.",),
-    bad_end=("The picture of {about_n} hung there as always.",),
-)
 
 
 class _Parts:
@@ -118,7 +112,7 @@ class _Parts:
         self.spare: list[str] = []
         self.end: list[str] = []
 
-    def weave(self, thread: t.Thread, slots: Mapping[str, str] | None = None) -> None:
+    def weave(self, thread: Thread, slots: Mapping[str, str] | None = None) -> None:
         """Take a word's sentences in; `slots` fills them now, for words beyond the first of their kind."""
         pick = self.dice.pick
         begin, middle = pick(thread.begin), pick(thread.middle)
@@ -137,25 +131,25 @@ class _Parts:
             self.begin.reverse()
         if dice.chance(0.5):
             self.end.reverse()
-        first = [pick(t.OPENINGS), *self.begin]
+        first = [pick(TOLD.openings), *self.begin]
         setup = pick(plot.setup)
         present = "riend}" in setup
         if present or dice.chance(0.15):
-            first.append(pick(t.FRIENDS))
+            first.append(pick(TOLD.friends))
         second = [setup, pick(plot.hint)] if "foreshadowing" in wanted else [setup]
         second.append(pick(plot.problem))
-        third = [pick(plot.meeting or (t.PRESENT if present else t.MEETINGS))]
+        third = [pick(plot.meeting or (TOLD.present if present else TOLD.meetings))]
         if "dialogue" in wanted:
             third.append(self._talk())
         attempt = pick(plot.attempt)
         third.append(attempt)
         if "conflict" in wanted:
             way1, way2 = plot.ways
-            quarrel = pick(t.QUARRELS if self.friends_quarrel else t.BULLIES)
+            quarrel = pick(TOLD.quarrels if self.friends_quarrel else TOLD.bullies)
             third.append(quarrel.replace("{way1}", way1).replace("{way2}", way2))
         third += self.middle
         fourth, fifth = [self._outcome()], self.end
-        closing = [pick(t.BAD_ENDS if "bad_ending" in wanted else t.GOOD_ENDS)]
+        closing = [pick(TOLD.bad_ends if "bad_ending" in wanted else TOLD.good_ends)]
         if "moral_value" in wanted:
             closing.append(self._moral())
         length = sum(map(_length, (*first, *second, *third, *fourth, *fifth, *closing)))
@@ -178,7 +172,7 @@ class _Parts:
         say, offer = self.dice.pick(self.plot.say), self.dice.pick(self.plot.offer)
         question = say.rpartition("! ")[2].startswith("What")
         line = f'"{say}?" asked {{hero}}' if question else f'"{say}," said {{hero}}'
-        return self.dice.pick(t.TALKS).replace("{line}", line).replace("{offer}", offer)
+        return self.dice.pick(TOLD.talks).replace("{line}", line).replace("{offer}", offer)
 
     def _outcome(self) -> str:
         plot, bad = self.plot, "bad_ending" in self.wanted
@@ -189,8 +183,8 @@ class _Parts:
     def _moral(self) -> str:
         morals = self.plot.sad_moral if "bad_ending" in self.wanted else self.plot.moral
         if "conflict" in self.wanted and self.friends_quarrel and self.dice.chance(0.4):
-            morals = t.QUARREL_MORALS
-        return self.dice.pick(t.MORALS).replace("{moral}", self.dice.pick(morals))
+            morals = TOLD.quarrel_morals
+        return self.dice.pick(TOLD.morals).replace("{moral}", self.dice.pick(morals))
 
 
 def _cast(dice: _Dice, plot: Plot, noun: str) -> dict[str, str]:
@@ -209,13 +203,13 @@ def _cast(dice: _Dice, plot: Plot, noun: str) -> dict[str, str]:
     if plot.name in ("river", "song") or noun.startswith("grand"):
         mom = dice.pick(("Mom", "Dad"))
     mhe, _, mhis = _PRONOUNS["boy" if mom in ("Dad", "Grandpa") else "girl"]
-    place = dice.pick(_without(t.PLACES, noun))
+    place = dice.pick(_without(TOLD.places, noun))
     slots = {
         "hero": hero[0], "Hero": hero[0], "he": he, "him": him, "his": his, "boy": what, "himself": f"{him}self",
         "friend": friend[0], "Friend": friend[0], "fhe": fhe, "fhim": fhim, "fhis": fhis,
         "other": other[0], "Other": other[0], "ohim": _PRONOUNS[other[1]][1],
-        "mom": mom, "Mom": mom, "mhe": mhe, "mhis": mhis, "place": place, "age": dice.pick(t.AGES),
-        "toy": dice.pick(_without(t.TOYS, noun)),
+        "mom": mom, "Mom": mom, "mhe": mhe, "mhis": mhis, "place": place, "age": dice.pick(TOLD.ages),
+        "toy": dice.pick(_without(TOLD.toys, noun)),
     }  # fmt: skip
     return slots | {"He": he.capitalize(), "His": his.capitalize(), "Mhe": mhe.capitalize()}
 
