@@ -1,7 +1,7 @@
 """Publishing on the Hugging Face Hub: a dataset or model folder goes up in one commit, with its card.
 
 `silly-llm publish FOLDER NAMESPACE/NAME` does it by hand, `push_to_hub: true` in a recipe at the end of a phase. Only
-what phases write goes up (`publishable.PUBLISHED`), all else is named and left here; nothing goes up that contains a secret.
+what phases write goes up (`contents.PUBLISHED`), all else is named and left here; nothing goes up that contains a secret.
 The commit names its parent, so a lost answer is told from a lost request, and nothing is committed twice.
 """
 
