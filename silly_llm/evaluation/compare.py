@@ -17,7 +17,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
-from silly_llm.evaluation.report.tables import metric_rows, metrics_table, show
+from silly_llm.evaluation.report.tables import labels_of, metrics_table, show
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -136,7 +136,8 @@ def merge(evaluations: Sequence[Mapping[str, Any]], differences: list[str]) -> d
 def verdicts(models: Mapping[str, Any]) -> list[str]:
     """For each metric with a better direction, whether the best model's interval overlaps the others'."""
     lines = []
-    for _, name, label, _, higher, percent in metric_rows(models):
+    for name, label in labels_of(models).items():
+        higher, percent = label.higher_is_better, label.percent
         there = {
             m: v["metrics"][name]
             for m, v in models.items()
@@ -151,9 +152,11 @@ def verdicts(models: Mapping[str, Any]) -> list[str]:
         ]  # fmt: skip
         value = show(there[best]["value"], percent)
         if overlapping:
-            lines.append(f"{label}: no clear winner; {best} ({value}) overlaps with {', '.join(overlapping)}")
+            lines.append(
+                f"{label.name}: no clear winner; {best} ({value}) overlaps with {', '.join(overlapping)}"
+            )
         else:
-            lines.append(f"{label}: {best} is best ({value}); its interval overlaps with no other")
+            lines.append(f"{label.name}: {best} is best ({value}); its interval overlaps with no other")
     return ["", *lines] if lines else []
 
 

@@ -4,8 +4,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from silly_llm.core.errors import RecipeError
+from silly_llm.evaluation.compare import verdicts
+from silly_llm.evaluation.metrics.statistics import Label, Metric
 from silly_llm.evaluation.report.report import as_pairs, report_context, write_report
-from silly_llm.evaluation.report.tables import best_of, metrics_table
+from silly_llm.evaluation.report.tables import best_of, metrics_table, table
 from silly_llm.evaluation.report.texts import marked
 
 EVIL = '<script>alert("x")</script><img src="https://evil.example/x.png">'
@@ -219,3 +222,24 @@ def test_the_page_runs_no_script_and_fetches_nothing(results, tmp_path):
     page = Page()
     page.feed((tmp_path / "report.html").read_text())
     assert "default-src 'none'" in page.policy and "script" not in page.policy and "script" not in page.seen
+
+
+def test_a_plugins_metric_is_shown_and_ranked_as_its_label_says(results):
+    label = Label(
+        "Stories with digits", "Telling stories", "none is wanted", higher_is_better=False, percent=True
+    )
+    for model, value in zip(results["models"].values(), (0.5, 0.1), strict=True):
+        model["metrics"]["numbers"] = Metric(value, value - 0.05, value + 0.05, 20, label=label).as_json()
+        model["metrics"]["bare"] = Metric(value, value - 0.05, value + 0.05, 20).as_json()
+    groups = {group["title"]: {row["label"]: row for row in group["rows"]} for group in table(results)}
+    shown = groups["Telling stories"]["Stories with digits"]
+    assert [cell["best"] for cell in shown["cells"]] == [False, True] and shown["hint"] == "none is wanted"
+    assert shown["cells"][1]["value"] == "10.0 %"
+    assert not any(cell["best"] for cell in groups["Other metrics"]["bare"]["cells"])
+    first, second = results["models"]
+    assert f"Stories with digits: {second} is best (10.0 %); its interval overlaps with no other" in verdicts(
+        results["models"]
+    )
+    results["models"][first]["metrics"]["numbers"]["label"]["higher"] = True
+    with pytest.raises(RecipeError, match=r"results\.json: numbers: label: unknown key 'higher'"):
+        table(results)

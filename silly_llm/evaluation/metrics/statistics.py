@@ -6,7 +6,7 @@ All intervals are at 95 % and depend on nothing but the data and a seed.
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,20 @@ from silly_llm.text.words import join_words
 
 RESAMPLES = 1000
 Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+
+
+@dataclass(frozen=True)
+class Label:
+    """How a report shows a metric, and which way is better."""
+
+    name: str
+    group: str = "Other metrics"
+    note: str = ""
+    """A few words below the name."""
+    higher_is_better: bool | None = None
+    """`None`: neither, and no model is best at it."""
+    percent: bool = False
+    """Shown as a percentage; the value lies in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class Metric:
         high: Upper end.
         n: How many independent units (documents, stories) it was measured on.
         details: Anything else worth keeping in `results.json` next to it, JSON-able.
+        label: How a report shows it; default: its bare name, without a direction.
     """
 
     value: float
@@ -34,14 +49,21 @@ class Metric:
     high: float | None
     n: int
     details: dict[str, Any] = field(default_factory=dict)
+    label: Label | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The four numbers of `results.json`; what is not finite becomes null."""
+        """The four numbers of `results.json`, and the label if there is one; what is not finite becomes null."""
 
         def number(x: float | None) -> float | None:
             return None if x is None or not math.isfinite(x) else float(x)
 
-        return {"value": number(self.value), "low": number(self.low), "high": number(self.high), "n": self.n}
+        numbers = {
+            "value": number(self.value),
+            "low": number(self.low),
+            "high": number(self.high),
+            "n": self.n,
+        }
+        return numbers | ({"label": asdict(self.label)} if self.label else {})
 
 
 def ratio(

@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# group, metric, label, what it means, higher is better (None: neither), as a percentage
-ROWS: tuple[tuple[str, str, str, str, bool | None, bool], ...] = (
-    ("Predicting held-out text", "bits_per_byte", "Bits per byte", "lower is better; compares any two models", False, False),
-    ("Predicting held-out text", "loss", "Loss per token", "nats; compares models with the same tokenizer", None, False),
-    ("Telling stories", "ends_by_itself", "Ends by itself", "stories that stop before the token limit", True, True),
-    ("Telling stories", "story_words", "Words per story", "", None, False),
-    ("Following instructions", "words_included", "Requested words included", "inflected forms count", True, True),
-    ("Following instructions", "features_included", "Requested features found", "by rules, which can err", True, True),
-    ("Variety", "distinct_1", "Distinct words", "of all words in all stories", None, True),
-    ("Variety", "distinct_2", "Distinct 2-grams", "", None, True),
-    ("Variety", "distinct_3", "Distinct 3-grams", "", None, True),
-    ("Variety", "distinct_4", "Distinct 4-grams", "", None, True),
-    ("Variety", "top_opening", "Most common opening", "share of stories that begin with the same five words", None, True),
-)  # fmt: skip
+from silly_llm.core.schema import check
+from silly_llm.evaluation.metrics.statistics import Label
+
+PREDICTING, TELLING = "Predicting held-out text", "Telling stories"
+FOLLOWING, VARIETY = "Following instructions", "Variety"
+LABELS = {
+    "bits_per_byte": Label("Bits per byte", PREDICTING, "lower is better; compares any two models", False),
+    "loss": Label("Loss per token", PREDICTING, "nats; compares models with the same tokenizer"),
+    "ends_by_itself": Label(
+        "Ends by itself", TELLING, "stories that stop before the token limit", True, True
+    ),
+    "story_words": Label("Words per story", TELLING),
+    "words_included": Label("Requested words included", FOLLOWING, "inflected forms count", True, True),
+    "features_included": Label("Requested features found", FOLLOWING, "by rules, which can err", True, True),
+    "distinct_1": Label("Distinct words", VARIETY, "of all words in all stories", percent=True),
+    **{f"distinct_{k}": Label(f"Distinct {k}-grams", VARIETY, percent=True) for k in (2, 3, 4)},
+    "top_opening": Label(
+        "Most common opening",
+        VARIETY,
+        "share of stories that begin with the same five words",
+        percent=True,
+    ),
+}
+"""Those of our own metrics, in the order of the report."""
 DASH = "–"
 
 
@@ -43,12 +53,21 @@ def interval(metric: Mapping[str, Any] | None, percent: bool = False) -> str:
     return f"{low.removesuffix(' %')} to {high}"
 
 
-def metric_rows(models: Mapping[str, Any]) -> list[tuple[str, str, str, str, bool | None, bool]]:
-    """The known metrics that any model has, then the others (a plugin's, a harness's) under their own names."""
-    there = list(dict.fromkeys(name for model in models.values() for name in model["metrics"]))
-    known = [row for row in ROWS if row[1] in there]
-    others = [name for name in there if name not in {row[1] for row in ROWS}]
-    return known + [("Other metrics", name, name, "", None, False) for name in others]
+def labels_of(models: Mapping[str, Any]) -> dict[str, Label]:
+    """How to show each metric that any model has: ours first, then a plugin's as it says itself, a harness's by its bare name."""
+    said: dict[str, Label] = {}
+    for model in models.values():
+        for name, metric in model["metrics"].items():
+            given = metric.get("label")
+            said[name] = LABELS.get(name) or (
+                check(given, Label, where=f"results.json: {name}: label")
+                if given
+                else said.get(name, Label(name))
+            )
+    return {
+        name: said[name]
+        for name in [*(n for n in LABELS if n in said), *(n for n in said if n not in LABELS)]
+    }
 
 
 def best_of(values: list[Mapping[str, Any] | None], higher: bool | None) -> int | None:
@@ -69,21 +88,22 @@ def table(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The table of metrics: groups of rows, each with a cell a model and one for the held-out stories themselves."""
     models, reference = results["models"], results.get("dataset", {}).get("reference", {})
     groups: dict[str, list[dict[str, Any]]] = {}
-    for group, name, label, hint, higher, percent in metric_rows(models):
+    for name, label in labels_of(models).items():
+        percent = label.percent
         values = [model["metrics"].get(name) for model in models.values()]
         known = [v for v in [*values, reference.get(name)] if v and v.get("value") is not None]
         ends = [v[k] for v in known for k in ("low", "high", "value") if v.get(k) is not None]
         low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
         low, high = (0.0, 1.0) if percent else (low - 0.05 * (high - low), high + 0.05 * (high - low))
-        best = best_of(values, higher)
+        best = best_of(values, label.higher_is_better)
         cells = [cell(v, percent, low, high, i == best) for i, v in enumerate(values)]
         row = {
-            "label": label,
-            "hint": hint,
+            "label": label.name,
+            "hint": label.note,
             "cells": cells,
             "reference": cell(reference.get(name), percent, low, high),
         }
-        groups.setdefault(group, []).append(row)
+        groups.setdefault(label.group, []).append(row)
     return [{"title": title, "rows": rows} for title, rows in groups.items()]
 
 
@@ -114,8 +134,8 @@ def metrics_table(results: Mapping[str, Any]) -> str:
     """The metrics as a plain text table for the terminal."""
     models = results["models"]
     rows = [["", *models]]
-    for _, name, label, _, _, percent in metric_rows(models):
-        line = [label]
+    for name, label in labels_of(models).items():
+        line, percent = [label.name], label.percent
         for model in models.values():
             metric = model["metrics"].get(name)
             span = interval(metric, percent)
