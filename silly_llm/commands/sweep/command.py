@@ -83,7 +83,7 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
         there = [p for p in sweep.points if p.name in finished]
         return [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
 
-    with closing(run_jobs(to_run, sweep.phase.module, jobs=sweep.jobs, gpus=gpus)) as ended:
+    with closing(run_jobs(to_run, sweep.phase.runnable, jobs=sweep.jobs, gpus=gpus)) as ended:
         for point, reason in ended:
             if reason is None:
                 finished.add(point.name)

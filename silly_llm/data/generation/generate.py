@@ -18,7 +18,6 @@ from silly_llm.core import registry
 from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RunError
-from silly_llm.core.launch import run_main
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.generation.components import (
     JOURNAL,
@@ -186,7 +185,3 @@ async def write_stories(
             if engine.journal is not None:
                 engine.journal.sync()
             return await writer.finish(), stopped
-
-
-if __name__ == "__main__":
-    run_main(main)

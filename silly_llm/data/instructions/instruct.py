@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.launch import command_line, next_command, run_main
+from silly_llm.core.launch import command_line, next_command
 from silly_llm.core.phases import PHASES
 from silly_llm.core.registry import parse_component, split_type
 from silly_llm.data.instructions.arguments import InstructionArguments
@@ -265,7 +265,3 @@ def nested(counts: Counter) -> dict[str, Any]:
     plain = {key: value for key, value in counts.items() if isinstance(key, str)}
     combinations = {key[1]: value for key, value in counts.most_common() if isinstance(key, tuple)}
     return plain | {"combinations": combinations}
-
-
-if __name__ == "__main__":
-    run_main(main)

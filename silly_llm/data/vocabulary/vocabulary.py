@@ -21,7 +21,7 @@ from silly_llm.core import registry
 from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError
-from silly_llm.core.launch import next_command, run_main
+from silly_llm.core.launch import next_command
 from silly_llm.data.arguments import VocabularyArguments
 from silly_llm.data.vocabulary.lists import (
     FILE_NAME,
@@ -307,7 +307,3 @@ def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], star
                 f"{PARTS_OF_SPEECH[search.pos]}: nothing new came any more, {search.missing} of {search.wanted} are missing"
             )
     print(f"next: {next_command(recipe, 'generate', '--vocabulary', path)}")
-
-
-if __name__ == "__main__":
-    run_main(main)
