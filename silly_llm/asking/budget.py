@@ -1,7 +1,7 @@
 """What a run may spend: requests, tokens, money. Kept to strictly, also with many requests in flight.
 
 A request is sent only when its worst case (the prompt at two characters a token, the answer at `max_tokens`) still fits beside
-what was spent and what is under way; if it does not, it waits for those under way, whose answers are mostly shorter.
+what was spent and what is in flight; if it does not, it waits for those in flight, whose answers are mostly shorter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class BudgetSpent(RunError):
 
 @dataclass
 class Spending:
-    """Requests, tokens and money: spent, or set aside for requests under way."""
+    """Requests, tokens and money: spent, or set aside for requests in flight."""
 
     requests: int = 0
     tokens: int = 0
@@ -63,7 +63,7 @@ class Budget:
         """Set the worst case of `requests` aside, when it fits; `give_back` it afterwards.
 
         Raises:
-            BudgetSpent: it does not fit, and nothing is under way that could leave room.
+            BudgetSpent: it does not fit, and nothing in flight could leave room.
         """
         need = Spending(len(requests))
         for request in requests:

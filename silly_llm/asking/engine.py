@@ -2,7 +2,7 @@
 
 `Engine.ask` answers a few requests from the journal or by the provider; `in_order` runs many such jobs at once and gives
 their results back in order, with a bounded window, so memory is flat. Whoever stops (a fatal failure, a spent budget, Ctrl-C)
-lets requests that are under way come home: they are paid for.
+lets requests in flight finish, since they are paid for.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WINDOW = 16
 GIVE_UP_AFTER = 20
 """Failures in a row, with no answer ever, after which the run stops."""
 GRACE = 10.0
-"""Seconds that requests under way get when the run stops."""
+"""Seconds that requests in flight get to finish when the run stops."""
 Answer = Completion | RequestFailed
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -180,10 +180,10 @@ class Engine:
 async def in_order(
     work: Callable[[Job], Awaitable[Result]], jobs: Iterable[Job], *, at_once: int
 ) -> AsyncGenerator[Result, None]:
-    """Yield `await work(job)` for each of `jobs`, in their order, `at_once` of them under way.
+    """Yield `await work(job)` for each of `jobs`, in their order, `at_once` of them in flight.
 
     Jobs are taken lazily; at most `WINDOW * at_once` results wait for the oldest one. What `work` raises is raised
-    here, after the results before it, and after other jobs that are under way had `GRACE` seconds to end.
+    here, after the results before it, and after other jobs in flight had `GRACE` seconds to finish.
     """
     iterator = iter(jobs)
     results: dict[int, Result] = {}

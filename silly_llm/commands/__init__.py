@@ -1,1 +1,1 @@
-"""The commands that are no phase."""
+"""The commands that are not phases."""

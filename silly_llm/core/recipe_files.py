@@ -170,7 +170,7 @@ def phase_of_recipe(file: Path, children: tuple[Path, ...] = ()) -> Phase | None
         return None
     try:
         parents = read_file(file).get("extends") or []
-    except RecipeError:  # whoever reads it will say so
+    except RecipeError:  # reading it as a recipe says so
         return None
     paths = [
         beside(file, p) for p in ([parents] if isinstance(parents, str) else parents) if isinstance(p, str)

@@ -1,7 +1,7 @@
 """Rows of JSON, CSV and text files, read exactly.
 
 `datasets` reads these kinds too, but guesses (a CSV cell `007` becomes 7, and `NA` nothing), wants the same columns in all files, and says
-neither file nor row of what it cannot read. Here what is no UTF-8, JSON, CSV or text is one line with both; one row is in memory at a time;
+neither file nor row of what it cannot read. Here what is not UTF-8, JSON, CSV or text is one line with both; one row is in memory at a time;
 and lines have a limit, so that a small file may unpack to any size.
 """
 
@@ -224,7 +224,7 @@ def check_lines(name: str) -> None:
 
 
 def check_columns(name: str) -> None:
-    """Raise a RecipeError at the first row of a JSON file that is no object, or where a column holds another kind of value than before."""
+    """Raise a RecipeError at the first row of a JSON file that is not an object, or where a column holds another kind of value than before."""
     first: dict[str, tuple[str, int]] = {}
     with telling(name):
         for number, row in json_values(name):

@@ -12,7 +12,7 @@ LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 @dataclass(kw_only=True)
 class CardKeys:
-    """What whoever makes a dataset or a model says of it."""
+    """What the maker of a dataset or a model says of it."""
 
     language: str | None = field(
         default=None,

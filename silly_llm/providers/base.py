@@ -54,7 +54,7 @@ class RequestFailed:
 
 @dataclass(frozen=True)
 class Prices:
-    """What tokens cost, per million, in the currency of whoever pays."""
+    """What tokens cost, per million, in the currency of the bill."""
 
     prompt: float = 0.0
     completion: float = 0.0
@@ -86,7 +86,7 @@ class LLMProvider(ABC):
     batch_size: int = 1
     """How many requests `complete` likes at once."""
     concurrency: int = 1
-    """How many batches it likes to have under way."""
+    """How many batches it prefers to have in flight."""
     answers_depend_on_batch: bool = False
     """Rounding differs with the shape of a batch: one with a missing answer is asked again as a whole."""
     uses_fields: bool = False
@@ -102,7 +102,7 @@ class LLMProvider(ABC):
 
     @property
     def in_flight(self) -> tuple[int, int]:
-        """How many requests are under way, and how many may be at this time; (0, 0) where that means nothing."""
+        """How many requests are in flight, and how many may be at this time; (0, 0) where that is not known."""
         return 0, 0
 
     async def prepare(self) -> None:  # noqa: B027 - most providers know all they need

@@ -34,7 +34,7 @@ STOP_WORDS = FUNCTION_WORDS | frozenset(
 )
 """Words that say little about what a story is about: function words, and the verbs and adverbs of any story."""
 
-# What is no small letter begins a sentence; signs of Chinese and Japanese end one without a space behind them.
+# A sentence does not begin with a lower-case letter; Chinese and Japanese marks end one without a space after them.
 _BREAK = re.compile(
     r"([.!?…।؟۔][\"”'’»]*)\s+(?=[\"“‘'«„¿¡—]*(?:[A-Z]|[^\W\d_\x00-\x7f]))|([。！？][”’」』）]*)\s*|\n+"
 )

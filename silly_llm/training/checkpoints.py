@@ -273,7 +273,7 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
 
 @contextmanager
 def stopped_in(folder: str | Path) -> Iterator[None]:
-    """Whoever stops a training in here is told what is there to continue from.
+    """A training stopped in here says what it can be continued from.
 
     Raises:
         Stopped: for any KeyboardInterrupt.

@@ -80,7 +80,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
             self.bf16 = not self.fp16 and computes_in_bf16(self.use_cpu)
         if self.include_num_input_tokens_seen == "no":
             self.include_num_input_tokens_seen = "non_padding"
-        self.disable_tqdm = True  # ours knows of time limits
+        self.disable_tqdm = True  # our progress bar follows time limits too
         self.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
         ModelConfig.__post_init__(self)
         SFTConfig.__post_init__(self)

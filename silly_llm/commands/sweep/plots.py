@@ -87,7 +87,7 @@ def varying(groups: Sequence[Group], names: Iterable[str]) -> list[str]:
 
 
 def lines_over(groups: Sequence[Group], x: str, others: Sequence[str]) -> dict[tuple, list[Group]]:
-    """Groups by their other dimensions (name and value), sorted by `x`; empty when `x` is no number."""
+    """Groups by their other dimensions (name and value), sorted by `x`; empty when `x` is not a number."""
     numeric = [g for g in groups if _number(dimension(g, x))]
     lines: dict[tuple, list[Group]] = {}
     for g in sorted(numeric, key=lambda g: dimension(g, x)):

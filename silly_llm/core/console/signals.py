@@ -43,7 +43,7 @@ def listening() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """In here a signal is only noted in `heard`, for whoever works to look at. A second Ctrl-C is KeyboardInterrupt, at once."""
+    """In here a signal is only noted in `heard`, for the work to look at between its steps. A second Ctrl-C is KeyboardInterrupt, at once."""
     with handled(SIGNALS, note):
         yield
 

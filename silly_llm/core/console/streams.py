@@ -1,4 +1,4 @@
-"""What stands between a command and whoever reads it: streams that are closed or cannot show a character, and libraries that talk.
+"""What stands between a command and its reader: streams that are closed or cannot show a character, and libraries that talk.
 
 Call `prepare` before the libraries are imported: they read their settings once.
 """
@@ -49,7 +49,7 @@ def prepare(*, debug: bool) -> None:
     """Make the streams fit for any text, bars fit for the terminal and the libraries quiet; `debug` lets them talk."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us (`>&-`)
+        if stream is None:  # closed by the parent process (`>&-`)
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace" if mode == "r" else "silly_llm.plain")

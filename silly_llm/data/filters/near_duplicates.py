@@ -79,7 +79,7 @@ def signature(text: str, seed: int = 0, language: str = ENGLISH) -> np.ndarray:
 def shingles(text: str, language: str = ENGLISH) -> list[str]:
     """The pairs of neighbouring words of a text, joined, names masked; a single word is a shingle itself.
 
-    A name is a capitalised word that the text has only capitalised and that is no function word: so one mention more or less
+    A name is a capitalised word that occurs only capitalised and is not a function word: so one mention more or less
     does not make it another word.
     """
     words = runs(text)

@@ -77,7 +77,7 @@ class GenerationProgress(Progress):
 
     Args:
         total: how many stories there will be.
-        engine: who asks.
+        engine: what sends the requests.
         writer: who counts what is kept.
         corpus: what the texts are, in the plural.
     """

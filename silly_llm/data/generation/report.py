@@ -1,4 +1,4 @@
-"""What is said of finished stories: statistics and card in the folder, a few lines for whoever ran the phase."""
+"""What is said of finished stories: statistics and card in the folder, a few lines for the person who ran the phase."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class ServerProvider(LLMProvider):
 
     @property
     def concurrency(self) -> int:  # type: ignore[override]
-        """How many requests may ever be under way."""
+        """How many requests may ever be in flight."""
         return self._most * max(1, len(self.config.urls))
 
     @property

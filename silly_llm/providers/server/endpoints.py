@@ -2,7 +2,7 @@
 
 The limit of an endpoint follows AIMD (Chiu & Jain 1989), as TCP does: each answer that came while the limit was used in full
 adds 1/limit (one more per round of answers; twice as many per round until the first overload), an overload (429, 503, 529, a
-timeout) takes 30 % off, at most once per round. A permit is held while a request is under way, never while one waits
+timeout) takes 30 % off, at most once per round. A permit is held while a request is in flight, never while one waits
 to try again. An endpoint that fails `EJECT_AFTER` times in a row gets no requests until its health check succeeds.
 """
 
@@ -88,12 +88,12 @@ class EndpointPool:
 
     @property
     def in_flight(self) -> int:
-        """Requests under way at all endpoints."""
+        """Requests in flight at all endpoints."""
         return sum(endpoint.in_flight for endpoint in self.endpoints)
 
     @property
     def limit(self) -> int:
-        """Requests that all healthy endpoints together may have under way."""
+        """Requests that all healthy endpoints together may have in flight."""
         return sum(int(endpoint.limit) for endpoint in self.endpoints if endpoint.healthy)
 
     async def acquire(self) -> Endpoint:

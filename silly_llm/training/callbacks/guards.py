@@ -1,4 +1,4 @@
-"""What stands between a training and a spoilt checkpoint: losses that are no numbers, weights that are not the ones to keep."""
+"""What stands between a training and a spoilt checkpoint: losses that are not finite, weights that are not the ones to keep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from silly_llm.training.checkpoints import checkpoints_in
 
 
 class StopAtNaN(TrainerCallback):
-    """Ends a training whose loss is no number, or whose weights are not when they are about to be saved.
+    """Ends a training whose loss is not finite, or whose weights are not when they are about to be saved.
 
     Losses are looked at where they are logged, weights before each checkpoint and at the end: nothing waits for the device at each
     step. It stands before the callbacks that write logs, so that none of them holds a NaN.

@@ -105,7 +105,7 @@ class Clock(TrainerCallback, ExportableState):
 class EvaluateAtEnd(TrainerCallback):
     """Evaluates after the last step, whatever `eval_strategy` is: within the training, so that trackers have it in the same run.
 
-    Stands after whatever may end the training. Whoever stops it by a signal will not wait for an evaluation.
+    Stands after whatever may end the training. A person who stops it by a signal does not want to wait for an evaluation.
 
     Args:
         clock: knows of the signal.

@@ -52,7 +52,7 @@ class AdamW(OptimizerFactory):
 @dataclass
 class MuonConfig:
     lr_ratio: float = 4.0
-    """Muon's learning rate over `learning_rate`, which AdamW uses for what is no hidden matrix."""
+    """Muon's learning rate over `learning_rate`, which AdamW uses for everything but hidden matrices."""
     embedding_lr_ratio: float = 1.0
     """The input embeddings' learning rate over `learning_rate`, where the head has weights of its own."""
     momentum: float = 0.95
