@@ -34,15 +34,15 @@ def forgets_secrets():
         kept.intersection_update(was)
 
 
+ASKED = ("TRANSFORMERS_VERBOSITY", "DATASETS_VERBOSITY", "HF_HUB_VERBOSITY", "TORCH_CPP_LOG_LEVEL")
+ASKED += ("TQDM_DELAY", "TQDM_DISABLE", "TQDM_NCOLS", "TQDM_NROWS")
+BEFORE = {name: os.environ.get(name) for name in ASKED}
+
+
 @pytest.fixture(autouse=True)
 def talks_as_before():
-    """What a command in this process asks libraries for is not asked for in the next test."""
-    from silly_llm.core.console.streams import QUIET
-
-    names = (*QUIET, "TQDM_DISABLE", "TQDM_NCOLS", "TQDM_NROWS")
-    before = {name: os.environ.get(name) for name in names}
-    yield
-    for name, value in before.items():
+    """What a command in this process asked libraries for (in a fixture of a module too) is not asked for in a test after it."""
+    for name, value in BEFORE.items():
         if value is None:
             os.environ.pop(name, None)
         else:
