@@ -170,7 +170,7 @@ def test_a_time_limit_holds_for_all_attempts(stories, tmp_path, monkeypatch):
     """The clock of the first attempt goes on; it had been put aside for one without a limit."""
     monkeypatch.setattr(SignalsItself, "signals", (signal.SIGTERM,))
     monkeypatch.setattr(SignalsItself, "at", 2)
-    limit = {"max_minutes": 0.06, "max_steps": 100_000, "save_steps": 100_000, "logging_steps": 100}
+    limit = {"max_minutes": 0.1, "max_steps": 100_000, "save_steps": 100_000, "logging_steps": 100}
     folder = tmp_path / "model"
     assert command(stories, folder, **limit) == 143
     (kept,) = checkpoints_in(folder)
@@ -188,7 +188,7 @@ def test_a_time_limit_holds_for_all_attempts(stories, tmp_path, monkeypatch):
     assert command(stories, folder, **limit) == 0
     assert begun == [spent]
     facts = json.loads((folder / "provenance.json").read_text())
-    assert facts["steps"] < 100_000 and facts["training_seconds"] >= 3.6
+    assert facts["steps"] < 100_000 and facts["training_seconds"] >= 5.9
 
 
 # Damage -----------------------------------------------------------------------------------------------------------------
