@@ -30,11 +30,8 @@ PARROT = '''
 
 from dataclasses import dataclass
 
-from silly_llm.data.filters.base import StoryFilter
-from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
+from silly_llm.plugin import Completion, EvaluationData, EvaluationProvider, LLMProvider, Metric, StoryFilter, register
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.providers.base import Completion, LLMProvider
-from silly_llm.core.registry import register
 
 
 @dataclass
