@@ -64,7 +64,7 @@ def test_samples_are_shown_beside_a_bar(trained):
 def test_it_ends_with_what_was_made_and_the_next_commands(trained):
     folder, shown, _ = trained
     last = shown.splitlines()[-4:]
-    assert re.search(r"parameters, [\d,]+ tokens in 0:\d\d \([\d,]+ tokens/s", last[0])
+    assert re.search(r"parameters, [\d,]+ tokens in [\d.]+ s \([\d,]+ tokens/s", last[0])
     assert re.search(r"\d\.\d{3} → \d\.\d{3} bits per byte on held-out text", last[1])
     assert last[2].endswith("training.html") and last[3].endswith(f"chat {folder}")
     assert "no budget is set: 4 passes over the text" in shown
