@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from locations import ROOT, SHARED
 
+from silly_llm.core.console.streams import QUIET
+
 # Offline and quiet, for this process and the ones tests start: nothing here may need the Hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -34,8 +36,7 @@ def forgets_secrets():
         kept.intersection_update(was)
 
 
-ASKED = ("TRANSFORMERS_VERBOSITY", "DATASETS_VERBOSITY", "HF_HUB_VERBOSITY", "TORCH_CPP_LOG_LEVEL")
-ASKED += ("TQDM_DELAY", "TQDM_DISABLE", "TQDM_NCOLS", "TQDM_NROWS")
+ASKED = (*QUIET, "TQDM_DISABLE", "TQDM_NCOLS", "TQDM_NROWS")
 BEFORE = {name: os.environ.get(name) for name in ASKED}
 
 

@@ -17,6 +17,7 @@ from silly_llm import __version__
 from silly_llm.core.config import Recipe
 from silly_llm.core.folders import manifest
 from silly_llm.core.folders.changes import shaping
+from silly_llm.core.lookup import PACKAGE
 
 LIBRARIES = (
     "accelerate",
@@ -73,10 +74,9 @@ def library_versions() -> dict[str, str]:
 @functools.cache
 def commit() -> str | None:
     """The git commit of the package's sources, `None` when it is not run from a checkout."""
-    package = Path(__file__).parents[2]
     try:
         found = subprocess.run(
-            ["git", "-C", str(package), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(PACKAGE), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -87,13 +87,12 @@ def commit() -> str | None:
 def code_version() -> str:
     """The package's version and a digest of its sources."""
     hasher = hashlib.sha256()
-    package = Path(__file__).parents[2]
-    for path in sorted(package.rglob("*")):
+    for path in sorted(PACKAGE.rglob("*")):
         if (
             path.suffix in (".py", ".json", ".jinja", ".yaml")
-            and "share" not in path.relative_to(package).parts
+            and "share" not in path.relative_to(PACKAGE).parts
         ):
-            hasher.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+            hasher.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
     return f"{__version__}+{hasher.hexdigest()[:12]}"
 
 

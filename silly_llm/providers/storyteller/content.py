@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -72,7 +71,6 @@ class Content:
     plots: tuple[Plot, ...]
 
 
-@lru_cache(maxsize=1)
 def content() -> Content:
     """What `stories.yaml` holds.
 

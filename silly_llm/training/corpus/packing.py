@@ -22,12 +22,11 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from silly_llm.training.corpus.tokens import Tokens
+from silly_llm.training.kernels.fused import IGNORED
 
 if TYPE_CHECKING:
     import torch
 
-IGNORED = -100
-"""The label of what is not predicted."""
 PACKED_TOGETHER = 100_000
 """Pieces that one best-fit packing looks at: bounds time and memory, and keeps rows near the order of the corpus."""
 Packing = Literal["best_fit", "concatenate"]

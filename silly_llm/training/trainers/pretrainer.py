@@ -16,8 +16,14 @@ from transformers import EvalPrediction, Trainer, TrainingArguments
 from silly_llm.training.callbacks.log import Clock
 from silly_llm.training.callbacks.throughput import LogsThroughput
 from silly_llm.training.checkpoints import Resumable
-from silly_llm.training.corpus.packing import IGNORED, PackedCollator
-from silly_llm.training.kernels.fused import LinearCrossEntropy, hidden_states, separable_head, token_nats
+from silly_llm.training.corpus.packing import PackedCollator
+from silly_llm.training.kernels.fused import (
+    IGNORED,
+    LinearCrossEntropy,
+    hidden_states,
+    separable_head,
+    token_nats,
+)
 from silly_llm.training.optim.base import OptimizerFactory
 from silly_llm.training.optim.schedule import FollowsClock
 
