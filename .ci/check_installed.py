@@ -29,12 +29,7 @@ def run(command: str, *, code: int = 0, within: Path = folder, **more: str) -> s
     """Type a line into a shell; what it printed."""
     global passed
     done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=within,
-        env={**environment, **more},
-        capture_output=True,
-        text=True,
-        timeout=300,
+        ["bash", "-c", command], cwd=within, env={**environment, **more}, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == code, (command, done.returncode, done.stdout[-1500:], done.stderr[-3000:])
     assert "Traceback" not in done.stderr, (command, done.stderr)

@@ -31,25 +31,18 @@ def main() -> None:
     from silly_llm.data.datatrove_steps import GenerateShard, MergeShards
 
     def executor(step: Any, name: str, tasks: int, depends: Any = None) -> Any:
-        logs = {
-            "logging_dir": str(options.logging_dir / name),
-            "skip_completed": False,
-        }  # ours know what is done
+        logs = {"logging_dir": str(options.logging_dir / name), "skip_completed": False}  # ours know what is done
         if options.executor == "slurm":
             from datatrove.executor import SlurmPipelineExecutor
 
             more = {"partition": options.partition, "time": options.time, "job_name": f"stories-{name}"}
             more |= {"cpus_per_task": options.cpus_per_task}
-            return SlurmPipelineExecutor(
-                [step], tasks=tasks, workers=options.workers, depends=depends, **logs, **more
-            )
+            return SlurmPipelineExecutor([step], tasks=tasks, workers=options.workers, depends=depends, **logs, **more)
         if options.executor == "ray":
             from datatrove.executor import RayPipelineExecutor
 
             more = {"cpus_per_task": options.cpus_per_task}
-            return RayPipelineExecutor(
-                [step], tasks=tasks, workers=options.workers, depends=depends, **logs, **more
-            )
+            return RayPipelineExecutor([step], tasks=tasks, workers=options.workers, depends=depends, **logs, **more)
         from datatrove.executor import LocalPipelineExecutor
 
         return LocalPipelineExecutor([step], tasks=tasks, workers=options.workers, depends=depends, **logs)

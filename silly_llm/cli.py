@@ -13,10 +13,7 @@ from silly_llm.core.phases import PHASES
 
 TOOLS = {
     "compare": ("silly_llm.evaluation.compare", "set the results of several evaluations side by side"),
-    "sweep": (
-        "silly_llm.commands.sweep.command",
-        "run one recipe at every point of a grid, and plot what came out",
-    ),
+    "sweep": ("silly_llm.commands.sweep.command", "run one recipe at every point of a grid, and plot what came out"),
     "run": ("silly_llm.commands.run", "run a recipe folder, phase by phase"),
     "publish": ("silly_llm.hub.publish", "upload a dataset or model folder to the Hugging Face Hub"),
     "chat": ("silly_llm.commands.chat", "talk to a model"),
@@ -62,11 +59,7 @@ def usage() -> str:
     lines += [f"  {phase.command:<{width}}  {phase.summary}" for phase in PHASES.values()]
     lines += ["", "tools:"]
     lines += [f"  {name:<{width}}  {summary}" for name, (_, summary) in TOOLS.items()]
-    lines += [
-        "",
-        "silly-llm COMMAND --help lists the keys of a command.",
-        "Begin with: silly-llm run quickstart",
-    ]
+    lines += ["", "silly-llm COMMAND --help lists the keys of a command.", "Begin with: silly-llm run quickstart"]
     return "\n".join(lines)
 
 

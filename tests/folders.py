@@ -46,12 +46,7 @@ def save_stories(folder: Path, workspace: Path) -> Path:
     }
     counts = write_dataset_folder(folder, splits, schema)
     recipe = generation_recipe(workspace)
-    statistics = {
-        "splits": counts,
-        "rejected": {"length": 1},
-        "tokens": {"completion": 12345},
-        "seconds": 75.2,
-    }
+    statistics = {"splits": counts, "rejected": {"length": 1}, "tokens": {"completion": 12345}, "seconds": 75.2}
     write_card(
         folder,
         dataset_card(
@@ -96,12 +91,7 @@ def save_tiny_model(folder: Path, workspace: Path) -> Path:
         samples=[{"prompt": "Words: dog", "completion": "A dog *barked*."}],
     )
     write_card(folder, card)
-    for private in (
-        "optimizer.pt",
-        "training_args.bin",
-        "checkpoint-2/model.safetensors",
-        "trainer_state.json",
-    ):
+    for private in ("optimizer.pt", "training_args.bin", "checkpoint-2/model.safetensors", "trainer_state.json"):
         (folder / private).parent.mkdir(exist_ok=True)
         (folder / private).write_bytes(b"not for others")
     return folder

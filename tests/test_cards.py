@@ -34,12 +34,7 @@ def test_dataset_card_is_what_the_hub_and_people_read(tmp_path):
 
 def test_cards_do_not_call_a_language_model_a_storyteller_and_show_no_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("OTHER_API_KEY", SECRET)
-    provider = {
-        "type": "openai",
-        "model": "big-teacher",
-        "base_url": f"http://host/{SECRET}",
-        "api_key": "abc",
-    }
+    provider = {"type": "openai", "model": "big-teacher", "base_url": f"http://host/{SECRET}", "api_key": "abc"}
     recipe = generation_recipe(tmp_path, provider=provider)
     card = dataset_card(
         "stories", recipe, tinystories=tells_tinystories(recipe.args), statistics={"splits": {"train": 5_000}}
@@ -61,9 +56,7 @@ def test_instruction_card_names_the_teacher_of_its_stories(tmp_path):
         "completion": [{"role": "assistant", "content": "A cat."}],
         "text": "A cat.",
     }
-    statistics = {
-        "splits": {"train": {"examples": 12, "combinations": {"words": 12}}, "validation": {"examples": 0}}
-    }
+    statistics = {"splits": {"train": {"examples": 12, "combinations": {"words": 12}}, "validation": {"examples": 0}}}
     card = dataset_card("instructions", recipe, statistics=statistics, sample=row)
     assert "**storyteller**" in card and "| train: combinations: words | 12 |" in card
     assert "> Words: cat" in card and "> A cat." in card and "| validation |" not in card
@@ -119,10 +112,7 @@ def structure(markdown: str) -> list[str]:
 
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
     inner = [
-        token.type
-        for block in tokens
-        for token in block.children or ()
-        if token.type not in ("text", "softbreak")
+        token.type for block in tokens for token in block.children or () if token.type not in ("text", "softbreak")
     ]
     return [token.type + token.tag for token in tokens] + [
         t for t in inner if t not in ("text_special", "code_inline")
@@ -176,9 +166,7 @@ def test_no_name_becomes_markup(name, tmp_path):
 def test_a_model_of_ones_own_text_claims_nothing(tmp_path):
     recipe = generation_recipe(tmp_path)
     recipe.phase, recipe.values = "pretrain", {"dataset": "notes.jsonl"}
-    german = [
-        "Der Vertrag wird zwischen den beiden Parteien geschlossen und gilt für die Dauer von zwei Jahren."
-    ]
+    german = ["Der Vertrag wird zwischen den beiden Parteien geschlossen und gilt für die Dauer von zwei Jahren."]
     header, body = header_and_body(model_card(recipe, statistics={"parameters": 9}, texts=german * 3))
     assert header["license"] == "unknown" and header["tags"] == ["silly-llm"] and header["language"] == ["de"]
     assert "`notes.jsonl`" in body and "nobody has said under which license" in body
@@ -187,20 +175,14 @@ def test_a_model_of_ones_own_text_claims_nothing(tmp_path):
     assert "language" not in header_and_body(model_card(recipe, statistics={}))[0]
     recipe.values |= {"license": "cc0-1.0", "language": "pt-br", "tags": ["law"]}
     header, body = header_and_body(model_card(recipe, statistics={}, texts=german))
-    assert (header["license"], header["language"], header["tags"]) == (
-        "cc0-1.0",
-        ["pt-BR"],
-        ["silly-llm", "law"],
-    )
+    assert (header["license"], header["language"], header["tags"]) == ("cc0-1.0", ["pt-BR"], ["silly-llm", "law"])
     assert "nobody has said" not in body
 
 
 def test_license_and_language_come_from_the_cards_of_the_data(tmp_path):
     for name, license in (("one", "mit"), ("two", "mit"), ("three", "cc0-1.0")):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "README.md").write_text(
-            f"---\nlicense: {license}\nlanguage: fr\ntags: [synthetic]\n---\n"
-        )
+        (tmp_path / name / "README.md").write_text(f"---\nlicense: {license}\nlanguage: fr\ntags: [synthetic]\n---\n")
     one, two, three = (str(tmp_path / name) for name in ("one", "two", "three"))
     recipe = generation_recipe(tmp_path)
     recipe.phase = "pretrain"

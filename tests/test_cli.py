@@ -17,17 +17,7 @@ from silly_llm.core.launch import run_main
 from silly_llm.core.phases import PHASES
 
 COMMANDS = [*PHASES, *TOOLS]
-HEAVY = (
-    "torch",
-    "transformers",
-    "datasets",
-    "trl",
-    "pandas",
-    "pyarrow",
-    "matplotlib",
-    "scipy",
-    "huggingface_hub",
-)
+HEAVY = ("torch", "transformers", "datasets", "trl", "pandas", "pyarrow", "matplotlib", "scipy", "huggingface_hub")
 
 
 def test_help_lists_every_command(silly_llm):
@@ -86,10 +76,7 @@ def test_a_phase_runs_the_same_as_a_module_and_as_a_script(command, silly_llm):
 def test_an_unknown_command_names_the_nearest(silly_llm):
     wrong = silly_llm("pretrian")
     assert wrong.returncode == 2
-    assert (
-        wrong.stderr
-        == "silly-llm: unknown command 'pretrian' (did you mean 'pretrain'?); see silly-llm --help\n"
-    )
+    assert wrong.stderr == "silly-llm: unknown command 'pretrian' (did you mean 'pretrain'?); see silly-llm --help\n"
 
 
 BAD = {
@@ -99,10 +86,7 @@ BAD = {
     "latin.yaml": (b"output_dir: caf\xe9", "is not UTF-8 text"),
     "circle.yaml": (b"extends: circle.yaml", "circular extends"),
     "lost.yaml": (b"extends: nowhere.yaml", "no such file"),
-    "unset.yaml": (
-        b"output_dir: ${oc.env:SILLY_TEST_UNSET}",
-        "environment variable SILLY_TEST_UNSET is not set",
-    ),
+    "unset.yaml": (b"output_dir: ${oc.env:SILLY_TEST_UNSET}", "environment variable SILLY_TEST_UNSET is not set"),
 }
 
 
@@ -136,9 +120,7 @@ def test_a_failed_run_is_one_line_with_code_1_and_debug_shows_where(capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(failing, [])
     assert stop.value.code == 1
-    assert (
-        capsys.readouterr().err == "silly-llm: OSError: [Errno 5] Input/output error (--debug shows where)\n"
-    )
+    assert capsys.readouterr().err == "silly-llm: OSError: [Errno 5] Input/output error (--debug shows where)\n"
     with pytest.raises(SystemExit) as stop:
         run_main(failing, ["--debug"])
     shown = capsys.readouterr().err
@@ -189,8 +171,6 @@ def main(argv):
 run_main(main, [])
 """)
     environment = {**os.environ, "RANK": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, env=environment
-    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == code, done.stderr
     assert done.stdout == "uploaded" and len(done.stderr.splitlines()) == (code != 0)

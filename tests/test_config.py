@@ -43,13 +43,9 @@ def write(folder: Path, name: str, text: str) -> Path:
 def test_extends_environment_and_override_win_in_that_order(tmp_path):
     write(tmp_path, "base/a.yaml", "words: 1\nname: base\nratios: [1, 2]\nenvironments: {big: {words: 7}}")
     file = write(tmp_path, "mine/generation.yaml", "extends: ../base/a.yaml\nname: mine\nratios: [3]")
-    assert load("--config", file).args == Arguments(
-        words=1, name="mine", ratios=[3.0], output_dir="runs/mine/stories"
-    )
+    assert load("--config", file).args == Arguments(words=1, name="mine", ratios=[3.0], output_dir="runs/mine/stories")
     assert load("--config", file, "--environment", "big").args.words == 7
-    assert load(
-        "--config", file, "--environment", "big", "--words", "9", "--inner.rate=1e-3"
-    ).args == Arguments(
+    assert load("--config", file, "--environment", "big", "--words", "9", "--inner.rate=1e-3").args == Arguments(
         words=9, name="mine", ratios=[3.0], inner=Inner(1e-3), output_dir="runs/mine-big/stories"
     )
 
@@ -72,10 +68,7 @@ def test_another_type_replaces_a_component_and_the_same_type_merges(tmp_path):
     write(tmp_path, "a.yaml", "provider: {type: storyteller, style: calm}")
     file = write(tmp_path, "generation.yaml", "extends: a.yaml\nname: x")
     assert load("--config", file, "--provider.type", "openai").args.provider == {"type": "openai"}
-    assert load("--config", file, "--provider.style", "wild").args.provider == {
-        "type": "storyteller",
-        "style": "wild",
-    }
+    assert load("--config", file, "--provider.style", "wild").args.provider == {"type": "storyteller", "style": "wild"}
 
 
 def test_nothing_and_another_kind_of_container_replace(tmp_path):
@@ -97,9 +90,7 @@ def test_interpolation(tmp_path, monkeypatch):
 def test_secrets_are_masked_by_key_and_by_value(tmp_path, monkeypatch):
     monkeypatch.setenv("SILLY_API_KEY", "sk-very-secret-value")
     file = write(
-        tmp_path,
-        "generation.yaml",
-        "provider: {type: x, api_key: abc, url: 'http://h/?k=${oc.env:SILLY_API_KEY}'}",
+        tmp_path, "generation.yaml", "provider: {type: x, api_key: abc, url: 'http://h/?k=${oc.env:SILLY_API_KEY}'}"
     )
     recipe = load("--config", file)
     assert "sk-very-secret-value" in recipe.args.provider["url"]
@@ -249,9 +240,7 @@ def test_what_the_command_line_cannot_mean_is_one_line(argv, message):
 
 def test_an_escaped_interpolation_is_text(tmp_path):
     assert load(r"--name=Say \${word}").args.name == "Say ${word}"
-    assert (
-        load("--config", write(tmp_path, "generation.yaml", r"name: Say \${word}")).args.name == "Say ${word}"
-    )
+    assert load("--config", write(tmp_path, "generation.yaml", r"name: Say \${word}")).args.name == "Say ${word}"
 
 
 @pytest.mark.parametrize(
@@ -265,10 +254,7 @@ def test_an_escaped_interpolation_is_text(tmp_path):
         ("ratios: [1, x]", "ratios[1]: expected a number, got 'x'"),
         ("ratios: 1", "ratios: expected a list of a number, got 1"),
         ("name: ${oc.env:SILLY_TEST_UNSET}", "name: environment variable SILLY_TEST_UNSET is not set"),
-        (
-            "name: ${nowhere}",
-            "name: Interpolation key 'nowhere' not found; where ${…} is meant as text, write \\${…}",
-        ),
+        ("name: ${nowhere}", "name: Interpolation key 'nowhere' not found; where ${…} is meant as text, write \\${…}"),
         ("extends: nowhere.yaml", "extends: no such file"),
         ("extends: generation.yaml", "circular extends (generation.yaml → generation.yaml)"),
         ("", "is empty"),
@@ -325,14 +311,9 @@ def test_training_arguments_are_checked_the_same_way(tmp_path):
 
     from silly_llm.core.config import check
 
+    assert check({"output_dir": str(tmp_path), "learning_rate": 1}, TrainingArguments, where="f").learning_rate == 1.0
     assert (
-        check({"output_dir": str(tmp_path), "learning_rate": 1}, TrainingArguments, where="f").learning_rate
-        == 1.0
-    )
-    assert (
-        check(
-            {"output_dir": str(tmp_path), "eval_strategy": False}, TrainingArguments, where="f"
-        ).eval_strategy
+        check({"output_dir": str(tmp_path), "eval_strategy": False}, TrainingArguments, where="f").eval_strategy
         == "no"
     )
     with pytest.raises(RecipeError, match=r"unknown key 'learning_rat' \(did you mean 'learning_rate'\?\)"):

@@ -28,9 +28,7 @@ NEEDS_GPU_OR_HUB = re.compile(
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
     """(language, title, text) of each fenced block of a page."""
-    found = re.findall(
-        r"^```(\w*)(?: title=(\S+))?\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S
-    )
+    found = re.findall(r"^```(\w*)(?: title=(\S+))?\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
     return [(language, title, text) for language, title, text in found]
 
 
@@ -98,18 +96,10 @@ def test_the_commands_of_the_readme_work(tmp_path):
     (tmp_path / "my" / "stories.jsonl").write_text("".join(told))
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "quickstart").symlink_to("quickstart-smoke")
-    environment = {
-        **os.environ,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "SILLY_LLM_ENVIRONMENT": "smoke",
-    }
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "SILLY_LLM_ENVIRONMENT": "smoke"}
     ran = []
     for command in commands(ROOT / "README.md"):
-        if (
-            command.startswith(("make ", "export "))
-            or NEEDS_GPU_OR_HUB.search(command)
-            or " publish " in command
-        ):
+        if command.startswith(("make ", "export ")) or NEEDS_GPU_OR_HUB.search(command) or " publish " in command:
             continue  # make: CI runs them; publish: tests/test_hub.py
         if "--model runs/quickstart/pretrain" in command:
             command += " --num_documents 10 --num_stories 4 --max_new_tokens 40"
@@ -163,7 +153,9 @@ def test_the_commands_of_the_teachers_page_work(tmp_path):
                 continue
             command = re.sub(r"http://127\.0\.0\.1:\d+", server.url, command).replace("NAME", "scripted")
             command = re.sub(r"--num_stories \d+", "", command)
-            command += f" --num_stories 20 --output_dir {tmp_path / str(number)} --vocabulary silly_llm/text/words.json"
+            command += (
+                f" --num_stories 20 --output_dir {tmp_path / str(number)} --vocabulary silly_llm/text/words.json"
+            )
             environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
             done = subprocess.run(
                 command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120

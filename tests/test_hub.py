@@ -80,9 +80,7 @@ def test_stories_go_up_and_load_back(run, python, hub, stories):
         "from datasets import load_dataset; d = load_dataset('alice/tales')\n"
         "print({k: len(v) for k, v in d.items()}, d['train'][3]['text'])"
     )
-    assert out.strip() == (
-        "{'train': 40, 'validation': 1, 'rejected': 1} Once upon a time, there was a cat number 3."
-    )
+    assert out.strip() == ("{'train': 40, 'validation': 1, 'rejected': 1} Once upon a time, there was a cat number 3.")
     files = uploaded(hub, "dataset", "alice/tales")
     assert set(files) == {*files_of(stories), ".gitattributes"}
     card = files["README.md"].decode()
@@ -155,9 +153,7 @@ def test_what_cannot_be_published_is_one_line(run, hub, stories, tmp_path):
     refused(1, stories, "alice/x", token="hf_local_read", contains="not allowed to write to alice/x (403)")
     refused(1, stories, "bob/x", contains="not allowed to write to bob/x (403)")
     refused(1, stories, "alice/x", HF_HUB_OFFLINE="1", contains="HF_HUB_OFFLINE is set")
-    refused(
-        1, stories, "alice/x", HF_ENDPOINT="http://127.0.0.1:9", contains="cannot reach http://127.0.0.1:9"
-    )
+    refused(1, stories, "alice/x", HF_ENDPOINT="http://127.0.0.1:9", contains="cannot reach http://127.0.0.1:9")
     refused(2, stories, "a/b/c", contains="use NAMESPACE/NAME")
     refused(2, tmp_path, "alice/x", contains="neither a dataset folder")
     refused(2, tmp_path / "nowhere", "alice/x", contains="no such folder")
@@ -196,15 +192,7 @@ def test_what_the_docs_say(run, python, stories, model):
 @pytest.mark.parametrize("failing", [False, True])
 def test_generate_pushes_its_stories_even_if_the_first_push_failed(run, hub, python, tmp_path, failing):
     repo_id = f"alice/generated-{failing}".lower()
-    command = [
-        "generate",
-        "--num_stories",
-        12,
-        "--validation_fraction",
-        0.2,
-        "--output_dir",
-        tmp_path / "out",
-    ]
+    command = ["generate", "--num_stories", 12, "--validation_fraction", 0.2, "--output_dir", tmp_path / "out"]
     command += ["--push_to_hub", "true", "--hub_dataset_id", repo_id, "--hub_private", "true"]
     if failing:
         hub.inject_fault(match="POST .*/commit/", status=400, times=1)

@@ -54,9 +54,7 @@ class Teacher(LLMProvider):
             return "\n".join(self.told["words"][f"{request.fields['pos']}s"])
         words = list(request.fields["words"].values())
         numbers = (
-            "零一二三四五六七八九"
-            if "从前" in self.told["story"]
-            else [f"n{'aeiou'[k % 5]}{k}" for k in range(10)]
+            "零一二三四五六七八九" if "从前" in self.told["story"] else [f"n{'aeiou'[k % 5]}{k}" for k in range(10)]
         )
         i = "".join(numbers[int(digit)] for digit in str(request.seed))
         return self.told["story"].format(*words, i=i)
@@ -68,10 +66,7 @@ def test_all_phases_in_another_language(language, tmp_path):
 
     def run(main, **values):
         options = {"output_dir": tmp_path / main.__module__.rpartition(".")[2]} | values
-        shown = {
-            k: v if isinstance(v, (str, Path)) else json.dumps(v, ensure_ascii=False)
-            for k, v in options.items()
-        }
+        shown = {k: v if isinstance(v, (str, Path)) else json.dumps(v, ensure_ascii=False) for k, v in options.items()}
         main(
             [f"--{key}={value}" for key, value in shown.items()],
             container=Container().override(LLMProvider, Teacher(language)),
@@ -80,16 +75,10 @@ def test_all_phases_in_another_language(language, tmp_path):
 
     teacher = {"type": "openai", "model": "teacher", "base_url": "http://127.0.0.1:9/v1"}
     words = run(
-        vocabulary.main,
-        provider=teacher,
-        language=language,
-        words=9,
-        proportions=dict.fromkeys(told["words"], 1),
+        vocabulary.main, provider=teacher, language=language, words=9, proportions=dict.fromkeys(told["words"], 1)
     )
     known = json.loads((words / "vocabulary.json").read_text())
-    assert {key: sorted(known[key]) for key in told["words"]} == {
-        k: sorted(v) for k, v in told["words"].items()
-    }
+    assert {key: sorted(known[key]) for key in told["words"]} == {k: sorted(v) for k, v in told["words"].items()}
     stories = run(
         generation.main, provider=teacher, language=language, license="cc-by-4.0", vocabulary=words, num_stories=40,
         template=told["template"], features=[], validation_fraction=0.1,
@@ -113,12 +102,7 @@ def test_all_phases_in_another_language(language, tmp_path):
     rows = load_dataset(str(asked))["train"]
     assert any("sentence" in row["types"] for row in rows)
     tuned = run(
-        sft.main,
-        model_name_or_path=model,
-        dataset=asked,
-        max_length=400,
-        per_device_train_batch_size=2,
-        **quick,
+        sft.main, model_name_or_path=model, dataset=asked, max_length=400, per_device_train_batch_size=2, **quick
     )
     for folder in (model, asked, tuned):
         header = metadata_load(folder / "README.md")
@@ -126,26 +110,13 @@ def test_all_phases_in_another_language(language, tmp_path):
         text = (folder / "README.md").read_text()
         assert "simple words" not in text and "tinystories" not in header["tags"]
     report = run(
-        evaluate.main,
-        model=tuned,
-        dataset=asked,
-        num_stories=3,
-        num_documents=3,
-        max_new_tokens=8,
-        num_samples=1,
+        evaluate.main, model=tuned, dataset=asked, num_stories=3, num_documents=3, max_new_tokens=8, num_samples=1
     )
     about = json.loads((report / "results.json").read_text())["dataset"]
     assert about["language"] == language and about["reference"]["words_included"]["value"] == 1
 
 
-SPANISH = [
-    "--language",
-    "es",
-    "--template",
-    "Un cuento con {{ words | join(', ') }}.",
-    "--provider.type",
-    "openai",
-]
+SPANISH = ["--language", "es", "--template", "Un cuento con {{ words | join(', ') }}.", "--provider.type", "openai"]
 SPANISH += ["--provider.model", "x", "--provider.base_url", "http://127.0.0.1:9/v1"]
 
 

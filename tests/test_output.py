@@ -97,9 +97,7 @@ def test_a_folder_that_is_not_ours_is_refused_and_named_before_anything_is_writt
     with pytest.raises(RecipeError) as refused:
         make(tmp_path, **STORIES)
     said = str(refused.value)
-    assert (
-        "is not empty and holds no output of `silly-llm generate`" in said and "another --output_dir" in said
-    )
+    assert "is not empty and holds no output of `silly-llm generate`" in said and "another --output_dir" in said
     assert "--force, which sets aside README.md, data/mine.parquet" in said and "\n" not in said
     assert snapshot(tmp_path) == mine and not (tmp_path / manifest.PRIVATE).exists()
 
@@ -112,11 +110,7 @@ def test_by_force_what_is_in_the_way_is_set_aside_and_the_rest_stays(tmp_path, c
     make(tmp_path, "--force", **STORIES)
     (aside,) = (tmp_path / manifest.PRIVATE).glob("set-aside-*")
     set_aside = {p.name: p.read_text() for p in aside.rglob("*") if p.is_file()}
-    assert set_aside == {
-        "README.md": "mine",
-        "mine.parquet": "mine",
-        "journal.jsonl": "diary",
-    }
+    assert set_aside == {"README.md": "mine", "mine.parquet": "mine", "journal.jsonl": "diary"}
     assert f"README.md, data/mine.parquet, journal.jsonl set aside in {aside}" in (capsys.readouterr().out)
     assert mine.items() <= snapshot(tmp_path).items()
     make(tmp_path, "--force", **STORIES)
@@ -153,10 +147,7 @@ def test_a_tool_keeps_to_its_own_files_too(tmp_path):
     with open_tool_output(tmp_path / "report", "compare"):
         pass
     (tmp_path / "report" / "results.json").write_text("{1}")
-    for folder, said in (
-        (tmp_path / "report", "results.json: not written by"),
-        (tmp_path, "holds no output"),
-    ):
+    for folder, said in ((tmp_path / "report", "results.json: not written by"), (tmp_path, "holds no output")):
         with pytest.raises(RecipeError, match=said), open_tool_output(folder, "compare"):
             pass
 
@@ -344,13 +335,7 @@ def test_a_folder_of_an_older_version_is_known_by_its_recipe(tmp_path):
     make(tmp_path, "--seed", 3, phase="pretrain", **MODEL)
     (tmp_path / "diary.txt").write_text("mine")
     (tmp_path / ".silly" / "manifest.json").unlink()
-    old = {
-        "phase": "pretrain",
-        "work": "0" * 64,
-        "code": "0.1.0+x",
-        "finished": True,
-        "foreign": ["diary.txt"],
-    }
+    old = {"phase": "pretrain", "work": "0" * 64, "code": "0.1.0+x", "finished": True, "foreign": ["diary.txt"]}
     (tmp_path / ".silly" / "run.json").write_text(json.dumps(old))
     assert make(tmp_path, "--seed", 3, phase="pretrain") == "skipped"
     with pytest.raises(RecipeError, match="seed is 4, was 3"):

@@ -61,9 +61,7 @@ def test_all_five_phases_leave_what_they_should(undisturbed):
     root, printed = undisturbed
     for phase, name in RESULTS.items():
         assert (folder(root, phase) / name).exists(), phase
-        assert (folder(root, phase) / "recipe.yaml").is_file() and (
-            folder(root, phase) / "provenance.json"
-        ).is_file()
+        assert (folder(root, phase) / "recipe.yaml").is_file() and (folder(root, phase) / "provenance.json").is_file()
     models = json.loads((folder(root, "evaluate") / "results.json").read_text())["models"]
     assert list(models) == ["base", "tuned"]
     for model in models.values():
@@ -91,9 +89,7 @@ def test_the_printed_chat_command_works(undisturbed):
 
 
 @pytest.mark.slow
-def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_it(
-    undisturbed, silly_llm, tmp_path
-):
+def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_it(undisturbed, silly_llm, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(undisturbed[0], root)
     again = silly_llm(*RUN, "--output_root", undisturbed[0])
@@ -109,9 +105,7 @@ def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
-def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(
-    undisturbed, silly_llm, tmp_path, phase
-):
+def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undisturbed, silly_llm, tmp_path, phase):
     """SIGKILL while the phase works (its folder is there, its result is not), then the same command again."""
     finished = undisturbed[0]
     earlier = list(PHASES)[: list(PHASES).index(phase)]
@@ -147,13 +141,7 @@ def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(
 
 
 def test_run_hands_over_what_the_command_line_said():
-    argv = [
-        "--generate.system",
-        "Tell: a story #1 ",
-        "--generate.features",
-        "{}",
-        "--generate.provider.model=0123",
-    ]
+    argv = ["--generate.system", "Tell: a story #1 ", "--generate.features", "{}", "--generate.provider.model=0123"]
     options = parse_argv([*argv, "--environment", "llm"])
     generate = PHASES["generate"]
     told = phase_options(ROOT / "recipes/quickstart", [generate], options)["generate"]

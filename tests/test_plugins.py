@@ -99,16 +99,7 @@ def installed(tmp_path_factory) -> Path:
     source, target = tmp_path_factory.mktemp("silly-parrot"), tmp_path_factory.mktemp("installed")
     (source / "pyproject.toml").write_text(PYPROJECT)
     (source / "silly_parrot.py").write_text(PARROT)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-    ]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     done = subprocess.run([*pip, "--target", target, source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return target

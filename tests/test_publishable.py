@@ -53,9 +53,7 @@ def test_only_what_others_can_use_is_published(stories, model):
     parquet = [f"data/{split}-00000-of-00001.parquet" for split in ("rejected", "train", "validation")]
     assert files_of(stories) == sorted(["README.md", "provenance.json", *parquet])
     assert {"config.json", "model.safetensors", "README.md", "tokenizer.json"} <= set(files_of(model))
-    assert not [
-        f for f in files_of(model) if "checkpoint" in f or f.endswith((".pt", ".bin", "trainer_state.json"))
-    ]
+    assert not [f for f in files_of(model) if "checkpoint" in f or f.endswith((".pt", ".bin", "trainer_state.json"))]
 
 
 def test_kind_of_folder(stories, model, tmp_path):
@@ -67,14 +65,7 @@ def test_kind_of_folder(stories, model, tmp_path):
 def test_what_no_phase_writes_is_named_and_stays(stories, model, tmp_path):
     """Whatever lies in the folder, a link out of it too; files may be taken along by name."""
     (tmp_path / "elsewhere.json").write_text("{}")
-    strange = [
-        "credentials.json",
-        "history.sqlite",
-        "core",
-        "mlruns/1/meta.yaml",
-        "trackio/x.db",
-        "logs/run.log",
-    ]
+    strange = ["credentials.json", "history.sqlite", "core", "mlruns/1/meta.yaml", "trackio/x.db", "logs/run.log"]
     for folder in (stories, model):
         before = files_of(folder)
         for name in [*strange, ".git/config", ".env", "extra.bin", "modeling_x.py"]:
@@ -82,15 +73,11 @@ def test_what_no_phase_writes_is_named_and_stays(stories, model, tmp_path):
             (folder / name).write_text("mine")
         (folder / "statistics.json").symlink_to(tmp_path / "elsewhere.json")
         assert files_of(folder) == before
-        assert files_of(folder, include=["mlruns/*", "core"]) == sorted(
-            [*before, "core", "mlruns/1/meta.yaml"]
-        )
+        assert files_of(folder, include=["mlruns/*", "core"]) == sorted([*before, "core", "mlruns/1/meta.yaml"])
         left = left_of(folder, before)
         assert "\n" not in left and all(name in left for name in (".env, .git/", "core", "credentials.json"))
         assert re.search(r" and \d more ", left) and "checkpoint" not in left and "journal" not in left
-    assert (
-        left_of(stories, [*files_of(stories, include=["*"]), ".git/config", ".env", "statistics.json"]) == ""
-    )
+    assert left_of(stories, [*files_of(stories, include=["*"]), ".git/config", ".env", "statistics.json"]) == ""
 
 
 def test_of_data_that_a_phase_made_only_what_it_wrote_goes_up(stories):
@@ -127,9 +114,7 @@ def test_known_secrets_are_refused_wherever_they_are(stories, model, monkeypatch
             with pytest.raises(
                 RecipeError, match=f"{name}: contains a token or another secret .a secret of this"
             ) as error:
-                refuse_secrets(
-                    folder, files_of(folder), "hf_mine", allow=["Token", "a secret of this machine"]
-                )
+                refuse_secrets(folder, files_of(folder), "hf_mine", allow=["Token", "a secret of this machine"])
             assert secret not in str(error.value)
         (folder / name).write_bytes(before)
 
@@ -235,9 +220,7 @@ def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
     (tmp_path / "cut").write_bytes(forms["gz"][:-12])
     with pytest.raises(RecipeError, match="cut: cannot be searched for secrets"):
         refuse_secrets(tmp_path, ["cut"], "hf_mine", allow=["Token"])
-    with pytest.raises(
-        RecipeError, match=r'\(Token\); it is not published; if it is none: .* --allow "Token"'
-    ):
+    with pytest.raises(RecipeError, match=r'\(Token\); it is not published; if it is none: .* --allow "Token"'):
         refuse_secrets(tmp_path, ["gz"], "hf_mine")
     refuse_secrets(tmp_path, ["gz"], "hf_mine", allow=["Token"])
 

@@ -74,9 +74,7 @@ def test_outside_the_checkout_names_lead_into_the_package(tmp_path, monkeypatch,
     own = tmp_path / "quickstart"
     own.mkdir()
     (own / "pretrain.yaml").write_text("extends: ../base/pretrain.yaml\ndataset: mine")
-    recipe = load_recipe(
-        ["--config", "quickstart/pretrain.yaml"], phase="pretrain", arguments=PretrainArguments
-    )
+    recipe = load_recipe(["--config", "quickstart/pretrain.yaml"], phase="pretrain", arguments=PretrainArguments)
     assert recipe.values["dataset"] == "mine", "what is here wins"
     assert recipe.values["weight_decay"] == 0.0, "and extends what the package has"
 

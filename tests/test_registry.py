@@ -130,16 +130,12 @@ def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_
     file.write_text(RECIPE)
     if command == "check":
         training = tmp_path / "mine" / "pretrain.yaml"
-        training.write_text(
-            "dataset: x.jsonl\noptimizer: {type: 'code_of_a_recipe:Mine', speed: 3}\nuse_cpu: true\n"
-        )
+        training.write_text("dataset: x.jsonl\noptimizer: {type: 'code_of_a_recipe:Mine', speed: 3}\nuse_cpu: true\n")
         recipes.main([str(tmp_path / "mine"), "--check"])
         assert capsys.readouterr().out.count("✓") == 2
         training.unlink()
     elif command == "dry_run":
-        with pytest.raises(
-            RecipeError, match="is code of the recipe's own, which is not imported for a dry run"
-        ):
+        with pytest.raises(RecipeError, match="is code of the recipe's own, which is not imported for a dry run"):
             generation.main(["--config", str(file), "--preview", "1", "--dry_run"])
     else:
         with pytest.raises(SystemExit):
@@ -155,10 +151,7 @@ def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_
     ("mapping", "message"),
     [
         ("test-shoot", "unknown story filter 'test-shoot' .did you mean 'test-shout'"),
-        (
-            {"type": "test-shout", "time": 3},
-            "story filter 'test-shout': unknown key 'time' .did you mean 'times'",
-        ),
+        ({"type": "test-shout", "time": 3}, "story filter 'test-shout': unknown key 'time' .did you mean 'times'"),
         ({"type": "test-shout", "times": "x"}, "times: expected a whole number"),
         ({"times": 3}, "expected a name or a mapping with 'type'"),
     ],

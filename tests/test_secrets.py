@@ -124,9 +124,7 @@ def recipe(server: str, output: Path) -> str:
     return yaml.safe_dump({"provider": provider, "num_stories": 6, "filters": [], "output_dir": str(output)})
 
 
-def test_no_planted_secret_is_written_printed_or_published(
-    tmp_path, call, environment, monkeypatch, silly_llm
-):
+def test_no_planted_secret_is_written_printed_or_published(tmp_path, call, environment, monkeypatch, silly_llm):
     assert len({s for place in SECRETS.values() for s in place}) == 30
     work, hub_root = tmp_path / "work", tmp_path / "hub"
     file, output = tmp_path / "recipes" / "generation.yaml", work / "stories"
@@ -153,26 +151,12 @@ def test_no_planted_secret_is_written_printed_or_published(
             ["--provider.api_key", lines, lines],
             ["--provider.api_key=", lines],
             ["--provider.base_url", f"me:{quote(lines, safe='')}@host/v1"],
-            [
-                "--provider.base_url",
-                f"http://me:{quote(lines, safe='')}@127.0.0.1:9/v1",
-                "--provider.attempts",
-                "1",
-            ],
+            ["--provider.base_url", f"http://me:{quote(lines, safe='')}@127.0.0.1:9/v1", "--provider.attempts", "1"],
         ):
-            for debug in (
-                ([], ["--debug"]) if secret in (SECRETS["mistyped"][0], SECRETS["error"][2]) else ([],)
-            ):
-                code, said = call(
-                    "generate", "--config", file, "--output_dir", work / "wrong", *arguments, *debug
-                )
+            for debug in ([], ["--debug"]) if secret in (SECRETS["mistyped"][0], SECRETS["error"][2]) else ([],):
+                code, said = call("generate", "--config", file, "--output_dir", work / "wrong", *arguments, *debug)
                 assert code in (1, 2), (arguments, said)
-        for broken in (
-            f"api_key: *{lines}",
-            f"api_key: {lines}: {{",
-            f"api_key: @{lines}",
-            f"api_key: '${{{lines}'",
-        ):
+        for broken in (f"api_key: *{lines}", f"api_key: {lines}: {{", f"api_key: @{lines}", f"api_key: '${{{lines}'"):
             wrong = file.with_name("wrong.yaml")
             wrong.write_text(f"provider:\n  {broken}\n")
             assert call("generate", "--config", wrong)[0] == 2
@@ -239,46 +223,26 @@ def test_no_key_of_a_recipe_has_the_name_of_a_secret_but_hub_token():
 
     from silly_llm.core.phases import PHASES
 
-    names = {
-        f.name
-        for p in PHASES.values()
-        for f in dataclasses.fields(importlib.import_module(p.module).ARGUMENTS)
-    }
+    names = {f.name for p in PHASES.values() for f in dataclasses.fields(importlib.import_module(p.module).ARGUMENTS)}
     assert {name for name in names if is_secret_name(name)} == {"hub_token"}
 
 
 def test_masked_inside_other_text_and_nothing_else_is():
-    remember(
-        {
-            "provider": {"api_key": "Zq!u7#Lp", "pin": 1},
-            "password": "rabbit",
-            "token": "EMPTY",
-            "secret": 424242,
-        }
-    )
+    remember({"provider": {"api_key": "Zq!u7#Lp", "pin": 1}, "password": "rabbit", "token": "EMPTY", "secret": 424242})
     remember({"dataset": "https://me:pw1234567@host/x?sig=Sx8sd7f6&page=2"})
     told = "Basic " + base64.b64encode(b"me:pw1234567").decode()
     for text in ("Zq!u7#Lp", "x=Zq%21u7%23Lp;", "said pw1234567.", told, "Sx8sd7f6", 'to {"k": "Zq!u7#Lp"}'):
-        assert "********" in mask(text) and not any(
-            s in mask(text) for s in ("Zq", "pw1", "Sx8", told[6:-2])
-        ), text
+        assert "********" in mask(text) and not any(s in mask(text) for s in ("Zq", "pw1", "Sx8", told[6:-2])), text
     story = "A rabbit had 424242 carrots; EMPTY was its basket. See https://host/x?page=2 and me@host."
     assert mask(story) == story
     assert mask(f"got {story}", loosely=True).count("********") == 2
-    assert (
-        mask("http://a:b@host/v1?api-version=1&api_key=abc")
-        == "http://host/v1?api-version=1&api_key=********"
-    )
+    assert mask("http://a:b@host/v1?api-version=1&api_key=abc") == "http://host/v1?api-version=1&api_key=********"
     assert mask({"headers": {"api-version": "2024", "X-Mine": "abc"}, "auth": {"user": "a"}, "top_k": 4}) == {
         "headers": {"api-version": "2024", "X-Mine": "********"},
         "auth": "********",
         "top_k": 4,
     }
-    assert (
-        mask(io.BytesIO.__name__) == "BytesIO"
-        and mask(None, "api_key") is None
-        and mask(False, "token") is False
-    )
+    assert mask(io.BytesIO.__name__) == "BytesIO" and mask(None, "api_key") is None and mask(False, "token") is False
 
 
 def test_a_plugin_declares_its_secrets(tmp_path):
@@ -293,10 +257,7 @@ def test_a_plugin_declares_its_secrets(tmp_path):
 
     config = check({"entry_phrase": "open-sesame-7"}, Config, where="x")
     assert "sesame" not in repr(config)
-    assert (
-        mask({"entry_phrase": "abc"}) == {"entry_phrase": "********"}
-        and mask("open-sesame-7!") == "********!"
-    )
+    assert mask({"entry_phrase": "abc"}) == {"entry_phrase": "********"} and mask("open-sesame-7!") == "********!"
     with pytest.raises(RecipeError, match=r"^x: entry_phrase: expected text, got a list$"):
         check({"entry_phrase": ["abc"]}, Config, where="x")
 
@@ -339,9 +300,7 @@ def closed_shelf(tmp_path):
     """A server of stories whose address has three secrets in it, and what is on it."""
     shelf = tmp_path / "shelf"
     shelf.mkdir()
-    stories = [
-        f"{n} had {k} {p}. The {p} ran." for n in ("Tom", "Mia") for p in ("dogs", "hens") for k in range(40)
-    ]
+    stories = [f"{n} had {k} {p}. The {p} ran." for n in ("Tom", "Mia") for p in ("dogs", "hens") for k in range(40)]
     (shelf / "stories.jsonl").write_text("".join(json.dumps({"text": story}) + "\n" for story in stories))
 
     class Handler(SimpleHTTPRequestHandler):

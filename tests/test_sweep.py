@@ -44,9 +44,7 @@ GRID = {"model.num_hidden_layers": [1, 2], "seed": [0, 1]}
 
 def folder_of(place: Path, sweep: dict, **recipe: object) -> Path:
     """A recipe folder with a sweep over a few stories; the sweep's file."""
-    texts = [
-        f"{name} had a {pet}. The {pet} ran." for name in ("Tom", "Mia", "Ben") for pet in ("cat", "dog")
-    ]
+    texts = [f"{name} had a {pet}. The {pet} ran." for name in ("Tom", "Mia", "Ben") for pet in ("cat", "dog")]
     for name in ("train", "held-out"):
         lines = [json.dumps({"text": text}) + "\n" for text in texts * (20 if name == "train" else 1)]
         (place / f"{name}.jsonl").write_text("".join(lines))
@@ -54,9 +52,7 @@ def folder_of(place: Path, sweep: dict, **recipe: object) -> Path:
     (place / "pretrain.json").write_text(json.dumps({**RECIPE, **data, **recipe}))
     file = place / "sweep.json"
     # a preset inside a mapping, so that the grid can change a part of it
-    file.write_text(
-        json.dumps({"recipe": "pretrain.json", "set": {"model": {"preset": "silly-tiny"}}, **sweep})
-    )
+    file.write_text(json.dumps({"recipe": "pretrain.json", "set": {"model": {"preset": "silly-tiny"}}, **sweep}))
     return file
 
 
@@ -65,16 +61,7 @@ def swept(tmp_path_factory) -> tuple[Path, Path, str]:
     """A sweep that was stopped by Ctrl-C within its first point and then finished by the same command: file, folder, what it printed."""
     place = tmp_path_factory.mktemp("swept")
     file, folder = folder_of(place, {"grid": GRID}), place / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "silly_llm.cli",
-        "sweep",
-        "--config",
-        str(file),
-        "--output_dir",
-        str(folder),
-    ]
+    command = [sys.executable, "-m", "silly_llm.cli", "sweep", "--config", str(file), "--output_dir", str(folder)]
     first = folder / "points" / "num_hidden_layers-1_seed-0"
     hears_it = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever `nohup … &` left it deaf to
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -105,16 +92,9 @@ def test_a_sweep_leaves_rows_a_table_over_seeds_and_plots(swept):
     for row in rows:
         assert (row["layers"], row["width"], row["heads"]) == (row["model.num_hidden_layers"], 32, 2)
         assert row["parameters"] - row["non_embedding_parameters"] == 280 * 32  # tied: counted once
-        assert (
-            row["tokens"] == 12 * 256
-            and row["compute"] == 6 * row["non_embedding_parameters"] * row["tokens"]
-        )
+        assert row["tokens"] == 12 * 256 and row["compute"] == 6 * row["non_embedding_parameters"] * row["tokens"]
         assert row["bits_per_byte"] > 0 and row["loss"] > 0 and row["seconds"] > 0
-        assert [line["tokens"] for line in read_log(Path(row["folder"])) if "eval_loss" in line] == [
-            1024,
-            2048,
-            3072,
-        ]
+        assert [line["tokens"] for line in read_log(Path(row["folder"])) if "eval_loss" in line] == [1024, 2048, 3072]
     with (folder / "results.csv").open() as text:
         assert [float(r["bits_per_byte"]) for r in csv.DictReader(text)] == [r["bits_per_byte"] for r in rows]
     two = [r["bits_per_byte"] for r in rows if r["layers"] == 2]
@@ -157,17 +137,12 @@ def test_a_typo_in_one_point_is_one_line_and_writes_nothing(silly_llm, tmp_path)
     file = folder_of(tmp_path, {"runs": runs, "output_dir": str(tmp_path / "out")})
     wrong = silly_llm("sweep", "--config", file)
     assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1, wrong.stderr
-    assert (
-        f"{file}: learning_rat-0.002: " in wrong.stderr and "(did you mean 'learning_rate'?)" in wrong.stderr
-    )
+    assert f"{file}: learning_rat-0.002: " in wrong.stderr and "(did you mean 'learning_rate'?)" in wrong.stderr
     assert not (tmp_path / "out").exists()
 
 
 def test_points_are_runs_times_grid_with_the_first_seed_of_each_first(tmp_path):
-    runs = [
-        {"model": {"hidden_size": 32, "num_attention_heads": 2}},
-        {"name": "wide", "model.hidden_size": 64},
-    ]
+    runs = [{"model": {"hidden_size": 32, "num_attention_heads": 2}}, {"name": "wide", "model.hidden_size": 64}]
     file = folder_of(tmp_path, {"runs": runs, "grid": {"learning_rate": [1e-5, 0.01], "seed": [0, 1]}})
     sweep = read_sweep(["--config", str(file), "--output_root", str(tmp_path / "runs"), "--grid.seed=[5,6]"])
     assert sweep.folder == tmp_path / "runs" / tmp_path.name / "sweep" and sweep.phase.command == "pretrain"
@@ -191,10 +166,7 @@ def test_points_are_runs_times_grid_with_the_first_seed_of_each_first(tmp_path):
         ({}, "there is nothing to vary"),
         ({"gird": {"seed": [0]}}, r"unknown key 'gird' \(did you mean 'grid'\?\)"),
         ({"grid": {"seed": [0]}, "jobs": 0}, "jobs: expected a number above 0"),
-        (
-            {"grid": {"model": ["silly-tiny"]}},
-            "model and model.preset are both set.*name a preset by model.preset",
-        ),
+        ({"grid": {"model": ["silly-tiny"]}}, "model and model.preset are both set.*name a preset by model.preset"),
         ({"grid": {"output_dir": ["a", "b"]}}, "output_dir: a sweep decides that itself"),
         ({"grid": {"seed": [0]}, "recipe": "generation.yaml"}, "recipe: no such file"),
         ({"grid": {"seed": [0]}, "recipe": "train.jsonl"}, "is no pretrain.yaml or sft.yaml"),
@@ -226,41 +198,26 @@ def test_processes_share_cores_and_gpus(monkeypatch):
     job_pool = JobPool("silly_llm.training.pretrain", jobs=3, gpus=2)
     assert [job_pool.environment(n)["CUDA_VISIBLE_DEVICES"] for n in range(3)] == ["4", "7", "4"]
     assert job_pool.environment(0)["OMP_NUM_THREADS"] == str(max(1, (os.cpu_count() or 1) // 3))
-    assert (
-        not {"OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"} & JobPool("x", jobs=1, gpus=2).environment(0).keys()
-    )
+    assert not {"OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"} & JobPool("x", jobs=1, gpus=2).environment(0).keys()
 
 
 def made_up(folder: Path, width: int, layers: int, seed: int, **more: object) -> dict:
     """A row whose training log lies below `folder`."""
-    body, place = (
-        12 * layers * width**2,
-        folder / f"{width}-{layers}-{seed}-{'-'.join(map(str, more.values()))}",
-    )
+    body, place = (12 * layers * width**2, folder / f"{width}-{layers}-{seed}-{'-'.join(map(str, more.values()))}")
     place.mkdir()
     values = [3.0, 1.5, 1.0 + 20 / width + 0.1 / layers + 0.01 * seed]
     lines = [{"tokens": 100 * (n + 1), "eval_bits_per_byte": v} for n, v in enumerate(values)]
     (place / "training_log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     sizes = {"width": width, "layers": layers, "heads": width // 32, "non_embedding_parameters": body}
     facts = {"tokens": 300, "compute": 6 * body * 300, "bits_per_byte": values[-1], "folder": str(place)}
-    return {
-        "model.hidden_size": width,
-        "model.num_hidden_layers": layers,
-        "seed": seed,
-        **more,
-        **sizes,
-        **facts,
-    }
+    return {"model.hidden_size": width, "model.num_hidden_layers": layers, "seed": seed, **more, **sizes, **facts}
 
 
 def test_only_the_plots_that_the_grid_supports(tmp_path):
     keys = ["model.hidden_size", "model.num_hidden_layers", "seed", "learning_rate"]
     grid = [made_up(tmp_path, w, n, s) for w in (32, 64, 128) for n in (1, 2) for s in (0, 1, 2)]
     groups = group(grid, keys)
-    assert len(groups) == 6 and free_dimensions(groups, keys) == [
-        "width",
-        "layers",
-    ]  # heads follow from the width
+    assert len(groups) == 6 and free_dimensions(groups, keys) == ["width", "layers"]  # heads follow from the width
     assert curve(groups[0], "bits_per_byte")[:2] == [(100, 3.0), (200, 1.5)]
     assert [name for name, _ in draw(groups, tmp_path / "plots", keys)] == ["compute", "width_depth"]
     drawn = (tmp_path / "plots" / "width_depth.svg").read_text()

@@ -28,15 +28,11 @@ run_main(main, sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize(
-    "command", ["--help", "pretrain --help", "recipes", "plugins", "recipes quickstart --check"]
-)
+@pytest.mark.parametrize("command", ["--help", "pretrain --help", "recipes", "plugins", "recipes quickstart --check"])
 def test_a_reader_that_leaves_ends_a_command_silently(command):
     reads, writes = os.pipe()
     os.close(reads)
-    done = subprocess.run(
-        [*SILLY, *command.split()], cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, text=True
-    )
+    done = subprocess.run([*SILLY, *command.split()], cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, text=True)
     os.close(writes)
     assert (done.returncode, done.stderr) == (141, "")
 
@@ -49,17 +45,7 @@ def test_closed_streams_are_no_error():
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_without_a_character_shows_another(encoding, tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    command = [
-        *SILLY,
-        "run",
-        "quickstart",
-        "--environment",
-        "smoke",
-        "--to",
-        "vocabulary",
-        "--output_root",
-        tmp_path,
-    ]
+    command = [*SILLY, "run", "quickstart", "--environment", "smoke", "--to", "vocabulary", "--output_root", tmp_path]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert b"\n-- 1/1 vocabulary" in done.stdout
@@ -91,9 +77,7 @@ def test_a_bar_shows_in_a_terminal_without_a_width():
 def test_libraries_are_silent_but_for_errors_and_missing_weights_and_debug_shows_all():
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
     quiet, all_of_it = (
-        subprocess.run(
-            [sys.executable, "-c", TALK, *options], env=environment, capture_output=True, text=True
-        )
+        subprocess.run([sys.executable, "-c", TALK, *options], env=environment, capture_output=True, text=True)
         for options in ([], ["--debug"])
     )
     assert quiet.returncode == all_of_it.returncode == 0, quiet.stderr
@@ -103,8 +87,7 @@ def test_libraries_are_silent_but_for_errors_and_missing_weights_and_debug_shows
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["", "run", "chat", "compare", "publish", "sweep", "plugins nothing", "recipes --copy x", "pretrian"],
+    "command", ["", "run", "chat", "compare", "publish", "sweep", "plugins nothing", "recipes --copy x", "pretrian"]
 )
 def test_what_is_missing_is_one_line_with_code_2(command, tmp_path, monkeypatch, capsys):
     from silly_llm.cli import main

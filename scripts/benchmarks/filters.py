@@ -38,14 +38,10 @@ def told(count: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=Path)
     parser.add_argument("--stories", type=int, default=5_000)
-    parser.add_argument(
-        "--filters", type=yaml.safe_load, help="as in a recipe; default: all, without options"
-    )
+    parser.add_argument("--filters", type=yaml.safe_load, help="as in a recipe; default: all, without options")
     parser.add_argument("--show", help="print up to ten stories that this filter refuses")
     options = parser.parse_args()
     if options.texts:
@@ -75,9 +71,7 @@ def main() -> None:
     began = time.process_time()
     refused = sum(bool(reasons_against(row, of_one_story).reasons) for row in rows)
     each = 1e6 * (time.process_time() - began) / len(rows)
-    print(
-        f"{'all of one story':<18}{each:>9.1f}{refused / len(rows):>9.2%}  (they share the words of the story)"
-    )
+    print(f"{'all of one story':<18}{each:>9.1f}{refused / len(rows):>9.2%}  (they share the words of the story)")
 
 
 if __name__ == "__main__":

@@ -147,12 +147,7 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "peak": peak}))
 """
 """distilabel asks in batches of `in_flight`, each waiting for its slowest answer."""
-CONTESTANTS = {
-    "bare aiohttp": bare_aiohttp,
-    "AsyncInferenceClient": hub_client,
-    "ours": ours,
-    "ours, all": ours_all,
-}
+CONTESTANTS = {"bare aiohttp": bare_aiohttp, "AsyncInferenceClient": hub_client, "ours": ours, "ours, all": ours_all}
 
 
 def contestant(name: str, url: str, total: int, in_flight: int) -> None:
@@ -206,9 +201,7 @@ def race(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--in_flight", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--latency", type=float, default=0.2, help="seconds the server takes")
     parser.add_argument("--seconds", type=float, default=10, help="length of a run at the ceiling")

@@ -49,9 +49,7 @@ def measure(stories: int, folder: Path, options: list[str]) -> tuple[float, int,
 
 def main() -> None:
     """Run the sizes and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stories", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     arguments, options = parser.parse_known_args()
     print("| Stories | Seconds | Stories/s | Peak memory (PSS) | Kept for training |\n|---|---|---|---|---|")
@@ -59,8 +57,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="generation-") as folder:
             seconds, peak, kept = measure(stories, Path(folder) / "stories", options)
         print(
-            f"| {stories:,} | {seconds:.0f} | {stories / seconds:,.0f} | {peak / 1e6:,.0f} MB | {kept:,} |",
-            flush=True,
+            f"| {stories:,} | {seconds:.0f} | {stories / seconds:,.0f} | {peak / 1e6:,.0f} MB | {kept:,} |", flush=True
         )
 
 

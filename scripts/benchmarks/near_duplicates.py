@@ -39,9 +39,7 @@ def scale(sizes: list[int]) -> None:
     twin_of = ours(NearDuplicatesConfig().threshold)
     pending: list[tuple[int, str, str]] = []
     seconds = part = planted = found = other = 0.0
-    print(
-        f"{'stories':>10}{'CPU µs':>10}{'of the last':>13}{'MB':>7}{'copies found':>14}{'other refused':>15}"
-    )
+    print(f"{'stories':>10}{'CPU µs':>10}{'of the last':>13}{'MB':>7}{'copies found':>14}{'other refused':>15}")
     for i, text in enumerate(storyteller(max(sizes))):
         if i % 500 == 0:
             heapq.heappush(pending, (draw.randrange(i + 1, i + max(sizes) // 2), str(i), copy_of(text, draw)))
@@ -147,17 +145,13 @@ def rensa(threshold: float) -> Callable[[Story], str | None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--background", type=Path)
     parser.add_argument("--stories", type=int, default=50_000)
     parser.add_argument("--copies", type=int, default=2_000)
     parser.add_argument("--only", nargs="+", default=["ours", "datasketch", "rensa"])
     parser.add_argument("--threshold", type=float, default=NearDuplicatesConfig().threshold)
-    parser.add_argument(
-        "--show", type=int, default=0, help="print that many refused stories that were not planted"
-    )
+    parser.add_argument("--show", type=int, default=0, help="print that many refused stories that were not planted")
     parser.add_argument("--scale", type=int, nargs="+", help="multiples of 10,000")
     options = parser.parse_args()
     if options.scale:

@@ -106,11 +106,7 @@ def nanogpt(
     module = stand_in("model", "GPT", "GPTConfig")
     vars(module).update(GPT=Llama, GPTConfig=dict)
     sys.modules["model"] = module
-    options = {
-        **shared_options(rows, steps, bf16, compiled),
-        "block_size": tokens.shape[1],
-        "dataset": "race",
-    }
+    options = {**shared_options(rows, steps, bf16, compiled), "block_size": tokens.shape[1], "dataset": "race"}
     return rate_of(folder, options, warm_up, rows * tokens.shape[1])
 
 

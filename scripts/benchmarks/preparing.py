@@ -131,11 +131,7 @@ def race(options: argparse.Namespace) -> None:
             for number in range(options.rounds):
                 for contestant, results in found.items():
                     home = folder / f"{contestant}-{number}"
-                    environment = {
-                        **os.environ,
-                        "HF_HOME": str(home),
-                        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-                    }
+                    environment = {**os.environ, "HF_HOME": str(home), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
                     command = [sys.executable, __file__, "--contestant", contestant, "--folder", name]
                     done = subprocess.run(command, env=environment, capture_output=True, text=True)
                     if done.returncode:
@@ -153,9 +149,7 @@ def race(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Race, or run as one contestant."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, help="JSON lines with a column text")
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--rounds", type=int, default=3)

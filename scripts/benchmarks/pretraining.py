@@ -56,9 +56,7 @@ def prepare(text: Path, folder: Path) -> None:
 def model_of(size: str, attention: str) -> Any:
     from silly_llm.training.model.models import build_model, model_config
 
-    return build_model(
-        model_config(size, vocab_size=VOCABULARY, max_length=LENGTH), 0, attn_implementation=attention
-    )
+    return build_model(model_config(size, vocab_size=VOCABULARY, max_length=LENGTH), 0, attn_implementation=attention)
 
 
 def bare(size: str, steps: int, folder: Path, text: Path, compiled: bool) -> float:
@@ -253,18 +251,14 @@ def race(options: argparse.Namespace) -> None:
             for contestant, rate in median.items():
                 of = [f"{rate / other:.2f}" if other else "-" for other in (median.get("trainer"), fastest)]
                 mfu = rate * cost / best
-                print(
-                    f"{size:<12}{contestant:<10}{rate:>10,.0f}{mfu:>7.1%}{of[0]:>12}{of[1]:>22}", flush=True
-                )
+                print(f"{size:<12}{contestant:<10}{rate:>10,.0f}{mfu:>7.1%}{of[0]:>12}{of[1]:>22}", flush=True)
 
 
 def main() -> None:
     """Race, or run as one contestant."""
     import torch
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", required=True, help="JSON lines with a column text")
     parser.add_argument("--sizes", nargs="+", default=["silly-300k", "silly-2m", "silly-6m", "silly-33m"])
     parser.add_argument("--steps", type=int, default=60)

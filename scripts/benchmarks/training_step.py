@@ -56,9 +56,7 @@ class Contestant:
         self.call: Callable[..., Any] = torch.compile(self.model) if variant == "whole" else self.model
         args = TrainingArguments(output_dir="unused", use_cpu=True, learning_rate=1e-4)
         self.optimizer = (
-            Container()
-            .build("optimizer", options.optimizer, as_type=OptimizerFactory)
-            .create(self.model, args)
+            Container().build("optimizer", options.optimizer, as_type=OptimizerFactory).create(self.model, args)
         )
         self.product_dtype = torch.bfloat16 if computes_in_bf16(use_cpu=True) else torch.float32
         draw = torch.Generator().manual_seed(0)
@@ -86,9 +84,7 @@ class Contestant:
                 return cross_entropy(self.call(**given).logits.flatten(0, 1).float(), labels)
             with hidden_states(self.head):
                 hidden = self.call(**given).logits.flatten(0, 1)
-            return LinearCrossEntropy.apply(hidden, self.head.weight, labels, self.product_dtype) / len(
-                labels
-            )
+            return LinearCrossEntropy.apply(hidden, self.head.weight, labels, self.product_dtype) / len(labels)
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -104,9 +100,7 @@ class Contestant:
 
 def main() -> None:
     """Print a table for each size."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["silly-300k", "silly-2m", "silly-6m", "silly-33m"])
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--rows", type=int, default=8)
@@ -124,9 +118,7 @@ def main() -> None:
     print(
         f"{options.rows} x {options.length} tokens a step, {options.optimizer}, freed memory {memory}; medians in ms"
     )
-    print(
-        f"{'':<26}" + "".join(f"{part:>11}" for part in (*PARTS, "step")) + f"{'times':>7}{'compiling':>11}"
-    )
+    print(f"{'':<26}" + "".join(f"{part:>11}" for part in (*PARTS, "step")) + f"{'times':>7}{'compiling':>11}")
     for size in options.sizes:
         contestants: dict[str, Contestant] = {}
         warm_up: dict[str, float] = {}

@@ -55,9 +55,7 @@ def bits_per_byte(options: argparse.Namespace, width: int, rate: float, scaled: 
 
 def main() -> None:
     """Print a row for each width, with and without."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", required=True, type=Path, help="JSON lines with a column text")
     parser.add_argument("--eval_text", required=True, type=Path, help="the same, held out")
     parser.add_argument("--widths", nargs="+", type=int, default=[64, 256])

@@ -158,11 +158,7 @@ class Engine:
     def _stop_if_hopeless(self) -> None:
         """Called when what came is in the journal."""
         tally = self.tally
-        if (
-            self.stopped is None
-            and tally.failed + tally.empty >= GIVE_UP_AFTER
-            and tally.asked == tally.empty
-        ):
+        if self.stopped is None and tally.failed + tally.empty >= GIVE_UP_AFTER and tally.asked == tally.empty:
             failed = tally.failed >= tally.empty
             reasons = tally.reasons if failed else tally.empty_reasons
             reason = max(reasons, key=lambda r: reasons[r])

@@ -217,9 +217,7 @@ class Journal:
                 record = _record(line) if whole else None
                 if record is None:
                     self.damaged += 1
-                elif (
-                    record["key"] not in self._shards
-                ):  # else it died between making a shard and beginning anew
+                elif record["key"] not in self._shards:  # else it died between making a shard and beginning anew
                     self._offsets[record["key"]] = position
                     self.tokens[0] += record["prompt_tokens"]
                     self.tokens[1] += record["completion_tokens"]

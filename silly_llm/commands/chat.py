@@ -21,13 +21,9 @@ def parser() -> Parser:
     made = Parser(prog="silly-llm chat", description="Talk to a model.")
     made.add_argument("model", metavar="MODEL", help="a model folder or Hub id")
     made.add_argument("--prompt", help="answer this once and leave")
-    made.add_argument(
-        "--temperature", type=float, default=0.8, help="0 takes the likeliest token (default 0.8)"
-    )
+    made.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token (default 0.8)")
     made.add_argument("--top_p", type=float, default=0.95, help="nucleus sampling; 1 is off (default 0.95)")
-    made.add_argument(
-        "--max_new_tokens", type=int, default=512, help="longest answer in tokens (default 512)"
-    )
+    made.add_argument("--max_new_tokens", type=int, default=512, help="longest answer in tokens (default 512)")
     made.add_argument("--seed", type=int, help="the same seed and words give the same story")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
@@ -37,9 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     """Load the model; answer `--prompt`, or every line that is typed until the input ends."""
     args = parser().parse_args(argv)
     if args.temperature < 0 or args.max_new_tokens < 1 or not 0 < args.top_p <= 1:
-        raise RecipeError(
-            "chat: temperature must be 0 or more, max_new_tokens 1 or more, top_p above 0 and at most 1"
-        )
+        raise RecipeError("chat: temperature must be 0 or more, max_new_tokens 1 or more, top_p above 0 and at most 1")
     talker = Talker.load(args.model, args.temperature, args.top_p, args.max_new_tokens)
     if args.seed is not None:
         import torch
@@ -48,9 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.prompt is not None:
         talker.tell(args.prompt)
         return
-    print(
-        f"{args.model} is listening. {talker.hint}\n(An empty line or Ctrl-D ends the chat, Ctrl-C a story.)\n"
-    )
+    print(f"{args.model} is listening. {talker.hint}\n(An empty line or Ctrl-D ends the chat, Ctrl-C a story.)\n")
     while (prompt := read_line()) is not None:
         try:
             talker.tell(prompt)
@@ -106,9 +98,7 @@ class Talker:
             model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
         except (OSError, ValueError) as error:
             reason = first_line(error)
-            raise RecipeError(
-                f"{name}: no such folder, and no model of the Hub can be loaded ({reason})"
-            ) from error
+            raise RecipeError(f"{name}: no such folder, and no model of the Hub can be loaded ({reason})") from error
         return cls(model, tokenizer, temperature, top_p, max_new_tokens)
 
     def encode(self, prompt: str) -> Any:
@@ -132,9 +122,7 @@ class Talker:
         positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None) or 2048
         room = min(self.max_new_tokens, positions - len(ids))
         if room < 1:
-            raise RecipeError(
-                f"that is {len(ids)} tokens, more than the model can take in ({positions}); say less"
-            )
+            raise RecipeError(f"that is {len(ids)} tokens, more than the model can take in ({positions}); say less")
         streamer = TextStreamer(self.tokenizer, skip_prompt=self.tuned, skip_special_tokens=True)
         inputs = torch.tensor([ids], device=self.model.device)
         self.model.generate(

@@ -24,9 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "folder", nargs="?", help="where recipe folders lie (default: ./recipes, else those of the package)"
     )
-    parser.add_argument(
-        "--check", action="store_true", help="read and check every file, in every environment"
-    )
+    parser.add_argument("--check", action="store_true", help="read and check every file, in every environment")
     parser.add_argument(
         "--copy",
         nargs=2,
@@ -97,9 +95,7 @@ def recipe_folders(root: Path) -> list[Path]:
 
 def recipe_files(folder: Path) -> list[Path]:
     return sorted(
-        p
-        for p in folder.glob("*")
-        if p.suffix in (".yaml", ".yml", ".json") and (phase_of_recipe(p) or is_sweep(p))
+        p for p in folder.glob("*") if p.suffix in (".yaml", ".yml", ".json") and (phase_of_recipe(p) or is_sweep(p))
     )
 
 
@@ -107,9 +103,7 @@ def describe(folder: Path) -> str:
     """The first line of prose of the folder's README."""
     readme = folder / "README.md"
     lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
-    prose = (
-        line.strip() for line in lines if line.strip() and not line.startswith(("#", "!", "<", "`", "---"))
-    )
+    prose = (line.strip() for line in lines if line.strip() and not line.startswith(("#", "!", "<", "`", "---")))
     return next(prose, "(no README.md)")
 
 

@@ -100,9 +100,7 @@ def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[s
     Raises:
         RecipeError: an option that is neither ours nor a phase's key, or two names of one phase.
     """
-    by_phase = {
-        p.command: replace(options, config=str(folder / p.recipe), overrides={}, values={}) for p in phases
-    }
+    by_phase = {p.command: replace(options, config=str(folder / p.recipe), overrides={}, values={}) for p in phases}
     for kind in ("overrides", "values"):
         for name, said in getattr(options, kind).items():
             phase = phase_named(name)
@@ -114,9 +112,7 @@ def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[s
             if phase.command not in by_phase:
                 continue
             if getattr(by_phase[phase.command], kind):
-                raise RecipeError(
-                    f"command line: --{name}.… and another name of the same phase are both given"
-                )
+                raise RecipeError(f"command line: --{name}.… and another name of the same phase are both given")
             setattr(by_phase[phase.command], kind, said)
     return by_phase
 
@@ -126,11 +122,7 @@ def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
     print(f"\n{'phase':<12}{'seconds':>9}  folder")
     for phase in phases:
         provenance = run / phase.folder / "provenance.json"
-        took = (
-            json.loads(provenance.read_text(encoding="utf-8"))["seconds"]
-            if provenance.is_file()
-            else float("nan")
-        )
+        took = json.loads(provenance.read_text(encoding="utf-8"))["seconds"] if provenance.is_file() else float("nan")
         print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
     print(f"{'this run':<12}{seconds:>9.0f}\n")
     vocabulary = run / PHASES["vocabulary"].folder / "vocabulary.json"

@@ -29,14 +29,7 @@ from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.lookup import locate
 from silly_llm.core.masking import MASK, mask, remember
 from silly_llm.core.phases import PHASES
-from silly_llm.core.recipe_files import (
-    ESCAPE,
-    environment_of,
-    key_of,
-    overlay,
-    read_with_parents,
-    reason_of,
-)
+from silly_llm.core.recipe_files import ESCAPE, environment_of, key_of, overlay, read_with_parents, reason_of
 from silly_llm.core.schema import check, flow, hint_below, look, read
 
 A = TypeVar("A")
@@ -50,17 +43,7 @@ COMPONENTS = {
 }
 """The keys whose options have the types that the component named by `type` gives them."""
 
-__all__ = [
-    "MASK",
-    "Options",
-    "Recipe",
-    "check",
-    "load_recipe",
-    "mask",
-    "parse_argv",
-    "read_recipe",
-    "to_yaml",
-]
+__all__ = ["MASK", "Options", "Recipe", "check", "load_recipe", "mask", "parse_argv", "read_recipe", "to_yaml"]
 
 
 @dataclass
@@ -227,11 +210,7 @@ def expand_home(value: Any) -> Any:
 def _structured(said: Mapping[str, Any]) -> dict[str, Any]:
     """Overrides with lists and mappings as such, so that they merge; a key of text gets its text back from `_settle`."""
     return {
-        key: _structured(value)
-        if isinstance(value, Mapping)
-        else _or_text(value)
-        if isinstance(value, str)
-        else value
+        key: _structured(value) if isinstance(value, Mapping) else _or_text(value) if isinstance(value, str) else value
         for key, value in said.items()
     }
 
@@ -287,9 +266,7 @@ def _both(outer: str, inner: str) -> RecipeError:
     hint = {"model": "; name a preset by --model.preset"}.get(
         outer, f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
     )
-    return RecipeError(
-        f"command line: --{outer} and --{inner} are both given, so one would undo the other{hint}"
-    )
+    return RecipeError(f"command line: --{outer} and --{inner} are both given, so one would undo the other{hint}")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -64,19 +64,12 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         full = next((said for said in NO_ROOM if os.strerror(said) in reason), None)
         if not isinstance(error, RunError) and full is not None:
             fail(f"{NO_ROOM[full]}; make room, and the same command continues", 1)
-        fail(
-            reason
-            if isinstance(error, RunError)
-            else f"{type(error).__name__}: {reason} (--debug shows where)",
-            1,
-        )
+        fail(reason if isinstance(error, RunError) else f"{type(error).__name__}: {reason} (--debug shows where)", 1)
     finally:
         if "torch.distributed" in sys.modules:
             ended = sys.exc_info()[1]
             if leave_process_group(failed=ended is not None) and "RANK" in os.environ:
-                EXIT_CODES.append(
-                    int(ended.code or 0) if isinstance(ended, SystemExit) else int(ended is not None)
-                )
+                EXIT_CODES.append(int(ended.code or 0) if isinstance(ended, SystemExit) else int(ended is not None))
 
 
 def leave_process_group(*, failed: bool = False) -> bool:
@@ -151,9 +144,7 @@ def phase_help(phase: Phase) -> str:
     lines += ["  --environment NAME      one of the recipe's environments (or SILLY_LLM_ENVIRONMENT)"]
     lines += ["  --output_root DIR       what ${run:…} in recipes lies below (default: runs)"]
     lines += ["  --print_config          print the resolved recipe, secrets masked, and stop"]
-    lines += [
-        "  --force                 begin anew; what is not ours and in the way is set aside, never deleted"
-    ]
+    lines += ["  --force                 begin anew; what is not ours and in the way is set aside, never deleted"]
     lines += ["  --debug                 show the traceback of an error"]
     return "\n".join(lines)
 

@@ -123,11 +123,7 @@ def remember(value: Any, key: str = "", *, secret: bool = False) -> None:
     elif isinstance(value, str):
         for name in ENV_REFERENCE.findall(value):
             given = os.environ.get(name, "").strip()
-            if (
-                is_secret_name(name)
-                or any(shape.search(given) for shape in SHAPES)
-                or RANDOM.fullmatch(given)
-            ):
+            if is_secret_name(name) or any(shape.search(given) for shape in SHAPES) or RANDOM.fullmatch(given):
                 _keep(given)
             _keep_address(given)
         if secret and "${" not in value:
@@ -151,8 +147,7 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
         return MASK
     if isinstance(value, Mapping):
         return {
-            k: MASK if _is_sent_secretly(key, str(k)) else mask(v, str(k), loosely=loosely)
-            for k, v in value.items()
+            k: MASK if _is_sent_secretly(key, str(k)) else mask(v, str(k), loosely=loosely) for k, v in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [mask(v, key, loosely=loosely) for v in value]

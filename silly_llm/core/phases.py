@@ -97,6 +97,4 @@ PHASES = {
 
 def phase_named(name: str) -> Phase | None:
     """The phase with this command, recipe or folder name (`generate`, `generation` and `stories` are the same)."""
-    return next(
-        (p for p in PHASES.values() if name in (p.command, p.recipe.partition(".")[0], p.folder)), None
-    )
+    return next((p for p in PHASES.values() if name in (p.command, p.recipe.partition(".")[0], p.folder)), None)

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import Container, DictConfig, OmegaConf
-from omegaconf.errors import (
-    GrammarParseError,
-    OmegaConfBaseException,
-)
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from yaml import YAMLError
 
 from silly_llm.core.errors import RecipeError, first_line, suggestion
@@ -156,9 +153,7 @@ def _drop_replaced(base: DictConfig, top: DictConfig) -> None:
 def reason_of(error: OmegaConfBaseException) -> str:
     """What OmegaConf says, which may repeat the value, unless that is a secret."""
     secret = is_secret_name(str(getattr(error, "full_key", None) or "").rpartition(".")[2])
-    return (
-        "its value cannot be read (a plain `$` before `{` is written `\\$`)" if secret else first_line(error)
-    )
+    return "its value cannot be read (a plain `$` before `{` is written `\\$`)" if secret else first_line(error)
 
 
 def phase_of_recipe(file: Path, children: tuple[Path, ...] = ()) -> Phase | None:
@@ -172,9 +167,7 @@ def phase_of_recipe(file: Path, children: tuple[Path, ...] = ()) -> Phase | None
         parents = read_file(file).get("extends") or []
     except RecipeError:  # reading it as a recipe says so
         return None
-    paths = [
-        beside(file, p) for p in ([parents] if isinstance(parents, str) else parents) if isinstance(p, str)
-    ]
+    paths = [beside(file, p) for p in ([parents] if isinstance(parents, str) else parents) if isinstance(p, str)]
     return next((phase for p in paths if (phase := phase_of_recipe(p, (*children, file)))), None)
 
 

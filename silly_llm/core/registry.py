@@ -144,9 +144,7 @@ def resolve(kind: str, name: str) -> type:
     if (kind, name) not in _components:
         label = kind.replace("_", " ")
         known = names(kind)
-        raise RecipeError(
-            f"unknown {label} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}"
-        )
+        raise RecipeError(f"unknown {label} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}")
     return _components[kind, name].cls
 
 
@@ -155,9 +153,7 @@ def split_type(kind: str, mapping: Mapping[str, Any] | str) -> tuple[str, dict[s
     if isinstance(mapping, str):
         return mapping, {}
     if not isinstance(mapping, Mapping) or not isinstance(mapping.get("type"), str):
-        raise RecipeError(
-            f"{kind.replace('_', ' ')}: expected a name or a mapping with 'type', got {mapping!r}"
-        )
+        raise RecipeError(f"{kind.replace('_', ' ')}: expected a name or a mapping with 'type', got {mapping!r}")
     return mapping["type"], {k: v for k, v in mapping.items() if k != "type"}
 
 
@@ -260,9 +256,5 @@ def _import_class(name: str) -> type:
         raise RecipeError(f"component {name!r} is not a class")
     if new and is_main_process():
         file = getattr(sys.modules[module], "__file__", None)
-        print(
-            f"silly-llm: this run uses code of the recipe's own: {module} ({file})",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"silly-llm: this run uses code of the recipe's own: {module} ({file})", file=sys.stderr, flush=True)
     return cls

@@ -48,11 +48,7 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     hints = typing.get_type_hints(cls)
     arguments = {key: _coerce(value, hints[key], where, key) for key, value in values.items()}
     for name, f in fields.items():
-        if (
-            name not in values
-            and f.default is dataclasses.MISSING
-            and f.default_factory is dataclasses.MISSING
-        ):
+        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
         if refuse := getattr(cls, "refuse", None):
@@ -94,9 +90,7 @@ def read(text: str | list[str], hint: Any) -> Any:
         fits = (isinstance(seen, (int, float)) and float in members) or (int in members and _whole(seen))
     if fits:
         return seen
-    if any(m in (str, Path) or _is(m, enum.Enum) for m in members) or any(
-        isinstance(p, str) for p in literals
-    ):
+    if any(m in (str, Path) or _is(m, enum.Enum) for m in members) or any(isinstance(p, str) for p in literals):
         return text
     if bool in members and text.lower() in SWITCHES:
         return SWITCHES[text.lower()]

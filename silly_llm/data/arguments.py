@@ -49,20 +49,15 @@ class VocabularyArguments:
     output_dir: str = field(default="", metadata={"help": "Where vocabulary.json goes."})
     extend: str | None = field(
         default=None,
-        metadata={
-            "help": "A vocabulary (path or Hub id) whose words are kept; only what is missing is asked for."
-        },
+        metadata={"help": "A vocabulary (path or Hub id) whose words are kept; only what is missing is asked for."},
     )
     checks: WordChecks = field(
         default_factory=WordChecks,
-        metadata={
-            "help": "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
-        },
+        metadata={"help": "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."},
     )
     words_per_request: int = field(default=50, metadata={"help": "How many words one request asks for."})
     patience: int = field(
-        default=5,
-        metadata={"help": "Requests in a row that bring no new word before a part of speech is given up."},
+        default=5, metadata={"help": "Requests in a row that bring no new word before a part of speech is given up."}
     )
     max_tokens: int = field(default=512, metadata={"help": "Longest answer to one request, in tokens."})
     temperature: float = field(default=1.0, metadata={"help": "Sampling temperature of the provider."})
@@ -102,9 +97,7 @@ class VocabularyArguments:
         if self.provider == "storyteller" or (
             isinstance(self.provider, dict) and self.provider.get("type") == "storyteller"
         ):
-            raise RecipeError(
-                f"provider: the storyteller knows English words only, and language is {self.language}"
-            )
+            raise RecipeError(f"provider: the storyteller knows English words only, and language is {self.language}")
 
 
 @dataclass
@@ -112,16 +105,13 @@ class GenerationArguments(CardKeys):
     """What `silly-llm generate` understands."""
 
     provider: str | dict[str, Any] = field(
-        default="storyteller",
-        metadata={"help": "Who writes: an LLM provider (`type`, `model`, `base_url` …)."},
+        default="storyteller", metadata={"help": "Who writes: an LLM provider (`type`, `model`, `base_url` …)."}
     )
     vocabulary: str | None = field(
         default=None,
         metadata={"help": "vocabulary.json, its folder, or a Hub dataset id; default: the embedded list."},
     )
-    num_stories: int = field(
-        default=1000, metadata={"help": "How many stories to ask for (filters keep fewer)."}
-    )
+    num_stories: int = field(default=1000, metadata={"help": "How many stories to ask for (filters keep fewer)."})
     seed: int = field(default=0, metadata={"help": "Every choice derives from (seed, index of the story)."})
     output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
     features: dict[str, float] | list[str] | None = field(
@@ -135,17 +125,12 @@ class GenerationArguments(CardKeys):
         default=0.3, metadata={"help": "Probability of a feature that `features` gives no probability for."}
     )
     feature_conflicts: list[list[str]] = field(
-        default_factory=list,
-        metadata={"help": "Pairs of features of which a story is asked for one at most."},
+        default_factory=list, metadata={"help": "Pairs of features of which a story is asked for one at most."}
     )
-    max_features: int | None = field(
-        default=None, metadata={"help": "Most features that one story is asked for."}
-    )
+    max_features: int | None = field(default=None, metadata={"help": "Most features that one story is asked for."})
     feature_descriptions: dict[str, str] = field(
         default_factory=dict,
-        metadata={
-            "help": "One's own features by name: what a prompt says of each ('the letter has a joke')."
-        },
+        metadata={"help": "One's own features by name: what a prompt says of each ('the letter has a joke')."},
     )
     prompt_generator: str | dict[str, Any] = field(
         default="tinystories",
@@ -197,21 +182,16 @@ class GenerationArguments(CardKeys):
             "duplicates",
             "near_duplicates",
         ],
-        metadata={
-            "help": "Story filters, by name or with options; refused stories go to the split `rejected`."
-        },
+        metadata={"help": "Story filters, by name or with options; refused stories go to the split `rejected`."},
     )
     validation_fraction: float = field(
         default=0.01, metadata={"help": "Share of the kept stories that becomes the split `validation`."}
     )
     max_tokens: int = field(default=512, metadata={"help": "Longest story, in tokens of the provider."})
     temperature: float = field(default=1.0, metadata={"help": "Sampling temperature."})
-    top_p: float = field(
-        default=1.0, metadata={"help": "Nucleus sampling: the smallest set of tokens of this mass."}
-    )
+    top_p: float = field(default=1.0, metadata={"help": "Nucleus sampling: the smallest set of tokens of this mass."})
     max_failed: int = field(
-        default=0,
-        metadata={"help": "Stories that may be missing because their request failed after all retries."},
+        default=0, metadata={"help": "Stories that may be missing because their request failed after all retries."}
     )
     max_attempts: int = field(
         default=1,
@@ -221,20 +201,15 @@ class GenerationArguments(CardKeys):
         },
     )
     max_cost: float | None = field(
-        default=None,
-        metadata={"help": "Stop before more than this is spent (needs provider.price_per_million)."},
+        default=None, metadata={"help": "Stop before more than this is spent (needs provider.price_per_million)."}
     )
-    max_requests: int | None = field(
-        default=None, metadata={"help": "Stop when this many requests were answered."}
-    )
+    max_requests: int | None = field(default=None, metadata={"help": "Stop when this many requests were answered."})
     max_tokens_total: int | None = field(
         default=None, metadata={"help": "Stop before prompts and answers have more tokens than this."}
     )
     num_shards: int = field(
         default=1,
-        metadata={
-            "help": "Into how many parts the work is split; without shard_index: merge the finished parts."
-        },
+        metadata={"help": "Into how many parts the work is split; without shard_index: merge the finished parts."},
     )
     shard_index: int | None = field(
         default=None, metadata={"help": "Which part this process does, from 0 to num_shards - 1."}
@@ -248,9 +223,7 @@ class GenerationArguments(CardKeys):
     )
     dry_run: bool = field(default=False, metadata={"help": "With preview: send and write nothing."})
     push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder when it is done."})
-    hub_dataset_id: str | None = field(
-        default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."}
-    )
+    hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."})
     hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
 
     def written_language(self) -> str | None:
@@ -272,9 +245,7 @@ class GenerationArguments(CardKeys):
         if self.num_shards > self.num_stories:
             raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
         if bool(self.examples) != bool(self.num_examples):
-            raise RecipeError(
-                "examples and num_examples go together: examples: stories.jsonl, num_examples: 2"
-            )
+            raise RecipeError("examples and num_examples go together: examples: stories.jsonl, num_examples: 2")
         if self.dry_run and not self.preview:
             raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
         if not 0 <= self.validation_fraction < 1:

@@ -32,9 +32,7 @@ class DatasetWriter:
         rows_per_shard: rows after which a split begins a new shard. Memory holds one row group per split.
     """
 
-    def __init__(
-        self, folder: str | Path, schema: pa.Schema, *, rows_per_shard: int = ROWS_PER_SHARD
-    ) -> None:
+    def __init__(self, folder: str | Path, schema: pa.Schema, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
         self.folder = Path(folder)
         self.schema = schema
         self.rows_per_shard = rows_per_shard
@@ -108,10 +106,7 @@ class DatasetWriter:
 
 
 def write_dataset_folder(
-    folder: str | Path,
-    splits: Mapping[str, Iterable[Mapping[str, Any]]],
-    schema: pa.Schema,
-    card: str | None = None,
+    folder: str | Path, splits: Mapping[str, Iterable[Mapping[str, Any]]], schema: pa.Schema, card: str | None = None
 ) -> dict[str, int]:
     """Write a whole dataset folder from rows by split; returns the number of rows of each split."""
     with DatasetWriter(folder, schema) as writer:

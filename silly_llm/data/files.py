@@ -106,11 +106,7 @@ class FilesProvider(DataProvider):
             if column is not None:
                 columns = [column]
             else:
-                columns = (
-                    list(dict.fromkeys(c for n in names for c in csv_columns(n)))
-                    if kind == "csv"
-                    else ["text"]
-                )
+                columns = list(dict.fromkeys(c for n in names for c in csv_columns(n))) if kind == "csv" else ["text"]
             arguments = {
                 "files": [(name, stamp(name)) for name in names],
                 "kind": kind,

@@ -32,11 +32,7 @@ KINDS = {
 ARCHIVES = ("zip", "tar", "tgz", "7z", "rar")
 NO_DATA = ("config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 """Files that describe data."""
-SPLITS = {
-    "train": "train|training",
-    "validation": "validation|valid|dev|val",
-    "test": "test|testing|eval|evaluation",
-}
+SPLITS = {"train": "train|training", "validation": "validation|valid|dev|val", "test": "test|testing|eval|evaluation"}
 """Words for a split in names of files and folders, as in `datasets`."""
 SHARD = re.compile(r"data/(\w+)-\d{5}-of-\d{5}[^/]*\.[^/]+")
 
@@ -92,9 +88,7 @@ def file_system(url: str) -> tuple[Any, str]:
     except ImportError as error:
         named = re.search(r"(?i)install (\w+)", str(error))
         package = named[1] if named else str(error)
-        raise NotInstalledError(
-            f"dataset: {url}: needs the package {package}: pip install {package}"
-        ) from None
+        raise NotInstalledError(f"dataset: {url}: needs the package {package}: pip install {package}") from None
     except ValueError as error:
         raise RecipeError(f"dataset: {url}: {error}") from None
 
@@ -129,9 +123,7 @@ def _of_folder(path: str, folder: Path) -> dict[str, list[str]]:
         )
     data = [n for n in names if _is_data(n) and not (ours and not n.startswith("data/"))]
     if not data:
-        raise RecipeError(
-            f"dataset: no such file: {path!r} holds none of {', '.join(KINDS)}{looked_for(folder)}"
-        )
+        raise RecipeError(f"dataset: no such file: {path!r} holds none of {', '.join(KINDS)}{looked_for(folder)}")
     grouped = _by_card(folder, data) or _grouped(path, data, ours)
     return {split: _checked(path, [str(folder / n) for n in part]) for split, part in grouped.items()}
 
@@ -143,9 +135,7 @@ def _by_card(folder: Path, names: list[str]) -> dict[str, list[str]] | None:
     from datasets.data_files import sanitize_patterns
     from huggingface_hub import metadata_load
 
-    configs = [
-        c for c in (metadata_load(folder / "README.md") or {}).get("configs") or [] if "data_files" in c
-    ]
+    configs = [c for c in (metadata_load(folder / "README.md") or {}).get("configs") or [] if "data_files" in c]
     if not configs:
         return None
     default = [c for c in configs if c.get("default") or c.get("config_name") == "default"] or configs
@@ -193,9 +183,7 @@ def _split_of_name(name: str) -> str | None:
 
 def _named(parts: Iterable[str]) -> str | None:
     text = "/".join(parts)
-    return next(
-        (s for s, w in SPLITS.items() if re.search(rf"(?:^|[-._ 0-9/])(?:{w})(?:[-._ 0-9/]|$)", text)), None
-    )
+    return next((s for s, w in SPLITS.items() if re.search(rf"(?:^|[-._ 0-9/])(?:{w})(?:[-._ 0-9/]|$)", text)), None)
 
 
 def _is_data(name: str) -> bool:
@@ -226,11 +214,7 @@ def _checked(path: str, names: list[str]) -> list[str]:
 
 def _inner_ending(name: str) -> str:
     last = ending(name)
-    return (
-        ending(name[: name.lower().rindex("." + last)])
-        if last in UNPACK and "." + last in name.lower()
-        else last
-    )
+    return ending(name[: name.lower().rindex("." + last)]) if last in UNPACK and "." + last in name.lower() else last
 
 
 def _near(path: Path) -> str:

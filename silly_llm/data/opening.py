@@ -52,12 +52,7 @@ def unpack_zst(file: Any, mode: str = "rb") -> Any:
     return io.BufferedReader(pa.CompressedInputStream(file, "zstd"))
 
 
-UNPACK = {
-    "gz": lambda file: gzip.GzipFile(fileobj=file),
-    "bz2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
-    "zst": unpack_zst,
-}
+UNPACK = {"gz": lambda file: gzip.GzipFile(fileobj=file), "bz2": bz2.BZ2File, "xz": lzma.LZMAFile, "zst": unpack_zst}
 """How what is packed is read, by the ending of its name."""
 
 
@@ -77,16 +72,12 @@ def telling(name: str) -> Iterator[None]:
     except UnicodeDecodeError:
         raise RecipeError(f"dataset: {name}: {_where_not_utf8(name)}") from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
-        raise RecipeError(
-            f"dataset: {name}: is damaged, or not what its name says ({first_line(error)})"
-        ) from None
+        raise RecipeError(f"dataset: {name}: is damaged, or not what its name says ({first_line(error)})") from None
     except FileNotFoundError:
         raise RecipeError(f"dataset: {name}: no such file") from None
     except OSError as error:
         reason = error.strerror or first_line(error)
-        raise (RunError if "://" in name else RecipeError)(
-            f"dataset: {name}: cannot be read ({reason})"
-        ) from None
+        raise (RunError if "://" in name else RecipeError)(f"dataset: {name}: cannot be read ({reason})") from None
 
 
 def _where_not_utf8(name: str) -> str:

@@ -22,14 +22,7 @@ from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, tellin
 
 CHATS = ("messages", "conversations", "conversation", "prompt")
 """Columns that hold a chat rather than a text."""
-NAMES = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-    bytes: "bytes",
-}
+NAMES = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", bytes: "bytes"}
 
 
 def read_rows(
@@ -210,9 +203,7 @@ def documents(name: str, separator: str) -> Iterator[str]:
         yield text
 
 
-if (
-    "zstd" not in available_compressions()
-):  # fsspec, which `datasets` opens files with, wants a package for it
+if "zstd" not in available_compressions():  # fsspec, which `datasets` opens files with, wants a package for it
     register_compression("zstd", unpack_zst, "zst")
 
 
@@ -231,9 +222,7 @@ def check_columns(name: str) -> None:
             if not isinstance(row, dict):
                 raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
             for column, value in row.items():
-                known, where = (
-                    first.setdefault(column, (_called(value), number)) if value is not None else ("", 0)
-                )
+                known, where = first.setdefault(column, (_called(value), number)) if value is not None else ("", 0)
                 if value is not None and known != _called(value):
                     raise RecipeError(
                         f"dataset: {name}: row {number}: {column!r} is {_called(value)}, in row {where} it is {known}"
@@ -252,9 +241,7 @@ def no_column(column: str, known: Sequence[str]) -> str:
     """What to say where a column is missing."""
     shown = [name if len(name) <= 40 else f"{name[:40]}…" for name in known]
     chat = next((f"; chats (`{c}`) are what `silly-llm sft` reads" for c in CHATS if c in known), "")
-    return (
-        f"no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(shown) or 'none'}{chat}"
-    )
+    return f"no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(shown) or 'none'}{chat}"
 
 
 def _called(value: Any) -> str:
@@ -281,14 +268,7 @@ def text_type(name: str, column: str) -> None:
         kind = kind.value_type
     if not any(
         is_text(kind)
-        for is_text in (
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_string_view,
-            pa.types.is_null,
-        )
+        for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
     ):
-        chat = (
-            "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
-        )
+        chat = "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
         raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")

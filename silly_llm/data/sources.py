@@ -89,9 +89,7 @@ def open_source(spec: Source, *, container: Container | None = None) -> DataProv
     return (container or Container()).build("data_provider", mapping)
 
 
-def load_records(
-    spec: Source, *, split: str | Sequence[str] = "train", container: Container | None = None
-) -> Dataset:
+def load_records(spec: Source, *, split: str | Sequence[str] = "train", container: Container | None = None) -> Dataset:
     """The records a spec names, of `split` or of the first of several splits that exists."""
     provider = open_source(spec, container=container)
     if isinstance(split, str):
@@ -138,12 +136,7 @@ class HubProvider(DataProvider):
         return guarded(
             c.path,
             lambda: load_dataset(
-                c.path,
-                c.name,
-                split=split,
-                revision=c.revision,
-                data_files=c.data_files,
-                streaming=streaming,
+                c.path, c.name, split=split, revision=c.revision, data_files=c.data_files, streaming=streaming
             ),
         )
 

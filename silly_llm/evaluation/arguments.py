@@ -48,9 +48,7 @@ class EvaluationArguments:
         metadata={"help": "Model folder or Hub id, `{path, name}`, or a list of those."}
     )
     dataset: str | dict[str, Any] | list[Any] = field(
-        metadata={
-            "help": "Held-out stories: Hub id, path, mapping (`type:` of a data provider) or weighted list."
-        }
+        metadata={"help": "Held-out stories: Hub id, path, mapping (`type:` of a data provider) or weighted list."}
     )
     split: str | None = field(
         default=None, metadata={"help": "Split to read; default: validation, else test, else the only one."}
@@ -72,8 +70,7 @@ class EvaluationArguments:
     )
     num_stories: int = field(default=200, metadata={"help": "How many stories each model is asked for."})
     beginning_words: int = field(
-        default=3,
-        metadata={"help": "A base model continues this many first words of a held-out story; 0: none."},
+        default=3, metadata={"help": "A base model continues this many first words of a held-out story; 0: none."}
     )
     max_new_tokens: int = field(
         default=512, metadata={"help": "Longest story in tokens; less where the model's context ends before."}
@@ -84,27 +81,19 @@ class EvaluationArguments:
     num_samples: int = field(default=6, metadata={"help": "Stories of each model that the report shows."})
     language: str | None = field(
         default=None,
-        metadata={
-            "help": "Language of the texts, as a code (en, es, zh); default: as the texts show, else en."
-        },
+        metadata={"help": "Language of the texts, as a code (en, es, zh); default: as the texts show, else en."},
     )
     seed: int = field(default=42, metadata={"help": "Everything random derives from it."})
     dtype: Literal["float32", "bfloat16", "float16"] = field(
         default="float32", metadata={"help": "Precision of weights and computation."}
     )
-    device: str | None = field(
-        default=None, metadata={"help": "Such as cpu or cuda; default: an accelerator if any."}
-    )
+    device: str | None = field(default=None, metadata={"help": "Such as cpu or cuda; default: an accelerator if any."})
     title: str | None = field(default=None, metadata={"help": "Headline of the report."})
     report_on: ReportOn = field(
         default_factory=ReportOn,
-        metadata={
-            "help": "Folders of other phases to show: vocabulary, stories, pretrain, instructions, sft."
-        },
+        metadata={"help": "Folders of other phases to show: vocabulary, stories, pretrain, instructions, sft."},
     )
-    output_dir: str = field(
-        default="", metadata={"help": "Where results.json, report.html and report.md go."}
-    )
+    output_dir: str = field(default="", metadata={"help": "Where results.json, report.html and report.md go."})
 
     def __post_init__(self) -> None:
         if isinstance(self.metrics, (str, dict)):

@@ -25,9 +25,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     evaluations = [read_results(Path(path)) for path in options.results]
     differences = disagreements(evaluations)
     if differences and not options.allow_different:
-        raise RecipeError(
-            f"the evaluations do not compare: {differences[0]}; --allow_different compares them anyway"
-        )
+        raise RecipeError(f"the evaluations do not compare: {differences[0]}; --allow_different compares them anyway")
     merged = merge(evaluations, differences)
     print(metrics_table(merged))
     for line in verdicts(merged["models"]):
@@ -39,9 +37,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
         folder = Path(options.output_dir).expanduser()
         with open_tool_output(folder, "compare"):
             write_text(folder / "results.json", to_json(merged))
-            write_report(
-                merged, {}, folder, title=options.title or f"{len(merged['models'])} models compared"
-            )
+            write_report(merged, {}, folder, title=options.title or f"{len(merged['models'])} models compared")
         print(f"\nReport: {folder / 'report.html'}")
 
 
@@ -51,9 +47,7 @@ def parser() -> Parser:
         description="Set the results of several evaluations side by side.",
         epilog="Exit code 2: the evaluations differ in stories or settings, or a file is not what it should be.",
     )
-    arguments.add_argument(
-        "results", nargs="+", metavar="RESULTS", help="results.json, or the evaluation's folder"
-    )
+    arguments.add_argument("results", nargs="+", metavar="RESULTS", help="results.json, or the evaluation's folder")
     arguments.add_argument(
         "--output_dir", "--output-dir", help="also write results.json, report.html and report.md here"
     )
@@ -82,9 +76,7 @@ def read_results(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RecipeError(f"{file}: is not JSON ({error})") from None
     models = content.get("models") if isinstance(content, dict) else None
-    if not isinstance(models, dict) or not all(
-        isinstance(m, dict) and "metrics" in m for m in models.values()
-    ):
+    if not isinstance(models, dict) or not all(isinstance(m, dict) and "metrics" in m for m in models.values()):
         raise RecipeError(f"{file}: holds no results of an evaluation (no models with metrics)")
     return content | {"path": str(path)}
 
@@ -100,9 +92,7 @@ def disagreements(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
                     shown = f"{mine.get(key)!r} in {first['path']}, {theirs.get(key)!r} in {other['path']}"
                     name = "other stories" if key == "digest" else f"{key} is {shown}"
                     found.append(
-                        name
-                        if key != "digest"
-                        else f"{other['path']} was measured on {name} than {first['path']}"
+                        name if key != "digest" else f"{other['path']} was measured on {name} than {first['path']}"
                     )
     return found
 
@@ -138,11 +128,7 @@ def verdicts(models: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, label in labels_of(models).items():
         higher, percent = label.higher_is_better, label.percent
-        there = {
-            m: v["metrics"][name]
-            for m, v in models.items()
-            if v["metrics"].get(name, {}).get("low") is not None
-        }
+        there = {m: v["metrics"][name] for m, v in models.items() if v["metrics"].get(name, {}).get("low") is not None}
         if higher is None or len(there) < 2:
             continue
         best = (max if higher else min)(there, key=lambda m: there[m]["value"])
@@ -152,9 +138,7 @@ def verdicts(models: Mapping[str, Any]) -> list[str]:
         ]  # fmt: skip
         value = show(there[best]["value"], percent)
         if overlapping:
-            lines.append(
-                f"{label.name}: no clear winner; {best} ({value}) overlaps with {', '.join(overlapping)}"
-            )
+            lines.append(f"{label.name}: no clear winner; {best} ({value}) overlaps with {', '.join(overlapping)}")
         else:
             lines.append(f"{label.name}: {best} is best ({value}); its interval overlaps with no other")
     return ["", *lines] if lines else []

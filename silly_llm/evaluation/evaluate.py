@@ -82,9 +82,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         split = args.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
         data = read_held_out(args, source.load(split), split)
         if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
-            print(
-                f"the texts are in {data.about['language']}: no words are asked for, which is done in English only"
-            )
+            print(f"the texts are in {data.about['language']}: no words are asked for, which is done in English only")
 
         # Metrics, one model at a time
         services.provide(EvaluationArguments, args).provide(EvaluationData, data)

@@ -73,9 +73,7 @@ def draw(total: int, count: int | None, seed: str) -> list[int]:
     return sorted(random.Random(seed).sample(range(total), count))
 
 
-def request_of(
-    row: Mapping[str, Any], args: EvaluationArguments, index: int, language: str = ENGLISH
-) -> StoryRequest:
+def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, language: str = ENGLISH) -> StoryRequest:
     """What is asked for in place of one held-out story.
 
     An instruction dataset's row is asked as it stands (`prompt` holds messages; `types` tells what it asks for). A

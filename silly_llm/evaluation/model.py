@@ -85,9 +85,7 @@ class LanguageModel:
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                path, revision=revision, dtype=getattr(torch, dtype)
-            )
+            model: Any = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=getattr(torch, dtype))
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise RunError(f"cannot load the model {path}: {first_line(error)}") from error
         return cls(model.to(device or default_device()), tokenizer, name, context)
@@ -109,11 +107,7 @@ class LanguageModel:
     @property
     def bos_token_id(self) -> int:
         """The token that begins a text: the tokenizer's, else the model's, else its end-of-text token (GPT-2)."""
-        for candidate in (
-            self.tokenizer.bos_token_id,
-            self.model.config.bos_token_id,
-            self.tokenizer.eos_token_id,
-        ):
+        for candidate in (self.tokenizer.bos_token_id, self.model.config.bos_token_id, self.tokenizer.eos_token_id):
             if candidate is not None:
                 return candidate
         raise RunError(f"{self.name}: the tokenizer names neither a begin- nor an end-of-text token")
@@ -212,8 +206,7 @@ class LanguageModel:
         logits = self.model(input_ids=inputs, use_cache=False).logits[:, :-1].float()
         losses = cross_entropy(logits.transpose(1, 2), inputs[:, 1:], reduction="none").double().cpu()
         return [
-            losses[row, len(ids) - 1 - count : len(ids) - 1].sum().item()
-            for row, (ids, count) in enumerate(pieces)
+            losses[row, len(ids) - 1 - count : len(ids) - 1].sum().item() for row, (ids, count) in enumerate(pieces)
         ]
 
     # Sampling ---------------------------------------------------------------------------------------------------------
@@ -255,9 +248,7 @@ class LanguageModel:
         return [self.bos_token_id, *ids[max(0, len(ids) - self.context // 2) :]]
 
     @torch.inference_mode()
-    def _generate_batch(
-        self, rows: list[list[int]], settings: SamplingSettings, seed: int
-    ) -> list[Generation]:
+    def _generate_batch(self, rows: list[list[int]], settings: SamplingSettings, seed: int) -> list[Generation]:
         width = max(map(len, rows))
         limit = max(1, min(settings.max_new_tokens, self.context - width))
         pad = self.tokenizer.pad_token_id
@@ -266,12 +257,7 @@ class LanguageModel:
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
         sampling: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
-            sampling = {
-                "do_sample": True,
-                "temperature": settings.temperature,
-                "top_p": settings.top_p,
-                "top_k": 0,
-            }
+            sampling = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed % 2**63)

@@ -40,6 +40,4 @@ class CardKeys:
 
             self.language = standard(self.language)
         if self.license is not None and not LICENSE.fullmatch(self.license):
-            raise RecipeError(
-                f"license: expected a name such as apache-2.0, cc-by-4.0 or other, got {self.license!r}"
-            )
+            raise RecipeError(f"license: expected a name such as apache-2.0, cc-by-4.0 or other, got {self.license!r}")

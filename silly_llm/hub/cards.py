@@ -20,15 +20,7 @@ from silly_llm.core.config import to_yaml
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.provenance import commit, library_versions
 from silly_llm.core.pages.markdown import code, fence, inline, one_line, quoted
-from silly_llm.hub.data_cards import (
-    STORYTELLER,
-    Known,
-    hub_ids,
-    named,
-    provider_name,
-    teachers_of,
-    what_is_known,
-)
+from silly_llm.hub.data_cards import STORYTELLER, Known, hub_ids, named, provider_name, teachers_of, what_is_known
 from silly_llm.hub.numbers import detail_rows, interval_row, number_rows, shown
 
 if TYPE_CHECKING:
@@ -247,9 +239,7 @@ def _said(recipe: Recipe, known: Known, texts: Sequence[str], tags: Sequence[str
 def _base_model(recipe: Recipe) -> Any:
     """What a recipe trains further; `None`: it begins from scratch."""
     model = recipe.values.get("model")
-    return recipe.values.get("model_name_or_path") or (
-        model.get("pretrained") if isinstance(model, Mapping) else None
-    )
+    return recipe.values.get("model_name_or_path") or (model.get("pretrained") if isinstance(model, Mapping) else None)
 
 
 def _first_prompt(recipe: Recipe, tuned: bool) -> str:

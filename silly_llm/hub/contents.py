@@ -26,21 +26,8 @@ PUBLISHED = {
             "special_tokens_map.json",
             "added_tokens.json",
         ),
-        *(
-            "vocab.json",
-            "vocab.txt",
-            "merges.txt",
-            "chat_template.jinja",
-            "additional_chat_templates/*.jinja",
-        ),
-        *(
-            "adapter_config.json",
-            "training_log.jsonl",
-            "samples.jsonl",
-            "training*.html",
-            "*.gguf",
-            "onnx/*.onnx",
-        ),
+        *("vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "additional_chat_templates/*.jinja"),
+        *("adapter_config.json", "training_log.jsonl", "samples.jsonl", "training*.html", "*.gguf", "onnx/*.onnx"),
     ),
 }
 """What goes up, as globs: one without `/` is for the folder itself."""
@@ -155,9 +142,7 @@ def read_card(folder: Path, repo_type: str, files: Sequence[str]) -> str | None:
         text = path.read_text(encoding="utf-8")
         data = (DatasetCard if repo_type == "dataset" else ModelCard)(text).data.to_dict()
     except (YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise RecipeError(
-            f"{path}: the YAML header cannot be read ({' '.join(str(error).split())})"
-        ) from None
+        raise RecipeError(f"{path}: the YAML header cannot be read ({' '.join(str(error).split())})") from None
     if repo_type == "dataset":
         for pattern in _data_files(data.get("configs"), path):
             if not fnmatch.filter(files, pattern):
@@ -168,9 +153,7 @@ def read_card(folder: Path, repo_type: str, files: Sequence[str]) -> str | None:
 def unfinished(folder: Path) -> bool:
     """Whether the folder's stamp says that its phase has not ended."""
     try:
-        return (
-            json.loads((folder / ".silly" / "run.json").read_text(encoding="utf-8")).get("finished") is False
-        )
+        return json.loads((folder / ".silly" / "run.json").read_text(encoding="utf-8")).get("finished") is False
     except (OSError, ValueError):
         return False
 

@@ -40,9 +40,7 @@ def what_is_known(*sources: Any) -> Known:
     ]
     agreed = next(iter(licenses)) if len(licenses) == 1 else None
     return Known(
-        license=agreed
-        if isinstance(agreed, str) and LICENSE.fullmatch(agreed) and agreed != "unknown"
-        else None,
+        license=agreed if isinstance(agreed, str) and LICENSE.fullmatch(agreed) and agreed != "unknown" else None,
         languages=sorted({code for codes in languages for code in codes}) if all(languages) else [],
         synthetic=bool(tags) and all("synthetic" in t for t in tags),
         tinystories=bool(tags) and all("tinystories" in t for t in tags),

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.console.duration import duration
 from silly_llm.core.pages.markdown import code, inline
-from silly_llm.hub.data_cards import (
-    path_of,
-)
+from silly_llm.hub.data_cards import path_of
 
 if TYPE_CHECKING:
     pass
@@ -47,9 +45,7 @@ def _number(value: Any, key: str) -> str:
         return inline(value)
     if key.endswith("seconds"):
         return duration(value)
-    return (
-        f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    )
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def interval_row(metric: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -21,15 +21,7 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.masking import remember
 from silly_llm.hub.cards import PLACEHOLDER, dataset_card, model_card, write_card
-from silly_llm.hub.contents import (
-    files_of,
-    kind_of,
-    left_of,
-    read_card,
-    refuse_code,
-    refuse_secrets,
-    unfinished,
-)
+from silly_llm.hub.contents import files_of, kind_of, left_of, read_card, refuse_code, refuse_secrets, unfinished
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -39,9 +31,7 @@ __all__ = ["Push", "check_push", "dataset_card", "model_card", "publish", "push_
 REPLACED = {"dataset": ("data/*.parquet",), "model": ("*.safetensors", "*.safetensors.index.json")}
 """What an earlier version may have left in the repository and would be loaded beside the new: removed in the commit."""
 ATTEMPTS = 4
-TOKEN_HELP = (
-    "make one that may write at https://huggingface.co/settings/tokens and set HF_TOKEN, or `hf auth login`"
-)
+TOKEN_HELP = "make one that may write at https://huggingface.co/settings/tokens and set HF_TOKEN, or `hf auth login`"
 
 
 @dataclass(frozen=True)
@@ -69,10 +59,7 @@ def check_push(args: Any) -> Push | None:
         raise RecipeError("hub_token: a recipe is no place for a secret; set HF_TOKEN instead")
     if asked or not args.push_to_hub:
         return asked
-    if getattr(args, "hub_always_push", False) or getattr(args, "hub_strategy", "end") not in (
-        "every_save",
-        "end",
-    ):
+    if getattr(args, "hub_always_push", False) or getattr(args, "hub_strategy", "end") not in ("every_save", "end"):
         raise RecipeError(
             "hub_strategy, hub_always_push: a training is pushed once, at its end, by push_to_hub alone; leave them out"
         )
@@ -151,9 +138,7 @@ def publish(
         created = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
         repo_id = created.repo_id
         if private and not api.repo_info(repo_id, repo_type=repo_type).private:
-            raise RunError(
-                f"{repo_id} exists and is public; make it private on the Hub, or publish without --private"
-            )
+            raise RunError(f"{repo_id} exists and is public; make it private on the Hub, or publish without --private")
         if revision:
             api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True)
         contents: dict[str, Path | bytes] = {name: folder / name for name in files}
@@ -173,17 +158,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="a dataset folder (data/*.parquet) or a model folder")
     parser.add_argument("repo_id", metavar="NAMESPACE/NAME", help="the repository; made when missing")
     parser.add_argument("--private", action="store_true", help="make it a private repository")
-    parser.add_argument(
-        "--repo_type", "--repo-type", choices=["dataset", "model"], help="default: by the folder"
-    )
+    parser.add_argument("--repo_type", "--repo-type", choices=["dataset", "model"], help="default: by the folder")
     parser.add_argument("--revision", help="the branch, made when missing (default: main)")
     parser.add_argument("--commit_message", "--commit-message", help="what the commit says")
     parser.add_argument(
-        "--include",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="files that go up besides what phases write",
+        "--include", action="append", default=[], metavar="GLOB", help="files that go up besides what phases write"
     )
     parser.add_argument(
         "--allow",
@@ -196,9 +175,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     kind = args.repo_type or kind_of(args.folder)
     if unfinished(args.folder):
-        raise RecipeError(
-            f"{args.folder}: the phase that makes it has not finished; run it again to continue"
-        )
+        raise RecipeError(f"{args.folder}: the phase that makes it has not finished; run it again to continue")
     url = publish(
         args.folder,
         args.repo_id,
@@ -214,12 +191,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _commit(
-    api: HfApi,
-    repo_id: str,
-    repo_type: str,
-    revision: str | None,
-    contents: dict[str, Path | bytes],
-    message: str,
+    api: HfApi, repo_id: str, repo_type: str, revision: str | None, contents: dict[str, Path | bytes], message: str
 ) -> None:
     """One commit. The client does not repeat it after a server error: whether it happened shows in the branch's head."""
     from httpx2 import TransportError
@@ -238,12 +210,7 @@ def _commit(
         operations += [CommitOperationDelete(name, is_folder=False) for name in stale]
         try:
             api.create_commit(
-                repo_id,
-                operations,
-                commit_message=message,
-                repo_type=repo_type,
-                revision=revision,
-                parent_commit=head,
+                repo_id, operations, commit_message=message, repo_type=repo_type, revision=revision, parent_commit=head
             )
             return
         except (HfHubHTTPError, TransportError) as error:
@@ -282,9 +249,7 @@ def _one_line(repo_id: str) -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, RunError):
             raise
-        raise RunError(
-            f"{_flat(error)} {_flat(error.__cause__ or '')}; the same command tries again"
-        ) from error
+        raise RunError(f"{_flat(error)} {_flat(error.__cause__ or '')}; the same command tries again") from error
 
 
 def _refusal(error: Any, repo_id: str) -> str:
@@ -292,9 +257,7 @@ def _refusal(error: Any, repo_id: str) -> str:
     if status == 401:
         return f"the Hub does not accept the token (401); {TOKEN_HELP}"
     if status in (403, 404):
-        return (
-            f"not allowed to write to {repo_id} ({status}): the token has no write access there; {TOKEN_HELP}"
-        )
+        return f"not allowed to write to {repo_id} ({status}): the token has no write access there; {TOKEN_HELP}"
     if status in (409, 412):
         return f"{repo_id} was changed by someone else meanwhile ({status}); run the command again"
     if status == 429:

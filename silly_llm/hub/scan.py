@@ -56,14 +56,10 @@ def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Coll
         try:
             kind = next((kind for kind in kinds_in(path, own) if kind == OWN or kind not in allow), None)
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError) as error:
-            raise RecipeError(
-                f"{path}: cannot be searched for secrets ({error}); it is not published"
-            ) from None
+            raise RecipeError(f"{path}: cannot be searched for secrets ({error}); it is not published") from None
         if kind is not None:
             way_out = "" if kind == OWN else f'; if it is none: silly-llm publish … --allow "{kind}"'
-            raise RecipeError(
-                f"{path}: contains a token or another secret ({kind}); it is not published{way_out}"
-            )
+            raise RecipeError(f"{path}: contains a token or another secret ({kind}); it is not published{way_out}")
 
 
 def kinds_in(path: Path, own: Collection[str]) -> Iterator[str]:
@@ -109,10 +105,7 @@ def detectors() -> list[Any]:
 
     import detect_secrets.plugins as plugins
 
-    modules = [
-        importlib.import_module(f"{plugins.__name__}.{m.name}")
-        for m in pkgutil.iter_modules(plugins.__path__)
-    ]
+    modules = [importlib.import_module(f"{plugins.__name__}.{m.name}") for m in pkgutil.iter_modules(plugins.__path__)]
     found = {name: value for module in modules for name, value in vars(module).items()}
     return [found[name]() for name in DETECTORS]
 

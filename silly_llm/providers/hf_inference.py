@@ -12,11 +12,7 @@ from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion
 from silly_llm.providers.server.answers import read_chat, read_json
 from silly_llm.providers.server.base import ServerConfig, ServerProvider
-from silly_llm.providers.server.connections import (
-    CERTIFICATE_HINT,
-    proxy_for,
-    public,
-)
+from silly_llm.providers.server.connections import CERTIFICATE_HINT, proxy_for, public
 from silly_llm.providers.server.endpoints import Endpoint
 from silly_llm.providers.server.errors import RequestError, one_line, refusal
 from silly_llm.providers.server.http import RECEIVED, is_hugging_face
@@ -68,9 +64,7 @@ class HFInferenceProvider(ServerProvider):
                 return received
 
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-        set_async_client_factory(
-            lambda: httpx2.AsyncClient(follow_redirects=True, timeout=None, limits=limits)
-        )
+        set_async_client_factory(lambda: httpx2.AsyncClient(follow_redirects=True, timeout=None, limits=limits))
         key, timeout, bill_to = self.config.api_key, self.config.timeout, self.hf.bill_to
         more = {name: value.strip() for name, value in self.config.headers.items()}
         self._clients = {}
@@ -78,14 +72,10 @@ class HFInferenceProvider(ServerProvider):
             # Without this the client would send the saved token to any address.
             headers: dict[str, Any] = {} if key or is_hugging_face(url) else {"authorization": None}
             headers |= more
-            self._clients[url] = Client(
-                base_url=url, token=key, timeout=timeout, bill_to=bill_to, headers=headers
-            )
+            self._clients[url] = Client(base_url=url, token=key, timeout=timeout, bill_to=bill_to, headers=headers)
         if not self._clients:
             where: dict[str, Any] = {"model": self.config.model, "provider": self.hf.provider}
-            self._clients[""] = Client(
-                token=key, timeout=timeout, bill_to=bill_to, headers=more or None, **where
-            )
+            self._clients[""] = Client(token=key, timeout=timeout, bill_to=bill_to, headers=more or None, **where)
 
     async def _disconnect(self) -> None:
         for client in self._clients.values():
@@ -124,9 +114,7 @@ class HFInferenceProvider(ServerProvider):
                 raise RequestError(one_line(error)) from error
             raise refusal(error.response.status_code, error.response.text, error.response.headers) from error
         except httpx2.ProxyError as error:
-            raise RequestError(
-                f"the proxy that the environment names: {one_line(error)}", connected=False
-            ) from error
+            raise RequestError(f"the proxy that the environment names: {one_line(error)}", connected=False) from error
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             proxy = proxy_for(url or "https://router.huggingface.co")
             through = f", through the proxy {public(proxy)} that the environment names" if proxy else ""
@@ -137,9 +125,7 @@ class HFInferenceProvider(ServerProvider):
         except httpx2.TransportError as error:
             raise RequestError(f"the connection broke ({one_line(error)})") from error
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            if not isinstance(
-                RECEIVED.get(), bytes
-            ):  # the client refuses to send: no token, unknown provider
+            if not isinstance(RECEIVED.get(), bytes):  # the client refuses to send: no token, unknown provider
                 raise RequestError(one_line(error), fatal=True) from error
         received = RECEIVED.get()
         return read_json(received) if isinstance(received, bytes) else answer

@@ -97,16 +97,16 @@ class TransformersProvider(LLMProvider):
         fitting = []
         for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
             if len(prompt) + request.max_tokens > limit:
-                too_long = f"prompt of {len(prompt)} tokens + max_tokens {request.max_tokens} exceed the {limit} positions"
+                too_long = (
+                    f"prompt of {len(prompt)} tokens + max_tokens {request.max_tokens} exceed the {limit} positions"
+                )
                 answers[i] = RequestFailed(f"{self.model}: {too_long}")
             else:
                 fitting.append(i)
         fitting.sort(key=lambda i: (len(prompts[i]), requests[i].max_tokens))
         for start in range(0, len(fitting), self.batch_size):
             batch = fitting[start : start + self.batch_size]
-            written = self._generate(
-                model, tokenizer, [requests[i] for i in batch], [prompts[i] for i in batch]
-            )
+            written = self._generate(model, tokenizer, [requests[i] for i in batch], [prompts[i] for i in batch])
             for i, completion in zip(batch, written, strict=True):
                 answers[i] = completion
         return [answer for answer in answers if answer is not None]
@@ -133,9 +133,7 @@ class TransformersProvider(LLMProvider):
                 tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
                 if gguf_file:  # dense weights: packed ones are multiplied in float32, block by block
                     options["quantization_config"] = GgufConfig(gguf_file=gguf_file, dequantize=True)
-                model: Any = AutoModelForCausalLM.from_pretrained(
-                    source, dtype=self._dtype(device), **options
-                )
+                model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=self._dtype(device), **options)
             except (OSError, ValueError, ImportError) as error:
                 raise RunError(f"model {self.config.model}: cannot be loaded: {first_line(error)}") from None
             if tokenizer.pad_token is None:
@@ -158,9 +156,9 @@ class TransformersProvider(LLMProvider):
         if tokenizer.chat_template:
             on = self.config.thinking
             switch = {} if on is None else {"enable_thinking": on, "thinking": on}
-            return tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, return_dict=True, **switch
-            )["input_ids"]
+            return tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True, **switch)[
+                "input_ids"
+            ]
         return tokenizer("\n\n".join(message["content"] for message in messages))["input_ids"]  # a base model
 
     def _generate(
@@ -192,9 +190,7 @@ class TransformersProvider(LLMProvider):
             end = next((i for i, token in enumerate(row) if token in ends), None)
             completions.append(
                 Completion(
-                    text=tokenizer.decode(
-                        row if end is None else row[:end], skip_special_tokens=True
-                    ).strip(),
+                    text=tokenizer.decode(row if end is None else row[:end], skip_special_tokens=True).strip(),
                     finish_reason="length" if end is None else "stop",
                     prompt_tokens=len(prompt),
                     completion_tokens=len(row) if end is None else end + 1,

@@ -67,9 +67,7 @@ class TGIProvider(HTTPProvider):
         if self.tgi.api == "chat":
             return await self._chat(url, "/v1/chat/completions", request, form)
         sampling = request.temperature > 0
-        grammar = (
-            {"type": "json", "value": dict(request.schema)} if request.schema and form == "tgi" else None
-        )
+        grammar = {"type": "json", "value": dict(request.schema)} if request.schema and form == "tgi" else None
         parameters = {
             "details": True,
             "do_sample": sampling,

@@ -14,14 +14,7 @@ from collections.abc import Callable, Iterable
 from silly_llm.text.languages import ENGLISH
 from silly_llm.text.sentences import split_sentences
 
-FEATURES: tuple[str, ...] = (
-    "dialogue",
-    "bad_ending",
-    "moral_value",
-    "plot_twist",
-    "foreshadowing",
-    "conflict",
-)
+FEATURES: tuple[str, ...] = ("dialogue", "bad_ending", "moral_value", "plot_twist", "foreshadowing", "conflict")
 
 DESCRIPTIONS: dict[str, str] = {
     "dialogue": "the story has at least one dialogue",
@@ -50,9 +43,7 @@ def has_dialogue(text: str) -> bool:
     Sees straight and curly double quotes, „…“, «…», »…«, 「…」, 『…』 and dashes that begin a line; single quotes only around a whole
     sentence. Misses speech without quotes.
     """
-    return _QUOTED.search(text) is not None or (
-        not text.isascii() and _QUOTED_ELSEWHERE.search(text) is not None
-    )
+    return _QUOTED.search(text) is not None or (not text.isascii() and _QUOTED_ELSEWHERE.search(text) is not None)
 
 
 def has_bad_ending(text: str) -> bool:
@@ -127,9 +118,7 @@ def _narration(end: list[str]) -> str:
     return " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
 
 
-_QUOTED = re.compile(
-    r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)'
-)
+_QUOTED = re.compile(r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)')
 # Other pairs of quotation marks, with words inside that end or are parted; dashes.
 _PAIRS = ("“”", "„“", "„”", "«»", "»«", "「」", "『』")
 _QUOTED_ELSEWHERE = re.compile(

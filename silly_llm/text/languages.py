@@ -95,8 +95,7 @@ def base_forms(word: str, language: str) -> frozenset[str]:
 
         code = _DICTIONARIES.get(language, language)
         forms |= {
-            simplemma.lemmatize(written, lang=code).lower()
-            for written in (word, word.lower(), word.capitalize())
+            simplemma.lemmatize(written, lang=code).lower() for written in (word, word.lower(), word.capitalize())
         }
     return frozenset(forms)
 

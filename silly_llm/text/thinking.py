@@ -50,12 +50,9 @@ PREAMBLES = (
         re.DOTALL,
     ),
     re.compile(  # gpt-oss, its special tokens left out by the server
-        r"\s*analysis(?P<thinking>.*?)assistant\s?(?:commentary.*?assistant\s?)?final(?P<answer>.*)\Z",
-        re.DOTALL,
+        r"\s*analysis(?P<thinking>.*?)assistant\s?(?:commentary.*?assistant\s?)?final(?P<answer>.*)\Z", re.DOTALL
     ),
-    re.compile(
-        r"\s*Thinking\.\.\.\s*\n(?P<thinking>.*?)\n\.\.\.done thinking\.(?P<answer>.*)\Z", re.DOTALL
-    ),  # Ollama
+    re.compile(r"\s*Thinking\.\.\.\s*\n(?P<thinking>.*?)\n\.\.\.done thinking\.(?P<answer>.*)\Z", re.DOTALL),  # Ollama
 )
 """Words, in the place of markers, with which a whole answer begins."""
 CUT_PREAMBLE = re.compile(r"\s*(?:analysis(?=[A-Z])|Thinking\.\.\.\s*\n)")

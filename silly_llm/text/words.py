@@ -64,9 +64,7 @@ def join_words(words: Sequence[str]) -> str:
     joined = ""
     for word in words:
         glued = (
-            has_unspaced(joined)
-            and (joined[-1] in "。！？」』）" or has_unspaced(joined[-1]))
-            and has_unspaced(word)
+            has_unspaced(joined) and (joined[-1] in "。！？」』）" or has_unspaced(joined[-1])) and has_unspaced(word)
         )
         joined += word if glued or not joined else f" {word}"
     return joined

@@ -63,15 +63,11 @@ class PretrainKeys(CardKeys):
     )
     isolate_documents: bool = field(
         default=True,
-        metadata={
-            "help": "Documents of a row do not see each other; false (with packing: concatenate): they do."
-        },
+        metadata={"help": "Documents of a row do not see each other; false (with packing: concatenate): they do."},
     )
     tokens_per_step: int = field(
         default=4096,
-        metadata={
-            "help": "Tokens of one optimizer step over all devices; the number of devices does not change it."
-        },
+        metadata={"help": "Tokens of one optimizer step over all devices; the number of devices does not change it."},
     )
     max_tokens: int | None = field(
         default=None, metadata={"help": "Stop after this many tokens (padding counted); sets max_steps."}
@@ -83,8 +79,7 @@ class PretrainKeys(CardKeys):
         },
     )
     max_bytes: int | None = field(
-        default=None,
-        metadata={"help": "Train on the first so many UTF-8 bytes of text: for scaling studies."},
+        default=None, metadata={"help": "Train on the first so many UTF-8 bytes of text: for scaling studies."}
     )
     decontaminate: int | None = field(
         default=None,
@@ -93,8 +88,7 @@ class PretrainKeys(CardKeys):
         },
     )
     max_minutes: float | None = field(
-        default=None,
-        metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."},
+        default=None, metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."}
     )
     decay_fraction: float | None = field(
         default=None,

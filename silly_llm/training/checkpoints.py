@@ -63,8 +63,7 @@ class Resumable:
         if self.clock.signal:
             step = self.state.global_step
             raise Stopped(
-                f"after step {step:,}{'' if self.saved == step else ', which was not saved'}",
-                self.clock.signal,
+                f"after step {step:,}{'' if self.saved == step else ', which was not saved'}", self.clock.signal
             )
         return result
 
@@ -107,13 +106,9 @@ def seal(folder: Path, args: Any) -> None:
     if args.world_size > 1:
         torch.distributed.barrier()  # all of them are written
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    mine = [path for path in files if path.name not in (DIGESTS, UNFINISHED)][
-        args.process_index :: args.world_size
-    ]
+    mine = [path for path in files if path.name not in (DIGESTS, UNFINISHED)][args.process_index :: args.world_size]
     names = [str(path.relative_to(folder)).removesuffix(PARTIAL) for path in mine]
-    digests = gather_object(
-        [(name, digest(path, to_disk=True)) for name, path in zip(names, mine, strict=True)]
-    )
+    digests = gather_object([(name, digest(path, to_disk=True)) for name, path in zip(names, mine, strict=True)])
     if args.should_save:
         sealed = {"sha256": dict(digests), "seal": fingerprint(dict(digests))}
         write_text(folder / DIGESTS, json.dumps(sealed, indent=1))
@@ -150,9 +145,7 @@ def fault_of(checkpoint: Path) -> str | None:
                 return f"{name} is not what was saved"
     elif not (checkpoint / STATE).is_file():
         return f"{STATE} is missing"
-    for path in sorted(
-        p for pattern in ("*.json", "*.safetensors", *PICKLES) for p in checkpoint.glob(pattern)
-    ):
+    for path in sorted(p for pattern in ("*.json", "*.safetensors", *PICKLES) for p in checkpoint.glob(pattern)):
         try:
             examine(path, whole=not sealed)
         except Exception as error:
@@ -260,12 +253,7 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
     now = json.loads(model.config.to_json_string(use_diff=False))
     for key in ("model_type", *sorted(now)):
         there, here = saved.get(key, now.get(key)), now.get(key)
-        if (
-            isinstance(here, (int, str))
-            and not isinstance(here, bool)
-            and there != here
-            and key not in LABELS
-        ):
+        if isinstance(here, (int, str)) and not isinstance(here, bool) and there != here and key not in LABELS:
             raise RunError(
                 f"{folder} is of another model: {key} is {there} there, {here} here; remove it to begin anew"
             )

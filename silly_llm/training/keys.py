@@ -23,10 +23,7 @@ BOTH: dict[str, tuple[Any, str]] = {
     "batch_eval_metrics": (False, "evaluations have their metrics"),
     "label_names": (None, "labels are the next tokens"),
     "length_column_name": ("length", "lengths are those of the tokens"),
-    "save_only_model": (
-        False,
-        "nothing could continue from such a checkpoint; save_total_limit: 1 saves space",
-    ),
+    "save_only_model": (False, "nothing could continue from such a checkpoint; save_total_limit: 1 saves space"),
     "hub_token": (None, "a recipe is no place for a secret; set HF_TOKEN instead"),
     "hub_strategy": ("end", "the finished folder is published, in one commit"),
     "hub_always_push": (False, "the finished folder is published, in one commit"),
@@ -70,21 +67,8 @@ ABOVE_ZERO = (
     *("max_length", "tokens_per_step", "max_tokens", "max_bytes", "max_minutes", "num_train_epochs"),
     *("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"),
     *("decontaminate", "sample_tokens", "base_width", "max_eval_documents", "max_eval_examples"),
-    *(
-        "logging_steps",
-        "save_steps",
-        "save_total_limit",
-        "eval_accumulation_steps",
-        "torch_empty_cache_steps",
-    ),
-    *(
-        "dataloader_prefetch_factor",
-        "dataset_num_proc",
-        "ddp_timeout",
-        "ddp_bucket_cap_mb",
-        "lora_r",
-        "lora_alpha",
-    ),
+    *("logging_steps", "save_steps", "save_total_limit", "eval_accumulation_steps", "torch_empty_cache_steps"),
+    *("dataloader_prefetch_factor", "dataset_num_proc", "ddp_timeout", "ddp_bucket_cap_mb", "lora_r", "lora_alpha"),
 )
 NOT_NEGATIVE = (
     *("seed", "data_seed", "learning_rate", "weight_decay", "warmup_steps", "adam_epsilon", "max_grad_norm"),
@@ -99,11 +83,7 @@ NEEDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         *("use_peft", "true"),
     ),
     (("lora_modules_to_save", "use_rslora", "use_dora"), "use_peft", "true"),
-    (
-        ("bnb_4bit_quant_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage"),
-        "load_in_4bit",
-        "true",
-    ),
+    (("bnb_4bit_quant_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage"), "load_in_4bit", "true"),
 )
 """Keys that mean nothing without another one; one that is given, whatever it says, is a decision."""
 

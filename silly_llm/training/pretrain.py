@@ -108,9 +108,7 @@ def train(
     if base is not None:
         config = pretrained_config(base, args.max_length)
     else:
-        config = model_config(
-            args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer
-        )
+        config = model_config(args.model, vocab_size=len(tokenizer), max_length=args.max_length, tokenizer=tokenizer)
     attention = args.attn_implementation or attention_of(config, args.use_cpu, args.max_length)
     with whole_weights():
         if base is not None:
@@ -160,9 +158,7 @@ def train(
     def tokens(state: Any) -> int:
         return state.global_step * args.tokens_per_step
 
-    throughput = throughput_of(
-        model, args, tokens, length=args.max_length, tokens_per_byte=data.tokens_per_byte
-    )
+    throughput = throughput_of(model, args, tokens, length=args.max_length, tokens_per_byte=data.tokens_per_byte)
     trainer = PackedTrainer(
         model=model,
         args=args,
@@ -210,10 +206,7 @@ def train(
         "context": args.max_length,
         "documents": "streamed" if data.documents is None else data.documents,
         **({} if data.split is None else {"documents_split": data.split}),
-        **{
-            f"documents_left_out_{reason.replace(' ', '_')}": count
-            for reason, count in left_out(data).items()
-        },
+        **{f"documents_left_out_{reason.replace(' ', '_')}": count for reason, count in left_out(data).items()},
         "steps": trainer.state.global_step,
         "tokens": tokens(trainer.state),
         "training_seconds": round(clock.now(), 1),
@@ -223,9 +216,7 @@ def train(
     }
     shown = {"loss": metrics["eval_loss"], "bits_per_byte": metrics["eval_bits_per_byte"]}
     output.record(**facts, metrics=shown)
-    samples = [
-        s for s in read_lines(Path(str(args.output_dir)) / SAMPLES) if s["step"] == trainer.state.global_step
-    ]
+    samples = [s for s in read_lines(Path(str(args.output_dir)) / SAMPLES) if s["step"] == trainer.state.global_step]
     card = model_card(
         recipe,
         statistics=facts,
@@ -303,17 +294,13 @@ def check_components(args: PretrainArguments) -> None:
     model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
 
 
-def refuse_sharded(
-    trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory | None
-) -> None:
+def refuse_sharded(trainer: PackedTrainer, args: PretrainArguments, optimizer: OptimizerFactory | None) -> None:
     """An optimizer that needs whole parameters cannot run where they (or their states) are in shards."""
     if optimizer is None:
         return
     if optimizer.replicated_only and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         engine = "DeepSpeed" if trainer.is_deepspeed_enabled else "FSDP"
-        raise RecipeError(
-            f"optimizer: {args.optimizer!r} needs whole matrices, which {engine} takes apart; use adamw"
-        )
+        raise RecipeError(f"optimizer: {args.optimizer!r} needs whole matrices, which {engine} takes apart; use adamw")
 
 
 if __name__ == "__main__":

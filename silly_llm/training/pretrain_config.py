@@ -16,9 +16,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.kernels.compiling import require_compiler
 from silly_llm.training.keys import PRETRAIN, check_numbers, refuse_keys
-from silly_llm.training.model.pretrained import (
-    pretrained_of,
-)
+from silly_llm.training.model.pretrained import pretrained_of
 from silly_llm.training.optim.schedule import check_schedule, keep_budgets, limit_steps
 from silly_llm.training.resuming import check_run
 from silly_llm.training.trainers.engines import takes_matrices_apart
@@ -49,9 +47,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     do_train: bool = True
     resume_from_checkpoint: str | bool | None = field(  # type: ignore[assignment]
         default=None,
-        metadata={
-            "help": "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."
-        },
+        metadata={"help": "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."},
     )
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "Rows a device evaluates at once."})
     bf16: bool | None = field(  # type: ignore[assignment]
@@ -76,12 +72,9 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
     save_total_limit: int | None = field(default=2)
     seed: int = field(default=0)
     num_train_epochs: float | None = field(  # type: ignore[assignment]
-        default=None,
-        metadata={"help": "Passes over the text; default: 4, or until 20 tokens a parameter were seen."},
+        default=None, metadata={"help": "Passes over the text; default: 4, or until 20 tokens a parameter were seen."}
     )
-    report_to: str | list[str] | None = field(
-        default="none", metadata={"help": "Trackers, such as tensorboard."}
-    )
+    report_to: str | list[str] | None = field(default="none", metadata={"help": "Trackers, such as tensorboard."})
 
     @classmethod
     def refuse(cls, given: dict[str, Any]) -> None:
@@ -114,10 +107,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         keep_budgets(self)
         if self.max_tokens is not None:
             limit_steps(self, None)
-        if (
-            self.metric_for_best_model in ("bits_per_byte", "eval_bits_per_byte")
-            and self.greater_is_better is None
-        ):
+        if self.metric_for_best_model in ("bits_per_byte", "eval_bits_per_byte") and self.greater_is_better is None:
             self.greater_is_better = False  # transformers takes all but losses for scores
         self.split_batch()
         self.remove_unused_columns = False
@@ -136,16 +126,12 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         pretrained = pretrained_of(self.model) is not None
         if pretrained:
             if self.tokenizer is not None:
-                raise RecipeError(
-                    "tokenizer: a pretrained model keeps its own; leave it out, or set it to null"
-                )
+                raise RecipeError("tokenizer: a pretrained model keeps its own; leave it out, or set it to null")
             if self.base_width is not None:
                 raise RecipeError("base_width: scales the weights of a new model, not of a pretrained one")
         elif self.tokenizer is None:
             self.tokenizer = {"vocab_size": 2048}
-        self.no_budget = self.max_steps <= 0 and not (
-            self.max_tokens or self.max_minutes or self.num_train_epochs
-        )
+        self.no_budget = self.max_steps <= 0 and not (self.max_tokens or self.max_minutes or self.num_train_epochs)
         if self.optim is None:
             if self.optim_args or self.optim_target_modules:
                 raise RecipeError(
@@ -199,9 +185,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):
         if at_once is None:
             at_once = max(n for n in range(1, min(rows, most) + 1) if rows % n == 0)
         elif rows % at_once:
-            raise RecipeError(
-                f"per_device_train_batch_size: must divide the {rows} rows a device sees in a step"
-            )
+            raise RecipeError(f"per_device_train_batch_size: must divide the {rows} rows a device sees in a step")
         if (asked := self.gradient_accumulation_steps) is not None:
             if self.per_device_train_batch_size is None and rows % asked == 0:
                 at_once = rows // asked

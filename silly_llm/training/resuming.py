@@ -22,9 +22,7 @@ def check_run(args: Any) -> None:
     asked = args.resume_from_checkpoint
     if isinstance(asked, str) and not (Path(asked) / "trainer_state.json").is_file():
         if Path(asked).is_dir():
-            raise RecipeError(
-                f"resume_from_checkpoint: {asked} is no checkpoint (it has no trainer_state.json)"
-            )
+            raise RecipeError(f"resume_from_checkpoint: {asked} is no checkpoint (it has no trainer_state.json)")
         raise RecipeError(
             f"resume_from_checkpoint: no such folder {asked!r}{looked_for(Path(asked))}; one of the Hub is downloaded first: "
             "hf download USER/MODEL --include 'last-checkpoint/*' --local-dir DIR"

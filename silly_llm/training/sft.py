@@ -105,11 +105,7 @@ def inputs_of(args: SftArguments) -> list[str | None]:
         RecipeError: a dataset is not there.
     """
     datasets = [args.dataset, args.dataset if args.eval_dataset is None else args.eval_dataset]
-    return [
-        args.model_name_or_path,
-        *(path for d in datasets for path in open_source(d).inputs()),
-        args.chat_template,
-    ]
+    return [args.model_name_or_path, *(path for d in datasets for path in open_source(d).inputs()), args.chat_template]
 
 
 def tune(
@@ -160,15 +156,8 @@ def tune(
     parameters = count_parameters(trainer.model)
     ends = limit_steps(args, trainer.steps_per_epoch)
     if trainer.is_world_process_zero():
-        left_out = (
-            f", {trainer.left_out:,} too long for {args.max_length} tokens left out"
-            if trainer.left_out
-            else ""
-        )
-        print(
-            f"{parameters['parameters']:,} parameters; {trainer.examples:,} examples{left_out}; {ends}",
-            flush=True,
-        )
+        left_out = f", {trainer.left_out:,} too long for {args.max_length} tokens left out" if trainer.left_out else ""
+        print(f"{parameters['parameters']:,} parameters; {trainer.examples:,} examples{left_out}; {ends}", flush=True)
     with args.main_process_first(local=False, desc="examining checkpoints"):
         checkpoint = checkpoint_of(args)
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -243,9 +232,7 @@ def prepare_model(args: SftArguments, tokenizer: PreTrainedTokenizerBase) -> Pre
     return model
 
 
-def save_merged(
-    trainer: SmallModelSFTTrainer, tokenizer: PreTrainedTokenizerBase, args: SftArguments
-) -> None:
+def save_merged(trainer: SmallModelSFTTrainer, tokenizer: PreTrainedTokenizerBase, args: SftArguments) -> None:
     """Save full weights: the model as it was loaded, unquantized, plus the adapter.
 
     The adapter goes through a file, so that this works alike for one process, sharded ones and quantized models.

@@ -13,14 +13,11 @@ class SftKeys(CardKeys):
     """What `silly-llm sft` adds to the keys of TRL."""
 
     model_name_or_path: str | None = field(
-        default=None,
-        metadata={"help": "The model to tune: a folder (of `silly-llm pretrain`, say) or a Hub id."},
+        default=None, metadata={"help": "The model to tune: a folder (of `silly-llm pretrain`, say) or a Hub id."}
     )
     dataset: str | dict[str, Any] | list[Any] = field(
         default="",
-        metadata={
-            "help": "Instructions: Hub id, path, mapping or weighted list, with prompt/completion or messages."
-        },
+        metadata={"help": "Instructions: Hub id, path, mapping or weighted list, with prompt/completion or messages."},
     )
     eval_dataset: str | dict[str, Any] | list[Any] | None = field(
         default=None, metadata={"help": "What to evaluate on; default: the dataset's own validation split."}
@@ -34,24 +31,17 @@ class SftKeys(CardKeys):
             "help": "Jinja file of the chat template; default: the one of Silly LLM (or of a model tuned before)."
         },
     )
-    merge_adapter: bool = field(
-        default=False, metadata={"help": "Save full weights with the LoRA adapter merged in."}
-    )
+    merge_adapter: bool = field(default=False, metadata={"help": "Save full weights with the LoRA adapter merged in."})
     max_minutes: float | None = field(
-        default=None,
-        metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."},
+        default=None, metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."}
     )
     decay_fraction: float | None = field(
         default=None,
-        metadata={
-            "help": "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes."
-        },
+        metadata={"help": "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes."},
     )
     optimizer: str | dict[str, Any] | None = field(
         default=None,
-        metadata={
-            "help": "adamw, muon, schedule_free or a plugin's, as in pretrain; default: TRL's `optim`."
-        },
+        metadata={"help": "adamw, muon, schedule_free or a plugin's, as in pretrain; default: TRL's `optim`."},
     )
     sample_prompts: list[str] = field(
         default_factory=lambda: ["Words: dog, jump, happy"],

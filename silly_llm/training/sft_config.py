@@ -30,8 +30,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
         default=cast(bool, None), metadata={"help": "Old name of activation_checkpointing; off."}
     )
     train_sampling_strategy: str = field(
-        default="group_by_length",
-        metadata={"help": "Batches of answers of similar length waste no time on padding."},
+        default="group_by_length", metadata={"help": "Batches of answers of similar length waste no time on padding."}
     )
 
     num_train_epochs: float | None = field(  # type: ignore[assignment]
@@ -40,9 +39,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):
     do_train: bool = True
     resume_from_checkpoint: str | bool | None = field(  # type: ignore[assignment]
         default=None,
-        metadata={
-            "help": "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."
-        },
+        metadata={"help": "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."},
     )
 
     @classmethod

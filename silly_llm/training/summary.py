@@ -23,10 +23,7 @@ PROMPTS_SHOWN = 3
 
 
 def tell_end(
-    recipe: Recipe[Any],
-    facts: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    next_words: Sequence[str] = (),
+    recipe: Recipe[Any], facts: Mapping[str, Any], metrics: Mapping[str, float], next_words: Sequence[str] = ()
 ) -> None:
     """Write the page, and print what was made, how long it took, what came out, and what to do next.
 
@@ -62,10 +59,7 @@ def change(log: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> tu
 
 
 def page_context(
-    recipe: Recipe[Any],
-    facts: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    log: Sequence[Mapping[str, Any]],
+    recipe: Recipe[Any], facts: Mapping[str, Any], metrics: Mapping[str, float], log: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Everything that `training.html.jinja` shows, in plain values."""
     folder = Path(str(recipe.args.output_dir))
@@ -95,9 +89,7 @@ def page_context(
     }
 
 
-def samples_over_time(
-    samples: Sequence[Mapping[str, Any]], log: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def samples_over_time(samples: Sequence[Mapping[str, Any]], log: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row a prompt, with what the model made of it at a few moments, the first and the last among them."""
     known = {line["step"]: line for line in log if "eval_loss" in line}
     by_prompt: dict[str, dict[int, str]] = {}
@@ -141,7 +133,5 @@ def named(dataset: Any) -> str:
     if isinstance(dataset, (list, tuple)):
         return ", ".join(named(item) for item in dataset)
     if isinstance(dataset, Mapping):
-        return named(
-            next((dataset[key] for key in ("path", "sources", "dataset") if dataset.get(key)), "text")
-        )
+        return named(next((dataset[key] for key in ("path", "sources", "dataset") if dataset.get(key)), "text"))
     return str(dataset)

@@ -15,7 +15,9 @@ pytest.importorskip("datatrove")
 
 @pytest.mark.slow
 def test_eight_shards_by_datatrove_equal_one_run(tmp_path, silly_llm):
-    alike = "[duplicates, {type: near_duplicates, threshold: 0.4}]"  # so low that stories of different shards are alike
+    alike = (
+        "[duplicates, {type: near_duplicates, threshold: 0.4}]"  # so low that stories of different shards are alike
+    )
     options = ["--num_stories", 400, "--vocabulary", vocabulary(tmp_path), "--filters", alike]
     assert silly_llm("generate", *options, "--output_dir", tmp_path / "whole").returncode == 0
     command = [sys.executable, ROOT / "scripts" / "datatrove_generation.py", "--tasks", 8, "--workers", 2]

@@ -11,7 +11,9 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.filters.decontamination import DecontaminationFilter, NgramIndex
 
-TEXT = "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of yellow cheese in its paws."
+TEXT = (
+    "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of yellow cheese in its paws."
+)
 WORDS = TEXT.replace(",", "").replace(".", "").lower().split()
 REASON = "shares words with an evaluation text"
 
@@ -50,9 +52,7 @@ def test_the_order_of_words_counts(evaluation):
 
 def test_short_texts_count_as_a_whole_and_very_short_ones_not(tmp_path):
     path = jsonl(
-        tmp_path / "e.jsonl",
-        {"text": "A purple cow sat on the warm red roof."},
-        {"text": "Once upon a time"},
+        tmp_path / "e.jsonl", {"text": "A purple cow sat on the warm red roof."}, {"text": "Once upon a time"}
     )
     story_filter = build(dataset=path)
     assert sorted(story_filter.runs.known) == [9]
@@ -63,9 +63,7 @@ def test_short_texts_count_as_a_whole_and_very_short_ones_not(tmp_path):
 
 
 def test_ngram_matches_and_share(evaluation):
-    part = story(
-        "Tom saw it. " + " ".join(WORDS[:14]) + " and then Tom went home to bed and slept"
-    )  # two runs of 13
+    part = story("Tom saw it. " + " ".join(WORDS[:14]) + " and then Tom went home to bed and slept")  # two runs of 13
     assert build(dataset=evaluation, max_matches=1).refuse(part) == REASON
     assert build(dataset=evaluation, max_matches=2).refuse(part) is None
     assert build(dataset=evaluation, ngram=5).refuse(story(" ".join(WORDS[:5]))) == REASON
@@ -145,9 +143,7 @@ def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
 
 def test_the_papers_prompts_are_found_in_their_own_stories(shared):
     story_filter = build(dataset=str(shared / "data" / "prompts" / "tinystories_evaluation_prompts.yaml"))
-    begun = (
-        "Alice was bored and wanted to find some adventures. She walked up to her friend Ben, who looked sad."
-    )
+    begun = "Alice was bored and wanted to find some adventures. She walked up to her friend Ben, who looked sad."
     assert story_filter.refuse(story(begun)) == REASON
 
 

@@ -116,9 +116,7 @@ TXT = {
 @pytest.mark.parametrize("pack", [None, "gz", "xz", "bz2", "zst"])
 def test_documents_of_text_files(tmp_path, name, pack):
     data = TXT[name].encode()
-    packed = {None: bytes, "gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": zst}[pack](
-        data
-    )
+    packed = {None: bytes, "gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": zst}[pack](data)
     file = tmp_path / (f"{name}.{pack}" if pack else name)
     file.write_bytes(packed)
     assert load_records(str(file))["text"][:] == ["One.\n\nTwo.", "Three."]
@@ -191,8 +189,7 @@ def test_what_cannot_be_read_is_one_line_with_file_and_row(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["number.jsonl", "latin.jsonl", "cut.jsonl", "latin.txt", "cells.csv", "cut.jsonl.gz", "plain.jsonl.xz"],
+    "name", ["number.jsonl", "latin.jsonl", "cut.jsonl", "latin.txt", "cells.csv", "cut.jsonl.gz", "plain.jsonl.xz"]
 )
 def test_so_it_is_where_all_columns_are_read(tmp_path, name):
     (tmp_path / name).write_bytes(WRONG[name][0])
@@ -254,8 +251,7 @@ def test_splits_of_a_folder_are_in_its_names_and_nothing_is_left_out(tmp_path):
     assert load_records(folder, split="validation")["text"][:] == ["Two."]
     folder_of(tmp_path, {"extra.jsonl": jsonl(TEXTS)})
     with pytest.raises(
-        RecipeError,
-        match=r"'extra.jsonl' belongs to no split, 'my-train.txt' to 'train'; name what to read by a glob",
+        RecipeError, match=r"'extra.jsonl' belongs to no split, 'my-train.txt' to 'train'; name what to read by a glob"
     ):
         open_source(folder)
 
@@ -348,12 +344,7 @@ def test_urls_are_read(served, name, monkeypatch):
     (folder / name).write_bytes(FILES[name])
     with fsspec.open(f"memory://x/{name}", "wb") as file:
         file.write(FILES[name])
-    for path in (
-        f"{url}/{name}",
-        f"{url}/{name}?download=true",
-        f"memory://x/{name}",
-        f"memory://x/*{name[1:]}",
-    ):
+    for path in (f"{url}/{name}", f"{url}/{name}?download=true", f"memory://x/{name}", f"memory://x/*{name[1:]}"):
         source = open_source(path)
         assert source.texts("text")["text"][:] == TEXTS, path
         assert source.inputs() == [path]

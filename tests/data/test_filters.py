@@ -34,9 +34,7 @@ SMOLLM2 = {
         "This story is about a curious, hungry animal, and he loves to sell.",
         "The story begins with a lovely sailor, her name is Captain Blackbeard.",
     ],
-    "difficulty": [
-        "Once upon a time, there was a crispy stroller who liked to lower and the end was a stroller."
-    ],
+    "difficulty": ["Once upon a time, there was a crispy stroller who liked to lower and the end was a stroller."],
     "profanity": [
         "She was a silly little bitch, with wheels and gears and made her own special way of sorting things."
     ],
@@ -63,15 +61,7 @@ def build(spec):
 @pytest.mark.parametrize(
     "spec",
     [
-        *(
-            "length",
-            "required_words",
-            "features",
-            "finish_reason",
-            "repetition",
-            "assistant_talk",
-            "refusals",
-        ),
+        *("length", "required_words", "features", "finish_reason", "repetition", "assistant_talk", "refusals"),
         *("markup", "language", "difficulty", "profanity", "personal_data", "duplicates", "near_duplicates"),
     ],
 )
@@ -99,18 +89,10 @@ def test_a_good_story_is_kept(spec):
         ("markup", story(GOOD + "\n- a dog\n- a duck"), "has markup"),
         ("markup", story("<p>" + GOOD + "</p>"), "has markup"),
         ("markup", story(GOOD + "<|im_end|>"), "has markup"),
-        (
-            "language",
-            story("Es war einmal ein kleiner Hund, der hieß Max und spielte gern im Garten."),
-            "unknown",
-        ),
+        ("language", story("Es war einmal ein kleiner Hund, der hieß Max und spielte gern im Garten."), "unknown"),
         ("language", story(GOOD + " Жил-был пёс"), "foreign characters"),
         ("language", story("Glorp snibble frandic wozzle the dog."), "unknown words"),
-        (
-            "difficulty",
-            story("The melancholy canine contemplated its precarious predicament."),
-            "too many hard",
-        ),
+        ("difficulty", story("The melancholy canine contemplated its precarious predicament."), "too many hard"),
         ("profanity", story(GOOD + " Damn, said Max."), "profanity"),
         ("personal_data", story(GOOD + " Write to max@dogs.org."), "email address"),
         ("personal_data", story(GOOD + " See www.dogs.org for more."), "web address"),
@@ -119,21 +101,13 @@ def test_a_good_story_is_kept(spec):
         ("personal_data", story(GOOD + " 4111 1111 1111 1111"), "card number"),
         ("personal_data", story(GOOD + " 192.168.0.1"), "IP address"),
         ("assistant_talk", story("Title: Max\n" + GOOD), "talks about the task"),
-        (
-            "assistant_talk",
-            story(GOOD + "\n\nNote: I used the words dog, run and sad."),
-            "talks about the task",
-        ),
+        ("assistant_talk", story(GOOD + "\n\nNote: I used the words dog, run and sad."), "talks about the task"),
         ("assistant_talk", story(GOOD + "\n\nI hope you enjoy it!"), "talks about the task"),
         ("refusals", story("I'm sorry, but I can't write that."), "declines to write"),
         ("refusals", story("As an AI language model, I have no dog."), "declines to write"),
         ("refusals", story("I’m sorry, I cannot write a story about that."), "declines to write"),
         ("refusals", story("Unfortunately, I can't help with that."), "declines to write"),
-        (
-            "assistant_talk",
-            story(GOOD + " Let me know if you would like another one."),
-            "talks about the task",
-        ),
+        ("assistant_talk", story(GOOD + " Let me know if you would like another one."), "talks about the task"),
         ("assistant_talk", story(GOOD + "\n\nMoral value: Be kind."), "talks about the task"),
         ("assistant_talk", story("In this short story, a dog runs. " + GOOD), "talks about the task"),
         ("markup", story("```\n" + GOOD + "\n```"), "has markup"),
@@ -156,21 +130,15 @@ def test_a_bad_story_is_refused(spec, bad, reason):
     assert build(spec).refuse(bad).startswith(reason)
 
 
-@pytest.mark.parametrize(
-    ("spec", "text"), [(name, text) for name, texts in SMOLLM2.items() for text in texts]
-)
+@pytest.mark.parametrize(("spec", "text"), [(name, text) for name, texts in SMOLLM2.items() for text in texts])
 def test_a_weak_teachers_answers_are_refused(spec, text):
     assert build(spec).refuse(story(text, words=[]))
 
 
 def test_options_loosen():
+    assert build({"type": "required_words", "max_missing": 1}).refuse(story(words=["dog", "purple", "sad"])) is None
     assert (
-        build({"type": "required_words", "max_missing": 1}).refuse(story(words=["dog", "purple", "sad"]))
-        is None
-    )
-    assert (
-        build({"type": "finish_reason", "allowed": ["stop", "length"]}).refuse(story(finish_reason="length"))
-        is None
+        build({"type": "finish_reason", "allowed": ["stop", "length"]}).refuse(story(finish_reason="length")) is None
     )
     silent = story("Max slept.", features=["plot_twist", "dialogue"])
     assert build({"type": "features", "only": []}).refuse(silent) is None
@@ -199,11 +167,11 @@ def test_parts_of_words_do_not_count(text):
 def test_words_that_only_look_bad_are_kept():
     innocent = "The shaggy cat ate grass in class. The cockatoo asked the titmouse about Scunthorpe and the basement."
     assert build("profanity").refuse(story(innocent)) is None
-    numbers = "He counted 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15. It was 12:30 on 24-12-1999, and 1.5.2 cost 1000 to 2000."
+    numbers = (
+        "He counted 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15. It was 12:30 on 24-12-1999, and 1.5.2 cost 1000 to 2000."
+    )
     assert build("personal_data").refuse(story(numbers)) is None
-    assert (
-        build("personal_data").refuse(story("The number was 4111 1111 1111 1112.")) is None
-    )  # wrong check digit
+    assert build("personal_data").refuse(story("The number was 4111 1111 1111 1112.")) is None  # wrong check digit
     marks = "Tom & Jerry had 3 < 4 apples - and 2 * 2 pears #1."
     assert build("markup").refuse(story(marks)) is None
     assert build("refusals").refuse(story('"I\'m sorry, but I can not come," said Max. ' + GOOD)) is None
@@ -213,11 +181,7 @@ def test_words_that_only_look_bad_are_kept():
 def test_a_vocabulary_makes_its_words_easy(tmp_path):
     hard = "The melancholy wombats contemplated a precarious xylophone."
     assert build("difficulty").refuse(story(hard, words=[])) == "too many hard words"
-    lists = {
-        "nouns": ["wombat", "xylophone"],
-        "verbs": ["contemplate"],
-        "adjectives": ["melancholy", "precarious"],
-    }
+    lists = {"nouns": ["wombat", "xylophone"], "verbs": ["contemplate"], "adjectives": ["melancholy", "precarious"]}
     path = tmp_path / "vocabulary.json"
     path.write_text(json.dumps(lists))
     story_filter = build({"type": "difficulty", "vocabulary": str(path)})
@@ -238,8 +202,7 @@ def test_the_storytellers_stories_pass_every_filter():
         if c.cls.__module__.startswith("silly_llm.") and c.name != "decontamination"
     ]  # other tests register some
     refused = [
-        reasons_against({**row, "finish_reason": "stop", "id": str(i)}, filters).reasons
-        for i, row in enumerate(told)
+        reasons_against({**row, "finish_reason": "stop", "id": str(i)}, filters).reasons for i, row in enumerate(told)
     ]
     assert sum(map(bool, refused)) <= 1  # two of a thousand may be alike by chance
 
@@ -294,7 +257,5 @@ def test_real_stories_pass_the_filters_of_content(tinystories):
         *("language", "difficulty", "profanity", "personal_data"),
     )
     filters = [(name, build(name)) for name in names]
-    refused = [
-        name for text in tinystories for name in reasons_against(story(text, words=[]), filters).reasons
-    ]
+    refused = [name for text in tinystories for name in reasons_against(story(text, words=[]), filters).reasons]
     assert len(refused) < 0.01 * len(tinystories)

@@ -33,9 +33,7 @@ output_dir: {output}
 """
 
 
-def write_recipe(
-    folder: Path, server: ScriptedLLM, output: Path, *, type: str = "openai", count: int = 60
-) -> Path:
+def write_recipe(folder: Path, server: ScriptedLLM, output: Path, *, type: str = "openai", count: int = 60) -> Path:
     url = server.url + ("/v1" if type == "openai" else "")
     file = folder / f"{output.name}.yaml"
     file.write_text(RECIPE.format(type=type, url=url, count=count, output=output), encoding="utf-8")
@@ -47,11 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def rows(folder: Path, split: str) -> list[dict]:
-    return [
-        row
-        for file in sorted((folder / "data").glob(f"{split}-*"))
-        for row in pq.read_table(file).to_pylist()
-    ]
+    return [row for file in sorted((folder / "data").glob(f"{split}-*")) for row in pq.read_table(file).to_pylist()]
 
 
 def test_stories_through_a_server(tmp_path, silly_llm):
@@ -91,9 +85,7 @@ def test_the_folder_loads_with_datasets_alone(tmp_path, silly_llm):
 def test_killed_and_started_again_it_asks_for_nothing_twice(tmp_path, silly_llm):
     with ScriptedLLM(tmp_path, latency=0.02) as server:
         calm = tmp_path / "calm"
-        assert (
-            silly_llm("generate", "--config", write_recipe(tmp_path, server, calm, count=240)).returncode == 0
-        )
+        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, calm, count=240)).returncode == 0
         server.log.unlink()
         server.__exit__()
     with ScriptedLLM(tmp_path, latency=0.02) as server:
@@ -148,9 +140,7 @@ def test_failures_are_retried_and_never_recorded(tmp_path, silly_llm):
         output = tmp_path / "stories"
         done = silly_llm("generate", "--config", write_recipe(tmp_path, server, output))
         assert done.returncode == 0, done.stderr
-        assert (
-            len(rows(output, "train")) + len(rows(output, "validation")) + len(rows(output, "rejected")) == 60
-        )
+        assert len(rows(output, "train")) + len(rows(output, "validation")) + len(rows(output, "rejected")) == 60
         assert len({record["seed"] for record in server.asked()}) == 60
 
 
@@ -206,11 +196,7 @@ def test_a_preview_shows_answers_that_the_run_need_not_pay_for_again(tmp_path, s
 
 @pytest.mark.parametrize(
     ("limit", "said"),
-    [
-        ("--max_requests", "max_requests"),
-        ("--max_tokens_total", "max_tokens_total"),
-        ("--max_cost", "max_cost"),
-    ],
+    [("--max_requests", "max_requests"), ("--max_tokens_total", "max_tokens_total"), ("--max_cost", "max_cost")],
 )
 def test_a_budget_stops_before_it_is_exceeded_and_more_of_it_continues(tmp_path, silly_llm, limit, said):
     amounts = {"--max_requests": 20, "--max_tokens_total": 5000, "--max_cost": 0.01}
@@ -232,9 +218,7 @@ def test_a_budget_stops_before_it_is_exceeded_and_more_of_it_continues(tmp_path,
         done = silly_llm("generate", "--config", recipe, limit, 1000 * amounts[limit], *prices)
         assert done.returncode == 0, done.stderr
         assert len(server.asked()) == 60
-        assert (
-            silly_llm("generate", "--config", write_recipe(tmp_path, server, calm), *prices).returncode == 0
-        )
+        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, calm), *prices).returncode == 0
         assert contents(output) == contents(calm)
 
 
@@ -242,9 +226,7 @@ def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path, silly_llm):
     with ScriptedLLM(tmp_path) as server:
         once, thrice = tmp_path / "once", tmp_path / "thrice"
         strict = ["--filters", "[{type: length, min_words: 110}, duplicates]"]
-        assert (
-            silly_llm("generate", "--config", write_recipe(tmp_path, server, once), *strict).returncode == 0
-        )
+        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, once), *strict).returncode == 0
         recipe = write_recipe(tmp_path, server, thrice)
         done = silly_llm("generate", "--config", recipe, *strict, "--max_attempts", 3)
         assert done.returncode == 0, done.stderr
@@ -259,10 +241,7 @@ def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path, silly_llm):
             before = [r for r in rejected if r["index"] == row["index"]]
             assert [r["attempt"] for r in before] == list(range(row["attempt"]))
             assert len({r["seed"] for r in [*before, row]}) == row["attempt"] + 1
-        assert (
-            json.loads((thrice / "statistics.json").read_text())["asked_again"]
-            == len(kept) + len(rejected) - 60
-        )
+        assert json.loads((thrice / "statistics.json").read_text())["asked_again"] == len(kept) + len(rejected) - 60
 
 
 def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
@@ -312,14 +291,7 @@ def test_the_writer_process_and_this_process_write_the_same(tmp_path, silly_llm)
 
 def test_the_storyteller_gives_the_same_bytes_without_a_journal(tmp_path, silly_llm):
     for name in ("one", "two"):
-        recipe = [
-            "--config",
-            "recipes/base/generation.yaml",
-            "--num_stories",
-            300,
-            "--output_dir",
-            tmp_path / name,
-        ]
+        recipe = ["--config", "recipes/base/generation.yaml", "--num_stories", 300, "--output_dir", tmp_path / name]
         done = silly_llm("generate", *recipe)
         assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -344,9 +316,7 @@ class Echo(LLMProvider):
     async def complete(self, requests):
         self.batches.append([request.seed for request in requests])
         return [
-            RequestFailed("no luck")
-            if r.seed in self.failing
-            else Completion(f"story {r.seed}", "stop", 1, 2, "echo")
+            RequestFailed("no luck") if r.seed in self.failing else Completion(f"story {r.seed}", "stop", 1, 2, "echo")
             for r in requests
         ]
 

@@ -43,9 +43,7 @@ def test_killed_twenty_times_it_repeats_nothing_that_was_recorded_and_ends_the_s
         options = ["--provider.concurrency", "32", "--provider.max_concurrency", "64"]
         command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe), *options]
         journal = output / "journal.jsonl"
-        recorded: list[
-            tuple[int, set[str]]
-        ] = []  # at each kill: answers the server had given, texts in the journal
+        recorded: list[tuple[int, set[str]]] = []  # at each kill: answers the server had given, texts in the journal
         for moment in sorted(draw.sample(range(STORIES), 20)):
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             deadline = time.monotonic() + 120

@@ -101,9 +101,7 @@ def test_other_cleaning_asks_for_nothing_again(tmp_path, capsys):
         options = ["--config", str(write_recipe(tmp_path, server, output, count=20))]
         generation.main(options)
         assert all(row["text"].startswith("## A Dog") for row in rows(output, "train"))
-        generation.main(
-            [*options, "--force", "--cleaning", "[titles, {pattern: 'days old', replacement: years old}]"]
-        )
+        generation.main([*options, "--force", "--cleaning", "[titles, {pattern: 'days old', replacement: years old}]"])
         assert "cleaned of: titles 20, /days old/ 20" in capsys.readouterr().out
         assert all("##" not in r["text"] and r["cleaned_by"][0] == "titles" for r in rows(output, "train"))
         assert len(server.asked()) == 20
@@ -113,16 +111,7 @@ def test_other_cleaning_asks_for_nothing_again(tmp_path, capsys):
 def test_a_vocabulary_is_read_behind_thinking(tmp_path, before):
     with ScriptedLLM(tmp_path, before=before) as server:
         provider = f"{{type: openai, base_url: {server.url}, model: scripted, first_wait: 0}}"
-        argv = [
-            "--provider",
-            provider,
-            "--words",
-            "20",
-            "--output_dir",
-            str(tmp_path / "words"),
-            "--patience",
-            "1",
-        ]
+        argv = ["--provider", provider, "--words", "20", "--output_dir", str(tmp_path / "words"), "--patience", "1"]
         vocabulary.main([*argv, "--checks", "{min_frequency: null, profanity: false}"])
         words = json.loads((tmp_path / "words" / "vocabulary.json").read_text())
         assert "apple" in str(words["nouns"]) or len(words["nouns"]) >= 5

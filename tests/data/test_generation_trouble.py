@@ -16,9 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM
 
 
-def generate(
-    recipe: Path, *options: object, kilobytes: int | None = None
-) -> subprocess.CompletedProcess[str]:
+def generate(recipe: Path, *options: object, kilobytes: int | None = None) -> subprocess.CompletedProcess[str]:
     """`silly-llm generate`, no file longer than `kilobytes` (as on a full disk, and no root needed)."""
     command = shlex.join(
         [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe), *map(str, options)]
@@ -30,9 +28,7 @@ def generate(
 
 
 def is_one_line(done: subprocess.CompletedProcess[str], *said: str) -> bool:
-    lines = [
-        line for line in done.stderr.splitlines() if "stories, " not in line
-    ]  # the progress goes before it
+    lines = [line for line in done.stderr.splitlines() if "stories, " not in line]  # the progress goes before it
     assert done.returncode == 1 and len(lines) == 1 and all(words in lines[0] for words in said), done.stderr
     return True
 

@@ -64,12 +64,7 @@ def request_writer(**keys) -> RequestWriter:
 
 def test_sentences_keep_their_quotation_marks():
     text = 'Once upon a time. "Stop!" said Mr Fox. "Why?" asked Tom.\n\nThe end'
-    assert split_sentences(text) == [
-        "Once upon a time.",
-        '"Stop!" said Mr Fox.',
-        '"Why?" asked Tom.',
-        "The end",
-    ]
+    assert split_sentences(text) == ["Once upon a time.", '"Stop!" said Mr Fox.', '"Why?" asked Tom.', "The end"]
 
 
 def test_content_words_are_neither_names_nor_function_words():
@@ -79,9 +74,7 @@ def test_content_words_are_neither_names_nor_function_words():
 
 
 def test_every_choice_derives_from_seed_story_and_number():
-    story = Story(
-        text=make_story(1)["text"], story_id="a", words=("ball", "find", "lovely"), summary="A ball."
-    )
+    story = Story(text=make_story(1)["text"], story_id="a", words=("ball", "find", "lovely"), summary="A ball.")
     rows = [request_writer(seed=1).row(story, k, "train") for k in range(40)]
     again = [request_writer(seed=1).row(story, k, "train") for k in reversed(range(40))]
     assert rows == again[::-1]
@@ -109,10 +102,7 @@ def test_rows_lacking_what_a_type_needs_do_not_get_it():
 
 def test_own_phrasings():
     words = Words(InstructionTypeConfig(phrasings=["Mit den Wörtern {value}"]))
-    assert (
-        words.write(Story("x", "a", words=("Hund", "laufen")), random.Random(0))
-        == "Mit den Wörtern Hund, laufen"
-    )
+    assert words.write(Story("x", "a", words=("Hund", "laufen")), random.Random(0)) == "Mit den Wörtern Hund, laufen"
 
 
 def test_columns_and_split(stories, tmp_path):
@@ -133,12 +123,8 @@ def test_columns_and_split(stories, tmp_path):
 
 
 def test_validation_does_not_leak(stories, tmp_path):
-    splits = instruct(
-        stories, tmp_path / "out", "--validation_fraction", 0.2, "--types", "sentence", "summary"
-    )
-    trained_on = " ".join(splits["train"]["text"]) + " ".join(
-        m[0]["content"] for m in splits["train"]["prompt"]
-    )
+    splits = instruct(stories, tmp_path / "out", "--validation_fraction", 0.2, "--types", "sentence", "summary")
+    trained_on = " ".join(splits["train"]["text"]) + " ".join(m[0]["content"] for m in splits["train"]["prompt"])
     assert not set(splits["train"]["story_id"]) & set(splits["validation"]["story_id"])
     assert len(splits["validation"]) > 30
     for row in splits["validation"]:
@@ -155,14 +141,9 @@ def test_own_validation_split_wins_and_loses_no_story_to_training(tmp_path):
     folder = tmp_path / "stories"
     folder.mkdir()
     rows = [make_story(i) for i in range(60)]
-    copy = {
-        **rows[3],
-        "text": "  " + rows[3]["text"].replace("\n\n", "\n"),
-    }  # the same story, other white space
+    copy = {**rows[3], "text": "  " + rows[3]["text"].replace("\n\n", "\n")}  # the same story, other white space
     (folder / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in [*rows[:50], copy]))
-    (folder / "validation.jsonl").write_text(
-        "".join(json.dumps(r) + "\n" for r in [*rows[50:], rows[3], rows[3]])
-    )
+    (folder / "validation.jsonl").write_text("".join(json.dumps(r) + "\n" for r in [*rows[50:], rows[3], rows[3]]))
     splits = instruct(folder, tmp_path / "out")
     assert set(splits["validation"]["story_id"]) == {story_id(r["text"]) for r in [*rows[50:], rows[3]]}
     assert len(splits["train"]) == 49
@@ -187,9 +168,7 @@ def test_same_recipe_same_bytes_whatever_the_order(stories, tmp_path):
     random.Random(0).shuffle(lines)
     stories.write_text("\n".join(lines))
     shuffled = instruct(stories, tmp_path / "c")["train"]
-    ordered = instruct(tmp_path / "a", tmp_path / "unused")[
-        "train"
-    ]  # a dataset of ours is a dataset like any other
+    ordered = instruct(tmp_path / "a", tmp_path / "unused")["train"]  # a dataset of ours is a dataset like any other
     assert len(ordered) == len(shuffled)
     assert sorted(map(str, shuffled["story_id"])) == sorted(map(str, ordered["story_id"]))
 
@@ -246,9 +225,7 @@ class Summarizer(LLMProvider):
             raise KeyboardInterrupt  # as near to kill -9 as one process gets: nothing after it runs
         self.asked += [request.fields["text"] for request in requests]
         return [
-            Completion(
-                f"It is {len(request.fields['text'])} long. And more. And even", "length", 9, 5, self.model
-            )
+            Completion(f"It is {len(request.fields['text'])} long. And more. And even", "length", 9, 5, self.model)
             for request in requests
         ]
 
@@ -256,14 +233,7 @@ class Summarizer(LLMProvider):
 def test_missing_summaries_are_asked_for_once(tmp_path):
     path = tmp_path / "stories.jsonl"
     path.write_text("".join(json.dumps({"text": make_story(i)["text"]}) + "\n" for i in range(100)))
-    options = [
-        "--dataset",
-        str(path),
-        "--output_dir",
-        str(tmp_path / "out"),
-        "--provider.type",
-        "storyteller",
-    ]
+    options = ["--dataset", str(path), "--output_dir", str(tmp_path / "out"), "--provider.type", "storyteller"]
     options += ["--validation_fraction", "0.1"]
     dying, patient, undisturbed = Summarizer(survives=24), Summarizer(), Summarizer()
     with pytest.raises(KeyboardInterrupt):
@@ -302,6 +272,4 @@ def test_killed_phase_ends_as_if_undisturbed(tmp_path):
     subprocess.run(command(tmp_path / "killed"), check=True, capture_output=True)
     for shard in (tmp_path / "whole/data").iterdir():
         assert shard.read_bytes() == (tmp_path / "killed/data" / shard.name).read_bytes()
-    assert {p.name for p in (tmp_path / "whole").iterdir()} == {
-        p.name for p in (tmp_path / "killed").iterdir()
-    }
+    assert {p.name for p in (tmp_path / "whole").iterdir()} == {p.name for p in (tmp_path / "killed").iterdir()}

@@ -50,9 +50,7 @@ def test_features_come_by_their_probability():
 
 
 def test_own_template_and_system_message():
-    prompts = generator(
-        template="Tell of {{ noun }}{% for f in features %}, {{ f }}{% endfor %}.", system="Be kind."
-    )
+    prompts = generator(template="Tell of {{ noun }}{% for f in features %}, {{ f }}{% endfor %}.", system="Be kind.")
     system, user = prompts.prompt(0, 0).messages
     assert system == {"role": "system", "content": "Be kind."}
     assert user["content"].startswith("Tell of ")

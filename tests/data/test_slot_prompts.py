@@ -129,8 +129,6 @@ def test_another_corpus_needs_only_a_recipe(tmp_path, silly_llm, name):
 
 def test_the_storyteller_says_that_it_writes_stories_only(tmp_path, silly_llm):
     recipe = ROOT / "recipes" / "tiny-letters" / "generation.yaml"
-    done = silly_llm(
-        "generate", "--config", recipe, "--provider", "storyteller", "--output_dir", tmp_path / "out"
-    )
+    done = silly_llm("generate", "--config", recipe, "--provider", "storyteller", "--output_dir", tmp_path / "out")
     assert done.returncode == 1 and "storyteller: cannot do the task 'text'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

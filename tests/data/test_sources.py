@@ -62,10 +62,7 @@ def test_folders_of_one_name_whose_cards_have_configs_are_not_mixed_up(tmp_path)
     card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n"
     for name in ("a", "b"):
         write_dataset_folder(tmp_path / name / "stories", {"train": [{"text": name}]}, schema(), card)
-    assert [load_records(str(tmp_path / name / "stories"))["text"][:] for name in ("a", "b")] == [
-        ["a"],
-        ["b"],
-    ]
+    assert [load_records(str(tmp_path / name / "stories"))["text"][:] for name in ("a", "b")] == [["a"], ["b"]]
 
 
 def test_the_run_provider_reads_a_runs_folder(tmp_path):
@@ -80,9 +77,7 @@ def test_shards_stream_with_the_same_bytes_and_nothing_half_written(tmp_path):
                 writer.write("train", {"text": str(i)})
     names = [p.name for p in sorted((tmp_path / "a" / "data").iterdir())]
     assert names == [f"train-{i:05d}-of-00003.parquet" for i in range(3)]
-    assert all(
-        (tmp_path / "a/data" / n).read_bytes() == (tmp_path / "b/data" / n).read_bytes() for n in names
-    )
+    assert all((tmp_path / "a/data" / n).read_bytes() == (tmp_path / "b/data" / n).read_bytes() for n in names)
     with pytest.raises(ZeroDivisionError), DatasetWriter(tmp_path / "a", schema()) as writer:
         writer.write("train", {"text": "new"})
         raise ZeroDivisionError
@@ -94,10 +89,7 @@ def test_a_weighted_mixture_keeps_its_proportions(tmp_path):
     for name, count in (("a", 3000), ("b", 3000)):
         rows = [{"text": name}] * count
         write_dataset_folder(tmp_path / name, {"train": rows}, schema())
-    spec = [
-        {"dataset": str(tmp_path / "a"), "weight": 3},
-        {"type": "files", "path": str(tmp_path / "b"), "weight": 1},
-    ]
+    spec = [{"dataset": str(tmp_path / "a"), "weight": 3}, {"type": "files", "path": str(tmp_path / "b"), "weight": 1}]
     texts = load_records(spec)["text"][:]
     assert 0.70 < texts.count("a") / len(texts) < 0.80
     assert open_source(spec).inputs() == [str(tmp_path / "a"), str(tmp_path / "b")]

@@ -69,9 +69,7 @@ def test_good_words_pass(word, pos):
 
 def test_checks_can_be_switched_off():
     off = WordChecks(1, None, None, None, False, False)
-    assert not any(
-        reasons_to_refuse(word, "verb", off) for word in ("x", "xqzzw", "damn", "because", "a" * 40)
-    )
+    assert not any(reasons_to_refuse(word, "verb", off) for word in ("x", "xqzzw", "damn", "because", "a" * 40))
 
 
 def test_syllables():
@@ -125,9 +123,7 @@ def read(folder: Path) -> dict:
 
 
 def test_the_embedded_list_gives_a_vocabulary(tmp_path, silly_llm):
-    done = silly_llm(
-        "vocabulary", "--config", "recipes/base/vocabulary.yaml", "--output_dir", tmp_path / "out"
-    )
+    done = silly_llm("vocabulary", "--config", "recipes/base/vocabulary.yaml", "--output_dir", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     words = read(tmp_path / "out")
     assert len(words["nouns"]) + len(words["verbs"]) + len(words["adjectives"]) == 1400
@@ -136,14 +132,7 @@ def test_the_embedded_list_gives_a_vocabulary(tmp_path, silly_llm):
 
 
 def arguments(server: ScriptedLLM, output: Path, words: int = 24, *more: object) -> list[str]:
-    provider = [
-        "--provider.type",
-        "openai",
-        "--provider.base_url",
-        server.url,
-        "--provider.model",
-        "scripted",
-    ]
+    provider = ["--provider.type", "openai", "--provider.base_url", server.url, "--provider.model", "scripted"]
     options = ["--words", words, "--words_per_request", 10, "--output_dir", output, *more]
     return ["vocabulary", *provider, *map(str, options)]
 
@@ -186,10 +175,7 @@ def test_a_teacher_is_asked_only_for_what_is_missing(tmp_path, silly_llm):
 
         elsewhere = tmp_path / "more"
         asked = len(server.asked())
-        assert (
-            silly_llm(*arguments(server, elsewhere, 24, "--extend", output / "vocabulary.json")).returncode
-            == 0
-        )
+        assert silly_llm(*arguments(server, elsewhere, 24, "--extend", output / "vocabulary.json")).returncode == 0
         assert len(server.asked()) == asked and read(elsewhere)["nouns"] == second["nouns"][:12]
 
 

@@ -16,19 +16,7 @@ def sampler(*sizes: int, seed: int = 0) -> WordSampler:
 
 
 @pytest.mark.parametrize(
-    "sizes",
-    [
-        (5, 3, 4),
-        (6, 4, 2),
-        (4, 6, 9),
-        (1, 1, 1),
-        (1, 5, 2),
-        (7, 1, 3),
-        (3, 3, 3),
-        (10, 4),
-        (6,),
-        (2, 3, 2, 4),
-    ],
+    "sizes", [(5, 3, 4), (6, 4, 2), (4, 6, 9), (1, 1, 1), (1, 5, 2), (7, 1, 3), (3, 3, 3), (10, 4), (6,), (2, 3, 2, 4)]
 )
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_combination_comes_twice_before_all_were_used(sizes, seed):

@@ -103,10 +103,7 @@ def test_model_entries_have_different_names(tmp_path):
         (tmp_path / run / "pretrain" / "config.json").touch()
     paths = [str(tmp_path / run / "pretrain") for run in ("a", "b")]
     assert [entry.name for entry in model_entries(paths)] == ["a/pretrain", "b/pretrain"]
-    assert [e.name for e in model_entries([{"path": paths[0], "name": "x"}, "someone/silly-3m"])] == [
-        "x",
-        "silly-3m",
-    ]
+    assert [e.name for e in model_entries([{"path": paths[0], "name": "x"}, "someone/silly-3m"])] == ["x", "silly-3m"]
     with pytest.raises(RecipeError, match="two models"):
         model_entries([{"path": paths[0], "name": "x"}, {"path": paths[1], "name": "x"}])
     with pytest.raises(RecipeError, match="holds no model"):
@@ -135,9 +132,7 @@ def test_requests_ask_for_what_the_row_names():
 
 def test_sampling_is_seeded_and_says_what_ended(tiny_model):
     model = LanguageModel.load(str(tiny_model), name="tiny", device="cpu")
-    settings = EvaluationArguments(
-        model="m", dataset="d", max_new_tokens=20, generation_batch_size=3
-    ).sampling
+    settings = EvaluationArguments(model="m", dataset="d", max_new_tokens=20, generation_batch_size=3).sampling
     prompts = ["Once", "One day Ann found a", "", "Tom had"]
     first = model.generate(prompts, settings, seed=1)
     assert model.generate(prompts, settings, seed=2) != first
@@ -155,9 +150,7 @@ def test_padding_changes_no_likeliest_token(tiny_model):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_ends_with_the_same_results(
-    tiny_model, tiny_chat_model, stories_file, tmp_path
-):
+def test_killed_in_the_middle_it_ends_with_the_same_results(tiny_model, tiny_chat_model, stories_file, tmp_path):
     def command(output):
         return [
             sys.executable, "-m", "silly_llm.evaluation.evaluate", "--model", tiny_model, tiny_chat_model,
@@ -168,9 +161,7 @@ def test_killed_in_the_middle_it_ends_with_the_same_results(
     subprocess.run(command(undisturbed), check=True, capture_output=True)
     process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while (
-        not list((killed / PARTIAL).glob("*.json")) and time.monotonic() < deadline and process.poll() is None
-    ):
+    while not list((killed / PARTIAL).glob("*.json")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

@@ -20,9 +20,7 @@ def test_needs_tasks():
 @pytest.mark.slow
 def test_a_task_of_ones_own(tiny_model, tmp_path):
     pytest.importorskip("lm_eval")
-    pairs = [
-        {"good": f"The dog {verb}.", "bad": f"Dog the {verb}."} for verb in ("ran", "sat", "ate", "slept")
-    ]
+    pairs = [{"good": f"The dog {verb}.", "bad": f"Dog the {verb}."} for verb in ("ran", "sat", "ate", "slept")]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     (tmp_path / "pairs.yaml").write_text(
         f"""

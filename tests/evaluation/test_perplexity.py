@@ -74,9 +74,7 @@ def test_the_order_and_company_of_documents_change_nothing(model, stories):
 
 def test_bits_per_byte_and_loss_are_ratios_of_sums(model, stories):
     scores = list(model.score(stories))
-    metrics = Perplexity(EvaluationArguments(model="x", dataset="y")).evaluate(
-        model, EvaluationData(stories, [])
-    )
+    metrics = Perplexity(EvaluationArguments(model="x", dataset="y")).evaluate(model, EvaluationData(stories, []))
     nats = sum(score.nats for score in scores)
     bits = metrics["bits_per_byte"]
     assert bits.value == pytest.approx(nats / math.log(2) / sum(len(text.encode()) for text in stories))

@@ -37,17 +37,11 @@ def results():
                 "bits_per_byte": metric(bits, bits - 0.01, bits + 0.01),
                 "loss": metric(1.3, None, None),
                 "ends_by_itself": metric(0.95, 0.9, 0.98),
-                "words_included": metric(
-                    0.9 if chat else 0.1, 0.85 if chat else 0.05, 0.95 if chat else 0.15
-                ),
+                "words_included": metric(0.9 if chat else 0.1, 0.85 if chat else 0.05, 0.95 if chat else 0.15),
                 "my_plugin/score": metric(3.5, 3.0, 4.0),
             },
             "samples": samples,
-            "details": {
-                "chat": chat,
-                "parameters": 2_160_000,
-                "bits_per_byte": {"context": 512, "documents_cut": 0},
-            },
+            "details": {"chat": chat, "parameters": 2_160_000, "bits_per_byte": {"context": 512, "documents_cut": 0}},
         }
 
     return {
@@ -67,19 +61,10 @@ def folders(tmp_path):
     log = [{"step": i, "tokens": i * 1000, "loss": 5 / i, "learning_rate": 0.001} for i in range(1, 20)]
     log += [{"step": 19, "tokens": 19000, "eval_loss": 1.0, "eval_bits_per_byte": 0.5}]
     for phase in ("pretrain", "sft"):
-        (tmp_path / phase / "training_log.jsonl").write_text(
-            "\n".join(map(json.dumps, log)) + '\n{"step": 20, "lo'
-        )
-    statistics = {
-        "stories": {"kept": 90, "rejected": 10},
-        "rejected_by": {"length": 10},
-        "openings": None,
-        "odd": [1],
-    }
+        (tmp_path / phase / "training_log.jsonl").write_text("\n".join(map(json.dumps, log)) + '\n{"step": 20, "lo')
+    statistics = {"stories": {"kept": 90, "rejected": 10}, "rejected_by": {"length": 10}, "openings": None, "odd": [1]}
     (tmp_path / "stories" / "statistics.json").write_text(json.dumps(statistics))
-    return {phase: str(tmp_path / phase) for phase in ("stories", "pretrain", "sft")} | {
-        "vocabulary": "nowhere"
-    }
+    return {phase: str(tmp_path / phase) for phase in ("stories", "pretrain", "sft")} | {"vocabulary": "nowhere"}
 
 
 class Page(HTMLParser):
@@ -225,9 +210,7 @@ def test_the_page_runs_no_script_and_fetches_nothing(results, tmp_path):
 
 
 def test_a_plugins_metric_is_shown_and_ranked_as_its_label_says(results):
-    label = Label(
-        "Stories with digits", "Telling stories", "none is wanted", higher_is_better=False, percent=True
-    )
+    label = Label("Stories with digits", "Telling stories", "none is wanted", higher_is_better=False, percent=True)
     for model, value in zip(results["models"].values(), (0.5, 0.1), strict=True):
         model["metrics"]["numbers"] = Metric(value, value - 0.05, value + 0.05, 20, label=label).as_json()
         model["metrics"]["bare"] = Metric(value, value - 0.05, value + 0.05, 20).as_json()

@@ -4,14 +4,7 @@ import random
 import pytest
 from scipy.stats import binomtest, t
 
-from silly_llm.evaluation.metrics.statistics import (
-    clustered_share,
-    distinct,
-    mean_over_seeds,
-    openings,
-    ratio,
-    share,
-)
+from silly_llm.evaluation.metrics.statistics import clustered_share, distinct, mean_over_seeds, openings, ratio, share
 
 
 def test_wilson_interval_is_that_of_scipy():
@@ -64,16 +57,12 @@ def test_distinct_counts_ngrams_over_all_stories():
     assert distinct(stories, 1).value == pytest.approx(4 / 6)
     assert distinct(stories, 2).value == pytest.approx(3 / 4)
     assert distinct(stories, 4).n == 0
-    metric = distinct(
-        [[str(random.Random(i * 100 + j).randint(0, 50)) for j in range(30)] for i in range(40)], 2
-    )
+    metric = distinct([[str(random.Random(i * 100 + j).randint(0, 50)) for j in range(30)] for i in range(40)], 2)
     assert metric.low < metric.value < metric.high <= 1
 
 
 def test_openings_say_how_many_stories_begin_alike():
-    metric = openings(
-        [["once", "upon", "a", "time", "there"]] * 3 + [["one", "day", "a", "big", "dog"], ["short"]]
-    )
+    metric = openings([["once", "upon", "a", "time", "there"]] * 3 + [["one", "day", "a", "big", "dog"], ["short"]])
     assert metric.value == 0.75 and metric.n == 4
     assert metric.details["most_common"][0] == {"words": "once upon a time there", "share": 0.75}
 

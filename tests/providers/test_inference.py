@@ -86,9 +86,7 @@ def test_the_saved_token_goes_to_no_stranger(server, monkeypatch):
     assert is_hugging_face("https://router.huggingface.co/v1") and is_hugging_face(
         "https://x.endpoints.huggingface.cloud"
     )
-    assert not is_hugging_face("http://huggingface.co") and not is_hugging_face(
-        "https://huggingface.co.evil.com"
-    )
+    assert not is_hugging_face("http://huggingface.co") and not is_hugging_face("https://huggingface.co.evil.com")
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "500", "424", "garbage", "drop"])
@@ -107,9 +105,7 @@ def test_retry_after_is_honoured(tmp_path, date):
         spec = {**specs(server.url)["openai"], "first_wait": 0.0}
         if date:  # only that it waits: the date is far away
             with pytest.raises(asyncio.TimeoutError):
-                asyncio.run(
-                    asyncio.wait_for(Container().build("llm_provider", spec).complete([request()]), 2)
-                )
+                asyncio.run(asyncio.wait_for(Container().build("llm_provider", spec).complete([request()]), 2))
             return
         started = time.monotonic()
         assert isinstance(complete(spec, [request()])[0], Completion)

@@ -21,10 +21,7 @@ STORIES = 10
 RECIPE = [
     *("--template", "guided", "--features", "[]", "--num_stories", STORIES),
     *("--max_tokens", 200, "--temperature", 0.8, "--validation_fraction", 0),
-    *(
-        "--filters",
-        "[finish_reason, {type: length, min_words: 20}, repetition, required_words, near_duplicates]",
-    ),
+    *("--filters", "[finish_reason, {type: length, min_words: 20}, repetition, required_words, near_duplicates]"),
 ]
 
 
@@ -45,17 +42,7 @@ def server(gguf, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "llama_cpp.server",
-        "--model",
-        gguf,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        port,
-    ]
+    command = [sys.executable, "-m", "llama_cpp.server", "--model", gguf, "--host", "127.0.0.1", "--port", port]
     command += ["--n_ctx", 1024, "--n_threads", 1, "--n_threads_batch", 1, "--verbose", False]
     with (tmp_path_factory.mktemp("server") / "log").open("w") as log:
         process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
@@ -100,9 +87,7 @@ def test_a_vocabulary_from_a_real_server_as_json(server, tmp_path, silly_llm):
     spec = ["--provider.type", "openai", "--provider.base_url", server, "--provider.model", "smollm2"]
     command = ["vocabulary", *spec, "--provider.concurrency", 1, "--words", 6, "--words_per_request", 10]
     done = silly_llm(*command, "--max_tokens", 200, "--output_dir", tmp_path / "words", timeout=600)
-    answers = [
-        json.loads(line)["text"] for line in (tmp_path / "words" / "journal.jsonl").read_text().splitlines()
-    ]
+    answers = [json.loads(line)["text"] for line in (tmp_path / "words" / "journal.jsonl").read_text().splitlines()]
     assert answers and all(isinstance(json.loads(answer)["words"], list) for answer in answers), done.stderr
 
 

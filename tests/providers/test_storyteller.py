@@ -77,9 +77,7 @@ def test_lengths_and_paragraphs(stories: list[Story]) -> None:
 def test_words_are_there_again_and_again(jobs: list[Job], stories: list[Story]) -> None:
     twice = 0
     for (_, words, _), story in zip(jobs, stories, strict=True):
-        tokens = Counter(
-            part for w in tokenize_words(story.text.lower()) for part in (w, w.removesuffix("'s"))
-        )
+        tokens = Counter(part for w in tokenize_words(story.text.lower()) for part in (w, w.removesuffix("'s")))
         for (word,) in words.values():
             assert includes_word(story.text, word), (word, story.text)
             twice += sum(tokens[form] for form in word_forms(word)) >= 2
@@ -91,9 +89,7 @@ def test_features_are_there_when_asked_for_and_not_otherwise(
     feature: str, jobs: list[Job], found: list[set[str]]
 ) -> None:
     asked = [feature in seen for seen, (_, _, wanted) in zip(found, jobs, strict=True) if feature in wanted]
-    other = [
-        feature in seen for seen, (_, _, wanted) in zip(found, jobs, strict=True) if feature not in wanted
-    ]
+    other = [feature in seen for seen, (_, _, wanted) in zip(found, jobs, strict=True) if feature not in wanted]
     assert all(asked)
     assert sum(other) < 0.01 * len(other)
 
@@ -172,13 +168,9 @@ def test_it_is_registered() -> None:
 
 
 def test_story_request() -> None:
-    answer = ask(
-        task="story", words={"noun": "ball", "verb": "run", "adjective": "red"}, features=["dialogue"]
-    )
+    answer = ask(task="story", words={"noun": "ball", "verb": "run", "adjective": "red"}, features=["dialogue"])
     assert isinstance(answer, Completion)
-    assert (
-        answer.text == tell(5, {"noun": ["ball"], "verb": ["run"], "adjective": ["red"]}, ["dialogue"]).text
-    )
+    assert answer.text == tell(5, {"noun": ["ball"], "verb": ["run"], "adjective": ["red"]}, ["dialogue"]).text
     assert answer.finish_reason == "stop"
     assert answer.extra["summary"]
     assert (answer.prompt_tokens, answer.completion_tokens) == (4, len(answer.text.split()))

@@ -25,9 +25,7 @@ SCHEMA = {
 
 
 def ask(spec: dict, count: int = 3) -> list:
-    provider = Container().build(
-        "llm_provider", {"first_wait": 0.0, "max_concurrency": 1, "concurrency": 1, **spec}
-    )
+    provider = Container().build("llm_provider", {"first_wait": 0.0, "max_concurrency": 1, "concurrency": 1, **spec})
     question = ({"role": "user", "content": 'List ten nouns. Answer as JSON: {"words": ["…"]}.'},)
 
     async def run():
@@ -73,10 +71,6 @@ def test_a_server_that_cannot_is_given_up(tmp_path):
 def test_validation():
     good = Completion('```json\n{"words": ["dog"]}\n```', "stop", 1, 1, "m")
     assert validated(good, SCHEMA).text == '{"words": ["dog"]}'
-    for text, said in (
-        ("dog", "not JSON"),
-        ('{"words": []}', "not valid"),
-        ('{"words": ["a"], "b": 1}', "not valid"),
-    ):
+    for text, said in (("dog", "not JSON"), ('{"words": []}', "not valid"), ('{"words": ["a"], "b": 1}', "not valid")):
         with pytest.raises(InvalidAnswer, match=said):
             validated(Completion(text, "stop", 1, 1, "m"), SCHEMA)

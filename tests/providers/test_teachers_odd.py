@@ -72,9 +72,7 @@ def test_what_cannot_be_read_says_nothing_and_why(well, name, odd):
 
 def test_json_behind_thinking_is_read(well):
     schema = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
-    question = ChatRequest(
-        ({"role": "user", "content": 'List ten nouns as JSON: {"words": ["…"]}'},), schema=schema
-    )
+    question = ChatRequest(({"role": "user", "content": 'List ten nouns as JSON: {"words": ["…"]}'},), schema=schema)
     well.behave(before="<think>Nouns: {dog}</think>\n```json\n")
     got = ask(well, request=question)
     assert isinstance(got, Completion) and got.text.startswith('{"words"') and got.extra["reasoning_tokens"]
@@ -84,8 +82,7 @@ def test_json_behind_thinking_is_read(well):
 def test_refused_parameters_are_learned_once_and_told_once(tmp_path, capsys, name):
     refuses = ["max_tokens", "temperature", "seed", "system", "chat_template_kwargs"]
     system = ChatRequest(
-        ({"role": "system", "content": "Be kind."}, {"role": "user", "content": 'Tell of "dog".'}),
-        max_tokens=300,
+        ({"role": "system", "content": "Be kind."}, {"role": "user", "content": 'Tell of "dog".'}), max_tokens=300
     )
     with ScriptedLLM(tmp_path, refuses=refuses, log_bodies=True) as server:
         spec = {**specs(server.url)[name], "thinking": False, "concurrency": 1}
@@ -145,9 +142,7 @@ def test_refusals_are_understood(body, refused):
     ],
 )
 def test_the_switch_has_the_form_of_its_server(url, field):
-    assert field in thinking_fields(url, False) and field in thinking_fields(url, True) | {
-        "reasoning_effort": 0
-    }
+    assert field in thinking_fields(url, False) and field in thinking_fields(url, True) | {"reasoning_effort": 0}
     assert thinking_fields(url, None) == {}
 
 
@@ -184,11 +179,7 @@ def test_headers_and_keys_with_line_ends(well, name):
 
 
 def test_a_query_stands_after_the_path(well):
-    spec = {
-        "base_url": f"{well.url}/v1?api-version=2024-10-21",
-        "query": {"b": "c d"},
-        "request": request(82),
-    }
+    spec = {"base_url": f"{well.url}/v1?api-version=2024-10-21", "query": {"b": "c d"}, "request": request(82)}
     assert isinstance(ask(well, **spec), Completion)
     assert [r for r in well.asked() if r["seed"] == 82][-1]["query"] == "api-version=2024-10-21&b=c+d"
     assert isinstance(ask(well, base_url=f"{well.url}/v1/chat/completions"), Completion)
@@ -204,9 +195,7 @@ def test_a_query_stands_after_the_path(well):
 )
 def test_what_cannot_be_sent_is_a_recipe_error(options, said):
     with pytest.raises(RecipeError, match=said) as raised:
-        registry.parse_component(
-            "llm_provider", {"type": "openai", "model": "m", "base_url": "http://h", **options}
-        )
+        registry.parse_component("llm_provider", {"type": "openai", "model": "m", "base_url": "http://h", **options})
     assert "two" not in str(raised.value) and "schl" not in str(raised.value)
 
 
@@ -216,10 +205,7 @@ def test_what_cannot_be_sent_is_a_recipe_error(options, said):
         ({"page": 200}, "a web page with the title 'Welcome', not an API; is base_url right?"),
         ({"page": 404}, "a web page with the title 'Welcome', not an API"),
         ({"page": 405}, "is base_url right?"),
-        (
-            {"moved_to": "https://new.example/v1/chat/completions"},
-            "moved to https://new.example/v1/chat/completions",
-        ),
+        ({"moved_to": "https://new.example/v1/chat/completions"}, "moved to https://new.example/v1/chat/completions"),
     ],
 )
 def test_what_is_no_api_is_named_soon(well, behaviour, said):
@@ -250,9 +236,7 @@ def test_proxies_are_named(monkeypatch, server):
     monkeypatch.setenv("ALL_PROXY", "user:pw1234567@127.0.0.1:9")
     assert proxy_for("https://x.example/v1") == "http://user:pw1234567@127.0.0.1:9"
     got = complete({**specs(server.url)["openai"]}, [request()])[0]
-    assert (
-        got.fatal and "through the proxy http://127.0.0.1:9" in got.reason and "pw1234567" not in got.reason
-    )
+    assert got.fatal and "through the proxy http://127.0.0.1:9" in got.reason and "pw1234567" not in got.reason
     monkeypatch.setenv("NO_PROXY", "10.0.0.0/8, 127.0.0.0/8")
     assert isinstance(ask(server), Completion)
     assert in_a_network("10.2.3.4", "10.0.0.0/8") and not in_a_network("host", "10.0.0.0/8,x/y")
@@ -273,10 +257,7 @@ def test_finish_reasons_of_all_servers():
         assert finish_reason(said) == "stop"
     assert finish_reason("MAX_TOKENS") == finish_reason("Length") == "length"
     assert finish_reason("SAFETY") == "content_filter" and finish_reason("tool_calls") == "tool_calls"
-    assert (
-        finish_reason(None, "A dog sat", 5, 10) == "stop"
-        and finish_reason(None, "A dog.", 10, 10) == "length"
-    )
+    assert finish_reason(None, "A dog sat", 5, 10) == "stop" and finish_reason(None, "A dog.", 10, 10) == "length"
     assert finish_reason(None, "A dog sat.") == "stop" and finish_reason(7, "A dog") == "unknown"
 
 

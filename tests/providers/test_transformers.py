@@ -28,14 +28,10 @@ def model(tmp_path_factory):
     raw = Tokenizer(models.BPE(unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=["<unk>", "<eos>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        vocab_size=400, special_tokens=["<unk>", "<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
     raw.train_from_iterator(["the dog ran to the tree and the cat sat on it"] * 3, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<eos>", unk_token="<unk>", chat_template=CHAT
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<eos>", unk_token="<unk>", chat_template=CHAT)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -88,15 +84,10 @@ def test_sampling_follows_the_model(model):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    answers = complete(
-        [request(seed, max_tokens=1) for seed in range(3000)], model, batch_size=500, top_k=None
-    )
+    answers = complete([request(seed, max_tokens=1) for seed in range(3000)], model, batch_size=500, top_k=None)
     tokenizer = AutoTokenizer.from_pretrained(model)
     prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "the dog"}],
-        add_generation_prompt=True,
-        return_tensors="pt",
-        return_dict=True,
+        [{"role": "user", "content": "the dog"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
     logits = AutoModelForCausalLM.from_pretrained(model)(**prompt).logits[0, -1]
     likely = logits.softmax(-1)
@@ -111,17 +102,12 @@ def test_sampling_follows_the_model(model):
 
 def test_top_p_keeps_the_smallest_set(model):
     wide = {a.text for a in complete([request(s, max_tokens=1) for s in range(300)], model, top_k=None)}
-    narrow = {
-        a.text
-        for a in complete([request(s, max_tokens=1, top_p=0.05) for s in range(300)], model, top_k=None)
-    }
+    narrow = {a.text for a in complete([request(s, max_tokens=1, top_p=0.05) for s in range(300)], model, top_k=None)}
     assert 0 < len(narrow) < len(wide) / 3
 
 
 def test_ends_and_limits_are_told_apart(model):
-    answers = complete(
-        [request(seed, max_tokens=40) for seed in range(200)], model, batch_size=50, top_k=None
-    )
+    answers = complete([request(seed, max_tokens=40) for seed in range(200)], model, batch_size=50, top_k=None)
     assert {a.finish_reason for a in answers} == {"stop", "length"}
     assert all(a.completion_tokens == 40 for a in answers if a.finish_reason == "length")
     assert all(a.completion_tokens <= 40 and "<eos>" not in a.text for a in answers)

@@ -63,9 +63,7 @@ def account_and_repos():
     assert api.create_repo("secret", exist_ok=True).repo_id == "alice/secret"
     seen.append("again:" + expect(HfHubHTTPError, lambda: api.create_repo("alice/secret"), 409))
     assert api.create_repo("story-org/tales", repo_type="dataset").repo_id == "story-org/tales"
-    seen.append(
-        "read token:" + expect(HfHubHTTPError, lambda: HfApi(token="hf_local_read").create_repo("x"), 403)
-    )
+    seen.append("read token:" + expect(HfHubHTTPError, lambda: HfApi(token="hf_local_read").create_repo("x"), 403))
     seen.append("other ns:" + expect(HfHubHTTPError, lambda: api.create_repo("bob/x"), 403))
     seen.append(
         "private, other user:"
@@ -98,29 +96,19 @@ def account_and_repos():
 
 
 def files_and_revisions():
-    from huggingface_hub import (
-        CommitOperationAdd,
-        CommitOperationCopy,
-        CommitOperationDelete,
-        HfApi,
-        hf_hub_download,
-    )
+    from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RevisionNotFoundError
 
     api, repo = HfApi(), "alice/files"
     api.create_repo(repo)
     first = api.upload_file(path_or_fileobj=b"hello", path_in_repo="a/b/hello.txt", repo_id=repo)
     binary = os.urandom(3_000_000)
-    second = api.upload_file(
-        path_or_fileobj=binary, path_in_repo="weights.bin", repo_id=repo, parent_commit=first.oid
-    )
+    second = api.upload_file(path_or_fileobj=binary, path_in_repo="weights.bin", repo_id=repo, parent_commit=first.oid)
     seen = [
         "stale parent:"
         + expect(
             HfHubHTTPError,
-            lambda: api.upload_file(
-                path_or_fileobj=b"z", path_in_repo="z", repo_id=repo, parent_commit=first.oid
-            ),
+            lambda: api.upload_file(path_or_fileobj=b"z", path_in_repo="z", repo_id=repo, parent_commit=first.oid),
             412,
         )
     ]
@@ -131,15 +119,9 @@ def files_and_revisions():
     api.create_tag(repo, tag="v1.0", revision=first.oid)
     seen.append("tag again:" + expect(HfHubHTTPError, lambda: api.create_tag(repo, tag="v1.0"), 409))
     api.create_branch(repo, branch="dev/x", revision="v1.0")
-    seen.append(
-        "branch again:" + expect(HfHubHTTPError, lambda: api.create_branch(repo, branch="dev/x"), 409)
-    )
+    seen.append("branch again:" + expect(HfHubHTTPError, lambda: api.create_branch(repo, branch="dev/x"), 409))
     api.upload_file(path_or_fileobj=b"on dev", path_in_repo="dev.txt", repo_id=repo, revision="dev/x")
-    assert sorted(api.list_repo_files(repo, revision="dev/x")) == [
-        ".gitattributes",
-        "a/b/hello.txt",
-        "dev.txt",
-    ]
+    assert sorted(api.list_repo_files(repo, revision="dev/x")) == [".gitattributes", "a/b/hello.txt", "dev.txt"]
     assert sorted(api.list_repo_files(repo)) == [".gitattributes", "a/b/hello.txt", "weights.bin"]
     refs = api.list_repo_refs(repo, include_pull_requests=True)
     assert {b.name for b in refs.branches} == {"main", "dev/x"} and [t.name for t in refs.tags] == ["v1.0"]
@@ -173,9 +155,7 @@ def files_and_revisions():
     assert len(api.list_repo_commits(repo)) == 1
     seen.append(f"{len(titles)} commits before squash")
     leaks = [
-        r
-        for r in control("GET", "requests")["requests"]
-        if r["path"].startswith("/storage/") and r["authorization"]
+        r for r in control("GET", "requests")["requests"] if r["path"].startswith("/storage/") and r["authorization"]
     ]
     assert not leaks, f"token sent to the storage host: {leaks[:2]}"
     return seen
@@ -220,9 +200,7 @@ def many_files():
     for file in folder.rglob("*"):
         if file.is_file():
             assert (Path(target) / "data" / file.relative_to(folder)).read_bytes() == file.read_bytes()
-    few = snapshot_download(
-        repo, repo_type="dataset", allow_patterns="data/part-1/*.bin", cache_dir=fresh_home()
-    )
+    few = snapshot_download(repo, repo_type="dataset", allow_patterns="data/part-1/*.bin", cache_dir=fresh_home())
     assert len([f for f in Path(few).rglob("*") if f.is_file()]) == 6
     fs = HfFileSystem()
     assert len(fs.glob(f"datasets/{repo}/data/part-0/*.txt")) == 80
@@ -253,14 +231,10 @@ def faults():
     data = os.urandom(400_000)
     fault(match="POST .*/preupload/", status=503, times=2)
     assert (
-        timed("2x503 at preupload", api.upload_file, path_or_fileobj=b"1", path_in_repo="1.txt", repo_id=repo)
-        == "ok"
+        timed("2x503 at preupload", api.upload_file, path_or_fileobj=b"1", path_in_repo="1.txt", repo_id=repo) == "ok"
     )
     fault(match="PUT /storage", kind="drop", times=1)
-    assert (
-        timed("dropped LFS PUT", api.upload_file, path_or_fileobj=data, path_in_repo="1.bin", repo_id=repo)
-        == "ok"
-    )
+    assert timed("dropped LFS PUT", api.upload_file, path_or_fileobj=data, path_in_repo="1.bin", repo_id=repo) == "ok"
     fault(match="objects/batch", status=429, retry_after=2, times=1)
     assert (
         timed(
@@ -286,18 +260,14 @@ def faults():
     assert "3.txt" not in api.list_repo_files(repo)
     fault(match="POST .*/commit/", kind="drop", when="after", times=1)
     assert (
-        timed(
-            "answer to commit lost", api.upload_file, path_or_fileobj=b"4", path_in_repo="4.txt", repo_id=repo
-        )
+        timed("answer to commit lost", api.upload_file, path_or_fileobj=b"4", path_in_repo="4.txt", repo_id=repo)
         != "ok"
     )
     assert "4.txt" in api.list_repo_files(repo), "the commit took effect"
     fault(match="GET /storage", kind="truncate", times=1)
     assert timed("download cut in half", hf_hub_download, repo, "1.bin", cache_dir=fresh_home()) == "ok"
     ranges = [
-        r
-        for r in control("GET", "requests")["requests"]
-        if r["path"].startswith("/storage") and r["method"] == "GET"
+        r for r in control("GET", "requests")["requests"] if r["path"].startswith("/storage") and r["method"] == "GET"
     ]
     seen.append(f"download resumed with statuses {[r['status'] for r in ranges]}")
     fault(match="HEAD .*/resolve/", status=503, times=1)
@@ -331,9 +301,9 @@ def cards():
         and info.pipeline_tag == "text-generation"
     )
     api.create_repo("alice/carded", repo_type="dataset")
-    DatasetCard.from_template(
-        DatasetCardData(license="cc0-1.0", size_categories="n<1K"), pretty_name="T"
-    ).push_to_hub("alice/carded")
+    DatasetCard.from_template(DatasetCardData(license="cc0-1.0", size_categories="n<1K"), pretty_name="T").push_to_hub(
+        "alice/carded"
+    )
     assert DatasetCard.load("alice/carded").data.license == "cc0-1.0"
     return expect(
         ValueError,
@@ -418,9 +388,7 @@ def byte_ranges():
     control("DELETE", "requests")
     with filesystem.open(f"{repo}/rows.parquet", block_size=65_536) as file:
         assert pq.ParquetFile(file).read_row_group(7, columns=["n"])["n"][0].as_py() == 35_000
-    statuses = {
-        r["status"] for r in control("GET", "requests")["requests"] if r["path"].startswith("/storage")
-    }
+    statuses = {r["status"] for r in control("GET", "requests")["requests"] if r["path"].startswith("/storage")}
     assert statuses == {206}, statuses
 
 

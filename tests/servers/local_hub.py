@@ -95,9 +95,7 @@ DEFAULT_LFS_PATTERNS = [
     "*.zst",
     "*tfevents*",
 ]
-GITATTRIBUTES = "".join(
-    f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in DEFAULT_LFS_PATTERNS
-)
+GITATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in DEFAULT_LFS_PATTERNS)
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
 
 
@@ -427,9 +425,7 @@ class HubApp:
             for route_method, pattern, handler in ROUTES:
                 match = pattern.fullmatch(path)
                 if match and route_method == method:
-                    arguments = {
-                        k: unquote(v) if v is not None else None for k, v in match.groupdict().items()
-                    }
+                    arguments = {k: unquote(v) if v is not None else None for k, v in match.groupdict().items()}
                     return await handler(self, request, **arguments)
             return hub_error(404, f"Not Found: {request.method} {request.path}")
         except HubError as error:
@@ -484,13 +480,7 @@ class HubApp:
         return not repo.private or (identity is not None and identity.owns(repo.namespace))
 
     def repo(
-        self,
-        request: web.Request,
-        kind: str | None,
-        repo_id: str,
-        *,
-        write: bool = False,
-        content: bool = False,
+        self, request: web.Request, kind: str | None, repo_id: str, *, write: bool = False, content: bool = False
     ) -> Repo:
         """The repo, if the sender may see it; otherwise the same answer as for one that does not exist."""
         identity = self.identity(request)
@@ -539,8 +529,7 @@ class HubApp:
                 "avatarUrl": "",
                 "periodEnd": None,
                 "orgs": [
-                    {"type": "org", "name": org, "fullname": org, "roleInOrg": "write"}
-                    for org in identity.user.orgs
+                    {"type": "org", "name": org, "fullname": org, "roleInOrg": "write"} for org in identity.user.orgs
                 ],
                 "auth": {
                     "type": "access_token",
@@ -559,16 +548,12 @@ class HubApp:
         if kind not in KINDS or not re.fullmatch(r"[\w.-]{1,96}", body["name"]):
             raise HubError(400, f"Invalid repo name or type: {body['name']!r}, {kind!r}")
         if identity.role != "write" or not identity.owns(namespace):
-            raise HubError(
-                403, f'You don\'t have the rights to create a {kind} under the namespace "{namespace}"'
-            )
+            raise HubError(403, f'You don\'t have the rights to create a {kind} under the namespace "{namespace}"')
         repo_id = f"{namespace}/{body['name']}"
         if (kind, repo_id) in self.store.repos:
             url = f"{self.endpoint}/{self.store.repos[kind, repo_id].url_path}"
             message = f"You already created this {kind} repo: {repo_id}"
-            return web.json_response(
-                {"error": message, "url": url}, status=409, headers={"X-Error-Message": message}
-            )
+            return web.json_response({"error": message, "url": url}, status=409, headers={"X-Error-Message": message})
         private = body.get("visibility") == "private" or bool(body.get("private"))
         repo = Repo(kind, repo_id, private=private, created_at=now())
         tree = {".gitattributes": self._regular_entry(GITATTRIBUTES.encode())}
@@ -722,9 +707,7 @@ class HubApp:
         return web.json_response(answer)
 
     @route("GET", rf"{_API}(?:/revision/{_REV})?")
-    async def repo_info(
-        self, request: web.Request, kind: str, repo_id: str, revision: str | None
-    ) -> web.Response:
+    async def repo_info(self, request: web.Request, kind: str, repo_id: str, revision: str | None) -> web.Response:
         repo = self.repo(request, kind, repo_id)
         info = self._repo_info(
             repo,
@@ -864,15 +847,11 @@ class HubApp:
         if key == "header":
             return
         path = value["path"]
-        if path.startswith("/") or any(
-            part in ("", ".", "..", ".git") for part in path.rstrip("/").split("/")
-        ):
+        if path.startswith("/") or any(part in ("", ".", "..", ".git") for part in path.rstrip("/").split("/")):
             raise HubError(400, f"Invalid path: {path!r}")
         if key == "file":
             data = (
-                base64.b64decode(value["content"])
-                if value.get("encoding") == "base64"
-                else value["content"].encode()
+                base64.b64decode(value["content"]) if value.get("encoding") == "base64" else value["content"].encode()
             )
             entry = self._regular_entry(data)
         elif key == "lfsFile":
@@ -928,9 +907,7 @@ class HubApp:
             if any("chunk_size" in o.get("actions", {}).get("upload", {}).get("header", {}) for o in objects)
             else "basic"
         )
-        return web.json_response(
-            {"transfer": chosen, "objects": objects}, content_type="application/vnd.git-lfs+json"
-        )
+        return web.json_response({"transfer": chosen, "objects": objects}, content_type="application/vnd.git-lfs+json")
 
     def _upload_actions(self, oid: str, size: int, multipart: bool) -> dict:
         verify = {"href": f"{self.endpoint}/_lfs/{oid}/verify"}
@@ -953,9 +930,7 @@ class HubApp:
             temporary.unlink(missing_ok=True)
 
     @route("PUT", r"/storage/(?P<oid>[0-9a-f]{64})/(?P<upload_id>[0-9a-f]+)/(?P<number>\d+)")
-    async def storage_put_part(
-        self, request: web.Request, oid: str, upload_id: str, number: str
-    ) -> web.Response:
+    async def storage_put_part(self, request: web.Request, oid: str, upload_id: str, number: str) -> web.Response:
         self._check_signature(request)
         temporary = await self._receive(request)
         etag = hashlib.md5(temporary.read_bytes()).hexdigest()
@@ -1121,30 +1096,20 @@ class HubApp:
 
     def _check_signature(self, request: web.Request) -> None:
         expires, given = request.query.get("expires", ""), request.query.get("signature", "")
-        if (
-            not hmac.compare_digest(given, self._signature(request.path, expires))
-            or float(expires) < time.time()
-        ):
+        if not hmac.compare_digest(given, self._signature(request.path, expires)) or float(expires) < time.time():
             raise HubError(403, "The signature is wrong or has expired")
 
     def _page(self, request: web.Request, items: list[dict], size: int) -> web.Response:
         start = int(request.query.get("cursor", 0))
         headers = {}
         if start + size < len(items):
-            query = [(k, v) for k, v in request.query.items() if k != "cursor"] + [
-                ("cursor", str(start + size))
-            ]
+            query = [(k, v) for k, v in request.query.items() if k != "cursor"] + [("cursor", str(start + size))]
             headers["Link"] = f'<{self.endpoint}{request.rel_url.raw_path}?{urlencode(query)}>; rel="next"'
         return web.json_response(items[start : start + size], headers=headers)
 
     @staticmethod
     def _directory_info(path: str) -> dict:
-        return {
-            "type": "directory",
-            "oid": hashlib.sha1(f"tree {path}".encode()).hexdigest(),
-            "size": 0,
-            "path": path,
-        }
+        return {"type": "directory", "oid": hashlib.sha1(f"tree {path}".encode()).hexdigest(), "size": 0, "path": path}
 
     @staticmethod
     def _path_info(repo: Repo, path: str, entry: Entry, expand: bool) -> dict:
@@ -1162,11 +1127,7 @@ class HubApp:
             if blobs:
                 sibling |= {"size": entry.size, "blobId": entry.git_oid}
                 if entry.lfs:
-                    sibling["lfs"] = {
-                        "sha256": entry.sha256,
-                        "size": entry.size,
-                        "pointerSize": entry.pointer_size,
-                    }
+                    sibling["lfs"] = {"sha256": entry.sha256, "size": entry.size, "pointerSize": entry.pointer_size}
             siblings.append(sibling)
         tags = list(card.get("tags") or [])
         for key in ("license", "language"):
@@ -1216,13 +1177,8 @@ def _matches(path: str, patterns: list[str]) -> bool:
             continue
         anchored = "/" in pattern.rstrip("/")
         bare = pattern.strip("/").replace("**/", "*")
-        candidates = (
-            [path] if anchored else path.split("/")[:-1] if pattern.endswith("/") else path.split("/")
-        )
-        if any(
-            fnmatch.fnmatchcase(c, bare) or (anchored and fnmatch.fnmatchcase(c, bare + "/*"))
-            for c in candidates
-        ):
+        candidates = [path] if anchored else path.split("/")[:-1] if pattern.endswith("/") else path.split("/")
+        if any(fnmatch.fnmatchcase(c, bare) or (anchored and fnmatch.fnmatchcase(c, bare + "/*")) for c in candidates):
             return True
     return False
 

@@ -206,9 +206,7 @@ def items_under(
     fewest = schema.get("minItems", 0)
     most = schema.get("maxItems", max(fewest, 5))
     items = schema.get("items", True)
-    strings = (
-        isinstance(items, Mapping) and items.get("type") == "string" and not {"enum", "const"} & set(items)
-    )
+    strings = isinstance(items, Mapping) and items.get("type") == "string" and not {"enum", "const"} & set(items)
     if words and strings and len(words) >= fewest:
         return words[: schema.get("maxItems", len(words))]
     values: list[Any] = []

@@ -23,12 +23,7 @@ from scripted_tgi import Refused, number
 
 Answer = tuple[str, str, int]
 """Text, finish reason, tokens."""
-CODES = {
-    401: "invalid_api_key",
-    402: "insufficient_quota",
-    404: "model_not_found",
-    429: "rate_limit_exceeded",
-}
+CODES = {401: "invalid_api_key", 402: "insufficient_quota", 404: "model_not_found", 429: "rate_limit_exceeded"}
 canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 DEFAULT_MAX_TOKENS = {"chat": 1024, "completions": 16}
 
@@ -84,9 +79,7 @@ class API:
         except ValueError as error:
             raise Refused(400, f"Failed to parse the request body as JSON: {error}", plain=True) from None
         if not isinstance(body, dict):
-            raise Refused(
-                422, "Failed to deserialize the JSON body into the target type: expected struct", plain=True
-            )
+            raise Refused(422, "Failed to deserialize the JSON body into the target type: expected struct", plain=True)
         content = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
         digest = hashlib.sha256(canonical(content).encode()).digest()[:16]
         if path in tgi.GENERATE_PATHS:
@@ -152,11 +145,7 @@ class API:
                 raise Refused(400, said, "invalid_request_error", code="unsupported_parameter")
 
     def _invalid(self, message: str) -> Refused:
-        return (
-            Refused(422, message)
-            if self.behaviour.flavour == "tgi"
-            else Refused(400, message, "BadRequestError")
-        )
+        return Refused(422, message) if self.behaviour.flavour == "tgi" else Refused(400, message, "BadRequestError")
 
     def _honoured(self, given: Any, question: str) -> Mapping[str, Any] | None:
         """The schema of a `response_format` in a form that this server knows."""
@@ -207,9 +196,7 @@ class API:
         if question.path in tgi.GENERATE_PATHS:
             return tgi.reply_generate(question, answers[0])
         before = self.behaviour.before
-        answers = [
-            (before + text, reason.removesuffix("_sequence"), tokens) for text, reason, tokens in answers
-        ]
+        answers = [(before + text, reason.removesuffix("_sequence"), tokens) for text, reason, tokens in answers]
         tokens = sum(answer[2] for answer in answers)
         usage = {
             "prompt_tokens": question.prompt_tokens,
@@ -286,9 +273,7 @@ def stream(
     events: list[dict[str, Any]] = []
     for index, (text, reason, _) in enumerate(answers):
         for token, end in [*((t, None) for t in re.findall(r"\s*\S+", text)), ("", reason)]:
-            said: dict[str, Any] = (
-                {"delta": {"role": "assistant", "content": token}} if chat else {"text": token}
-            )
+            said: dict[str, Any] = {"delta": {"role": "assistant", "content": token}} if chat else {"text": token}
             finish = {"finish_reason": end if chat else end or "", "logprobs": None}
             events.append({**whole, "choices": [{"index": index, **said, **finish}]})
     if (question.body.get("stream_options") or {}).get("include_usage"):

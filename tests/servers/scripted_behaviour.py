@@ -54,17 +54,12 @@ class Behaviour:
     )
     flavour: str = option("openai", "whose manners the /v1 API has: openai (vLLM, llama.cpp) or tgi")
     honours: tuple[str, ...] = option(
-        ("openai",),
-        "forms of a JSON schema that the /v1 API heeds, others are ignored: openai, tgi, llama.cpp, none",
+        ("openai",), "forms of a JSON schema that the /v1 API heeds, others are ignored: openai, tgi, llama.cpp, none"
     )
     json_when_asked: float = option(0.0, "share of the questions that ask for JSON in words alone and get it")
-    cheap_answers: bool = option(
-        False, "stories from a store, without the words asked for (benchmarks of clients)"
-    )
+    cheap_answers: bool = option(False, "stories from a store, without the words asked for (benchmarks of clients)")
     max_total_tokens: int = option(4096, "the context: words of prompt and answer")
-    capacity: int = option(
-        0, "requests in flight beyond which there is 429 at once, as TGI does; 0: no limit"
-    )
+    capacity: int = option(0, "requests in flight beyond which there is 429 at once, as TGI does; 0: no limit")
     token: str = option("", "refuse requests without this token (401)")
     fail: tuple[str, ...] = option(
         (), f"faults to draw from: HTTP statuses, {', '.join(FAULTS)}; `429:3` weighs three"
@@ -75,20 +70,15 @@ class Behaviour:
     burst_length: int = option(20, "requests in a burst")
     retry_after_ms: int = option(0, "a retry-after-ms header of failures, which Azure sends beside the other")
     retry_after: tuple[str, ...] = option(
-        (),
-        "Retry-After of failures: seconds, an HTTP date, `date:SECONDS` from now, `none`; several: one is drawn",
+        (), "Retry-After of failures: seconds, an HTTP date, `date:SECONDS` from now, `none`; several: one is drawn"
     )
     stall: float = option(5.0, "seconds that a stalled answer takes longer")
-    slow_start: float = option(
-        0.0, "seconds from now in which everything answers 503, as llama.cpp that loads"
-    )
+    slow_start: float = option(0.0, "seconds from now in which everything answers 503, as llama.cpp that loads")
     sick: bool = option(False, "everything answers 503, /health too")
     odd: tuple[str, ...] = option((), f"shapes of chat answers to draw from: {', '.join(ODDITIES)}")
     odd_rate: float = option(1.0, "share of the questions that get one, each time they come")
     before: str = option("", "what stands before each answer, such as <think>…</think>")
-    refuses: tuple[str, ...] = option(
-        (), "parameters of the /v1 API that are refused (400); `system`: that role"
-    )
+    refuses: tuple[str, ...] = option((), "parameters of the /v1 API that are refused (400); `system`: that role")
     page: int = option(0, "answer everything with a web page of this HTTP status")
     moved_to: str = option("", "answer everything with 301 and this Location")
     log_bodies: bool = option(False, "log lines have the request's `body` too")
@@ -137,10 +127,7 @@ class Behaviour:
                 shape = {"nargs": "?", "const": "true"}
             about = f.metadata["help"].replace("%", "%%")
             parser.add_argument(
-                f"--{f.name}",
-                default=argparse.SUPPRESS,
-                help=f"{about} (default: {default or 'none'})",
-                **shape,
+                f"--{f.name}", default=argparse.SUPPRESS, help=f"{about} (default: {default or 'none'})", **shape
             )
 
 

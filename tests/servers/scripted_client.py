@@ -24,10 +24,7 @@ def chat(text: str = 'Tell of "dog".', seed: int = 1, **more) -> dict:
 async def send(url: str, path: str, body: object = None, *, method: str = "POST", **more):
     """Status, headers, body."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(method, url + path, data=data, **more) as response,
-    ):
+    async with aiohttp.ClientSession() as session, session.request(method, url + path, data=data, **more) as response:
         return response.status, response.headers, await response.read()
 
 

@@ -34,10 +34,7 @@ def top(**more: Any) -> Callable[[Body], None]:
 
 
 def cut_in_thought(body: Body) -> None:
-    body["choices"][0] |= {
-        "message": {"content": None, "reasoning_content": "I must"},
-        "finish_reason": "length",
-    }
+    body["choices"][0] |= {"message": {"content": None, "reasoning_content": "I must"}, "finish_reason": "length"}
 
 
 def thought_apart(body: Body) -> None:

@@ -100,11 +100,7 @@ class Server:
         connection.on_lost = client_vanished
 
     def _finish(
-        self,
-        connection: Connection,
-        request: Request,
-        question: Question,
-        fault: tuple[str, dict[str, str]] | None,
+        self, connection: Connection, request: Request, question: Question, fault: tuple[str, dict[str, str]] | None
     ) -> None:
         self.in_flight -= 1
         connection.on_lost = None
@@ -155,10 +151,7 @@ class Server:
 
     def _get(self, path: str) -> Reply:
         model = {"id": self.behaviour.model, "object": "model", "created": 0, "owned_by": "scripted"}
-        bodies: dict[str, Any] = {
-            "/info": tgi.info(self.behaviour),
-            "/v1/models": {"object": "list", "data": [model]},
-        }
+        bodies: dict[str, Any] = {"/info": tgi.info(self.behaviour), "/v1/models": {"object": "list", "data": [model]}}
         if path == "/health":
             return Reply(200)
         if path == "/metrics":
@@ -170,9 +163,7 @@ class Server:
         return Reply(200, json.dumps(bodies[path]).encode())
 
     def _tokenize(self, request: Request) -> Reply:
-        question = self.api.read(
-            "/generate" if request.path == "/tokenize" else "/v1/chat/completions", request.body
-        )
+        question = self.api.read("/generate" if request.path == "/tokenize" else "/v1/chat/completions", request.body)
         tokens: Any = tgi.tokenize(question.prompt)
         if request.path == "/chat_tokenize":
             tokens = {"tokenize_response": tokens, "templated_text": question.prompt}

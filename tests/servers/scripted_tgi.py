@@ -69,9 +69,7 @@ def invalid(why: str) -> Refused:
     return Refused(422, f"Input validation error: {why}")
 
 
-def validate(
-    length: int, most: float | None, parameters: Mapping[str, Any], stop: Sequence[str], limit: int
-) -> int:
+def validate(length: int, most: float | None, parameters: Mapping[str, Any], stop: Sequence[str], limit: int) -> int:
     """TGI's checks of sampling parameters and lengths; how many tokens there may be.
 
     Args:
@@ -133,9 +131,7 @@ def read_generate(path: str, body: dict[str, Any], behaviour: Behaviour) -> dict
     length = len(prompt.split())
     if truncate := number(parameters, "truncate"):
         length = min(length, int(truncate))
-    most = validate(
-        length, number(parameters, "max_new_tokens"), parameters, stop, behaviour.max_total_tokens
-    )
+    most = validate(length, number(parameters, "max_new_tokens"), parameters, stop, behaviour.max_total_tokens)
     grammar = parameters.get("grammar")
     return {
         "prompts": [prompt],

@@ -41,9 +41,7 @@ def test_repositories_survive_a_restart(tmp_path):
     look = "assert a.model_info('alice/kept', files_metadata=True).siblings[1].size == 999"
     for code in (create, look):
         with LocalHub(tmp_path / "hub") as hub:
-            done = client(
-                hub, tmp_path / "hf", "-c", f"from huggingface_hub import HfApi; a = HfApi(); {code}"
-            )
+            done = client(hub, tmp_path / "hf", "-c", f"from huggingface_hub import HfApi; a = HfApi(); {code}")
             assert done.returncode == 0, done.stderr[-3000:]
 
 

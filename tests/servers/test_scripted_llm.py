@@ -27,8 +27,7 @@ def test_an_answer_is_a_function_of_prompt_and_seed(tmp_path, server):
 
 
 @pytest.mark.parametrize(
-    "ask",
-    ['The story should use the verb "run" and the noun "moon".', "These words must be in it: run, moon."],
+    "ask", ['The story should use the verb "run" and the noun "moon".', "These words must be in it: run, moon."]
 )
 def test_the_last_turn_says_what_is_wanted(server, ask):
     before = [{"role": "user", "content": 'Use "cake".'}, {"role": "assistant", "content": 'A "cake" sang.'}]
@@ -44,9 +43,7 @@ def test_the_last_turn_says_what_is_wanted(server, ask):
 def test_limits_and_stops_show_in_the_finish_reason(server):
     for more, reason in (({"max_tokens": 3}, "length"), ({"stop": ["They"]}, "stop"), ({}, "stop")):
         choice = post(server, CHAT, chat(**more))[2]["choices"][0]
-        assert choice["finish_reason"] == reason and ("They" not in text_of({"choices": [choice]})) == bool(
-            more
-        )
+        assert choice["finish_reason"] == reason and ("They" not in text_of({"choices": [choice]})) == bool(more)
     got = post(server, "/generate", {"inputs": "x", "parameters": {"stop": ["They"]}})[2]
     assert got["details"]["finish_reason"] == "stop_sequence"
 
@@ -92,9 +89,7 @@ def test_a_schema_is_kept_to_in_the_forms_honoured_and_ignored_in_others(well, h
 
 def test_json_may_be_had_by_asking_for_it(well):
     well.behave(honours=["none"], json_when_asked=1.0)
-    by_schema = (
-        f"Say what you think. Answer with JSON alone, valid under this JSON schema: {json.dumps(SCHEMA)}"
-    )
+    by_schema = f"Say what you think. Answer with JSON alone, valid under this JSON schema: {json.dumps(SCHEMA)}"
     for asked in (by_schema, 'List verbs. Answer as JSON: {"words": ["…"]}.'):
         jsonschema.validate(json.loads(text_of(post(well, CHAT, chat(asked))[2])), SCHEMA)
     assert text_of(post(well, CHAT, chat())[2])[0] != "{"
@@ -271,8 +266,7 @@ def test_the_hub_client_speaks_with_it(server, monkeypatch):
         ]
         whole = await native.text_generation("Tell.", seed=5, max_new_tokens=60, details=True)
         pieces = [
-            piece
-            async for piece in await native.text_generation("Tell.", seed=5, max_new_tokens=60, stream=True)
+            piece async for piece in await native.text_generation("Tell.", seed=5, max_new_tokens=60, stream=True)
         ]
         await client.close()
         await native.close()

@@ -60,9 +60,7 @@ def test_a_rule_sees_its_feature_and_only_that(feature: str, text: str) -> None:
         'He had a dog called "Rex". They ran all day and were happy.',  # one quoted word is no speech
         "She cried. Her mom came. Nobody was sad any more. They laughed.",  # tears before the end, and a negation
         "But then, suddenly, it rained. They went home and smiled.",  # no twist
-        "He was angry at first. Then he sat down and had tea and smiled.".replace(
-            " at first", ""
-        ),  # one weak sign
+        "He was angry at first. Then he sat down and had tea and smiled.".replace(" at first", ""),  # one weak sign
     ],
 )
 def test_what_only_looks_like_a_feature(text: str) -> None:
@@ -75,12 +73,7 @@ def test_empty() -> None:
 
 
 def test_sentences() -> None:
-    assert [s.strip() for s in split_sentences('One. "Two?" Three!\n\nFour')] == [
-        "One.",
-        '"Two?"',
-        "Three!",
-        "Four",
-    ]
+    assert [s.strip() for s in split_sentences('One. "Two?" Three!\n\nFour')] == ["One.", '"Two?"', "Three!", "Four"]
 
 
 def test_rates_on_tinystories_are_plausible() -> None:

@@ -19,12 +19,8 @@ stomach stomachs|pants pants|church churches|glass glasses|wug wugs|hero heroes|
     "\n", "|"
 ).split("|")
 ADJECTIVES = """big bigger biggest|happy happier happiest|nice nicer nicest|good better best|bad worse worst|shy shyer shyest
-gray grayer grayest|wet wetter wettest|cold colder coldest|simple simpler simplest""".replace(
-    "\n", "|"
-).split("|")
-ADVERBS = "happy happily|quick quickly|gentle gently|good well|full fully|magic magically|early early".split(
-    "|"
-)
+gray grayer grayest|wet wetter wettest|cold colder coldest|simple simpler simplest""".replace("\n", "|").split("|")
+ADVERBS = "happy happily|quick quickly|gentle gently|good well|full fully|magic magically|early early".split("|")
 
 
 @pytest.mark.parametrize("row", VERBS)

@@ -71,9 +71,7 @@ def test_words_of_scripts_without_spaces_are_letters():
     assert count_words("小狗跑得很快。它笑了！") == 9 and count_words("one two, three") == 3
     assert tokenize_words("小狗 and Tom's cat") == ["小", "狗", "and", "Tom's", "cat"]
     assert tokenize_words("हिन्दी में कुत्ता") == ["हिन्दी", "में", "कुत्ता"]
-    assert (
-        first_words("从前有一只小狗，跑", 4) == "从前有一" and first_words("One  two three", 2) == "One  two"
-    )
+    assert first_words("从前有一只小狗，跑", 4) == "从前有一" and first_words("One  two three", 2) == "One  two"
     assert join_words(["从", "前", "Tom", "had"]) == "从前 Tom had"
     length = Container().build("story_filter", {"type": "length", "min_words": 20, "max_words": 100})
     assert length.refuse({"text": TEXTS["zh"]}) is None and length.refuse({"text": "小狗跑"})
@@ -85,13 +83,7 @@ def test_sentences_and_dialogue_of_other_languages():
     assert split_sentences("Hola. ¿Qué tal? Élla ríe. «Sí.» Ойой. Он") == [
         "Hola.", "¿Qué tal?", "Élla ríe.", "«Sí.»", "Ойой.", "Он",
     ]  # fmt: skip
-    for text in (
-        "他说：“你好！”",
-        "「こんにちは。」",
-        "«Hola, Ana», dijo.",
-        "—¿Dónde estás?",
-        "„Guten Tag!“",
-    ):
+    for text in ("他说：“你好！”", "「こんにちは。」", "«Hola, Ana», dijo.", "—¿Dónde estás?", "„Guten Tag!“"):
         assert has_dialogue(text), text
     assert not has_dialogue("他是“好人”") and not has_dialogue("No hay nadie aquí.")
 

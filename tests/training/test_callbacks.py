@@ -71,9 +71,7 @@ def test_figures_are_in_the_log_and_go_through_the_trainer(stories, tmp_path, ca
         expected = line["loss"] / math.log(2) * facts["tokens_per_byte"]
         assert line["bits_per_byte"] == pytest.approx(expected, rel=1e-3)
     (state,) = folder.glob("checkpoint-12/trainer_state.json")
-    trackers = [
-        e for e in json.loads(state.read_text())["log_history"] if "loss" in e
-    ]  # what trackers get too
+    trackers = [e for e in json.loads(state.read_text())["log_history"] if "loss" in e]  # what trackers get too
     assert all({"tokens", "tokens_per_second", "mfu", "bits_per_byte"} <= entry.keys() for entry in trackers)
     printed = capsys.readouterr().out
     assert "bits/byte" in printed and "tokens/s" in printed and "MFU" in printed and "left" in printed
@@ -160,9 +158,7 @@ def test_a_nan_loss_stops_the_training_and_says_where(stories, tmp_path, alone):
         main(arguments(stories, folder, **DIVERGES, warmup_steps=0, save_strategy="no", eval_strategy="no"))
     message = str(error.value)
     assert "\n" not in message and "the loss became nan between steps 1 and 3 (768 tokens, " in message
-    assert (
-        "learning rate 1e+30, last logged gradient norm" in message and "no checkpoint was saved" in message
-    )
+    assert "learning rate 1e+30, last logged gradient norm" in message and "no checkpoint was saved" in message
     assert not (folder / "model.safetensors").exists()
     json.loads(json.dumps(read_lines(folder / "training_log.jsonl")), parse_constant=pytest.fail)
 
@@ -182,11 +178,7 @@ def test_the_command_ends_with_one_line_and_exit_code_1(stories, tmp_path):
     command += arguments(stories, tmp_path / "model", **DIVERGES, save_strategy="no")
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert (
-        done.stderr.strip()
-        .splitlines()[-1]
-        .startswith("silly-llm: the training diverged: the loss became nan")
-    )
+    assert done.stderr.strip().splitlines()[-1].startswith("silly-llm: the training diverged: the loss became nan")
 
 
 # Schedule-free ----------------------------------------------------------------------------------------------------------
@@ -203,10 +195,7 @@ def test_schedule_free_saves_the_averaged_weights_and_resumes_from_them(stories,
     for number in (6, 12):
         saved = torch.load(whole / f"checkpoint-{number}" / "optimizer.pt", weights_only=True)
         assert not any(group["train_mode"] for group in saved["param_groups"])
-    final, last = (
-        load_file(whole / "model.safetensors"),
-        load_file(whole / "checkpoint-12" / "model.safetensors"),
-    )
+    final, last = (load_file(whole / "model.safetensors"), load_file(whole / "checkpoint-12" / "model.safetensors"))
     assert all(torch.equal(final[name], last[name]) for name in final)
     log = [line["loss"] for line in read_lines(whole / "training_log.jsonl") if "loss" in line]
     assert log[-1] < log[0]
@@ -227,9 +216,7 @@ def test_schedule_free_saves_the_averaged_weights_and_resumes_from_them(stories,
 def test_a_narrow_terminal_shows_the_first_figures_whole():
     figures = {"loss": 2.0, "bits_per_byte": 0.9, "eval_bits_per_byte": 0.95, "tokens_per_second": 12345.6}
     wide = bar_text(0.42, 83, figures | {"mfu": 0.31})
-    assert (
-        wide == " 42% · 1 min 23 s left · eval 0.950 bits/byte · 0.900 bits/byte · 12,346 tokens/s · MFU 31%"
-    )
+    assert wide == " 42% · 1 min 23 s left · eval 0.950 bits/byte · 0.900 bits/byte · 12,346 tokens/s · MFU 31%"
     assert bar_text(0.42, 83, figures, 45) == " 42% · 1 min 23 s left · eval 0.950 bits/byte"
     assert bar_text(0.42, 83, figures, 10) == " 42%"
     assert bar_text(0.0, math.inf, {"loss": 2.0}) == "  0% · loss 2.000"
@@ -252,9 +239,7 @@ def test_flops_are_those_that_torch_counts():
     length = 32
     for tied in (True, False):
         spec = {"preset": "silly-300k", "tie_word_embeddings": tied}
-        model = build_model(
-            model_config(spec, vocab_size=300, max_length=length), 0, attn_implementation="eager"
-        )
+        model = build_model(model_config(spec, vocab_size=300, max_length=length), 0, attn_implementation="eager")
         ids = torch.randint(300, (2, length))
         with FlopCounterMode(display=False) as counter:
             model(input_ids=ids, labels=ids, use_cache=False).loss.backward()

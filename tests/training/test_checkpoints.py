@@ -22,14 +22,7 @@ from silly_llm.training.callbacks.log import Clock, read_lines
 from silly_llm.training.callbacks.progress import Progress
 from silly_llm.training.checkpoints import DIGESTS, UNFINISHED, checkpoints_in, fault_of, last_checkpoint
 
-FILES = (
-    "model.safetensors",
-    "optimizer.pt",
-    "scheduler.pt",
-    "rng_state.pth",
-    "trainer_state.json",
-    "config.json",
-)
+FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
 
 
 class SignalsItself(Progress):
@@ -110,10 +103,7 @@ def test_a_signal_ends_with_a_checkpoint_and_the_same_command_continues(
     assert signal.getsignal(number) == before
     by = "" if name == "SIGINT" else f" by {name}"
     (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("silly-llm:")]
-    assert (
-        line
-        == f"silly-llm: stopped{by} after step 5; the same command continues from {folder / 'checkpoint-5'}"
-    )
+    assert line == f"silly-llm: stopped{by} after step 5; the same command continues from {folder / 'checkpoint-5'}"
     assert fault_of(folder / "checkpoint-5") is None and not (folder / "provenance.json").exists()
     monkeypatch.setattr(SignalsItself, "signals", ())
     assert command(stories, folder) == 0
@@ -135,9 +125,7 @@ def test_a_process_that_is_told_to_end_saves_and_continues(stories, whole, tmp_p
     assert command(stories, folder) == 0 and same_as(folder, whole)
 
 
-def test_a_second_ctrl_c_stops_at_once_and_the_line_says_what_is_there(
-    stories, tmp_path, monkeypatch, capsys
-):
+def test_a_second_ctrl_c_stops_at_once_and_the_line_says_what_is_there(stories, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(SignalsItself, "signals", (signal.SIGINT, signal.SIGINT))
     for at, left in ((0, "begins anew, for no checkpoint was saved"), (4, "continues from {}/checkpoint-3")):
         monkeypatch.setattr(SignalsItself, "at", at)
@@ -150,9 +138,7 @@ def test_without_checkpoints_the_line_does_not_promise_any(stories, tmp_path, mo
     monkeypatch.setattr(SignalsItself, "signals", (signal.SIGTERM,))
     assert command(stories, tmp_path / "model", save_strategy="no") == 128 + signal.SIGTERM
     said = capsys.readouterr().err
-    assert (
-        "after step 1, which was not saved; the same command begins anew, for no checkpoint was saved" in said
-    )
+    assert "after step 1, which was not saved; the same command begins anew, for no checkpoint was saved" in said
 
 
 def test_what_a_shell_made_a_process_deaf_to_it_stays_deaf_to(stories, tmp_path, monkeypatch):
@@ -266,9 +252,7 @@ def test_when_none_is_whole_one_line_says_so_and_nothing_is_moved(stories, folde
     for _ in range(2):
         assert command(stories, folder) == 1
         (line,) = capsys.readouterr().err.splitlines()
-        assert (
-            "no checkpoint is whole: checkpoint-7 (optimizer.pt is not what was saved), checkpoint-6" in line
-        )
+        assert "no checkpoint is whole: checkpoint-7 (optimizer.pt is not what was saved), checkpoint-6" in line
         assert "--force" in line
     assert [path.name for path in checkpoints_in(folder)] == ["checkpoint-7", "checkpoint-6", "checkpoint-3"]
 

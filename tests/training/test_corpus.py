@@ -12,8 +12,7 @@ from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.corpus.documents import read_stream, read_texts
 
 STORIES = [
-    f"Once there was a cat, number {i}.\n\nIt sat, and sat; and then it ran away to be happy."
-    for i in range(400)
+    f"Once there was a cat, number {i}.\n\nIt sat, and sat; and then it ran away to be happy." for i in range(400)
 ]
 
 

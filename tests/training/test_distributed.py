@@ -216,12 +216,7 @@ def test_the_slurm_script_joins_machines_and_continues_after_preemption(stories,
     for name, line in programs.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{line}\n", encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
-    slurm = {
-        "SLURM_JOB_ID": str(os.getpid()),
-        "SLURM_NNODES": "2",
-        "SLURM_JOB_NODELIST": "n[1-2]",
-        "GPUS": "1",
-    }
+    slurm = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "n[1-2]", "GPUS": "1"}
     slurm |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
     slurm |= {"CONFIG": "accelerate_configs/multi_cpu.yaml", "OMP_NUM_THREADS": "1"}
     recipe, folder = tmp_path / "recipe.yaml", tmp_path / "model"

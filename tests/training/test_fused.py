@@ -69,9 +69,7 @@ def test_a_training_step_is_that_of_the_plain_model(spec, batch):
     with fused.hidden_states(head):
         hidden = ours(**inputs).logits
     torch.testing.assert_close(head(hidden), logits, atol=1e-5, rtol=1e-5)
-    fused.LinearCrossEntropy.apply(
-        hidden.flatten(0, 1), head.weight, labels.flatten(), torch.float32
-    ).backward()
+    fused.LinearCrossEntropy.apply(hidden.flatten(0, 1), head.weight, labels.flatten(), torch.float32).backward()
     for (name, mine), theirs in zip(ours.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad, atol=2e-4, rtol=1e-3, msg=name)
 

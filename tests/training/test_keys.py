@@ -121,18 +121,12 @@ def test_a_key_that_does_nothing_in_tuning_is_refused_by_name(key):
         ({"adam_beta2": 1.0}, "adam_beta2: expected"),
         ({"logging_steps": 0}, "logging_steps: expected"),
         ({"do_train": False, "do_eval": True}, "do_train: .*silly-llm evaluate"),
-        (
-            {"resume_from_checkpoint": "user/model"},
-            "resume_from_checkpoint: no such folder 'user/model'.*hf download",
-        ),
+        ({"resume_from_checkpoint": "user/model"}, "resume_from_checkpoint: no such folder 'user/model'.*hf download"),
         ({"project": "x"}, "project: means nothing without report_to: trackio"),
         ({"run_name": "x"}, "run_name: means nothing without a tracker"),
         ({"dataloader_persistent_workers": True}, "means nothing without dataloader_num_workers"),
         ({"lr_scheduler_type": "linear", "decay_fraction": 0.2}, "decay_fraction: linear has no decay"),
-        (
-            {"lr_scheduler_type": "linear", "lr_scheduler_kwargs": {"cycles": 3}},
-            "lr_scheduler_kwargs: linear",
-        ),
+        ({"lr_scheduler_type": "linear", "lr_scheduler_kwargs": {"cycles": 3}}, "lr_scheduler_kwargs: linear"),
         ({"max_minutes": 1, "logging_steps": 0.1}, "logging_steps: only time ends"),
         ({"accelerator_config": {"split_batches": True}}, "accelerator_config: split_batches"),
         ({"train_sampling_strategy": "foo"}, "train_sampling_strategy: "),
@@ -167,11 +161,7 @@ def test_keys_that_need_another_are_refused_without_it():
         ({"max_tokens": 1024, "num_train_epochs": 0.1}, 1, "1 steps (num_train_epochs: 0.1)"),
         ({"max_steps": 100}, 100, "100 steps (max_steps: 100)"),  # not the default's 30
         ({}, 30, "30 steps (num_train_epochs: 3.0)"),
-        (
-            {"num_train_epochs": 0.5, "max_minutes": 2},
-            5,
-            "5 steps (num_train_epochs: 0.5) or after 2 minutes",
-        ),
+        ({"num_train_epochs": 0.5, "max_minutes": 2}, 5, "5 steps (num_train_epochs: 0.5) or after 2 minutes"),
         ({"max_minutes": 2}, UNLIMITED, "ends after 2 minutes (max_minutes)"),
     ],
 )
@@ -210,10 +200,7 @@ def train(tmp_path_factory):
     """Trains for four steps with some keys; gives the folder and the log."""
     root = tmp_path_factory.mktemp("keys")
     stories = root / "stories.jsonl"
-    lines = [
-        f"Tom has {n} red apples and {n * n} green ones, and he is happy with all of them."
-        for n in range(200)
-    ]
+    lines = [f"Tom has {n} red apples and {n * n} green ones, and he is happy with all of them." for n in range(200)]
     stories.write_text("".join(json.dumps({"text": line}) + "\n" for line in lines), encoding="utf-8")
     cache: dict[str, tuple] = {}
 
@@ -234,12 +221,7 @@ def train(tmp_path_factory):
                 "use_cpu": True,
                 "sample_prompts": [],
             }
-            values |= {
-                "learning_rate": 1e-3,
-                "output_dir": str(folder),
-                "save_strategy": "no",
-                "bf16": False,
-            } | keys
+            values |= {"learning_rate": 1e-3, "output_dir": str(folder), "save_strategy": "no", "bf16": False} | keys
             main([f"--{key}:={json.dumps(value)}" for key, value in values.items()])
             log = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
             cache[name] = folder, log

@@ -55,10 +55,7 @@ def test_dimensions_instead_of_a_preset_and_over_one():
     ("spec", "message"),
     [
         ("silly-2n", r"unknown preset 'silly-2n' \(did you mean 'silly-2m'\?\)"),
-        (
-            {"preset": "silly-2m", "hiden_size": 3},
-            r"unknown key 'hiden_size' \(did you mean 'hidden_size'\?\)",
-        ),
+        ({"preset": "silly-2m", "hiden_size": 3}, r"unknown key 'hiden_size' \(did you mean 'hidden_size'\?\)"),
         ({"preset": "silly-2m", "vocab_size": 3}, r"set tokenizer\.vocab_size"),
         ({"hidden_size": 64}, "name a preset or a depth, or give num_hidden_layers, num_attention_heads"),
         ({"preset": "silly-2m", "num_attention_heads": 5}, "multiple of twice num_attention_heads"),
@@ -68,17 +65,11 @@ def test_dimensions_instead_of_a_preset_and_over_one():
             "num_layers and num_hidden_layers are one key; give one of them",
         ),
         ({"preset": "silly-2m", "num_hidden_layers": "four"}, "expected a whole number above 0"),
-        (
-            {"hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 2},
-            "hidden_size: expected a whole",
-        ),
+        ({"hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 2}, "hidden_size: expected a whole"),
         ({"preset": "silly-2m", "depth": 4}, "two ways to say the same"),
         ({"depth": 0}, "depth: expected a whole number above 0"),
         ({"model_type": "gpt_new"}, r"unknown model_type 'gpt_new' \(did you mean 'gpt_neo'\?\)"),
-        (
-            {"preset": "tinystories-1m", "num_layer": 2},
-            r"unknown key 'num_layer' \(did you mean 'num_layers'\?\)",
-        ),
+        ({"preset": "tinystories-1m", "num_layer": 2}, r"unknown key 'num_layer' \(did you mean 'num_layers'\?\)"),
     ],
 )
 def test_mistakes(spec, message):
@@ -94,14 +85,10 @@ def test_depth_is_the_only_dial():
 
 def test_any_decoder_of_transformers_by_its_own_keys():
     config = model_config(
-        {"model_type": "gpt2", "n_embd": 64, "num_hidden_layers": 3, "n_head": 2},
-        vocab_size=300,
-        max_length=64,
+        {"model_type": "gpt2", "n_embd": 64, "num_hidden_layers": 3, "n_head": 2}, vocab_size=300, max_length=64
     )
     assert config.model_type == "gpt2" and config.n_layer == 3 and config.n_positions == 64
-    neo = model_config(
-        {"preset": "silly-2m", "model_type": "gpt_neo", "num_layers": 4}, vocab_size=300, max_length=64
-    )
+    neo = model_config({"preset": "silly-2m", "model_type": "gpt_neo", "num_layers": 4}, vocab_size=300, max_length=64)
     assert neo.model_type == "gpt_neo" and neo.attention_layers == ["global", "local"] * 2
     odd = model_config({"preset": "tinystories-1m", "num_layers": 3}, vocab_size=300, max_length=64)
     assert odd.attention_layers == ["global", "local", "global"]

@@ -153,8 +153,7 @@ def test_stacked_muon_is_torchs(monkeypatch, stack):
         assert not torch.allclose(mine[:1], torch.ones(1), atol=0.1) or mine is ours[2]
     states = [optimizer.state_dict()["state"] for optimizer in optimizers]
     assert all(
-        torch.allclose(states[0][i]["momentum_buffer"], state["momentum_buffer"])
-        for i, state in states[1].items()
+        torch.allclose(states[0][i]["momentum_buffer"], state["momentum_buffer"]) for i, state in states[1].items()
     )
 
 
@@ -171,9 +170,7 @@ def test_muon_in_two_processes_gives_the_weights_of_one(tmp_path):
     for name, weight in model.state_dict().items():
         assert torch.equal(first[name], second[name])
         moved = (weight - begun[name]).abs().mean()
-        assert moved > 1e-3 and (first[name] - weight).abs().mean() < 0.05 * moved, (
-            name
-        )  # Newton-Schulz is in bf16
+        assert moved > 1e-3 and (first[name] - weight).abs().mean() < 0.05 * moved, name  # Newton-Schulz is in bf16
 
 
 def test_schedule_free_holds_the_average_in_eval(tmp_path):
@@ -193,9 +190,7 @@ def test_schedule_free_refuses_a_schedule(tmp_path, schedule):
     with pytest.raises(RecipeError, match=f"in place of a schedule, and {schedule} would decay"):
         check_optimizer(
             "schedule_free",
-            arguments(
-                tmp_path, lr_scheduler_type=schedule, decay_fraction=0.2 if "decay" in schedule else None
-            ),
+            arguments(tmp_path, lr_scheduler_type=schedule, decay_fraction=0.2 if "decay" in schedule else None),
         )
 
 

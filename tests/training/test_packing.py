@@ -59,8 +59,7 @@ def test_concatenated_rows_are_the_corpus_cut_at_every_row(tokenizer, tmp_path, 
     tokens = tokenize(dataset, tokenizer, text_column="text", processes=1)
     assert len(tokens.shards) > 2
     rows = [
-        [p.tolist() for p in row]
-        for row in pack(tokens, max_length=LENGTH, packing="concatenate", isolate=isolate)
+        [p.tolist() for p in row] for row in pack(tokens, max_length=LENGTH, packing="concatenate", isolate=isolate)
     ]
     corpus = [token for ids in documents_of(dataset, tokenizer) for token in ids]
     assert [[t for piece in row for t in piece] for row in rows] == [
@@ -78,9 +77,7 @@ def test_best_fit_wastes_little_and_loses_nothing():
     assert np.add.reduceat(lengths, rows[:-1]).max() <= 384
     assert (len(rows) - 1) * 384 < 1.01 * documents.sum()
     order = np.argsort(starts)
-    assert (
-        starts[order] == np.cumsum(lengths[order]) - lengths[order]
-    ).all() and lengths.sum() == documents.sum()
+    assert (starts[order] == np.cumsum(lengths[order]) - lengths[order]).all() and lengths.sum() == documents.sum()
 
 
 SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -108,9 +105,7 @@ def test_packed_logits_equal_separate_logits(packed, tokenizer, spec, attention)
     require_isolation(model, LENGTH)
     batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id)(list(rows))
     with torch.no_grad():
-        together = model(
-            input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False
-        ).logits
+        together = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
         for number, row in enumerate(rows):
             start = 0
             for piece in row:
@@ -138,9 +133,7 @@ def test_what_would_leak_is_refused(spec, said):
 def test_labels_predict_the_next_token_of_the_same_piece_only(packed, tokenizer):
     _, rows = packed
     for predict_end in (True, False):
-        batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id, predict_end)(
-            list(rows)
-        )
+        batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id, predict_end)(list(rows))
         for number, row in enumerate(rows):
             expected = []
             for piece in row:
@@ -156,9 +149,7 @@ def test_training_loss_is_that_of_separate_documents(packed, tokenizer):
     )
     batch = PackedCollator(LENGTH, tokenizer.pad_token_id, tokenizer.eos_token_id)(list(rows))
     logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
-    total = cross_entropy(
-        logits.flatten(0, 1), batch["labels"].flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+    total = cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), ignore_index=IGNORED, reduction="sum")
     separate = 0.0
     for text in dataset["text"]:
         ids = torch.tensor([0, *tokenizer(text, add_special_tokens=False)["input_ids"], 1])

@@ -102,9 +102,9 @@ def test_bits_per_byte_are_those_of_the_evaluation(trained, stories, tmp_path):
     from silly_llm.evaluation.model import LanguageModel, bits_per_byte
 
     folder, _ = trained
-    texts = load_dataset("json", data_files=str(stories), split="train").train_test_split(
-        test_size=8, seed=0
-    )["test"]["text"]
+    texts = load_dataset("json", data_files=str(stories), split="train").train_test_split(test_size=8, seed=0)["test"][
+        "text"
+    ]
     scores = list(LanguageModel.load(str(folder), name="x").score(texts[:]))
     measured = json.loads((folder / "provenance.json").read_text())["metrics"]["bits_per_byte"]
     assert measured == pytest.approx(
@@ -155,9 +155,7 @@ def test_killed_after_a_checkpoint_it_ends_with_the_same_weights(trained, storie
     # A full disk at the next save costs nothing that was saved
     limited = ["bash", "-c", 'ulimit -f 100 && exec "$@"', "bash", *command]
     full = subprocess.run(limited, capture_output=True, text=True)
-    assert full.returncode == 1 and "make room, and the same command continues" in full.stderr, full.stderr[
-        -2000:
-    ]
+    assert full.returncode == 1 and "make room, and the same command continues" in full.stderr, full.stderr[-2000:]
     assert "Traceback" not in full.stderr
     kept = last_checkpoint(folder)
     assert kept is not None and Path(kept).name in ("checkpoint-10", "checkpoint-20")
@@ -180,14 +178,7 @@ def launch(config: str, stories: Path, folder: Path, **more: object) -> Path:
         "--config_file",
         ROOT / "accelerate_configs" / f"{config}.yaml",
     ]
-    command += [
-        "--num_processes",
-        "2",
-        "--num_cpu_threads_per_process",
-        "1",
-        "--main_process_port",
-        "0",
-    ]
+    command += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--main_process_port", "0"]
     command += [ROOT / "scripts" / "pretrain.py", *arguments(stories, folder, **more)]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
@@ -219,9 +210,7 @@ def test_a_time_limit_ends_the_training_with_the_rate_decayed(stories, tmp_path)
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "it/s" not in done.stdout + done.stderr  # no bars, though libraries were imported first
-    rates = [
-        line["learning_rate"] for line in read_lines(folder / "training_log.jsonl") if "learning_rate" in line
-    ]
+    rates = [line["learning_rate"] for line in read_lines(folder / "training_log.jsonl") if "learning_rate" in line]
     assert rates[-1] < 0.35 * max(rates) and rates == sorted(rates, reverse=True)
     assert 8 < json.loads((folder / "provenance.json").read_text())["training_seconds"] < 60
 
@@ -229,10 +218,7 @@ def test_a_time_limit_ends_the_training_with_the_rate_decayed(stories, tmp_path)
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (
-            {"tokens_per_step": 500},
-            "tokens_per_step: must be a multiple of max_length x processes = 64, got 500",
-        ),
+        ({"tokens_per_step": 500}, "tokens_per_step: must be a multiple of max_length x processes = 64, got 500"),
         ({"per_device_train_batch_size": 3}, "per_device_train_batch_size: must divide the 8 rows"),
         ({"optimizer": "adamv"}, "unknown optimizer 'adamv' (did you mean 'adamw'?)"),
         ({"model": "silly-tini"}, "unknown preset 'silly-tini' (did you mean 'silly-tiny'?)"),
@@ -286,8 +272,7 @@ def test_a_checkpoint_of_another_model_is_named(tmp_path):
     from silly_llm.training.model.models import build_model, model_config
 
     small, large = (
-        build_model(model_config(name, vocab_size=300, max_length=64), 0)
-        for name in ("silly-tiny", "silly-300k")
+        build_model(model_config(name, vocab_size=300, max_length=64), 0) for name in ("silly-tiny", "silly-300k")
     )
     small.save_pretrained(tmp_path / "checkpoint-10")
     (tmp_path / "checkpoint-10" / "trainer_state.json").write_text("{}")

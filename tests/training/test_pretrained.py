@@ -18,11 +18,7 @@ from silly_llm.training.callbacks.log import read_lines
 from silly_llm.training.model.pretrained import Pretrained, pretrained_of
 from silly_llm.training.pretrain import main
 
-TEXTS = [
-    f"A {colour} {thing} sat."
-    for colour in ("red", "blue", "green")
-    for thing in ("cat", "dog", "hen", "fox")
-]
+TEXTS = [f"A {colour} {thing} sat." for colour in ("red", "blue", "green") for thing in ("cat", "dog", "hen", "fox")]
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +86,9 @@ def test_it_begins_where_the_model_is_and_learns_the_new_text(llama, texts, tmp_
     base = llama if kind == "llama" else remake(llama, tmp_path / "base", kind)
     folder = tmp_path / "out"
     main(arguments(base, texts, folder, streaming=kind == "gpt2"))
-    bits = [
-        line["eval_bits_per_byte"]
-        for line in read_lines(folder / "training_log.jsonl")
-        if "eval_loss" in line
-    ]
+    bits = [line["eval_bits_per_byte"] for line in read_lines(folder / "training_log.jsonl") if "eval_loss" in line]
     own = list(LanguageModel.load(str(base), name="x", context=32).score(TEXTS))
-    assert bits[0] == pytest.approx(
-        bits_per_byte(sum(s.nats for s in own), sum(s.bytes for s in own)), rel=1e-4
-    )
+    assert bits[0] == pytest.approx(bits_per_byte(sum(s.nats for s in own), sum(s.bytes for s in own)), rel=1e-4)
     assert bits[-1] < bits[0] - 0.3
 
     told = LanguageModel.load(str(folder), name="y", context=32)
@@ -123,13 +113,7 @@ def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
         "print('COMMIT', api.model_info('alice/tiny', revision='old').sha)\n"
     )
     more = {"model.revision": "old", "eval_strategy": "no", "max_steps": 1}
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        str(llama),
-        *arguments("alice/tiny", texts, tmp_path / "out", **more),
-    ]
+    command = [sys.executable, "-c", code, str(llama), *arguments("alice/tiny", texts, tmp_path / "out", **more)]
     with LocalHub(tmp_path / "hub") as hub:
         environment = {**os.environ, **hub.env(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -157,9 +141,7 @@ def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
         ({}, {"model.pretrained": "./nowhere"}, "./nowhere: no such file or folder (looked for /"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_continued_is_named_before_anything_is_written(
-    llama, texts, tmp_path, config, more, message
-):
+def test_what_cannot_be_continued_is_named_before_anything_is_written(llama, texts, tmp_path, config, more, message):
     base = tmp_path / "base"
     base.mkdir()
     for file in llama.glob("*.json"):
@@ -191,9 +173,7 @@ def test_text_names_a_preset_a_folder_or_a_hub_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("silly-1m", "mine"):
         Path(name).mkdir()
-    assert (
-        pretrained_of("silly-1m") is None and pretrained_of("gpt2") is None
-    )  # a preset, and perhaps one misspelled
+    assert pretrained_of("silly-1m") is None and pretrained_of("gpt2") is None  # a preset, and perhaps one misspelled
     assert pretrained_of("mine") == Pretrained("mine")
     assert pretrained_of("someone/model") == Pretrained("someone/model")
     assert pretrained_of({"pretrained": "gpt2", "revision": "v1"}) == Pretrained("gpt2", "v1")

@@ -13,13 +13,7 @@ import pytest
 import torch
 from datasets import load_dataset
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from silly_llm.core.config import load_recipe
 from silly_llm.core.errors import RecipeError
@@ -32,13 +26,7 @@ from silly_llm.training.trainers.sft import SmallModelSFTTrainer
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
 STORIES260K = Path(__file__).parents[2].parent / "shared/models/stories260K"
-FAST = [
-    "--max_steps=2",
-    "--per_device_train_batch_size=4",
-    "--max_length=64",
-    "--bf16=false",
-    "--save_strategy=no",
-]
+FAST = ["--max_steps=2", "--per_device_train_batch_size=4", "--max_length=64", "--bf16=false", "--save_strategy=no"]
 
 
 def story(index: int) -> str:
@@ -57,9 +45,7 @@ def base(tmp_path_factory):
         vocab_size=320, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
     tokenizer.train_from_iterator([story(i) for i in range(50)], trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<|bos|> $A", special_tokens=[("<|bos|>", 0)]
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 0)])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<|bos|>", eos_token="<|eos|>", pad_token="<|pad|>"
     )
@@ -133,12 +119,8 @@ def test_loss_is_on_the_answer_only_its_end_included(base, instructions, tmp_pat
     tokenizer = trainer.processing_class
     rows = load_dataset(str(instructions), split="train")
     for row, trained in zip(rows, trainer.train_dataset, strict=True):
-        marked = tokenizer.apply_chat_template(
-            row["messages"], return_dict=True, return_assistant_tokens_mask=True
-        )
-        masked = [
-            t if m else -100 for t, m in zip(marked["input_ids"], marked["assistant_masks"], strict=True)
-        ]
+        marked = tokenizer.apply_chat_template(row["messages"], return_dict=True, return_assistant_tokens_mask=True)
+        masked = [t if m else -100 for t, m in zip(marked["input_ids"], marked["assistant_masks"], strict=True)]
         assert trained["input_ids"] == marked["input_ids"]
         assert trained["labels"] == masked
         answer = [label for label in trained["labels"] if label != -100]
@@ -156,9 +138,7 @@ def test_plain_loss_is_that_of_trl(base, instructions, tmp_path, monkeypatch):
     for limit in (2**27, 0):
         monkeypatch.setattr("silly_llm.training.trainers.sft.LOGITS_AT_ONCE", limit)
         trainer.model.zero_grad()
-        loss = trainer.compute_loss(
-            trainer.model, dict(batch), num_items_in_batch=(batch["labels"] != -100).sum()
-        )
+        loss = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=(batch["labels"] != -100).sum())
         loss.backward()
         found.append((loss.detach(), [p.grad.clone() for p in trainer.model.parameters()]))
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
@@ -204,9 +184,7 @@ def test_tuned_model_answers_and_ends_by_itself(base, tmp_path):
         "completion": [{"role": "assistant", "content": "Tom had a ball. The end."}],
     }
     (tmp_path / "data.jsonl").write_text((json.dumps(row) + "\n") * 8)
-    main(
-        arguments(base, tmp_path / "data.jsonl", tmp_path / "out", "--max_steps", 60, "--learning_rate", 0.02)
-    )
+    main(arguments(base, tmp_path / "data.jsonl", tmp_path / "out", "--max_steps", 60, "--learning_rate", 0.02))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     inputs = tokenizer.apply_chat_template(
@@ -228,16 +206,7 @@ def test_examples_that_do_not_fit_are_left_out_not_cut(base, instructions, tmp_p
 
 @pytest.mark.parametrize("merge", [False, True])
 def test_lora(base, instructions, tmp_path, merge):
-    options = [
-        "--use_peft",
-        "--lora_r",
-        4,
-        "--learning_rate",
-        0.05,
-        "--lora_target_modules",
-        "q_proj",
-        "v_proj",
-    ]
+    options = ["--use_peft", "--lora_r", 4, "--learning_rate", 0.05, "--lora_target_modules", "q_proj", "v_proj"]
     main(arguments(base, instructions, tmp_path / "out", *options, "--merge_adapter", merge))
     assert (tmp_path / "out/adapter_config.json").exists() is not merge
     assert (tmp_path / "out/model.safetensors").exists() is merge
@@ -316,23 +285,9 @@ def test_dataset_without_conversations(base, tmp_path):
 @pytest.mark.slow
 def test_killed_training_ends_as_if_undisturbed(base, instructions, tmp_path):
     def command(folder):
-        options = [
-            "--max_steps",
-            24,
-            "--save_strategy",
-            "steps",
-            "--save_steps",
-            3,
-            "--eval_strategy",
-            "steps",
-        ]
+        options = ["--max_steps", 24, "--save_strategy", "steps", "--save_steps", 3, "--eval_strategy", "steps"]
         options += ["--eval_steps", 6, "--logging_steps", 1, "--learning_rate", 0.01]
-        return [
-            sys.executable,
-            "-m",
-            "silly_llm.training.sft",
-            *arguments(base, instructions, folder, *options),
-        ]
+        return [sys.executable, "-m", "silly_llm.training.sft", *arguments(base, instructions, folder, *options)]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     subprocess.run(command(tmp_path / "whole"), check=True, env=environment, capture_output=True)

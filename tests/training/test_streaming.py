@@ -155,9 +155,7 @@ def test_what_is_held_out_is_not_trained_on(files, tmp_path):
     corpus = read_stream(args, open_source(args.dataset), None)
     texts, held_out = corpus.train, corpus.held_out
     left = [record["text"] for record in texts if record["text"]]
-    assert len(left) < len(here) and not any(
-        " ".join(h.split()[:3]) in t for h in held_out["text"] for t in left
-    )
+    assert len(left) < len(here) and not any(" ".join(h.split()[:3]) in t for h in held_out["text"] for t in left)
 
 
 @pytest.mark.parametrize(

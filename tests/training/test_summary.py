@@ -72,21 +72,14 @@ def test_it_ends_with_what_was_made_and_the_next_commands(trained):
 
 def test_the_page_is_one_file_that_runs_and_fetches_nothing(trained):
     page = (trained[0] / "training.html").read_text()
-    assert (
-        "default-src 'none'" in page and "<script" not in page and not re.search(r"(src|href)=\"(?!#)", page)
-    )
+    assert "default-src 'none'" in page and "<script" not in page and not re.search(r"(src|href)=\"(?!#)", page)
     assert "&lt;script&gt;alert(1)" in page
     titles = ("Loss (nats per token)", "Held-out bits per byte", "Learning rate", "Tokens a second")
     assert all(f'aria-label="{title}"' in page for title in titles)
     recipe = yaml.safe_load(
-        re.search(r"<pre>(.*?)</pre>", page, re.S)[1]
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&#39;", "'")
+        re.search(r"<pre>(.*?)</pre>", page, re.S)[1].replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'")
     )
-    assert (
-        recipe["optimizer"] == "muon" and recipe["learning_rate"] == 2e-3 and recipe["model"] == "silly-tiny"
-    )
+    assert recipe["optimizer"] == "muon" and recipe["learning_rate"] == 2e-3 and recipe["model"] == "silly-tiny"
 
 
 def test_samples_of_a_long_training_are_those_of_a_few_moments():
@@ -94,10 +87,7 @@ def test_samples_of_a_long_training_are_those_of_a_few_moments():
     (row,) = samples_over_time(made, [{"step": 0, "eval_loss": 1.0, "eval_bits_per_byte": 2.0, "tokens": 0}])
     assert [m["step"] for m in row["moments"]] == [0, 250, 500, 740, 990]
     assert row["moments"][0]["bits"] == 2.0 and row["moments"][1]["bits"] is None
-    assert change([{"eval_loss": 2.0}, {"eval_loss": 1.0}], {"loss": 1.0}) == (
-        "2.000 → 1.000",
-        "nats a token",
-    )
+    assert change([{"eval_loss": 2.0}, {"eval_loss": 1.0}], {"loss": 1.0}) == ("2.000 → 1.000", "nats a token")
     assert change([], {}) is None
 
 
@@ -118,10 +108,7 @@ def test_without_a_recipe_the_defaults_are_those_of_the_base_recipe():
 
 def test_the_default_optimizer_is_one_that_the_engine_takes(monkeypatch):
     assert PretrainArguments(dataset="x").optimizer == "muon"
-    assert PretrainArguments(dataset="x", optimizer={"ns_steps": 3}).optimizer == {
-        "type": "muon",
-        "ns_steps": 3,
-    }
+    assert PretrainArguments(dataset="x", optimizer={"ns_steps": 3}).optimizer == {"type": "muon", "ns_steps": 3}
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     assert PretrainArguments(dataset="x").optimizer == "adamw"
     assert PretrainArguments(dataset="x", optimizer="muon").optimizer == "muon"

@@ -58,9 +58,7 @@ def test_ids_are_those_of_the_tokenizer(texts, make, by_word):
     assert encoder.by_word is by_word
     for text, ids in zip(texts, encoder.encode(texts), strict=True):
         expected = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        assert not {tokenizer.bos_token_id, tokenizer.eos_token_id} & set(expected), (
-            "named in a text, they are text"
-        )
+        assert not {tokenizer.bos_token_id, tokenizer.eos_token_id} & set(expected), "named in a text, they are text"
         assert ids.tolist() == [tokenizer.bos_token_id, *expected, tokenizer.eos_token_id], repr(text)
 
 

@@ -96,17 +96,13 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
     write_rows(rows(), sweep.folder)
     labels = list(dict.fromkeys(key for point in sweep.points for key in point.labels))
     keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
-    table = write_report(
-        rows(), sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file)
-    )
+    table = write_report(rows(), sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file))
     print(f"\n{table}\n\n{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
     for name, reason in failed.items():
         print(f"✗ {name}: {reason} (all it said: {sweep.folder / 'points' / name}.log)")
     print(f"Report: {sweep.folder / 'README.md'}")
     if failed:
-        raise RunError(
-            f"{len(failed)} of {len(sweep.points)} points failed; the same command tries them again"
-        )
+        raise RunError(f"{len(failed)} of {len(sweep.points)} points failed; the same command tries them again")
 
 
 def look(sweep: Sweep) -> tuple[list[bool], int]:

@@ -211,9 +211,7 @@ def envelope(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]
     return hull
 
 
-def figure_of(
-    title: str, x_label: str, metric: str, groups: Sequence[Group], note: str = ""
-) -> tuple[Any, Any]:
+def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group], note: str = "") -> tuple[Any, Any]:
     """An empty plot that says what its bars are."""
     from matplotlib.figure import Figure
 
@@ -232,9 +230,7 @@ def figure_of(
     return figure, axes
 
 
-def bars(
-    axes: Any, xs: Sequence[float], groups: Sequence[Group], metric: str, color: Any, line: str = "none"
-) -> Any:
+def bars(axes: Any, xs: Sequence[float], groups: Sequence[Group], metric: str, color: Any, line: str = "none") -> Any:
     """Draw means with their intervals; the line that a legend shows."""
     found = [g.metric(metric) for g in groups]
     half = [0.0 if m.high is None else m.high - m.value for m in found]

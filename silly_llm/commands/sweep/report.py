@@ -39,9 +39,7 @@ def write_report(
 
     groups = group(rows, labels)
     lines = markdown_table(groups, labels)
-    best = verdicts(
-        {g.name: {"metrics": {"bits_per_byte": g.metric("bits_per_byte").as_json()}} for g in groups}
-    )
+    best = verdicts({g.name: {"metrics": {"bits_per_byte": g.metric("bits_per_byte").as_json()}} for g in groups})
     seeds = {len(g.rows) for g in groups}
     command = code(f"silly-llm sweep --config {title}")
     page = [f"# {inline(title)}", "", f"{len(rows)} trainings by {command}."]
@@ -57,12 +55,7 @@ def write_report(
     for name, caption in draw(groups, folder / "plots", keys):
         page += [f"![{caption}](plots/{name}.png)", ""]
     if missing:
-        page += [
-            "## Failed",
-            "",
-            *(f"- {code(name)}: {inline(reason)}" for name, reason in missing.items()),
-            "",
-        ]
+        page += ["## Failed", "", *(f"- {code(name)}: {inline(reason)}" for name, reason in missing.items()), ""]
     page += ["Every point is a row of `results.csv` and `results.jsonl`, and a model folder below `points/`."]
     write_text(folder / "README.md", "\n".join(page) + "\n")
     return "\n".join([*lines, *best])
@@ -73,15 +66,7 @@ def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> list[str]:
     columns = [key for key in labels if key != "seed"]
     metrics = [m for m in METRICS if any(g.metric(m).n for g in groups)]
     heads = [short(key, columns) for key in columns]
-    heads += [
-        "parameters",
-        "no embeddings",
-        "tokens",
-        "compute",
-        "seconds",
-        *(METRICS[m] for m in metrics),
-        "n",
-    ]
+    heads += ["parameters", "no embeddings", "tokens", "compute", "seconds", *(METRICS[m] for m in metrics), "n"]
     best = {m: min((g.metric(m).value for g in groups if g.metric(m).n), default=None) for m in metrics}
     lines = [heads, [*("---" for _ in columns), *("---:" for _ in heads[len(columns) :])]]
     for g in groups:
@@ -89,10 +74,7 @@ def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> list[str]:
         for name in ("parameters", "non_embedding_parameters", "tokens"):
             value = g.mean(name)
             cells.append("–" if math.isnan(value) else f"{value:,.0f}")
-        cells += [
-            "–" if math.isnan(g.mean("compute")) else f"{g.mean('compute'):.2e}",
-            f"{g.mean('seconds'):.0f}",
-        ]
+        cells += ["–" if math.isnan(g.mean("compute")) else f"{g.mean('compute'):.2e}", f"{g.mean('seconds'):.0f}"]
         for name in metrics:
             text = plus_minus(g.metric(name))
             cells.append(f"**{text}**" if g.metric(name).value == best[name] else text)

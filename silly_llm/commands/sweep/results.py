@@ -74,9 +74,7 @@ def write_rows(rows: Sequence[Row], folder: Path) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(
-        {k: shown(v) if isinstance(v, (dict, list)) else v for k, v in row.items()} for row in rows
-    )
+    writer.writerows({k: shown(v) if isinstance(v, (dict, list)) else v for k, v in row.items()} for row in rows)
     write_text(folder / "results.csv", buffer.getvalue())
 
 

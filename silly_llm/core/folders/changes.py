@@ -34,19 +34,8 @@ NEUTRAL = frozenset(
         # workers and devices
         *("dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers", "use_cpu"),
         *("dataloader_prefetch_factor", "device", "local_rank", "fsdp", "fsdp_config", "deepspeed"),
-        *(
-            "accelerator_config",
-            "parallelism_config",
-            "attn_implementation",
-            "compile_layers",
-            "torch_compile",
-        ),
-        *(
-            "torch_compile_backend",
-            "torch_compile_mode",
-            "gradient_checkpointing",
-            "activation_checkpointing",
-        ),
+        *("accelerator_config", "parallelism_config", "attn_implementation", "compile_layers", "torch_compile"),
+        *("torch_compile_backend", "torch_compile_mode", "gradient_checkpointing", "activation_checkpointing"),
         *("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs", "torch_empty_cache_steps"),
         # how much may be asked, and in how many parts
         *("max_failed", "max_cost", "max_requests", "max_tokens_total", "preview", "dry_run"),

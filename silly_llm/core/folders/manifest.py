@@ -44,18 +44,14 @@ READ_ALONG = {"generate": ("data/*.parquet",), "instruct": ("data/*.parquet",)}
 """Files beside ours that readers would take for a part of what the phase made."""
 RESULT = ("*.safetensors", "vocabulary.json", "results.json", SHARDS)
 """Without these there is no result, whatever the state says."""
-LEFT_BY_SYSTEMS = frozenset(
-    {PRIVATE, SHARD_FOLDERS, ".DS_Store", ".gitkeep", ".gitignore", "Thumbs.db", "lost+found"}
-)
+LEFT_BY_SYSTEMS = frozenset({PRIVATE, SHARD_FOLDERS, ".DS_Store", ".gitkeep", ".gitignore", "Thumbs.db", "lost+found"})
 LISTED = 6
 """Files that a message names."""
 
 
 def entries(folder: Path) -> list[str]:
     """What stands in a folder, beside our private folder and what systems leave everywhere, and parts of ours."""
-    return (
-        sorted(p.name for p in folder.iterdir() if p.name not in LEFT_BY_SYSTEMS) if folder.is_dir() else []
-    )
+    return sorted(p.name for p in folder.iterdir() if p.name not in LEFT_BY_SYSTEMS) if folder.is_dir() else []
 
 
 def matching(folder: Path, patterns: Iterable[str]) -> list[str]:

@@ -137,7 +137,9 @@ def plan_of(recipe: Recipe, sources: Mapping[str, str]) -> Plan:
     if not differing and not force:
         plan.up_to_date, plan.resumed = finished, not finished
         if finished and state.get("code") != code_version():
-            plan.said = f"{folder}: made by silly-llm {state.get('code')}, this is {code_version()}; nothing is done again"
+            plan.said = (
+                f"{folder}: made by silly-llm {state.get('code')}, this is {code_version()}; nothing is done again"
+            )
         return plan
     if not others and not force and (checkpoints or phase not in TRAINS):
         _room(folder, phase, state, force)
@@ -181,10 +183,7 @@ def what_is_there(folder: Path, phase: str, finished: bool, checkpoints: bool) -
     if phase in TRAINS:
         return ("a finished model" if finished else "an unfinished training" if checkpoints else ""), ""
     if finished and manifest.journals(folder):
-        return (
-            "a finished dataset with paid answers",
-            ", the paid answers in its journal stay and are used again",
-        )
+        return ("a finished dataset with paid answers", ", the paid answers in its journal stay and are used again")
     return "", ""
 
 
@@ -229,9 +228,7 @@ def _room(folder: Path, phase: str, state: Mapping[str, Any], force: bool) -> li
     there = manifest.entries(folder)
     if not state and not (folder / PRIVATE).is_dir() and there:
         goes = f", which sets aside {manifest.listed(blocking)}" if blocking else ""
-        way_out = (
-            f"such as {folder / PHASES[phase].folder}, or write here with --force{goes}" if forced else ""
-        )
+        way_out = f"such as {folder / PHASES[phase].folder}, or write here with --force{goes}" if forced else ""
         raise RecipeError(
             f"{folder}: is not empty and holds no output of `silly-llm {phase}` ({manifest.listed(there)}); choose another "
             f"--output_dir{', ' if forced else ''}{way_out}"
@@ -323,8 +320,6 @@ def _seconds_spent(folder: Path, state: Mapping[str, Any]) -> float:
     spent = float(state.get("seconds", 0.0))
     if state.get("finished"):
         return spent
-    names = manifest.matching(
-        folder, (*manifest.WRITES[state["phase"]], *manifest.JOURNALS, f"{PRIVATE}/**/*")
-    )
+    names = manifest.matching(folder, (*manifest.WRITES[state["phase"]], *manifest.JOURNALS, f"{PRIVATE}/**/*"))
     last = max((folder / name).stat().st_mtime for name in names)
     return spent + max(0.0, last - float(state.get("started", last)))

@@ -19,26 +19,10 @@ from silly_llm.core.folders import manifest
 from silly_llm.core.folders.changes import shaping
 from silly_llm.core.lookup import PACKAGE
 
-LIBRARIES = (
-    "accelerate",
-    "datasets",
-    "huggingface_hub",
-    "peft",
-    "tokenizers",
-    "torch",
-    "transformers",
-    "trl",
-)
+LIBRARIES = ("accelerate", "datasets", "huggingface_hub", "peft", "tokenizers", "torch", "transformers", "trl")
 
 
-VOLATILE = (
-    "README.md",
-    "provenance.json",
-    "recipe.yaml",
-    "training_log.jsonl",
-    "training_args.bin",
-    "training.html",
-)
+VOLATILE = ("README.md", "provenance.json", "recipe.yaml", "training_log.jsonl", "training_args.bin", "training.html")
 """Files that differ between two equal runs (times, dates, paths) and so do not count as input."""
 
 
@@ -88,19 +72,14 @@ def code_version() -> str:
     """The package's version and a digest of its sources."""
     hasher = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*")):
-        if (
-            path.suffix in (".py", ".json", ".jinja", ".yaml")
-            and "share" not in path.relative_to(PACKAGE).parts
-        ):
+        if path.suffix in (".py", ".json", ".jinja", ".yaml") and "share" not in path.relative_to(PACKAGE).parts:
             hasher.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
     return f"{__version__}+{hasher.hexdigest()[:12]}"
 
 
 def fingerprint(value: Any) -> str:
     """A digest of plain data (hex, 64 digits)."""
-    return hashlib.sha256(
-        json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()
-    ).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
 
 
 def digest(source: str | Path) -> str:

@@ -80,10 +80,7 @@ def themed(svg: str, title: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(
-        r'<svg[^>]*?viewBox="([^"]+)"[^>]*>',
-        rf'<svg viewBox="\1" role="img" aria-label="{title}">',
-        svg,
-        count=1,
+        r'<svg[^>]*?viewBox="([^"]+)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{title}">', svg, count=1
     )
     svg = re.sub(r"font: ((?:bold |\d{3} )?)([\d.]+)px [^;\"]+", r"font: \1\2px inherit", svg)
     svg = re.sub(r"font: (bold |\d{3} |)([\d.]+)px inherit", r"font-weight: \1; font-size: \2px", svg)

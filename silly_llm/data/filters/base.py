@@ -136,8 +136,7 @@ class RequiredWordsFilter(StoryFilter):
         english = self.language == ENGLISH
         # Forms among the words of the story are the rule and quick to see; phrases and "dog's" need a search.
         missing = sum(
-            not (english and not found.isdisjoint(word_forms(word)))
-            and not includes_word(text, word, self.language)
+            not (english and not found.isdisjoint(word_forms(word))) and not includes_word(text, word, self.language)
             for word in story["words"]
         )
         if missing <= self.config.max_missing:

@@ -92,9 +92,7 @@ def _step(named: str | Mapping[str, Any]) -> tuple[str, Callable[[str], str]]:
         expression = re.compile(pattern)
         expression.sub(replacement, "")
     except (re.error, IndexError) as error:
-        raise RecipeError(
-            f"cleaning: {pattern!r} with {replacement!r}: is no regular expression ({error})"
-        ) from None
+        raise RecipeError(f"cleaning: {pattern!r} with {replacement!r}: is no regular expression ({error})") from None
     return str(named.get("name") or f"/{pattern}/"[:60]), lambda text: expression.sub(replacement, text)
 
 

@@ -82,13 +82,9 @@ class DecontaminationFilter(StoryFilter):
             RecipeError: it has no such split or column, or no text long enough.
         """
         shortest = min(self.config.min_words, self.config.ngram)
-        runs = NgramIndex(
-            self.config.ngram, (w for text in self.texts() if len(w := lower_words(text)) >= shortest)
-        )
+        runs = NgramIndex(self.config.ngram, (w for text in self.texts() if len(w := lower_words(text)) >= shortest))
         if not runs.known:
-            raise RecipeError(
-                f"decontamination: {self.config.dataset!r} has no text of at least {shortest} words"
-            )
+            raise RecipeError(f"decontamination: {self.config.dataset!r} has no text of at least {shortest} words")
         return runs
 
     def texts(self) -> Iterator[str]:
@@ -98,9 +94,7 @@ class DecontaminationFilter(StoryFilter):
 
     def _read(self, source: DataProvider) -> Iterator[str]:
         splits = source.splits()
-        records = source.load(
-            self.config.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
-        )
+        records = source.load(self.config.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0]))
         known = records.column_names
         columns = [self.config.column] if isinstance(self.config.column, str) else self.config.column
         for column in columns:

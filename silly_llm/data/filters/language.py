@@ -166,9 +166,7 @@ class DifficultyFilter(StoryFilter):
         most = self.config.max_share * len(words)
         if sum(map(rare, words)) <= most:
             return None
-        excused = {word.lower() for word in NAME.findall(story["text"])}.union(
-            *map(word_forms, story["words"])
-        )
+        excused = {word.lower() for word in NAME.findall(story["text"])}.union(*map(word_forms, story["words"]))
         hard = sum(rare(word) and word not in self.easy and word not in excused for word in words)
         return "too many hard words" if hard > most else None
 

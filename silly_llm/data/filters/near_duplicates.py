@@ -168,8 +168,6 @@ class SimilarityIndex:
             buckets, tags, numbers = buckets[order], tags[order], numbers[order]
             # Several of these stories may come into one bucket: each goes behind those before it.
             places = np.arange(len(buckets))
-            begins = np.maximum.accumulate(
-                np.where(np.diff(buckets, prepend=buckets[:1] + 1) != 0, places, 0)
-            )
+            begins = np.maximum.accumulate(np.where(np.diff(buckets, prepend=buckets[:1] + 1) != 0, places, 0))
             filled = np.count_nonzero(self._tags[buckets], axis=1) + places - begins
             self._put(buckets, tags, filled, numbers)

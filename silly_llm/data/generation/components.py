@@ -90,24 +90,14 @@ def check_languages(args: GenerationArguments) -> None:
             cls, options = component("story_filter", story_filter)
             name, known = registry.split_type("story_filter", story_filter)[0], sorted(cls.languages(options))
             of = ", ".join(known) if len(known) < 5 else f"{len(known)} languages"
-            hint = (
-                "name what it knows with only: [dialogue] or patterns"
-                if name == "features"
-                else "leave it out"
-            )
+            hint = "name what it knows with only: [dialogue] or patterns" if name == "features" else "leave it out"
             raise RecipeError(f"filters: {name} knows {of} only, and the texts are in {language}: {hint}")
     templates = [args.template] if isinstance(args.template, str) else list(args.template)
-    own = [
-        args.templates.get(text, text)
-        for text in templates
-        if text in args.templates or text not in TEMPLATES
-    ]
+    own = [args.templates.get(text, text) for text in templates if text in args.templates or text not in TEMPLATES]
     names = [registry.split_type("story_filter", f)[0] for f in args.filters]
     if language != ENGLISH:
         if registry.split_type("llm_provider", args.provider)[0] == "storyteller":
-            raise RecipeError(
-                f"provider: the storyteller writes English only, and the texts are in {language}"
-            )
+            raise RecipeError(f"provider: the storyteller writes English only, and the texts are in {language}")
         if not own and not args.system:
             raise RecipeError(
                 f"template: {templates[0]!r} asks in English for an English story, and the texts are in {language}: write "
@@ -199,10 +189,7 @@ def build(args: GenerationArguments, container: Container) -> GenerationComponen
 def build_filters(args: GenerationArguments, container: Container) -> list[tuple[str, StoryFilter]]:
     """The recipe's filters for its language, with their names."""
     container.provide(Language, rules_language(args))
-    return [
-        (registry.split_type("story_filter", f)[0], container.build("story_filter", f))
-        for f in filters_of(args)
-    ]
+    return [(registry.split_type("story_filter", f)[0], container.build("story_filter", f)) for f in filters_of(args)]
 
 
 def budget_of(args: GenerationArguments, provider: LLMProvider, journal: Journal | None) -> Budget | None:
@@ -235,12 +222,7 @@ def request_for(args: GenerationArguments, index: int, attempt: int, prompt: Sto
         max_tokens=args.max_tokens,
         temperature=args.temperature,
         top_p=args.top_p,
-        fields={
-            "task": "story",
-            "words": dict(prompt.words),
-            "features": list(prompt.features),
-            **prompt.fields,
-        },
+        fields={"task": "story", "words": dict(prompt.words), "features": list(prompt.features), **prompt.fields},
     )
 
 

@@ -83,9 +83,7 @@ def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
                 return
             parts = build(args, container)
             if left := [f for f in args.filters if f not in filters_of(args)]:
-                print(
-                    f"filters that do not know {rules_language(args)} are left out: {', '.join(map(str, left))}"
-                )
+                print(f"filters that do not know {rules_language(args)} are left out: {', '.join(map(str, left))}")
             began = time.monotonic()
             statistics, tally, stopped = ask_and_write(recipe, parts, output.folder)
             if stopped is not None and not statistics.splits:

@@ -66,10 +66,7 @@ async def ask(
     free = parts.provider.free
     if not free:
         require_room(folder, recipe.phase)
-    with (
-        nullcontext() if free else locked(folder),
-        nullcontext() if free else Journal(folder / JOURNAL) as journal,
-    ):
+    with nullcontext() if free else locked(folder), nullcontext() if free else Journal(folder / JOURNAL) as journal:
         async with ClosingProvider(parts.provider):
             await parts.provider.prepare()
             engine = Engine(parts.provider, journal, budget=budget_of(args, parts.provider, journal))
@@ -79,9 +76,7 @@ async def ask(
 def show_prompt(index: int, prompt: StoryPrompt) -> None:
     """Print the exact messages of a request."""
     words = ", ".join(f"{slot} {word!r}" for slot, word in prompt.words.items())
-    print(
-        f"--- {index} · {words} · features: {', '.join(prompt.features) or 'none'} · template {prompt.template}"
-    )
+    print(f"--- {index} · {words} · features: {', '.join(prompt.features) or 'none'} · template {prompt.template}")
     for message in prompt.messages:
         print(f"[{message['role']}]\n{message['content']}\n")
 
@@ -108,14 +103,10 @@ def show_answer(
     tokens += f", ended by {answer.finish_reason}"
     if row["cleaned_by"]:
         tokens += f", cleaned of {', '.join(row['cleaned_by'])}"
-    print(
-        f"[answer: {tokens}; {'rejected by ' + '; '.join(reasons) if reasons else 'kept'}]\n{row['text']}\n"
-    )
+    print(f"[answer: {tokens}; {'rejected by ' + '; '.join(reasons) if reasons else 'kept'}]\n{row['text']}\n")
 
 
-def estimate(
-    args: GenerationArguments, provider: LLMProvider, answers: list[Completion], seconds: float
-) -> str:
+def estimate(args: GenerationArguments, provider: LLMProvider, answers: list[Completion], seconds: float) -> str:
     """What the whole run would take, from answers that came."""
     prompt = sum(answer.prompt_tokens for answer in answers) / len(answers)
     completion = sum(answer.completion_tokens for answer in answers) / len(answers)
@@ -136,9 +127,7 @@ def estimate(
     from silly_llm.core.console.duration import duration
 
     width = provider.in_flight[1] or 1
-    rounds = max(
-        1.0, len(answers) / width
-    )  # these answers were asked for side by side as far as the limit allows
+    rounds = max(1.0, len(answers) / width)  # these answers were asked for side by side as far as the limit allows
     lines.append(
         f"time: about {duration(seconds / rounds / width * count)}, with {width} in flight as in the beginning"
     )

@@ -57,9 +57,7 @@ def describe_stories(
             f"{output.folder}: the filters refused every story (most often: {top}); see its split `rejected`{hint}"
         )
     write_text(output.folder / "statistics.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    shown = {"splits": dict(statistics.splits)} | {
-        k: v for k, v in summary.items() if k not in ("stories", "sample")
-    }
+    shown = {"splits": dict(statistics.splits)} | {k: v for k, v in summary.items() if k not in ("stories", "sample")}
     if seconds is not None:  # in the card alone: the same rows give the same statistics.json
         shown["last_run_seconds"] = round(seconds, 1)
     write_card(
@@ -89,9 +87,7 @@ def describe_stories(
     return summary
 
 
-def report(
-    recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: RequestCounts | None = None
-) -> None:
+def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: RequestCounts | None = None) -> None:
     """Say what was made, where it is, and what comes next."""
     stories = summary["stories"]
     args = recipe.args
@@ -111,14 +107,10 @@ def report(
     print(f"{tokens['prompt']:,} prompt tokens, {tokens['completion']:,} completion tokens{cost}")
     if thinking := summary.get("thinking"):
         print(f"thinking in {thinking['answers']:,} answers: {said_of_thinking(thinking)}")
-    if used_up := sum(
-        n for reason, n in summary["rejected_reasons"].items() if reason.startswith("thinking")
-    ):
+    if used_up := sum(n for reason, n in summary["rejected_reasons"].items() if reason.startswith("thinking")):
         print(f"{used_up:,} answers have nothing behind their thinking: {SWITCH_OFF}")
     if args.shard_index is not None:
-        print(
-            f"when all {args.num_shards} shards are there, the same command without --shard_index merges them"
-        )
+        print(f"when all {args.num_shards} shards are there, the same command without --shard_index merges them")
         return
     print(f"next: {next_command(recipe, 'pretrain', '--dataset', args.output_dir)}")
 

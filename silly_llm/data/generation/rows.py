@@ -35,11 +35,7 @@ def row_of(
     index: int, attempt: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion, teacher: Teacher
 ) -> dict[str, Any]:
     """A row of the dataset (`schema`), still without `rejected_by` and `twin`."""
-    parameters = {
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-    }
+    parameters = {"max_tokens": request.max_tokens, "temperature": request.temperature, "top_p": request.top_p}
     parameters |= teacher.parameters
     if left_out := answer.extra.get("left_out"):  # the server does not take them
         parameters = {k: v for k, v in parameters.items() if k not in left_out} | {"left_out": left_out}
@@ -69,9 +65,7 @@ def row_of(
     }
 
 
-def verdict_on(
-    row: Mapping[str, Any], answer: Completion, filters: Sequence[tuple[str, StoryFilter]]
-) -> Verdict:
+def verdict_on(row: Mapping[str, Any], answer: Completion, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
     """What filters say of a row; one without text is refused whatever they are, with the reason why there is none."""
     if row["text"]:
         return reasons_against(row, filters)

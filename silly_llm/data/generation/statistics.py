@@ -107,9 +107,7 @@ class StoryStatistics:
         kept = self.lengths.total()
         copies = {name: self.refused_by[name] for name in ("duplicates", "near_duplicates")}
         compared = kept + sum(copies.values())
-        asked = sorted(
-            self.requested, key=lambda name: (FEATURES.index(name) if name in FEATURES else 99, name)
-        )
+        asked = sorted(self.requested, key=lambda name: (FEATURES.index(name) if name in FEATURES else 99, name))
         return {
             "stories": {"total": self.splits.total(), "kept": kept, **dict(sorted(self.splits.items()))},
             "rejected_by": dict(self.refused_by.most_common()),
@@ -178,11 +176,5 @@ def describe(counts: Counter[int]) -> dict[str, float]:
         return values[-1]
 
     mean = sum(value * count for value, count in counts.items()) / total
-    ends = {
-        "min": values[0],
-        "p10": quantile(0.1),
-        "median": quantile(0.5),
-        "p90": quantile(0.9),
-        "max": values[-1],
-    }
+    ends = {"min": values[0], "p10": quantile(0.1), "median": quantile(0.5), "p90": quantile(0.9), "max": values[-1]}
     return {"mean": round(mean, 1), **ends}

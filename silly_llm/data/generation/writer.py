@@ -90,9 +90,7 @@ class StoryWriter:
                 if not row["rejected_by"]:
                     verdict = reasons_against(row, self.remembering)
                     row["rejected_by"], row["twin"] = verdict.reasons, verdict.twin
-                split = (
-                    "rejected" if row["rejected_by"] else "validation" if self._validation.next() else "train"
-                )
+                split = "rejected" if row["rejected_by"] else "validation" if self._validation.next() else "train"
             self._writer.write(split, row)
             self.statistics.add(split, row)
 

@@ -146,9 +146,7 @@ class WriterProcess:
         verdicts, self._verdicts = self._verdicts, []
         content = pickle.dumps(messages, pickle.HIGHEST_PROTOCOL)
         self._sent.append(verdicts)
-        self._pipe.write(
-            len(content).to_bytes(8, "big") + content
-        )  # in order: nothing is awaited since the swap
+        self._pipe.write(len(content).to_bytes(8, "big") + content)  # in order: nothing is awaited since the swap
         await self._room.acquire()
         if self._failure is not None:
             raise self._failure

@@ -21,9 +21,7 @@ class InstructionArguments(CardKeys):
     output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
     types: list[str | dict[str, Any]] | str | dict[str, Any] = field(
         default_factory=lambda: list[str | dict[str, Any]](["words", "sentence", "features", "summary"]),
-        metadata={
-            "help": "Instruction types: names, or mappings with `type`, `probability` (0.5) and `phrasings`."
-        },
+        metadata={"help": "Instruction types: names, or mappings with `type`, `probability` (0.5) and `phrasings`."},
     )
     provider: str | dict[str, Any] | None = field(
         default=None, metadata={"help": "LLM provider that writes summaries where the dataset has none."}
@@ -39,8 +37,7 @@ class InstructionArguments(CardKeys):
         default=1, metadata={"help": "How many different requests a training story answers."}
     )
     validation_fraction: float = field(
-        default=0.01,
-        metadata={"help": "Share of stories held back where the dataset has no validation split."},
+        default=0.01, metadata={"help": "Share of stories held back where the dataset has no validation split."}
     )
     hold_out: list[str] = field(
         default_factory=list,
@@ -50,9 +47,7 @@ class InstructionArguments(CardKeys):
         },
     )
     push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder when it is done."})
-    hub_dataset_id: str | None = field(
-        default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."}
-    )
+    hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."})
     hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
 
     def __post_init__(self) -> None:

@@ -85,9 +85,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     push_if_asked(args, args.output_dir)
 
 
-def derive(
-    recipe: Recipe[InstructionArguments], stories: StorySplit, services: Container, output: Output
-) -> None:
+def derive(recipe: Recipe[InstructionArguments], stories: StorySplit, services: Container, output: Output) -> None:
     """Write the dataset folder: rows, statistics, card."""
     from silly_llm.core.folders.files import write_text
     from silly_llm.data.dataset_writer import write_dataset_folder
@@ -126,25 +124,16 @@ def derive(
         write_dataset_folder(args.output_dir, {split: rows(split) for split in splits}, schema())
 
     # Statistics and card
-    statistics = {
-        "splits": {split: nested(counts[split]) for split in splits},
-        "stories": dict(stories.counts),
-    }
+    statistics = {"splits": {split: nested(counts[split]) for split in splits}, "stories": dict(stories.counts)}
     if summaries is not None:
-        asked = {
-            "asked": summaries.tally.asked,
-            "reused": summaries.tally.reused,
-            "failed": summaries.tally.failed,
-        }
+        asked = {"asked": summaries.tally.asked, "reused": summaries.tally.reused, "failed": summaries.tally.failed}
         output.record(summaries=asked, tokens=summaries.tokens)
     output.record(**statistics)
     folder = Path(args.output_dir)
     write_text(folder / "statistics.json", json.dumps(statistics, indent=2, ensure_ascii=False) + "\n")
     sample = samples[0] if samples else None
     texts = [row["text"] for row in samples]
-    write_card(
-        folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample, texts=texts)
-    )
+    write_card(folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample, texts=texts))
     print(
         f"{counts['train']['examples']:,} instructions to train on and {counts['validation']['examples']:,} held back "
         f"are in {folder}"

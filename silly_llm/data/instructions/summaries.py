@@ -38,12 +38,8 @@ class SummaryWriter:
         language: of the stories, and so of the summaries.
     """
 
-    def __init__(
-        self, provider: LLMProvider, folder: str | Path, *, seed: int, language: str = ENGLISH
-    ) -> None:
-        self.question = (
-            QUESTION if language == ENGLISH else f"{QUESTION} {IN_ITS_LANGUAGE.format(language=language)}"
-        )
+    def __init__(self, provider: LLMProvider, folder: str | Path, *, seed: int, language: str = ENGLISH) -> None:
+        self.question = QUESTION if language == ENGLISH else f"{QUESTION} {IN_ITS_LANGUAGE.format(language=language)}"
         self.provider = provider
         self.seed = seed
         self.tally = RequestCounts()

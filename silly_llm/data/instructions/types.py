@@ -41,8 +41,7 @@ class InstructionTypeConfig:
     """How often a type is drawn, and its phrasings."""
 
     probability: float = field(
-        default=0.5,
-        metadata={"help": "How likely a request contains this type, where the story has what it needs."},
+        default=0.5, metadata={"help": "How likely a request contains this type, where the story has what it needs."}
     )
     phrasings: list[str] = field(
         default_factory=list,
@@ -109,9 +108,7 @@ class Sentence(InstructionType):
     def value(self, story: Story, rng: random.Random) -> str | None:
         sentences = split_sentences(story.text)
         first = sentences[0] if sentences else ""
-        candidates = [
-            s for s in sentences[1:] if s != first and 3 <= count_words(s) <= 30 and not story.seen(s)
-        ]
+        candidates = [s for s in sentences[1:] if s != first and 3 <= count_words(s) <= 30 and not story.seen(s)]
         return rng.choice(candidates) if candidates else None
 
 

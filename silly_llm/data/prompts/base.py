@@ -67,9 +67,7 @@ class PromptSettings:
         given = [*default, *self.feature_descriptions] if self.features is None else self.features
         for name in given:
             self._check_feature("features", name)
-        by_name = (
-            dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, self.feature_probability)
-        )
+        by_name = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, self.feature_probability)
         for name, value in by_name.items():
             if not 0 <= value <= 1:
                 raise RecipeError(f"features: {name}: a probability is between 0 and 1, got {value}")
@@ -91,9 +89,7 @@ class PromptSettings:
     def _check_feature(self, key: str, name: str) -> None:
         known = self.descriptions
         if name not in known:
-            raise RecipeError(
-                f"{key}: unknown feature {name!r}{suggestion(name, known)}; known: {', '.join(known)}"
-            )
+            raise RecipeError(f"{key}: unknown feature {name!r}{suggestion(name, known)}; known: {', '.join(known)}")
 
     def templates(self, slots: Sequence[str] = tuple(PARTS_OF_SPEECH)) -> list[tuple[str, Any, float]]:
         """Name, compiled template and weight of each, for what is drawn for each text."""
@@ -110,8 +106,7 @@ class PromptSettings:
             raise RecipeError("template: weights must not be negative and not all zero")
         named, descriptions = self.named_templates, self.descriptions
         return [
-            (*compile_template(text, named, slots=slots, descriptions=descriptions), weight)
-            for text, weight in given
+            (*compile_template(text, named, slots=slots, descriptions=descriptions), weight) for text, weight in given
         ]
 
 
@@ -179,9 +174,7 @@ class TemplatePrompts(PromptGenerator):
         def ask(slots: Mapping[str, str], features: Sequence[str]) -> str:
             known = [name for name in features if name in self.descriptions]
             words = [slots[slot] for slot in self.required]
-            return template.render(
-                variables(slots, known, words=words, descriptions=self.descriptions)
-            ).strip()
+            return template.render(variables(slots, known, words=words, descriptions=self.descriptions)).strip()
 
         system = self.settings.system
         opening: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()

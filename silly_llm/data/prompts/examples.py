@@ -39,15 +39,11 @@ class Examples:
         records = load_records(source, split=("train", "validation"))
         require_text(records, "text")
         if not {"prompt", "words"} & set(records.column_names):
-            raise RecipeError(
-                f"examples: {source}: needs a column 'prompt' or 'words', to ask for its stories with"
-            )
+            raise RecipeError(f"examples: {source}: needs a column 'prompt' or 'words', to ask for its stories with")
         first = records.select(range(min(MOST, len(records))))
         self.examples = [dict(record) for record in first if (record["text"] or "").strip()]
         if len(self.examples) < count:
-            raise RecipeError(
-                f"num_examples: {count} is more than the {len(self.examples)} examples of {source}"
-            )
+            raise RecipeError(f"num_examples: {count} is more than the {len(self.examples)} examples of {source}")
 
     def turns(self, draw: random.Random, ask: Ask) -> tuple[Message, ...]:
         """User and assistant turns of examples that `draw` chooses, asked for as `ask` says of their words and features."""

@@ -28,9 +28,7 @@ class SlotsConfig:
 
     def __post_init__(self) -> None:
         if not self.slots:
-            raise RecipeError(
-                "slots: is empty; name what is drawn for each text: {slots: {animal: [dog, cat]}}"
-            )
+            raise RecipeError("slots: is empty; name what is drawn for each text: {slots: {animal: [dog, cat]}}")
         for name in self.required:
             if name not in self.slots:
                 raise RecipeError(

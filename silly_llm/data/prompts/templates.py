@@ -96,9 +96,7 @@ def compile_template(
         text = read_template(text)
     own = text not in known
     if own and "{{" not in text and not any(character.isspace() for character in text.strip()):
-        raise RecipeError(
-            f"template: unknown template {text!r}{suggestion(text, known)}; known: {', '.join(known)}"
-        )
+        raise RecipeError(f"template: unknown template {text!r}{suggestion(text, known)}; known: {', '.join(known)}")
     name = f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if own else text
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     source = text if own else known[text]
@@ -112,9 +110,7 @@ def compile_template(
             )
         compiled = environment.from_string(source)
         if compiled.render(**example) == compiled.render(**blank):
-            raise RecipeError(
-                f"template: uses none of {', '.join(example)}, so all prompts would be the same"
-            )
+            raise RecipeError(f"template: uses none of {', '.join(example)}, so all prompts would be the same")
     except RecipeError:
         raise
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -146,9 +142,4 @@ def tells_tinystories(args: GenerationArguments) -> bool:
     named = generator if isinstance(generator, str) else generator.get("type")
     given = {args.template} if isinstance(args.template, str) else set(args.template)
     ours = given <= TEMPLATES.keys() - set(args.templates)
-    return (
-        named == "tinystories"
-        and ours
-        and args.written_language() in ("en", None)
-        and args.corpus == "stories"
-    )
+    return named == "tinystories" and ours and args.written_language() in ("en", None) and args.corpus == "stories"

@@ -73,9 +73,7 @@ def syllables(word: str) -> int:
         count -= 1  # silent after a vowel, as in "whale"; spoken in "apple"
     elif word.endswith("ed") and len(word) > 3 and word[-3] not in "td" and count > 1:
         count -= 1  # "jumped", but not "wanted"
-    count += len(re.findall(r"(?:ia|io(?!u)|eo|ua(?!r)|[aeo]ing$)", word)) - len(
-        re.findall(r"[tscg]i[ao]", word)
-    )
+    count += len(re.findall(r"(?:ia|io(?!u)|eo|ua(?!r)|[aeo]ing$)", word)) - len(re.findall(r"[tscg]i[ao]", word))
     return max(1, count)
 
 

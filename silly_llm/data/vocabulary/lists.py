@@ -90,9 +90,7 @@ def load_vocabulary(source: str | Path | None = None) -> Vocabulary:
         if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
             raise RecipeError(f"vocabulary: {path}: {key!r} must be a list of words")
         if not words:
-            raise RecipeError(
-                f"vocabulary: {path}: has no {key}; a story needs a noun, a verb and an adjective"
-            )
+            raise RecipeError(f"vocabulary: {path}: has no {key}; a story needs a noun, a verb and an adjective")
         lists[key] = tuple(words)
     refused = tuple(RefusedWord(r["word"], r["pos"], tuple(r["reasons"])) for r in content.get("refused", []))
     return Vocabulary(**lists, refused=refused, provenance=content.get("provenance", {}))

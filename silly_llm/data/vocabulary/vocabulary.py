@@ -127,9 +127,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 return
             provider = container.build("llm_provider", args.provider, as_type=LLMProvider)
             if found and not made_alike(found, args, provider):
-                print(
-                    f"{output.folder}: its words are of another seed or teacher, and are not kept", flush=True
-                )
+                print(f"{output.folder}: its words are of another seed or teacher, and are not kept", flush=True)
                 (output.folder / KEPT).unlink(missing_ok=True)
                 found = None
             if found:
@@ -206,9 +204,7 @@ def shares(words: int, proportions: dict[str, float]) -> dict[str, int]:
     return counts
 
 
-async def ask(
-    searches: Sequence[Search], provider: LLMProvider, args: VocabularyArguments, folder: Path
-) -> None:
+async def ask(searches: Sequence[Search], provider: LLMProvider, args: VocabularyArguments, folder: Path) -> None:
     """Ask for the missing words of all parts of speech.
 
     Raises:
@@ -236,9 +232,7 @@ async def search_words(search: Search, engine: Engine, args: VocabularyArguments
         search.requests += 1
         (answer,) = await engine.ask([request])
         if not isinstance(answer, Completion):
-            raise RunError(
-                f"{answer.reason}; the words found so far are kept, and the same command continues"
-            )
+            raise RunError(f"{answer.reason}; the words found so far are kept, and the same command continues")
         before = len(search.accepted)
         search.consider(parse_words(answer.text), args)
         fruitless = 0 if len(search.accepted) > before else fruitless + 1

@@ -35,9 +35,7 @@ class Completions(EvaluationProvider):
         if not model.is_chat:
             whole = [tokenize_words(r.beginning + g.text) for r, g in zip(data.requests, made, strict=True)]
         asked_by = (
-            "instructions"
-            if model.is_chat
-            else f"the first {settings.beginning_words} words of held-out stories"
+            "instructions" if model.is_chat else f"the first {settings.beginning_words} words of held-out stories"
         )
         metrics = {
             "ends_by_itself": share(sum(g.ended for g in made), len(made), asked_by=asked_by),
@@ -60,16 +58,9 @@ class Completions(EvaluationProvider):
         beginnings = [r.beginning for r in requests]
         instructions: list[Any] = [ask(model, r) for r in requests]
         rows = []
-        for request, made in zip(
-            requests, model.generate(beginnings, settings.sampling, settings.seed), strict=True
-        ):
+        for request, made in zip(requests, model.generate(beginnings, settings.sampling, settings.seed), strict=True):
             rows.append(
-                {
-                    "kind": "beginning",
-                    "prompt": request.beginning,
-                    "completion": made.text,
-                    "ended": made.ended,
-                }
+                {"kind": "beginning", "prompt": request.beginning, "completion": made.text, "ended": made.ended}
             )
         for request, made in zip(
             requests, model.generate(instructions, settings.sampling, settings.seed), strict=True

@@ -55,20 +55,14 @@ def words_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int, languag
     return clustered_share(found, [len(request.words) for _, request in asking], seed)
 
 
-def features_included(
-    pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH
-) -> Metric:
+def features_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH) -> Metric:
     """Share of the requested features that rules find in the stories; `by_feature` also says how often they are found
     in stories that did not ask for them. Only features whose rules know the language count."""
     known = features_known(language)
     asking = [
         (detect_features(text, known), asked)
         for text, request in pairs
-        if (
-            asked := set(request.features).intersection(known)
-            if language != ENGLISH
-            else set(request.features)
-        )
+        if (asked := set(request.features).intersection(known) if language != ENGLISH else set(request.features))
     ]
     by_feature = {}
     for feature in known:

@@ -57,21 +57,12 @@ class Metric:
         def number(x: float | None) -> float | None:
             return None if x is None or not math.isfinite(x) else float(x)
 
-        numbers = {
-            "value": number(self.value),
-            "low": number(self.low),
-            "high": number(self.high),
-            "n": self.n,
-        }
+        numbers = {"value": number(self.value), "low": number(self.low), "high": number(self.high), "n": self.n}
         return numbers | ({"label": asdict(self.label)} if self.label else {})
 
 
 def ratio(
-    numerators: Sequence[float],
-    denominators: Sequence[float],
-    seed: int = 0,
-    scale: float = 1.0,
-    **details: Any,
+    numerators: Sequence[float], denominators: Sequence[float], seed: int = 0, scale: float = 1.0, **details: Any
 ) -> Metric:
     """`scale * sum(numerators) / sum(denominators)`, bootstrapped over the units (percentile method).
 
@@ -138,8 +129,7 @@ def distinct(stories: Iterable[Sequence[str]], k: int, **details: Any) -> Metric
         return Metric(value, None, None, n, details)
     without = np.array(
         [
-            (len(in_stories) - sum(1 for gram in g if in_stories[gram] == 1))
-            / max(1, total - sum(g.values()))
+            (len(in_stories) - sum(1 for gram in g if in_stories[gram] == 1)) / max(1, total - sum(g.values()))
             for g in grams
         ]
     )

@@ -62,9 +62,7 @@ def report_context(
     models = results["models"]
     names = list(models)
     present = {phase: Path(folder) for phase, folder in folders.items() if folder and Path(folder).is_dir()}
-    recipes = {
-        PHASE_TITLES.get(phase, phase): read_text(folder / "recipe.yaml") for phase, folder in present.items()
-    }
+    recipes = {PHASE_TITLES.get(phase, phase): read_text(folder / "recipe.yaml") for phase, folder in present.items()}
     if recipe:
         from silly_llm.core.config import to_yaml
 

@@ -13,19 +13,14 @@ FOLLOWING, VARIETY = "Following instructions", "Variety"
 LABELS = {
     "bits_per_byte": Label("Bits per byte", PREDICTING, "lower is better; compares any two models", False),
     "loss": Label("Loss per token", PREDICTING, "nats; compares models with the same tokenizer"),
-    "ends_by_itself": Label(
-        "Ends by itself", TELLING, "stories that stop before the token limit", True, True
-    ),
+    "ends_by_itself": Label("Ends by itself", TELLING, "stories that stop before the token limit", True, True),
     "story_words": Label("Words per story", TELLING),
     "words_included": Label("Requested words included", FOLLOWING, "inflected forms count", True, True),
     "features_included": Label("Requested features found", FOLLOWING, "by rules, which can err", True, True),
     "distinct_1": Label("Distinct words", VARIETY, "of all words in all stories", percent=True),
     **{f"distinct_{k}": Label(f"Distinct {k}-grams", VARIETY, percent=True) for k in (2, 3, 4)},
     "top_opening": Label(
-        "Most common opening",
-        VARIETY,
-        "share of stories that begin with the same five words",
-        percent=True,
+        "Most common opening", VARIETY, "share of stories that begin with the same five words", percent=True
     ),
 }
 """Those of our own metrics, in the order of the report."""
@@ -60,14 +55,9 @@ def labels_of(models: Mapping[str, Any]) -> dict[str, Label]:
         for name, metric in model["metrics"].items():
             given = metric.get("label")
             said[name] = LABELS.get(name) or (
-                check(given, Label, where=f"results.json: {name}: label")
-                if given
-                else said.get(name, Label(name))
+                check(given, Label, where=f"results.json: {name}: label") if given else said.get(name, Label(name))
             )
-    return {
-        name: said[name]
-        for name in [*(n for n in LABELS if n in said), *(n for n in said if n not in LABELS)]
-    }
+    return {name: said[name] for name in [*(n for n in LABELS if n in said), *(n for n in said if n not in LABELS)]}
 
 
 def best_of(values: list[Mapping[str, Any] | None], higher: bool | None) -> int | None:
@@ -139,14 +129,10 @@ def metrics_table(results: Mapping[str, Any]) -> str:
         for model in models.values():
             metric = model["metrics"].get(name)
             span = interval(metric, percent)
-            line.append(
-                (show(metric["value"], percent) if metric else DASH) + (f"  ({span})" if span else "")
-            )
+            line.append((show(metric["value"], percent) if metric else DASH) + (f"  ({span})" if span else ""))
         rows.append(line)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
@@ -159,11 +145,7 @@ def headline(results: Mapping[str, Any]) -> list[tuple[str, str]]:
             parts.append(f"needs {m['value']:.3f} bits for a byte of held-out text")
         if (m := metrics.get("ends_by_itself")) and m["value"] is not None:
             parts.append(f"ends {100 * m['value']:.0f} % of its stories by itself")
-        if (
-            model.get("details", {}).get("chat")
-            and (m := metrics.get("words_included"))
-            and m["value"] is not None
-        ):
+        if model.get("details", {}).get("chat") and (m := metrics.get("words_included")) and m["value"] is not None:
             parts.append(f"includes {100 * m['value']:.0f} % of the words it is asked for")
         if parts:
             said = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -31,9 +31,7 @@ def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[
                 "html": marked(sample["completion"], list(words), language),
                 "ended": sample.get("ended", True),
                 "words": words,
-                "features": {
-                    f.replace("_", " "): found for f, found in (sample.get("features") or {}).items()
-                },
+                "features": {f.replace("_", " "): found for f, found in (sample.get("features") or {}).items()},
             }
     return list(by_prompt.values())
 
@@ -71,9 +69,7 @@ def opening_lists(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     sources["held-out stories"] = results.get("dataset", {}).get("reference", {}).get("top_opening")
     for name, details in sources.items():
         if details and details.get("most_common"):
-            lists.append(
-                {"name": name, "given": details.get("given_words", 0), "rows": details["most_common"][:5]}
-            )
+            lists.append({"name": name, "given": details.get("given_words", 0), "rows": details["most_common"][:5]})
     return lists
 
 
@@ -85,13 +81,8 @@ def feature_rows(models: Mapping[str, Any]) -> list[dict[str, Any]]:
         for feature, c in by_feature.items():
             if c["asked"]:
                 asked = f"{100 * c['found'] / c['asked']:.0f} %"
-                chance = (
-                    f"{100 * c['found_although_not_asked'] / c['not_asked']:.0f} %"
-                    if c["not_asked"]
-                    else DASH
-                )
+                chance = f"{100 * c['found_although_not_asked'] / c['not_asked']:.0f} %" if c["not_asked"] else DASH
                 rows.setdefault(feature.replace("_", " "), {})[name] = f"{asked} ({chance})"
     return [
-        {"feature": feature, "cells": [cells.get(name, DASH) for name in models]}
-        for feature, cells in rows.items()
+        {"feature": feature, "cells": [cells.get(name, DASH) for name in models]} for feature, cells in rows.items()
     ]

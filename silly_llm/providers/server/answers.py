@@ -36,12 +36,9 @@ FINISH_REASONS = {
         "stop",
     ),
     **dict.fromkeys(
-        ("max_tokens", "max_length", "model_length", "max_output_tokens", "finish_reason_max_tokens"),
-        "length",
+        ("max_tokens", "max_length", "model_length", "max_output_tokens", "finish_reason_max_tokens"), "length"
     ),
-    **dict.fromkeys(
-        ("safety", "content-filter", "recitation", "blocklist", "prohibited_content"), "content_filter"
-    ),
+    **dict.fromkeys(("safety", "content-filter", "recitation", "blocklist", "prohibited_content"), "content_filter"),
 }
 """One vocabulary for all servers: what others say, in lower case, as OpenAI says it."""
 ENDS = frozenset(".!?…\"'”’»)]。！？」』")
@@ -143,8 +140,7 @@ def read_generate(answer: Any, headers: Mapping[str, str], model: str, max_token
         Completion(
             text=text,
             finish_reason=finish_reason(details.get("finish_reason"), text, tokens, max_tokens),
-            prompt_tokens=count(headers.get("x-prompt-tokens"))
-            or (len(prefill) if isinstance(prefill, list) else 0),
+            prompt_tokens=count(headers.get("x-prompt-tokens")) or (len(prefill) if isinstance(prefill, list) else 0),
             completion_tokens=tokens,
             model=model,
             extra=extra,
@@ -198,9 +194,7 @@ def strings_in(value: Any, depth: int = 0) -> str:
         return value
     if isinstance(value, dict):
         value = [
-            v
-            for k, v in value.items()
-            if k not in ("type", "id", "format", "signature", "data", "encrypted_content")
+            v for k, v in value.items() if k not in ("type", "id", "format", "signature", "data", "encrypted_content")
         ]
     if isinstance(value, (list, tuple)) and depth < 5:
         return "".join(strings_in(item, depth + 1) for item in value)
@@ -230,9 +224,7 @@ def finish_reason(reason: Any, text: str = "", tokens: int = 0, max_tokens: int 
     """Why an answer ended, as OpenAI says it. Where a server does not say: `length` at the token limit, `stop` below it."""
     if isinstance(reason, str) and reason:
         low = reason.lower()
-        return FINISH_REASONS.get(
-            low, low if low in ("stop", "length", "content_filter") else normal(reason)[:40]
-        )
+        return FINISH_REASONS.get(low, low if low in ("stop", "length", "content_filter") else normal(reason)[:40])
     if tokens and max_tokens:
         return "length" if tokens >= max_tokens else "stop"
     return "stop" if text.rstrip()[-1:] in ENDS and text.strip() else "unknown"
@@ -280,6 +272,4 @@ def kind_of(value: Any) -> str:
         tuple: "a list",
         type(None): "null",
     }
-    return names.get(
-        type(value), "an object without text" if isinstance(value, dict) else type(value).__name__
-    )
+    return names.get(type(value), "an object without text" if isinstance(value, dict) else type(value).__name__)

@@ -88,22 +88,16 @@ class ServerConfig:
                     "base_url: the port is not a number (in user:password@ write `/`, `@`, `:` and `#` as %2F, %40, %3A and %23)"
                 ) from None
             if self.api_key and "@" in urlsplit(url).netloc:
-                raise RecipeError(
-                    "base_url has a user and api_key is set: only one can be sent, leave out one"
-                )
+                raise RecipeError("base_url has a user and api_key is set: only one can be sent, leave out one")
         numbers = [n for n in (self.concurrency, self.max_concurrency, self.attempts) if n is not None]
         if min(numbers) < 1:
             raise RecipeError("concurrency, max_concurrency and attempts must be at least 1")
         if self.max_concurrency is not None and self.max_concurrency < (self.concurrency or 1):
             raise RecipeError("max_concurrency must not be below concurrency")
         if self.timeout <= 0 or self.deadline <= 0 or self.first_wait < 0 or self.startup_timeout < 0:
-            raise RecipeError(
-                "timeout and deadline must be above 0, first_wait and startup_timeout not below"
-            )
+            raise RecipeError("timeout and deadline must be above 0, first_wait and startup_timeout not below")
         if self.structured not in ("auto", *FORMS):
-            raise RecipeError(
-                f"structured: expected one of auto, {', '.join(FORMS)}, got {self.structured!r}"
-            )
+            raise RecipeError(f"structured: expected one of auto, {', '.join(FORMS)}, got {self.structured!r}")
         Prices.of(self.price_per_million)
 
     @property
@@ -220,9 +214,7 @@ class ServerProvider(LLMProvider):
                 return self._failure(self.config.urls[0] if self.config.urls else "", error)
             sent = time.monotonic()
             began = began or sent
-            form = (
-                self._form or self.forms[form_index % len(self.forms)] if request.schema is not None else None
-            )
+            form = self._form or self.forms[form_index % len(self.forms)] if request.schema is not None else None
             try:
                 asked = with_instruction(request) if form == "prompt" else request
                 completion = await self._send(endpoint.url, asked, form)
@@ -234,9 +226,7 @@ class ServerProvider(LLMProvider):
                     completion = replace(completion, extra={**completion.extra, "seed": request.seed})
                 return completion
             except InvalidAnswer as error:  # another form, at last another seed
-                problem = RequestError(
-                    str(error), retry_after=self.config.first_wait * random.uniform(0.5, 1.5)
-                )
+                problem = RequestError(str(error), retry_after=self.config.first_wait * random.uniform(0.5, 1.5))
                 left = error.completion if request.schema is None else None
                 form_index += 1
                 invalid += 1
@@ -253,10 +243,7 @@ class ServerProvider(LLMProvider):
                 if error.status is None or error.status >= 500:
                     self._pool.failed(endpoint, str(error))
             except Exception as error:  # no single answer may end a run, whatever it is
-                problem, left = (
-                    RequestError(f"could not be read ({type(error).__name__}: {one_line(error)})"),
-                    None,
-                )
+                problem, left = (RequestError(f"could not be read ({type(error).__name__}: {one_line(error)})"), None)
             finally:
                 self._pool.release(endpoint)
             if problem.status == 429:
@@ -293,7 +280,5 @@ class ServerProvider(LLMProvider):
         while not any([await self._is_healthy(endpoint) for endpoint in self._pool.endpoints]):
             if time.monotonic() > until:
                 where = ", ".join(self.config.urls)
-                raise RunError(
-                    f"{where}: no server after {self.config.startup_timeout:g} s (startup_timeout)"
-                )
+                raise RunError(f"{where}: no server after {self.config.startup_timeout:g} s (startup_timeout)")
             await asyncio.sleep(1.0)

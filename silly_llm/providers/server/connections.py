@@ -44,11 +44,7 @@ def proxy_for(url: str) -> str | None:
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if (
-        not proxy
-        or proxy_bypass(parts.hostname or "")
-        or in_a_network(parts.hostname or "", proxies.get("no", ""))
-    ):
+    if not proxy or proxy_bypass(parts.hostname or "") or in_a_network(parts.hostname or "", proxies.get("no", "")):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if urlsplit(proxy).scheme not in ("http", "https"):
@@ -84,9 +80,7 @@ def certificates() -> ssl.SSLContext:
         if path := os.environ.get(name):
             try:
                 folder = Path(path).is_dir()
-                return ssl.create_default_context(
-                    cafile=None if folder else path, capath=path if folder else None
-                )
+                return ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
             except OSError as error:
                 raise RunError(f"{name}: {path}: cannot be read ({error.strerror or error})") from None
     return ssl.create_default_context()

@@ -74,11 +74,7 @@ class EndpointPool:
     """
 
     def __init__(
-        self,
-        endpoints: list[Endpoint],
-        is_healthy: Callable[[Endpoint], Awaitable[bool]],
-        *,
-        patience: float = 600.0,
+        self, endpoints: list[Endpoint], is_healthy: Callable[[Endpoint], Awaitable[bool]], *, patience: float = 600.0
     ) -> None:
         self.endpoints = endpoints
         self.patience = patience
@@ -137,11 +133,7 @@ class EndpointPool:
     def _best(self) -> Endpoint | None:
         best = None
         for endpoint in self.endpoints:
-            if (
-                endpoint.healthy
-                and endpoint.free > 0
-                and (best is None or endpoint.in_flight < best.in_flight)
-            ):
+            if endpoint.healthy and endpoint.free > 0 and (best is None or endpoint.in_flight < best.in_flight):
                 best = endpoint
         return best
 
@@ -163,9 +155,7 @@ class EndpointPool:
                 while self._waiting:
                     turn = self._waiting.popleft()
                     if not turn.done():
-                        turn.set_exception(
-                            RequestError(f"out of order for {self.patience:g} s: {why}", fatal=True)
-                        )
+                        turn.set_exception(RequestError(f"out of order for {self.patience:g} s: {why}", fatal=True))
         endpoint.healthy, endpoint.failures = True, 0
         endpoint.limit, endpoint.growing = max(1.0, endpoint.limit / 2), True
         self._hand_out()

@@ -106,11 +106,7 @@ def refusal(status: int, body: bytes | str, headers: Mapping[str, str]) -> Reque
                 break
             content = inner
         if isinstance(content, list):  # FastAPI: one entry for each field
-            places = [
-                item["loc"]
-                for item in content
-                if isinstance(item, dict) and isinstance(item.get("loc"), list)
-            ]
+            places = [item["loc"] for item in content if isinstance(item, dict) and isinstance(item.get("loc"), list)]
             params |= {str(part) for place in places for part in place if part != "body"}
         said = str(content)
     if status == 405:

@@ -67,9 +67,7 @@ class HTTPProvider(ServerProvider):
         for url in self.config.urls:
             address, query = split_query(url)
             given = {name.lower() for name in self.config.headers}
-            headers = {
-                n: v for n, v in headers_for(url, self.config.api_key).items() if n.lower() not in given
-            }
+            headers = {n: v for n, v in headers_for(url, self.config.api_key).items() if n.lower() not in given}
             headers |= {name: value.strip() for name, value in self.config.headers.items()}
             options = {"headers": headers, "proxy": proxy_for(url), "allow_redirects": False}
             self._sent_to[url] = self.root(address), query_string(query, self.config.query), options
@@ -91,10 +89,7 @@ class HTTPProvider(ServerProvider):
         assert self._session is not None
         root, query, options = self._sent_to[url]
         timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT)
-        options = {
-            **options,
-            "allow_redirects": not self.config.headers,
-        }  # aiohttp keeps the token to its host
+        options = {**options, "allow_redirects": not self.config.headers}  # aiohttp keeps the token to its host
         sending = self._session.get(root + path + query, timeout=timeout, **options)
         return (await self._receive(sending, options["proxy"]))[0]
 

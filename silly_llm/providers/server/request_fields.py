@@ -79,9 +79,7 @@ def thinking_fields(url: str, thinking: bool | None) -> dict[str, Any]:
     if thinking is None:
         return {}
     host = urlsplit(url).hostname or ""
-    form = next(
-        (f for domain, f in FORMS.items() if host == domain or host.endswith("." + domain)), "template"
-    )
+    form = next((f for domain, f in FORMS.items() if host == domain or host.endswith("." + domain)), "template")
     return THINKING[form](thinking)
 
 
@@ -120,9 +118,7 @@ class Learned:
                     raise
                 continue
             if self.left_out:
-                completion = replace(
-                    completion, extra={**completion.extra, "left_out": sorted(self.left_out)}
-                )
+                completion = replace(completion, extra={**completion.extra, "left_out": sorted(self.left_out)})
             return completion
 
     def applied(self, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,10 +32,7 @@ class InvalidAnswer(Exception):
 def response_format(schema: Mapping[str, Any], form: str | None) -> dict[str, Any] | None:
     """The `response_format` of a chat request that carries `schema` in a form; `None` where the form has none."""
     if form == "openai":
-        return {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": dict(schema), "strict": True},
-        }
+        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema), "strict": True}}
     if form == "llama.cpp":
         return {"type": "json_object", "schema": dict(schema)}
     if form == "tgi":

@@ -87,18 +87,11 @@ def tell(seed: int, words: Mapping[str, Sequence[str]], features: Sequence[str])
         parts.weave(TOLD.picture, noun_slots(more, slots["his"]))
     end = "It ends badly." if "bad_ending" in wanted else dice.pick(_GOOD)
     return Story(
-        text=parts.text().format_map(slots),
-        summary=f"{plot.summary}. {end}".format_map(slots),
-        plot=plot.name,
+        text=parts.text().format_map(slots), summary=f"{plot.summary}. {end}".format_map(slots), plot=plot.name
     )
 
 
-_GOOD = (
-    "In the end, all is well.",
-    "It ends well.",
-    "At last, they find a way.",
-    "{Friend} helps, and it ends well.",
-)
+_GOOD = ("In the end, all is well.", "It ends well.", "At last, they find a way.", "{Friend} helps, and it ends well.")
 
 
 class _Parts:

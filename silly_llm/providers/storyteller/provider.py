@@ -52,9 +52,7 @@ class Storyteller(LLMProvider):
         elif task == "summary":
             text = summarize(str(fields.get("text", "")))
         else:
-            return RequestFailed(
-                f"storyteller: cannot do the task {task!r}; it does story, vocabulary, summary"
-            )
+            return RequestFailed(f"storyteller: cannot do the task {task!r}; it does story, vocabulary, summary")
         asked = sum(len(message["content"].split()) for message in request.messages)
         return Completion(text, "stop", asked, len(text.split()), self.model, extra)
 
@@ -70,9 +68,7 @@ def write(seed: int, fields: Mapping[str, Any]) -> Story:
 
 def _as_words(value: Any) -> tuple[str, ...]:
     values = (value,) if isinstance(value, str) else tuple(value or ())
-    return tuple(
-        word for word in (str(v).strip().lower().replace("{", "").replace("}", "") for v in values) if word
-    )
+    return tuple(word for word in (str(v).strip().lower().replace("{", "").replace("}", "") for v in values) if word)
 
 
 def list_words(seed: int, fields: Mapping[str, Any]) -> list[str]:

@@ -31,26 +31,17 @@ class StopAtNaN(TrainerCallback):
         self.good = 0  # the last step whose loss was a number
         self.norm: float | None = None  # of the gradients, when it was last logged
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.good = state.global_step
 
     def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Any = None,
-        **kwargs: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
     ) -> None:
         logs = logs or {}
         self.norm = logs.get("grad_norm", self.norm)
         for name in ("loss", "eval_loss", "train_loss"):
             if not math.isfinite(logs.get(name, 0.0)):
-                self.stop(
-                    args, state, f"the {name.replace('_', ' ')} became {logs[name]}", kwargs["optimizer"]
-                )
+                self.stop(args, state, f"the {name.replace('_', ' ')} became {logs[name]}", kwargs["optimizer"])
         if "loss" in logs:
             self.good = state.global_step
 

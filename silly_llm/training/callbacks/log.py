@@ -56,31 +56,23 @@ class Clock(TrainerCallback, ExportableState):
         """Seconds until the end, when the share `done` took as long as it did; infinite before anything is done."""
         return self.now() * (1 - done) / done if done > 0 else float("inf")
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._started = time.monotonic()
         self.elapsed = self.before
         if args.world_size > 1:
             self._group = torch.distributed.new_group(backend="gloo")
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.exchange(args)
         if self.signal or (self.limit is not None and self.elapsed >= self.limit):
             control.should_training_stop = True
             control.should_save = args.save_strategy != "no"
 
-    def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.signal:  # what was there to save is saved
             control.should_save = control.should_evaluate = False
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.exchange(args)
         self.read()
 
@@ -114,9 +106,7 @@ class EvaluateAtEnd(TrainerCallback):
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         due = control.should_evaluate or control.should_training_stop
         control.should_evaluate = due and not self.clock.signal
 
@@ -133,29 +123,18 @@ class TrainingLog(TrainerCallback):
     def __init__(self, folder: str | Path, clock: Clock, tokens: Callable[[TrainerState], int]) -> None:
         self.path, self.clock, self.tokens = Path(folder) / LOG, clock, tokens
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero:
             for path in (self.path, self.path.with_name(SAMPLES)):
                 kept = [line for line in read_lines(path) if line["step"] <= state.global_step]
                 write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
 
     def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Any = None,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
     ) -> None:
         ended = "train_loss" in (logs or {})
         if state.is_world_process_zero and logs and not (ended and self.clock.signal):  # stopped is not ended
-            line = {
-                "step": state.global_step,
-                "tokens": self.tokens(state),
-                "seconds": round(self.clock.now(), 2),
-            }
+            line = {"step": state.global_step, "tokens": self.tokens(state), "seconds": round(self.clock.now(), 2)}
             line |= {k: v for k, v in logs.items() if isinstance(v, (int, float))}
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -171,19 +150,12 @@ class Samples(TrainerCallback):
         max_new_tokens: length of a sample.
     """
 
-    def __init__(
-        self, folder: str | Path, tokenizer: Any, prompts: list[Any], max_new_tokens: int = 100
-    ) -> None:
+    def __init__(self, folder: str | Path, tokenizer: Any, prompts: list[Any], max_new_tokens: int = 100) -> None:
         self.path, self.tokenizer = Path(folder) / SAMPLES, tokenizer
         self.prompts, self.max_new_tokens = prompts, max_new_tokens
 
     def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: Any = None,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
         # A model in shards speaks on all processes together: each has a part of the weights.
         sharded, first = is_sharded(), state.is_world_process_zero
@@ -215,9 +187,7 @@ def show_sample(prompt: Any, text: str) -> None:
     sys.stdout.flush()
 
 
-def tell(
-    model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: int, synced_gpus: bool = False
-) -> str:
+def tell(model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: int, synced_gpus: bool = False) -> str:
     """Sample one text from a model in training, which it leaves as it was; random numbers of the training stay unused.
 
     With `synced_gpus` all processes sample it at once, and none stops before the last.

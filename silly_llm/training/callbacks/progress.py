@@ -37,25 +37,16 @@ class Progress(TrainerCallback):
         self.bar: Any = None
         self.figures: dict[str, float] = {}
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero and sys.stderr.isatty():
             self.bar = bar_of(self, state)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.bar is not None:
             self.bar.update(self.clock.progress(state.global_step, state.max_steps) - self.bar.n)
 
     def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Any = None,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
     ) -> None:
         if not state.is_world_process_zero or not logs or not SHOWN.keys() & logs.keys():
             return
@@ -67,9 +58,7 @@ class Progress(TrainerCallback):
         left = f"{duration(self.clock.left(done))} left" if done > 0 else ""
         print("  " + " · ".join([f"step {state.global_step}", f"{done:.0%}", *facts, left]), flush=True)
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None

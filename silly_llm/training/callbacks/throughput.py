@@ -35,24 +35,18 @@ class Throughput(TrainerCallback):
         tokens_per_byte: float = 0.0,
     ) -> None:
         self.tokens, self.tokens_per_byte = tokens, tokens_per_byte
-        self.cost = (
-            flops_per_token / ceiling if ceiling else 0.0
-        )  # of a token, in seconds of the whole hardware
+        self.cost = flops_per_token / ceiling if ceiling else 0.0  # of a token, in seconds of the whole hardware
         self.ceiling = f"{ceiling / 1e12:,.2f} TFLOP/s ({ceiling_source})" if ceiling else ""
         self.total_seconds, self.total_tokens = 0.0, 0
         self._mark = (0.0, 0)
         self._begins = True
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._begins = True
 
     on_evaluate = on_save = on_train_begin
 
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self._begins:
             self._mark, self._begins = (time.perf_counter(), self.tokens(state)), False
 
@@ -82,18 +76,11 @@ class Throughput(TrainerCallback):
 
     def _rates(self, tokens: int, seconds: float) -> dict[str, float]:
         rate = tokens / seconds
-        return {"tokens_per_second": round(rate, 1)} | (
-            {"mfu": round(rate * self.cost, 4)} if self.cost else {}
-        )
+        return {"tokens_per_second": round(rate, 1)} | ({"mfu": round(rate * self.cost, 4)} if self.cost else {})
 
 
 def throughput_of(
-    model: Any,
-    args: TrainingArguments,
-    tokens: Callable[[TrainerState], int],
-    *,
-    length: int,
-    tokens_per_byte: float,
+    model: Any, args: TrainingArguments, tokens: Callable[[TrainerState], int], *, length: int, tokens_per_byte: float
 ) -> Throughput:
     """The throughput of a training that reads rows of `length` tokens; measures the ceiling of a device that is not known."""
     dtype = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else torch.float32

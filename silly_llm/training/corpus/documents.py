@@ -39,9 +39,7 @@ class Corpus:
     """What a user should know of how they were read."""
 
 
-def read_texts(
-    args: PretrainKeys, source: DataProvider, eval_source: DataProvider | None, seed: int
-) -> Corpus:
+def read_texts(args: PretrainKeys, source: DataProvider, eval_source: DataProvider | None, seed: int) -> Corpus:
     """The documents to train and to evaluate on: the evaluation's own, the dataset's validation split, or held out.
 
     Raises:
@@ -89,9 +87,7 @@ def without_blank(texts: Dataset, column: str) -> tuple[Dataset, int]:
     import numpy as np
     import pyarrow.compute as pc
 
-    masks = [
-        pc.utf8_length(pc.utf8_trim_whitespace(batch)).to_numpy() > 0 for batch in batches(texts, column)
-    ]
+    masks = [pc.utf8_length(pc.utf8_trim_whitespace(batch)).to_numpy() > 0 for batch in batches(texts, column)]
     kept = np.flatnonzero(np.concatenate(masks)) if masks else np.empty(0, int)
     return (texts, 0) if len(kept) == len(texts) else (texts.select(kept), len(texts) - len(kept))
 
@@ -102,9 +98,7 @@ def cut(texts: Dataset, column: str) -> Dataset:
 
     size = sum(len(text) for text in texts_of(texts, column))
     most = max(1, min(PIECE, size * HELD_OUT // 2))
-    return Dataset.from_dict(
-        {column: [p for text in texts_of(texts, column) for p in pieces(text, int(most))]}
-    )
+    return Dataset.from_dict({column: [p for text in texts_of(texts, column) for p in pieces(text, int(most))]})
 
 
 def pieces(text: str, size: int) -> Iterator[str]:
@@ -134,17 +128,13 @@ def without_shared_runs(texts: Dataset, eval_texts: Dataset, column: str, ngram:
         shares_no_run(eval_texts, column, ngram), batched=True, batch_size=BATCH, load_from_cache_file=False
     )
     if not len(kept):
-        raise RecipeError(
-            f"decontaminate: every document shares {ngram} words in a row with the evaluation set"
-        )
+        raise RecipeError(f"decontaminate: every document shares {ngram} words in a row with the evaluation set")
     return kept
 
 
 def shares_no_run(eval_texts: Dataset, column: str, ngram: int) -> Callable[[dict[str, Any]], list[bool]]:
     """Which documents of a batch share no run of `ngram` words with the evaluation's."""
-    runs = NgramIndex(
-        ngram, (words for text in eval_texts[column] if len(words := lower_words(text or "")) >= ngram)
-    )
+    runs = NgramIndex(ngram, (words for text in eval_texts[column] if len(words := lower_words(text or "")) >= ngram))
 
     def clean(batch: dict[str, Any]) -> list[bool]:
         return [not runs.known or not runs.count(lower_words(text or "")) for text in batch[column]]
@@ -170,18 +160,14 @@ def read_stream(args: PretrainKeys, source: DataProvider, eval_source: DataProvi
         split = next((s for s in ("validation", "test") if s in splits), splits[0])
         named = evaluated.texts(column, split, streaming=True)
     elif count is None:
-        raise RecipeError(
-            "max_eval_documents: a stream needs to know how many to hold out; or name an eval_dataset"
-        )
+        raise RecipeError("max_eval_documents: a stream needs to know how many to hold out; or name an eval_dataset")
     else:
         named, texts = texts, texts.skip(count)
         if next(texts_of(texts, column), None) is None:
             raise RecipeError(
                 f"max_eval_documents: {count:,} holds out all that the stream has; lower it, or name an eval_dataset"
             )
-    held_out, _ = without_blank(
-        Dataset.from_list(list(named if count is None else named.take(count))), column
-    )
+    held_out, _ = without_blank(Dataset.from_list(list(named if count is None else named.take(count))), column)
     if not len(held_out):
         raise RecipeError(f"eval_dataset: no text in the column {column!r}")
     if args.decontaminate:

@@ -55,9 +55,7 @@ class PackedRows(Dataset):
         first, last = self.index["rows"][number : number + 2]
         return [
             self._piece(int(start), int(length))
-            for start, length in zip(
-                self.index["starts"][first:last], self.index["lengths"][first:last], strict=True
-            )
+            for start, length in zip(self.index["starts"][first:last], self.index["lengths"][first:last], strict=True)
         ]
 
     def _piece(self, start: int, length: int) -> np.ndarray:
@@ -70,9 +68,7 @@ class PackedRows(Dataset):
         return np.concatenate([here, self._piece(start + len(here), length - len(here))])
 
 
-def pack(
-    tokens: Tokens, *, max_length: int, packing: Packing = "best_fit", isolate: bool = True
-) -> PackedRows:
+def pack(tokens: Tokens, *, max_length: int, packing: Packing = "best_fit", isolate: bool = True) -> PackedRows:
     """Lay documents into rows; the index is kept beside the tokens, and read from there the next time.
 
     Args:
@@ -95,14 +91,10 @@ def pack(
             partial.rename(folder)
         except OSError:  # another process was faster
             shutil.rmtree(partial)
-    return PackedRows(
-        tokens, {name: np.load(folder / f"{name}.npy", "r") for name in ("starts", "lengths", "rows")}
-    )
+    return PackedRows(tokens, {name: np.load(folder / f"{name}.npy", "r") for name in ("starts", "lengths", "rows")})
 
 
-def index_of(
-    documents: np.ndarray, max_length: int, packing: Packing, isolate: bool
-) -> dict[str, np.ndarray]:
+def index_of(documents: np.ndarray, max_length: int, packing: Packing, isolate: bool) -> dict[str, np.ndarray]:
     """The index of `PackedRows` for documents of these lengths."""
     if packing == "best_fit":
         parts = best_fit_index(documents, max_length)

@@ -39,9 +39,7 @@ class Prepared:
     """Documents that are not trained on, by the reason."""
 
 
-def prepare(
-    args: Any, source: DataProvider, eval_source: DataProvider | None, checkpoint: str | None
-) -> Prepared:
+def prepare(args: Any, source: DataProvider, eval_source: DataProvider | None, checkpoint: str | None) -> Prepared:
     """Read, tokenize and pack; or open the stream, at the place where the checkpoint left it.
 
     Args:

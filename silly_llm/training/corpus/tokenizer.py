@@ -41,9 +41,7 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         if self.vocab_size < 256 + len(SPECIAL_TOKENS):
-            raise RecipeError(
-                f"vocab_size: must be at least {256 + len(SPECIAL_TOKENS)}, got {self.vocab_size}"
-            )
+            raise RecipeError(f"vocab_size: must be at least {256 + len(SPECIAL_TOKENS)}, got {self.vocab_size}")
 
 
 def check_tokenizer(spec: str | dict[str, Any]) -> TokenizerConfig | None:
@@ -104,9 +102,7 @@ def load(name: str) -> Any:
         raise RunError(f"tokenizer: cannot load {name!r}: {first_line(error)}") from error
 
 
-def train_tokenizer(
-    texts: Iterable[str], config: TokenizerConfig, *, max_length: int
-) -> PreTrainedTokenizerBase:
+def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length: int) -> PreTrainedTokenizerBase:
     """Train a byte-level BPE.
 
     Args:

@@ -70,9 +70,7 @@ class Tokens:
         """The tokens that a finished `tokenize` left in a folder."""
         facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
         names = [folder / f"{number:05}" for number in range(facts["shards"])]
-        shards: list[np.ndarray] = [
-            np.asarray(np.memmap(f"{name}.bin", facts["dtype"], "r")) for name in names
-        ]
+        shards: list[np.ndarray] = [np.asarray(np.memmap(f"{name}.bin", facts["dtype"], "r")) for name in names]
         return cls(folder, shards, np.concatenate([np.load(f"{name}.npy") for name in names]))
 
 
@@ -102,9 +100,7 @@ def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: i
     try:
         count = min(len(documents), -(-size // SHARD_BYTES))
         encoder = Encoder(tokenizer)
-        parts = [
-            (documents.shard(count, n, contiguous=True), encoder, partial / f"{n:05}") for n in range(count)
-        ]
+        parts = [(documents.shard(count, n, contiguous=True), encoder, partial / f"{n:05}") for n in range(count)]
         workers = min(count, processes or os.cpu_count() or 1)
         if workers == 1:
             for part in parts:

@@ -40,9 +40,7 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
 
     state = byte_level_state(tokenizer)
     old: dict[str, int] = {**state["model"]["vocab"]}
-    for added in state[
-        "added_tokens"
-    ]:  # special ones do not count, others (runs of spaces, say) are tokens like any
+    for added in state["added_tokens"]:  # special ones do not count, others (runs of spaces, say) are tokens like any
         if added["special"]:
             old.pop(added["content"], None)
         else:

@@ -26,12 +26,7 @@ class BlockwiseAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        mask: torch.Tensor,
-        scale: float,
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
     ) -> torch.Tensor:
         shape = query.shape
         query, key, value = (query * scale).flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
@@ -65,9 +60,7 @@ def blocks(queries: int, keys: int) -> list[tuple[slice, slice]]:
     """Each block of queries, and the keys that it may see."""
     starts = range(0, queries, BLOCK)
     ends = [min(start + BLOCK, queries) for start in starts]
-    return [
-        (slice(*ends_of), slice(0, keys - queries + ends_of[1])) for ends_of in zip(starts, ends, strict=True)
-    ]
+    return [(slice(*ends_of), slice(0, keys - queries + ends_of[1])) for ends_of in zip(starts, ends, strict=True)]
 
 
 def blockwise(

@@ -66,15 +66,11 @@ class LinearCrossEntropy(torch.autograd.Function):
 
 
 @torch.no_grad()
-def token_nats(
-    hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, dtype: torch.dtype
-) -> torch.Tensor:
+def token_nats(hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Nats of each label, fp32 [tokens], 0 where it is `IGNORED`; arguments as of `LinearCrossEntropy`."""
     inputs, table = hidden.to(dtype), weight.to(dtype)
     found = [
-        F.cross_entropy(
-            (inputs[rows] @ table.T).float(), labels[rows], ignore_index=IGNORED, reduction="none"
-        )
+        F.cross_entropy((inputs[rows] @ table.T).float(), labels[rows], ignore_index=IGNORED, reduction="none")
         for rows in chunks(len(inputs), len(table))
     ]
     return torch.cat(found)
@@ -131,9 +127,7 @@ def fuse_norms(model: nn.Module) -> int:
             same = F.rms_norm(probe, weight.shape, weight, epsilon)
             if not torch.allclose(module(probe), same, atol=TOLERANCE):
                 continue
-        module.forward = MethodType(
-            norm_with(epsilon), module
-        )  # a method, so that copies use their own weights
+        module.forward = MethodType(norm_with(epsilon), module)  # a method, so that copies use their own weights
         fused += 1
     return fused
 

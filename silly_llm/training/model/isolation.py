@@ -43,9 +43,7 @@ def leak(model: PreTrainedModel, max_length: int) -> float:
     positions = torch.arange(length, device=model.device).repeat(2)
     training = model.training
     model.eval()
-    half = torch.autocast(
-        model.device.type, torch.bfloat16, enabled="flash" in str(model.config._attn_implementation)
-    )
+    half = torch.autocast(model.device.type, torch.bfloat16, enabled="flash" in str(model.config._attn_implementation))
     try:
         # One row at a time: some kernels take another path for rows of a batch.
         with half:

@@ -11,10 +11,7 @@ from silly_llm.training.model.presets import PRESETS, alternating, of_depth, swi
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-ELSEWHERE = {
-    "vocab_size": " (set tokenizer.vocab_size)",
-    "max_position_embeddings": " (set max_length)",
-}
+ELSEWHERE = {"vocab_size": " (set tokenizer.vocab_size)", "max_position_embeddings": " (set max_length)"}
 """Keys of a configuration that other keys of the recipe decide."""
 
 
@@ -119,13 +116,7 @@ def complete_llama(values: dict[str, Any]) -> None:
     values.setdefault("num_key_value_heads", values["num_attention_heads"])
     if isinstance(values["hidden_size"], int):
         values.setdefault("intermediate_size", swiglu_size(values["hidden_size"]))
-    for key in (
-        "hidden_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "intermediate_size",
-        "num_key_value_heads",
-    ):
+    for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "num_key_value_heads"):
         if not isinstance(values.get(key), int) or values[key] < 1:
             raise RecipeError(f"model: {key}: expected a whole number above 0, got {values.get(key)!r}")
     if values["hidden_size"] % (2 * values["num_attention_heads"]):

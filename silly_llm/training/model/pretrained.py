@@ -31,11 +31,7 @@ class Pretrained:
     @property
     def where(self) -> dict[str, Any]:
         """What every `from_pretrained` gets; code that a model brings is never run."""
-        return {
-            "pretrained_model_name_or_path": self.name,
-            "revision": self.revision,
-            "trust_remote_code": False,
-        }
+        return {"pretrained_model_name_or_path": self.name, "revision": self.revision, "trust_remote_code": False}
 
 
 def pretrained_of(spec: str | Mapping[str, Any]) -> Pretrained | None:
@@ -89,9 +85,7 @@ def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
     find(name, "model: pretrained: ")
     try:
         if find_adapter_config_file(name, revision=base.revision):
-            raise RecipeError(
-                f"model: {name!r} is an adapter, not a model; merge it first (sft: merge_adapter: true)"
-            )
+            raise RecipeError(f"model: {name!r} is an adapter, not a model; merge it first (sft: merge_adapter: true)")
         config = AutoConfig.from_pretrained(**base.where)
     except (OSError, ValueError) as error:
         raise RecipeError(f"model: cannot load {name!r}: {first_line(error)}") from None
@@ -103,9 +97,7 @@ def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
         what = ", ".join(config.architectures or [config.model_type])
         raise RecipeError(f"model: {name!r} is no causal language model ({what})")
     if config.get_text_config() is not config:
-        raise RecipeError(
-            f"model: {name!r} has parts beside its text model ({config.model_type}); name a text model"
-        )
+        raise RecipeError(f"model: {name!r} has parts beside its text model ({config.model_type}); name a text model")
     positions = getattr(config, "max_position_embeddings", None)
     if positions and max_length > positions:
         raise RecipeError(f"max_length: {max_length} is more than the {positions} positions of {name!r}")

@@ -148,13 +148,7 @@ def split_embeddings(model: PreTrainedModel, groups: dict[str, dict[str, Any]], 
     """Give the input embeddings a group of their own, at `ratio` times the rate of the tables; tied ones stay with the head."""
     tables, embedding = groups.get("tables"), model.get_input_embeddings().weight
     head = model.get_output_embeddings()
-    if (
-        ratio == 1
-        or tables is None
-        or head is None
-        or head.weight is embedding
-        or not embedding.requires_grad
-    ):
+    if ratio == 1 or tables is None or head is None or head.weight is embedding or not embedding.requires_grad:
         return
     tables["params"] = [p for p in tables["params"] if p is not embedding]
     groups["embedding"] = {**tables, "params": [embedding], "lr": ratio * tables["lr"]}
@@ -164,9 +158,7 @@ def fused_adamw(groups: Iterable[dict[str, Any]], args: TrainingArguments) -> to
     import torch
 
     betas = (args.adam_beta1, args.adam_beta2)
-    return torch.optim.AdamW(
-        list(groups), lr=args.learning_rate, betas=betas, eps=args.adam_epsilon, fused=True
-    )
+    return torch.optim.AdamW(list(groups), lr=args.learning_rate, betas=betas, eps=args.adam_epsilon, fused=True)
 
 
 def chained(*parts: torch.optim.Optimizer) -> torch.optim.Optimizer:

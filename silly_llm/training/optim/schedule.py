@@ -64,9 +64,7 @@ def keep_budgets(args: Any) -> None:
     for key, strategy in (("logging_steps", "logging"), ("eval_steps", "eval"), ("save_steps", "save")):
         chosen = getattr(args, f"{strategy}_strategy")
         if getattr(chosen, "value", chosen) == "steps" and 0 < (getattr(args, key) or 0) < 1:
-            raise RecipeError(
-                f"{key}: only time ends this training, so there is no share of all steps; give steps"
-            )
+            raise RecipeError(f"{key}: only time ends this training, so there is no share of all steps; give steps")
 
 
 def check_schedule(args: Any) -> None:

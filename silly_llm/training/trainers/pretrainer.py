@@ -17,13 +17,7 @@ from silly_llm.training.callbacks.log import Clock
 from silly_llm.training.callbacks.throughput import LogsThroughput
 from silly_llm.training.checkpoints import Resumable
 from silly_llm.training.corpus.packing import PackedCollator
-from silly_llm.training.kernels.fused import (
-    IGNORED,
-    LinearCrossEntropy,
-    hidden_states,
-    separable_head,
-    token_nats,
-)
+from silly_llm.training.kernels.fused import IGNORED, LinearCrossEntropy, hidden_states, separable_head, token_nats
 from silly_llm.training.optim.base import OptimizerFactory
 from silly_llm.training.optim.schedule import FollowsClock
 
@@ -54,10 +48,7 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
         self.clock, self.optimizer_factory = clock, optimizer_factory
         self.eval_bytes, self.decay_fraction = eval_bytes, decay_fraction
         self.eval_collator = PackedCollator(
-            data_collator.max_length,
-            data_collator.pad_token_id,
-            data_collator.eos_token_id,
-            predict_end=False,
+            data_collator.max_length, data_collator.pad_token_id, data_collator.eos_token_id, predict_end=False
         )
         super().__init__(args=args, data_collator=data_collator, compute_metrics=self.bits_per_byte, **kwargs)
         whole = not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
@@ -91,17 +82,13 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
         count = num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum()
         loss = total / count
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
-            loss = (
-                loss * self.accelerator.num_processes
-            )  # gradients are averaged over processes, the count is of all
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes, the count is of all
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def forward(self, model: Any, inputs: Any, head: nn.Linear | None) -> torch.Tensor:
         """Logits [tokens, vocabulary], or what this head would make them of [tokens, width]. No mask and no cache: see packing.py."""
         with hidden_states(head) if head is not None else nullcontext():
-            outputs = model(
-                input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False
-            )
+            outputs = model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False)
         return outputs.logits.flatten(0, 1)
 
     @property

@@ -27,18 +27,9 @@ class SmallModelSFTTrainer(LogsThroughput, FollowsClock, Resumable, SFTTrainer):
     """
 
     def __init__(
-        self,
-        *,
-        args: Any,
-        clock: Clock,
-        optimizer_factory: OptimizerFactory | None = None,
-        **kwargs: Any,
+        self, *, args: Any, clock: Clock, optimizer_factory: OptimizerFactory | None = None, **kwargs: Any
     ) -> None:
-        self.clock, self.optimizer_factory, self.decay_fraction = (
-            clock,
-            optimizer_factory,
-            args.decay_fraction,
-        )
+        self.clock, self.optimizer_factory, self.decay_fraction = (clock, optimizer_factory, args.decay_fraction)
         config = kwargs["model"].config.get_text_config()
         positions = getattr(config, "max_position_embeddings", None) or args.max_length
         longest = args.max_length = min(args.max_length or positions, positions) if positions else None
