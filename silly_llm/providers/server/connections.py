@@ -1,73 +1,61 @@
-"""How a server is reached: its address with a query, the proxy and the certificates that the environment names."""
+"""How a server is reached: its address, and the token, proxy and certificates that may go there."""
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from yarl import URL
 
 from silly_llm.core.errors import RunError
 
+HUGGING_FACE = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
+"""Domains that may see the saved token."""
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Python heeds the first, requests and curl the others; so do we, in this order."""
 CERTIFICATE_HINT = "if it is a certificate of your own, name its authority's file in SSL_CERT_FILE"
 
 
-def split_query(url: str) -> tuple[str, dict[str, str]]:
-    """An address without its query, and the query."""
-    parts = urlsplit(url)
-    return urlunsplit((*parts[:3], "", "")).rstrip("/"), dict(parse_qsl(parts.query, keep_blank_values=True))
-
-
-def query_string(*queries: dict[str, str]) -> str:
-    """`?name=value…` of all of them, later ones win; empty for none."""
-    query = {name: value for each in queries for name, value in each.items()}
-    return f"?{urlencode(query)}" if query else ""
-
-
-def public(url: str) -> str:
+def public(url: str | URL) -> str:
     """An address without user, password and query, for messages."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return str(URL(url).with_user(None).with_query(None))
+
+
+def is_within(url: str | URL, *domains: str) -> bool:
+    """Whether an address is in one of the domains."""
+    host = URL(url).host or ""
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+def headers_for(url: str, api_key: str | None) -> dict[str, str]:
+    """The headers of every request to an address: the recipe's key, or the saved token if Hugging Face is there, behind https."""
+    from huggingface_hub import get_token
+
+    trusted = url.startswith("https:") and is_within(url, *HUGGING_FACE)
+    token = api_key or (get_token() if trusted else None)
+    headers = {"Content-Type": "application/json", "User-Agent": "silly-llm"}
+    return headers | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for an address; looked up once, for aiohttp would do so at every request.
+    """The proxy that the environment names for an address; looked up once, since aiohttp would do so at every request.
 
     Raises:
         RunError: it is one that cannot be used.
     """
-    from urllib.request import getproxies, proxy_bypass
+    from requests.utils import get_environ_proxies, select_proxy
 
-    parts = urlsplit(url)
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.hostname or "") or in_a_network(parts.hostname or "", proxies.get("no", "")):
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(proxy).scheme not in ("http", "https"):
+    if not proxy.startswith(("http://", "https://")):
         raise RunError(
             f"{public(url)}: the environment names the proxy {public(proxy)}, and only HTTP proxies are understood; name one in "
-            f"{parts.scheme.upper()}_PROXY, or the host in NO_PROXY"
+            f"{URL(url).scheme.upper()}_PROXY, or the host in NO_PROXY"
         )
     return proxy
-
-
-def in_a_network(host: str, no_proxy: str) -> bool:
-    """Whether an address is in one of the networks (10.0.0.0/8) of no_proxy, which urllib does not look at."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    for entry in no_proxy.split(","):
-        try:
-            if "/" in entry and address in ipaddress.ip_network(entry.strip(), strict=False):
-                return True
-        except ValueError:
-            continue
-    return False
 
 
 def certificates() -> ssl.SSLContext:
@@ -76,11 +64,11 @@ def certificates() -> ssl.SSLContext:
     Raises:
         RunError: the file that is named cannot be read.
     """
-    for name in CA_VARIABLES:
-        if path := os.environ.get(name):
-            try:
-                folder = Path(path).is_dir()
-                return ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
-            except OSError as error:
-                raise RunError(f"{name}: {path}: cannot be read ({error.strerror or error})") from None
-    return ssl.create_default_context()
+    name = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
+    if name is None:
+        return ssl.create_default_context()
+    path = os.environ[name]
+    try:
+        return ssl.create_default_context(**{"capath" if Path(path).is_dir() else "cafile": path})
+    except OSError as error:
+        raise RunError(f"{name}: {path}: cannot be read ({error.strerror or error})") from None

@@ -92,17 +92,20 @@ class EndpointPool:
         """Requests that all healthy endpoints together may have in flight."""
         return sum(int(endpoint.limit) for endpoint in self.endpoints if endpoint.healthy)
 
+    @property
+    def ever_answered(self) -> bool:
+        """Whether any of them has answered at least once."""
+        return any(endpoint.answered for endpoint in self.endpoints)
+
     async def acquire(self) -> Endpoint:
         """Wait for a permit, first come first served; give it back by `release`.
 
         Raises:
             RequestError: all endpoints have been out of order for `patience` seconds.
         """
-        if not self._waiting and (endpoint := self._best()) is not None:
-            endpoint.in_flight += 1
-            return endpoint
         turn: asyncio.Future[Endpoint] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        self._hand_out()
         try:
             return await turn
         except asyncio.CancelledError:
@@ -118,8 +121,8 @@ class EndpointPool:
     def failed(self, endpoint: Endpoint, why: str) -> None:
         """A request to the endpoint came to nothing; too many in a row and it rests until its health check succeeds."""
         endpoint.failures += 1
-        known = any(e.answered for e in self.endpoints)  # else there is no server yet: the caller decides
-        if known and endpoint.healthy and endpoint.failures >= EJECT_AFTER:
+        # Before the first answer there is no server yet: the caller decides.
+        if self.ever_answered and endpoint.healthy and endpoint.failures >= EJECT_AFTER:
             endpoint.healthy = False
             task = asyncio.get_running_loop().create_task(self._return_when_well(endpoint, why))
             self._checks.add(task)
@@ -130,17 +133,14 @@ class EndpointPool:
         for task in self._checks:
             task.cancel()
 
-    def _best(self) -> Endpoint | None:
-        best = None
-        for endpoint in self.endpoints:
-            if endpoint.healthy and endpoint.free > 0 and (best is None or endpoint.in_flight < best.in_flight):
-                best = endpoint
-        return best
-
     def _hand_out(self) -> None:
-        while self._waiting and (endpoint := self._best()) is not None:
+        while self._waiting:
+            free = [endpoint for endpoint in self.endpoints if endpoint.healthy and endpoint.free > 0]
+            if not free:
+                return
             turn = self._waiting.popleft()
             if not turn.done():
+                endpoint = min(free, key=lambda endpoint: endpoint.in_flight)
                 endpoint.in_flight += 1
                 turn.set_result(endpoint)
 
@@ -152,10 +152,10 @@ class EndpointPool:
                 break
             rest = min(rest * 2, LONGEST_REST)
             if time.monotonic() - since > self.patience and not any(e.healthy for e in self.endpoints):
-                while self._waiting:
-                    turn = self._waiting.popleft()
+                for turn in self._waiting:
                     if not turn.done():
                         turn.set_exception(RequestError(f"out of order for {self.patience:g} s: {why}", fatal=True))
+                self._waiting.clear()
         endpoint.healthy, endpoint.failures = True, 0
         endpoint.limit, endpoint.growing = max(1.0, endpoint.limit / 2), True
         self._hand_out()
