@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from silly_llm.core.console.duration import duration
 from silly_llm.core.pages.markdown import code, inline
 from silly_llm.hub.data_cards import path_of
-
-if TYPE_CHECKING:
-    pass
 
 MAX_NUMBERS = 60
 """Rows of a card's table of numbers; what is beyond stands in provenance.json."""
@@ -30,16 +27,6 @@ def number_rows(statistics: Mapping[str, Any], prefix: str = "") -> list[tuple[s
     return rows[:MAX_NUMBERS]
 
 
-def detail_rows(statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a split besides its rows."""
-    splits = statistics.get("splits", {})
-    return {
-        name: {k: v for k, v in facts.items() if k != "examples"}
-        for name, facts in splits.items()
-        if isinstance(facts, Mapping)
-    }
-
-
 def _number(value: Any, key: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return inline(value)
@@ -49,6 +36,7 @@ def _number(value: Any, key: str) -> str:
 
 
 def interval_row(metric: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Value, interval and sample size of a metric, as cells of a table."""
     low, high, n = metric.get("low"), metric.get("high"), metric.get("n")
     interval = f"{_number(low, '')} to {_number(high, '')}" if low is not None and high is not None else ""
     return _number(metric.get("value"), ""), interval, "" if n is None else _number(n, "")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from yarl import URL
 
 from silly_llm.providers.server.config import ServerConfig
 from silly_llm.providers.server.connections import CERTIFICATE_HINT, certificates, headers_for, proxy_for, public
 from silly_llm.providers.server.errors import RequestError, one_line, read_json, refusal
-
-if TYPE_CHECKING:
-    import aiohttp
 
 HEALTH_TIMEOUT = 10.0
 """Seconds for a health check or /info."""
