@@ -7,31 +7,13 @@ import re
 
 import regex
 
+from silly_llm.text import TABLES
 from silly_llm.text.languages import ENGLISH
 from silly_llm.text.words import mostly_unspaced, tokenize_words
 
-_FUNCTION = """\
-    a about after all also although always am an and another any are as at away be because been before being both but
-    by can could did do does each either else even ever every everything few for from had has have he her here hers him
-    his how i if in into is it its just many may me might mine more most much must my neither never no nobody none nor
-    not nothing now of off often on one only or other our ours out over own rather she should since so some somebody
-    something soon still such than that the their theirs them then there these they this those though through to too
-    under until up us very was we were what when where whether which while who whom whose why will with without would
-    yes yet you your yours"""
-
-
-FUNCTION_WORDS = frozenset(_FUNCTION.split())
+FUNCTION_WORDS = frozenset(TABLES["function_words"])
 """English words without content of their own."""
-STOP_WORDS = FUNCTION_WORDS | frozenset(
-    """
-    above across again against almost alone along already among anyone anything around ask asked back became become
-    began behind below beside between came cannot come comes doing done down during enough everyone except gave get
-    gets getting give given goes going gone got having herself himself itself kept knew know let like made make
-    makes making maybe myself near need next once onto others perhaps put quite really said same saw say says see
-    seen several shall someone take taken themselves thing things till told took toward towards two upon used want
-    wanted way well went whatever whole within yourself
-    """.split()  # noqa: SIM905 - a list a line would be a hundred lines
-)
+STOP_WORDS = FUNCTION_WORDS.union(TABLES["stop_words"])
 """Words that say little about what a story is about: function words, and the verbs and adverbs of any story."""
 
 # A sentence does not begin with a lower-case letter; Chinese and Japanese marks end one without a space after them.
