@@ -114,7 +114,7 @@ def detectors() -> list[Any]:
     """Those of detect-secrets that know a secret by an unmistakable form."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    classes = get_mapping_from_secret_type_to_class().values()
+    classes: Any = get_mapping_from_secret_type_to_class().values()
     return [detector() for detector in classes if detector.__name__ in DETECTORS]
 
 

@@ -99,11 +99,8 @@ class LLMProvider(ABC):
     """It takes `ChatRequest.schema`."""
     free: bool = False
     """Answers are deterministic and cost nothing: they are asked again rather than kept in a journal."""
-
-    @property
-    def in_flight(self) -> tuple[int, int]:
-        """How many requests are in flight, and how many may be at this time; (0, 0) where that is not known."""
-        return 0, 0
+    in_flight: tuple[int, int] = (0, 0)
+    """How many requests are in flight, and how many may be at this time; (0, 0) where that is not known."""
 
     async def prepare(self) -> None:  # noqa: B027 - most providers know all they need
         """Find out what must be known before anything is asked, such as the model behind an address.

@@ -110,7 +110,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 _QUOTED = re.compile(r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)')
 # Other pairs of quotation marks, with words inside that end or are parted; dashes.
-_PAIRS = ("“”", "„“", "„”", "«»", "»«", "「」", "『』")
+_PAIRS = tuple(zip("“„„«»「『", "”“”»«」』", strict=True))
 _QUOTED_ELSEWHERE = re.compile(
     "|".join(rf"{o}[^{c}\n]*\w[ ,.!?，。！？、…][^{c}\n]*{c}" for o, c in _PAIRS) + r"|^[—–]\s?(?:[^\W\d_a-z]|[¿¡])",
     re.MULTILINE,

@@ -56,7 +56,7 @@ class ServerProvider(LLMProvider):
         self.parameters = mask(config.extra_body) | thinking
         self._first = config.concurrency or CONCURRENCY
         self._most = config.max_concurrency or GROWTH * self._first
-        self._form = None if config.structured == "auto" else config.structured
+        self._form: str | None = None if config.structured == "auto" else config.structured
         """The form of a schema that this server honours, once it is known."""
         self._learned = {url: Learned(public(url)) for url in config.urls}
         """What the server at each address refuses."""
@@ -68,7 +68,7 @@ class ServerProvider(LLMProvider):
         return self._most * len(self.config.urls)
 
     @property
-    def in_flight(self) -> tuple[int, int]:
+    def in_flight(self) -> tuple[int, int]:  # type: ignore[override]
         """Requests in flight, and how many may be at this time."""
         return (self._pool.in_flight, self._pool.limit) if self._loop else (0, self._first)
 

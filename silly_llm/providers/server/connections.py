@@ -69,6 +69,7 @@ def certificates() -> ssl.SSLContext:
         return ssl.create_default_context()
     path = os.environ[name]
     try:
-        return ssl.create_default_context(**{"capath" if Path(path).is_dir() else "cafile": path})
+        is_folder = Path(path).is_dir()
+        return ssl.create_default_context(capath=path if is_folder else None, cafile=None if is_folder else path)
     except OSError as error:
         raise RunError(f"{name}: {path}: cannot be read ({error.strerror or error})") from None
