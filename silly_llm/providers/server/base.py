@@ -15,7 +15,7 @@ from typing import Any
 
 from silly_llm.core.errors import RunError
 from silly_llm.core.masking import mask
-from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, Prices, RequestFailed
+from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 from silly_llm.providers.server.answers import read_chat
 from silly_llm.providers.server.config import ServerConfig
 from silly_llm.providers.server.connections import public
@@ -51,7 +51,7 @@ class ServerProvider(LLMProvider):
         self.model = config.model or ""
         self.served_model = config.model
         """What requests call the model."""
-        self.prices = Prices.of(config.price_per_million)
+        self.prices = config.price_per_million
         thinking = {} if config.thinking is None else {"thinking": config.thinking}
         self.parameters = mask(config.extra_body) | thinking
         self._first = config.concurrency or CONCURRENCY

@@ -37,7 +37,7 @@ class ServerConfig:
     """Seconds to wait for a server that is still starting."""
     structured: Literal["auto", "openai", "llama.cpp", "tgi", "prompt"] = "auto"
     """How a JSON schema is sent: openai, tgi, llama.cpp, prompt (only asked for in words), auto (the first that works)."""
-    price_per_million: dict[str, float] = field(default_factory=dict)
+    price_per_million: Prices | None = None
     """What a million tokens cost: `{prompt: 0.1, completion: 0.4}`, in any currency."""
     thinking: bool | None = None
     """`false`: tell a model that thinks not to, in the form that its server knows; `true`: to think; default: say nothing."""
@@ -62,7 +62,6 @@ class ServerConfig:
             raise RecipeError("max_concurrency must not be below concurrency")
         if min(self.timeout, self.deadline) <= 0 or min(self.first_wait, self.startup_timeout) < 0:
             raise RecipeError("timeout and deadline must be above 0, first_wait and startup_timeout not below")
-        Prices.of(self.price_per_million)
 
     def _check(self, url: str) -> None:
         parts = urlsplit(url)
