@@ -11,7 +11,7 @@ from scripted_answers import WORDS, SchemaNotSupported, answer, draw_for, value_
 from scripted_client import CHAT, SCHEMA, chat, events, get, post, text_of
 from scripted_llm import ScriptedLLM
 
-from silly_llm.providers.server.structured import response_format
+from silly_llm.providers.server.structured import RESPONSE_FORMATS
 
 # Answers ---------------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ def test_values_are_valid_under_many_schemas():
 def test_a_schema_is_kept_to_in_the_forms_honoured_and_ignored_in_others(well, honours):
     well.behave(honours=[honours])
     for form in ("openai", "tgi", "llama.cpp"):
-        body = chat("List nouns. Answer as JSON.", response_format=response_format(SCHEMA, form))
+        body = chat("List nouns. Answer as JSON.", response_format=RESPONSE_FORMATS[form](SCHEMA))
         text = text_of(post(well, CHAT, body)[2])
         if form == honours:
             words = json.loads(text)["words"]
@@ -226,8 +226,8 @@ def test_tgi_refuses_with_its_own_words(openapi, server, inputs, parameters, sai
         (CHAT, chat("x " * 5000), (400, 422)),
         (CHAT, chat(max_tokens=5000), (400, 422)),
         (CHAT, {**chat(), "model": "missing"}, (404, 404)),
-        (CHAT, chat(response_format=response_format(SCHEMA, "openai")), (200, 422)),
-        (CHAT, chat(response_format=response_format(SCHEMA, "tgi")), (200, 200)),
+        (CHAT, chat(response_format=RESPONSE_FORMATS["openai"](SCHEMA)), (200, 422)),
+        (CHAT, chat(response_format=RESPONSE_FORMATS["tgi"](SCHEMA)), (200, 200)),
         ("/v1/completions", {"prompt": "x", "suffix": "y"}, (200, 422)),
         ("/v2/nothing", {}, (404, 404)),
     ],
