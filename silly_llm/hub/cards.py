@@ -64,7 +64,7 @@ def dataset_card(
     facts = {n: f if isinstance(f, Mapping) else {"examples": f} for n, f in statistics.get("splits", {}).items()}
     splits = {name: int(f["examples"]) for name, f in facts.items() if f.get("examples")}
     numbers = {key: value for key, value in statistics.items() if key != "splits"}
-    numbers |= {name: {k: v for k, v in f.items() if k != "examples"} for name, f in facts.items()}
+    numbers |= {name: {k: v for k, v in f.items() if k != "examples"} for name, f in facts.items() if len(f) > 1}
     if stories:
         source, corpus, what = None, recipe.values.get("corpus", "stories"), "Silly {}"
         teachers = [provider_name(recipe.args.provider)]
