@@ -9,7 +9,6 @@ from pathlib import Path
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders import manifest
-from silly_llm.core.folders.output import read_state
 
 COMMON = ("README.md", "recipe.yaml", "provenance.json", "statistics.json")
 PUBLISHED = {
@@ -23,6 +22,7 @@ PUBLISHED = {
     ),
 }
 """What goes up, as globs: one without `/` is for the folder itself."""
+CONFIGS = ("config.json", "adapter_config.json")
 KEPT_QUIETLY = (
     *(".silly", "journal*", "checkpoint-*", "optimizer*", "scheduler.*", "rng_state*", "trainer_state.json"),
     *("training_args.bin", "global_step*", "*.lock", "*.tmp"),
@@ -40,8 +40,7 @@ def kind_of(folder: Path) -> str:
         raise RecipeError(f"{folder}: no such folder")
     if any(folder.glob("data/*.parquet")):
         return "dataset"
-    configured = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
-    if configured and any(folder.glob("*.safetensors")):
+    if any(folder.glob("*.safetensors")) and any((folder / name).is_file() for name in CONFIGS):
         return "model"
     raise RecipeError(
         f"{folder}: is neither a dataset folder (data/*.parquet) nor a model folder (config.json, *.safetensors)"
@@ -90,7 +89,7 @@ def refuse_code(folder: Path, files: Sequence[str]) -> None:
     """
     if any(name.endswith(".py") for name in files):
         return
-    for name in ("config.json", "tokenizer_config.json", "adapter_config.json", "generation_config.json"):
+    for name in (*CONFIGS, "tokenizer_config.json", "generation_config.json"):
         path = folder / name
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if name in files else None
@@ -130,11 +129,6 @@ def read_card(folder: Path, repo_type: str, files: Sequence[str]) -> str | None:
         if not fnmatch.filter(files, pattern):
             raise RecipeError(f"{path}: configs: no file of the folder fits {pattern!r}")
     return text
-
-
-def unfinished(folder: Path) -> bool:
-    """Whether the phase that makes the folder has not ended."""
-    return read_state(folder).get("finished") is False
 
 
 def _names(folder: Path) -> list[str]:

@@ -10,17 +10,17 @@ import fnmatch
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from silly_llm import __version__
 from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.folders.output import read_state
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.masking import remember
 from silly_llm.hub.cards import PLACEHOLDER, dataset_card, model_card, write_card
-from silly_llm.hub.contents import files_of, kind_of, left_of, read_card, refuse_code, unfinished
+from silly_llm.hub.contents import files_of, kind_of, left_of, read_card, refuse_code
 from silly_llm.hub.scan import refuse_secrets
 
 if TYPE_CHECKING:
@@ -35,13 +35,12 @@ WAITS = (1, 2, 4)
 TOKEN_HELP = "make one that may write at https://huggingface.co/settings/tokens and set HF_TOKEN, or `hf auth login`"
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(NamedTuple):
     """Where a phase publishes its folder when it is done."""
 
     repo_id: str
-    private: bool = False
-    revision: str | None = None
+    private: bool
+    revision: str | None
 
 
 def check_push(args: Any) -> Push | None:
@@ -91,7 +90,7 @@ def push_if_asked(args: Any, folder: str | Path) -> str | None:
     asked = check_push(args)
     if asked is None or not is_main_process():
         return None
-    url = publish(folder, asked.repo_id, private=asked.private, revision=asked.revision)
+    url = publish(folder, **asked._asdict())
     print(f"published: {url}")
     return url
 
@@ -150,10 +149,8 @@ def publish(
 
 def main(argv: list[str] | None = None) -> None:
     """`silly-llm publish`."""
-    parser = Parser(
-        prog="silly-llm publish",
-        description="Upload a dataset or model folder to the Hugging Face Hub, with its card.",
-    )
+    what = "Upload a dataset or model folder to the Hugging Face Hub, with its card."
+    parser = Parser(prog="silly-llm publish", description=what)
     add = parser.add_argument
     add("folder", type=Path, help="a dataset folder (data/*.parquet) or a model folder")
     add("repo_id", metavar="NAMESPACE/NAME", help="the repository; made when missing")
@@ -161,19 +158,18 @@ def main(argv: list[str] | None = None) -> None:
     add("--repo_type", "--repo-type", choices=["dataset", "model"], help="default: by the folder")
     add("--revision", help="the branch, made when missing (default: main)")
     add("--commit_message", "--commit-message", help="what the commit says")
-    several: dict[str, Any] = {"action": "append", "default": []}
-    add("--include", **several, metavar="GLOB", help="files that go up besides what phases write")
-    add("--allow", **several, metavar="KIND", help="a kind of secret that a refusal named and that is none")
+    add("--include", action="append", default=[], metavar="GLOB", help="files that go up besides what phases write")
+    also = "a kind of secret that a refusal named and that is none"
+    add("--allow", action="append", default=[], metavar="KIND", help=also)
     add("--debug", action="store_true", help="show the traceback of an error")
     options = vars(parser.parse_args(argv))
     del options["debug"]
     folder = options["folder"]
-    options["repo_type"] = options["repo_type"] or kind_of(folder)
-    if unfinished(folder):
+    kind = options["repo_type"] = options["repo_type"] or kind_of(folder)
+    if read_state(folder).get("finished") is False:
         raise RecipeError(f"{folder}: the phase that makes it has not finished; run it again to continue")
     url = publish(**options)
-    dataset = options["repo_type"] == "dataset"
-    call = 'load_dataset("{}")' if dataset else 'pipeline("text-generation", model="{}")'
+    call = 'load_dataset("{}")' if kind == "dataset" else 'pipeline("text-generation", model="{}")'
     print(f"published: {url}\nload it with: {call.format(options['repo_id'])}")
 
 
