@@ -9,7 +9,7 @@ import sys
 import pytest
 from locations import ROOT
 
-SERVER = ROOT / "tests" / "servers" / "scripted_llm.py"
+SERVER = f"cd {ROOT / 'tests'}; exec {sys.executable} -m servers.scripted_llm"
 
 
 @pytest.mark.parametrize(("script", "command"), [("vllm", "vllm"), ("tgi", "text-generation-launcher")])
@@ -17,7 +17,7 @@ def test_an_array_of_tasks_makes_a_dataset(tmp_path, silly_llm, script, command)
     path = tmp_path / "bin"
     path.mkdir()
     programs = {
-        command: f'while [ "$1" != --port ]; do shift; done; exec {sys.executable} {SERVER} --port "$2" --slow_start 1',
+        command: f'while [ "$1" != --port ]; do shift; done; {SERVER} --port "$2" slow_start=1',
         "silly-llm": f'exec {sys.executable} -m silly_llm.cli "$@"',
     }
     for name, line in programs.items():

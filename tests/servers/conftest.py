@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted_llm import ScriptedLLM
+from servers.scripted_llm import ScriptedLLM
 
 
 @pytest.fixture(scope="module")
