@@ -73,7 +73,7 @@ def tinystories(shared) -> list[str]:
 SILLY_LLM = (sys.executable, "-m", "silly_llm.cli")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def silly_llm():
     """Run `silly-llm ARGUMENTS…` in a process of its own; gives the finished process with its text output."""
 
@@ -102,7 +102,7 @@ def in_process(capsys, monkeypatch):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kill_when():
     """Start `silly-llm ARGUMENTS…` and kill it as soon as something has happened."""
 
