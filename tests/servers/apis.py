@@ -23,6 +23,7 @@ MODEL, CONTEXT, DEFAULT_MAX_TOKENS = "scripted", 4096, 1024
 CHAT, COMPLETIONS, GENERATE = "/v1/chat/completions", "/v1/completions", "/generate"
 CODES = {401: "invalid_api_key", 402: "insufficient_quota", 404: "model_not_found", 429: "rate_limit_exceeded"}
 ERROR_TYPES = {424: "generation", 429: "overloaded", 500: "incomplete_generation", 503: "healthcheck"}
+CHEAP = answer("", 0, DEFAULT_MAX_TOKENS)
 Bounds = dict[str, tuple[Callable[[float], bool], str]]
 OPENAI_BOUNDS: Bounds = {
     "max_tokens": (lambda value: value >= 1, "max_tokens must be at least 1, got {}."),
@@ -97,9 +98,12 @@ class Question:
         Raises:
             Refused: the schema is beyond the generator.
         """
-        prompt, seed = ("", 0) if behaviour.cheap_answers else (self.prompt, self.seed)
+        if behaviour.cheap_answers:
+            return CHEAP
         try:
-            return answer(prompt, seed, self.max_tokens, asked=self.asked, schema=self.schema, stop=self.stop)
+            return answer(
+                self.prompt, self.seed, self.max_tokens, asked=self.asked, schema=self.schema, stop=self.stop
+            )
         except ValueError as error:
             raise Refused(400, str(error), "BadRequestError") from None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import resource
 import time
 from collections import Counter
 from dataclasses import asdict, replace
@@ -166,6 +167,8 @@ def main() -> None:
     parser.add_argument("options", nargs="*", metavar="NAME=JSON", help="options of behaviour.py, such as latency=0.2")
     given = parser.parse_args()
     options = {name: json.loads(value) for name, _, value in (option.partition("=") for option in given.options)}
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a connection is a file
     with ScriptedLLM(given.log, port=given.port, **options) as server:
         print(server.url, flush=True)
         server.serve()
