@@ -124,6 +124,23 @@ def kill_when():
     return run
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A scripted LLM that the tests of a module share."""
+    from servers.scripted_llm import ScriptedLLM
+
+    with ScriptedLLM(tmp_path_factory.mktemp("server"), log_bodies=True) as running:
+        yield running
+
+
+@pytest.fixture
+def well(server):
+    """The same, behaving well again afterwards."""
+    before = server.behave()
+    yield server
+    server.behave(**before)
+
+
 @pytest.fixture(scope="session")
 def stories() -> list[str]:
     """Eight stories: quotes, an emoji, an accent, paragraphs, one of one letter and one too long for `tiny_model`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import threading
 from typing import Any, Self
 
@@ -40,9 +40,7 @@ class StandIn:
         return self
 
     async def _listen(self) -> None:
-        server = web.Server(
-            self.answer, handler_cancellation=True, access_log=None, logger=logging.getLogger(__name__)
-        )
+        server = web.Server(self.answer, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0)
         await self._runner.setup()
         for port in self._ports:
@@ -60,10 +58,8 @@ class StandIn:
 
     def serve(self) -> None:
         """Run until Ctrl-C, for commands."""
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             self._thread.join()
-        except KeyboardInterrupt:
-            self.__exit__()
 
 
 async def break_off(request: Request, response: web.Response, share: float) -> Response:

@@ -35,8 +35,6 @@ from servers.repositories import Entry, Fault, HubError, Repo, User, git_oid
 
 LFS = (".arrow", ".bin", ".gz", ".npz", ".parquet", ".pt", ".safetensors", ".zip", ".zst")
 GITATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS).encode()
-
-
 JSON = ("application/json", "application/vnd.git-lfs+json")
 Handler = Callable[..., Awaitable[Response]]
 ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
