@@ -22,7 +22,7 @@ import json
 import re
 import secrets
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -31,7 +31,7 @@ import yaml
 from aiohttp import web
 
 from servers.frame import Request, Response, StandIn, break_off
-from servers.repositories import Entry, Fault, HubError, Repo, User, git_oid
+from servers.repositories import Entry, Fault, HubError, Repo, User, git_oid, header_of, listing
 
 LFS = (".arrow", ".bin", ".gz", ".npz", ".parquet", ".pt", ".safetensors", ".zip", ".zst")
 GITATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS).encode()
@@ -174,11 +174,7 @@ class LocalHub(StandIn):
         user = self._user(request)
         namespace = body.get("organization") or (user.name if user else None)
         self._writer(request, namespace)
-        repo = Repo(
-            body.get("type") or "model",
-            f"{namespace}/{body['name']}",
-            body.get("visibility") == "private" or bool(body.get("private")),
-        )
+        repo = Repo(body.get("type") or "model", f"{namespace}/{body['name']}", body.get("visibility") == "private")
         known = self.repos.get((repo.kind, repo.id))
         if known:
             raise HubError(409, f"You already created this repo: {repo.id}", url=f"{self.url}/{known.path}")
@@ -189,24 +185,18 @@ class LocalHub(StandIn):
     @route("POST", r"/api/validate-yaml")
     async def validate_yaml(self, request: Request, body: Any) -> Response:
         try:
-            self._header(body["content"])
+            header_of(body["content"])
         except yaml.YAMLError as error:
             said = [{"message": f"Invalid YAML metadata: {error}"}]
             return web.json_response({"errors": said, "warnings": []}, status=400)
         return web.json_response({"errors": [], "warnings": []})
-
-    @staticmethod
-    def _header(card: str) -> dict[str, Any]:
-        """The YAML at a card's head."""
-        match = re.match(r"\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", card, re.DOTALL)
-        return (yaml.safe_load(match[1]) if match else None) or {}
 
     # ------------------------------------------------------------ reading
 
     @route("GET", rf"{API}(?:/revision/{REVISION})?")
     async def repo_info(self, request: Request, body: Any, repo: Repo, revision: str | None) -> Response:
         commit = repo.at(revision or "main")
-        card = self._header(self.files(repo.kind, repo.id, commit.id).get("README.md", b"").decode())
+        card = header_of(self.files(repo.kind, repo.id, commit.id).get("README.md", b"").decode())
         info = {"_id": repo.id, "id": repo.id, "modelId": repo.id, "sha": commit.id, "lastModified": commit.date}
         info |= {"private": repo.private, "gated": False, "disabled": False, "downloads": 0, "likes": 0}
         info |= {"siblings": [entry.as_json(path) for path, entry in sorted(commit.tree.items())]}
@@ -226,27 +216,17 @@ class LocalHub(StandIn):
 
     @route("GET", rf"{API}/tree/{REVISION}(?:/(?P<folder>.*))?")
     async def tree(self, request: Request, body: Any, repo: Repo, revision: str, folder: str | None) -> Response:
-        items = dict(self._listing(repo.at(revision).tree, f"{folder}/" if folder else ""))
+        items = dict(listing(repo.at(revision).tree, f"{folder}/" if folder else ""))
         if folder and not items:
             raise HubError(404, f'"{folder}" does not exist on "{revision}"', "EntryNotFound")
         deep = request.query.get("recursive", "").lower() == "true"
         depth = folder.count("/") + 1 if folder else 0
         return web.json_response([items[path] for path in sorted(items) if deep or path.count("/") == depth])
 
-    @staticmethod
-    def _listing(tree: dict[str, Entry], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All files below a prefix, and the folders that they are in."""
-        for path, entry in tree.items():
-            if path.startswith(prefix):
-                yield path, entry.as_json(path)
-                for folder in list(Path(path).parents)[:-1]:
-                    if (name := folder.as_posix()).startswith(prefix):
-                        yield name, {"type": "directory", "oid": hashlib.sha1(name.encode()).hexdigest(), "path": name}
-
     @route("POST", rf"{API}/paths-info/{REVISION}")
     async def paths_info(self, request: Request, body: Any, repo: Repo, revision: str) -> Response:
         paths = body["paths"] if isinstance(body, dict) else parse_qs(body.decode()).get("paths", [])
-        items = dict(self._listing(repo.at(revision).tree, ""))
+        items = dict(listing(repo.at(revision).tree, ""))
         return web.json_response([items[path.rstrip("/")] for path in paths if path.rstrip("/") in items])
 
     @route("GET", rf"{WEB}/resolve/{REVISION}/(?P<path>.+)")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import yaml
 from aiohttp import web
 
 
@@ -116,3 +119,19 @@ class Repo:
 
 def git_oid(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def header_of(card: str) -> dict[str, Any]:
+    """The YAML at a card's head."""
+    match = re.match(r"\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", card, re.DOTALL)
+    return (yaml.safe_load(match[1]) if match else None) or {}
+
+
+def listing(tree: dict[str, Entry], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All files below a prefix, and the folders that they are in, as the Hub lists them."""
+    for path, entry in tree.items():
+        if path.startswith(prefix):
+            yield path, entry.as_json(path)
+            for folder in list(Path(path).parents)[:-1]:
+                if (name := folder.as_posix()).startswith(prefix):
+                    yield name, {"type": "directory", "oid": git_oid(name.encode()), "path": name}
