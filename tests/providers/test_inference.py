@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 import pytest
 from asking import complete, request, specs
-from scripted_llm import ScriptedLLM, answer
+from servers.scripted_llm import ScriptedLLM, answer
 
 from silly_llm.core import registry
 from silly_llm.core.container import Container

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from asking import complete, request, specs
-from scripted_llm import ScriptedLLM, answer
+from servers.scripted_llm import ScriptedLLM, answer
 
 from silly_llm.core import registry
 from silly_llm.core.container import Container

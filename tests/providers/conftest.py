@@ -1,3 +1,0 @@
-"""A scripted LLM that tests of a module share."""
-
-from servers.conftest import server, well  # noqa: F401
