@@ -126,22 +126,6 @@ def test_the_switch_has_the_form_of_its_server(url, field):
     assert thinking_fields(url, None) == {}
 
 
-def test_the_switch_reaches_a_chat_template():
-    """Of a model in this process."""
-    provider = Container().build("llm_provider", {"type": "transformers", "model": "a/b", "thinking": False})
-    told = []
-
-    class Tokenizer:
-        chat_template = "{{ messages }}"
-
-        def apply_chat_template(self, messages, **options):
-            told.append(options)
-            return {"input_ids": [1]}
-
-    assert provider._encode(Tokenizer(), request()) == [1] and provider.parameters["thinking"] is False
-    assert told[0]["enable_thinking"] is False and told[0]["thinking"] is False
-
-
 def test_the_switch_reaches_the_server_and_the_fingerprint(well):
     assert isinstance(ask(well, thinking=False, request=request(77)), Completion)
     (body,) = [record["body"] for record in well.asked() if record["seed"] == 77]
