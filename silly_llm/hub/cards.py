@@ -10,6 +10,7 @@ written before anyone knows where it will be published, so it says `NAMESPACE/NA
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,11 +18,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from silly_llm import __version__
 from silly_llm.core.config import to_yaml
+from silly_llm.core.console.duration import duration
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.provenance import commit, library_versions
 from silly_llm.core.pages.markdown import code, fence, inline, one_line, quoted
-from silly_llm.hub.data_cards import STORYTELLER, Known, hub_ids, named, provider_name, teachers_of, what_is_known
-from silly_llm.hub.numbers import interval_row, number_rows, shown
+from silly_llm.hub.data_cards import (
+    STORYTELLER,
+    Known,
+    hub_ids,
+    named,
+    path_of,
+    provider_name,
+    teachers_of,
+    what_is_known,
+)
 
 if TYPE_CHECKING:
     from silly_llm.core.config import Recipe
@@ -35,6 +45,8 @@ CITATION = """\
   journal = {arXiv preprint arXiv:2305.07759},
   year    = {2023}
 }"""
+MAX_NUMBERS = 60
+"""Rows of a card's table of numbers; what is beyond stands in provenance.json."""
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
 
 
@@ -247,3 +259,40 @@ def _sample(row: Mapping[str, Any] | None) -> dict[str, str] | None:
         name: quoted(part if isinstance(part, str) else "\n".join(message["content"] for message in part))
         for name, part in parts.items()
     }
+
+
+def number_rows(statistics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested numbers as rows of a table: (`rejected: too short`, `1,234`)."""
+    rows: list[tuple[str, str]] = []
+    for key, value in statistics.items():
+        name = re.sub("seconds$", "time", str(key)).replace("_", " ")
+        label = prefix + inline(name)
+        if isinstance(value, Mapping):
+            rows += number_rows(value, f"{label}: ")
+        elif value is not None and not isinstance(value, (list, tuple, set)):
+            rows.append((label, _number(value, str(key))))
+    return rows[:MAX_NUMBERS]
+
+
+def _number(value: Any, key: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return inline(value)
+    if key.endswith("seconds"):
+        return duration(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def interval_row(metric: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Value, interval and sample size of a metric, as cells of a table."""
+    low, high, n = metric.get("low"), metric.get("high"), metric.get("n")
+    interval = f"{_number(low, '')} to {_number(high, '')}" if low is not None and high is not None else ""
+    return _number(metric.get("value"), ""), interval, "" if n is None else _number(n, "")
+
+
+def shown(source: Any) -> str:
+    """A recipe's dataset or model in a sentence."""
+    if isinstance(source, (list, tuple)):
+        return ", ".join(shown(item) for item in source)
+    if isinstance(source, Mapping):
+        return shown(path_of(source) or source.get("type"))
+    return code(source) if source else ""

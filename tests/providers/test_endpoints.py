@@ -18,16 +18,16 @@ async def never(endpoint):
 
 async def answered(pool: EndpointPool, count: int, share: float = 1.0) -> int:
     """Let `count` requests be answered while a share of the permits is in use; how many permits there are then."""
-    taken = deque([await pool.acquire() for _ in range(int(pool.limit * share))])
+    taken = deque([await pool.acquire() for _ in range(int(pool.in_flight[1] * share))])
     for _ in range(count):
         endpoint = taken.popleft()
         endpoint.succeeded()
         pool.release(endpoint)
-        while pool.in_flight < int(pool.limit * share):
+        while pool.in_flight[0] < int(pool.in_flight[1] * share):
             taken.append(await pool.acquire())
     for endpoint in taken:
         pool.release(endpoint)
-    return pool.limit
+    return pool.in_flight[1]
 
 
 def test_permits_double_a_round_until_the_first_overload_and_then_creep():
@@ -39,13 +39,13 @@ def test_permits_double_a_round_until_the_first_overload_and_then_creep():
         began = time.monotonic()
         for _ in range(16):
             endpoint.overloaded(began)
-        less = pool.limit
+        less = pool.in_flight[1]
         assert 8 < less < 16, "refusals of one round count once"
         assert await answered(pool, less + 1) == less + 1
         assert await answered(pool, 10_000) == 40
         for _ in range(100):
             endpoint.overloaded(time.monotonic())
-        assert pool.limit == 1
+        assert pool.in_flight == (0, 1)
 
     asyncio.run(run())
 
@@ -55,7 +55,7 @@ def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
         a, b = Endpoint("a", 2.0, 2), Endpoint("b", 1.0, 1)
         pool = EndpointPool([a, b], never)
         taken = [await pool.acquire() for _ in range(3)]
-        assert [e.url for e in taken] == ["a", "b", "a"] and (pool.in_flight, pool.limit) == (3, 3)
+        assert [e.url for e in taken] == ["a", "b", "a"] and pool.in_flight == (3, 3)
         order = []
 
         async def wait(name):
@@ -67,7 +67,7 @@ def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
         pool.release(b)
         pool.release(a)
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert order == [(1, "b"), (2, "a")] and pool.in_flight == 3
+        assert order == [(1, "b"), (2, "a")] and pool.in_flight == (3, 3)
 
     asyncio.run(run())
 
@@ -91,7 +91,7 @@ def test_a_sick_endpoint_rests_until_its_health_check_succeeds(monkeypatch):
         await checked.wait()
         assert not waiting.done()
         well.set()
-        assert (await asyncio.wait_for(waiting, 5)).url == "a" and pool.limit < 8
+        assert (await asyncio.wait_for(waiting, 5)).url == "a" and pool.in_flight == (5, 6)
         pool.close()
 
     asyncio.run(run())

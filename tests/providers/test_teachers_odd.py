@@ -11,8 +11,8 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
 from silly_llm.providers.server.answers import finish_reason, read_chat, read_content
-from silly_llm.providers.server.connections import proxy_for
 from silly_llm.providers.server.errors import RequestError, refusal
+from silly_llm.providers.server.http import proxy_for
 from silly_llm.providers.server.request_fields import refused_fields, thinking_fields
 from silly_llm.providers.thinking import nothing_said, without_thinking
 

@@ -18,10 +18,9 @@ from silly_llm.core.masking import mask
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 from silly_llm.providers.server.answers import read_chat
 from silly_llm.providers.server.config import ServerConfig
-from silly_llm.providers.server.connections import public
 from silly_llm.providers.server.endpoints import Endpoint, EndpointPool
 from silly_llm.providers.server.errors import RequestError, one_line
-from silly_llm.providers.server.http import HTTPClient
+from silly_llm.providers.server.http import HTTPClient, public
 from silly_llm.providers.server.request_fields import Learned, chat_fields, thinking_fields
 from silly_llm.providers.server.structured import RESPONSE_FORMATS, InvalidAnswer, validated, with_instruction
 
@@ -70,7 +69,7 @@ class ServerProvider(LLMProvider):
     @property
     def in_flight(self) -> tuple[int, int]:  # type: ignore[override]
         """Requests in flight, and how many may be at this time."""
-        return (self._pool.in_flight, self._pool.limit) if self._loop else (0, self._first)
+        return self._pool.in_flight if self._loop else (0, self._first)
 
     async def prepare(self) -> None:
         self._open()

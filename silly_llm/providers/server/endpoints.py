@@ -44,11 +44,6 @@ class Endpoint:
     decreased: float = 0.0
     """When the limit was last taken down."""
 
-    @property
-    def free(self) -> int:
-        """How many more requests it may take now."""
-        return int(self.limit) - self.in_flight
-
     def succeeded(self) -> None:
         """An answer came (call it before the permit is given back)."""
         self.answered = True
@@ -83,14 +78,10 @@ class EndpointPool:
         self._checks: set[asyncio.Task[None]] = set()
 
     @property
-    def in_flight(self) -> int:
-        """Requests in flight at all endpoints."""
-        return sum(endpoint.in_flight for endpoint in self.endpoints)
-
-    @property
-    def limit(self) -> int:
-        """Requests that all healthy endpoints together may have in flight."""
-        return sum(int(endpoint.limit) for endpoint in self.endpoints if endpoint.healthy)
+    def in_flight(self) -> tuple[int, int]:
+        """Requests in flight at all endpoints, and how many may be at the healthy ones together."""
+        limit = sum(int(endpoint.limit) for endpoint in self.endpoints if endpoint.healthy)
+        return sum(endpoint.in_flight for endpoint in self.endpoints), limit
 
     @property
     def ever_answered(self) -> bool:
@@ -135,7 +126,7 @@ class EndpointPool:
 
     def _hand_out(self) -> None:
         while self._waiting:
-            free = [endpoint for endpoint in self.endpoints if endpoint.healthy and endpoint.free > 0]
+            free = [e for e in self.endpoints if e.healthy and e.in_flight < int(e.limit)]
             if not free:
                 return
             turn = self._waiting.popleft()

@@ -16,8 +16,8 @@ from typing import Any
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.providers.base import ChatRequest, Completion
-from silly_llm.providers.server.connections import is_within
 from silly_llm.providers.server.errors import RequestError
+from silly_llm.providers.server.http import is_within
 
 THINKING: dict[str, Callable[[bool], dict[str, Any]]] = {
     "deepseek.com moonshot.ai moonshot.cn volces.com z.ai bigmodel.cn": lambda on: {
