@@ -67,7 +67,7 @@ def dataset_card(
         statistics: `splits` (rows by split, or a mapping with `examples` and other numbers) and any other numbers, nested or not,
             such as `rejected` by reason, `tokens`, `seconds`. They become a table, in their order.
         sample: one row of the dataset.
-        texts: some of the dataset's, in which its language is found when nobody says it.
+        texts: some of the dataset's, used to detect its language if neither recipe nor cards name it.
         tinystories: whether prompts and templates are those of the paper, in its language.
     """
     from huggingface_hub import DatasetCard, DatasetCardData
@@ -128,7 +128,7 @@ def model_card(
             `results.json`. They also go into the header, where the Hub reads them.
         samples: `prompt` and `completion` of a few stories of the model.
         base_model: what was trained further; default: as the recipe says. Only a Hub id goes into the header.
-        texts: some of those it was trained on, in which their language is found when nobody says it.
+        texts: some of those it was trained on, used to detect their language if neither recipe nor cards name it.
     """
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 

@@ -62,7 +62,7 @@ def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ())
             return False
         if any(fnmatch.fnmatch(name, glob) for glob in include):
             return True
-        # Of data that a phase made, nobody else's Parquet file is a part.
+        # Parquet files beside those that the phase wrote are not part of the dataset.
         foreign = ours and name.startswith("data/") and name not in ours
         return not foreign and any(fnmatch.fnmatch(name, g) for g in published if "/" in g or "/" not in name)
 
@@ -78,11 +78,11 @@ def left_of(folder: Path, files: Sequence[str]) -> str:
     if not tops:
         return ""
     named = ", ".join(list(tops)[:8]) + (f" and {len(tops) - 8} more" if len(tops) > 8 else "")
-    return f"not published, for no phase writes it or it is a link to elsewhere: {named} (`--include GLOB` takes files along)"
+    return f"not published, because no phase writes it or it is a link to elsewhere: {named} (`--include GLOB` adds files)"
 
 
 def refuse_code(folder: Path, files: Sequence[str]) -> None:
-    """A model that needs code of its own is published only together with that code, which somebody asked for by `include`.
+    """A model that needs code of its own is published only together with that code, if `include` asks for it.
 
     Raises:
         RecipeError: naming the file with `auto_map`.

@@ -44,7 +44,7 @@ def what_is_known(*sources: Any) -> Known:
 
 
 def header_of(name: str) -> dict[str, Any]:
-    """The YAML header of the card of a folder or a Hub dataset or model; empty where there is none."""
+    """The YAML header of the card of a folder or a Hub dataset or model; empty if there is none."""
     from huggingface_hub import hf_hub_download, metadata_load
     from yaml import YAMLError
 
@@ -85,7 +85,7 @@ def provider_name(provider: Any) -> str:
 
 def teachers_of(source: Any, depth: int = 4) -> list[str]:
     """Who wrote the text that a dataset or model (a path, mapping or list, as in recipes) goes back to, as far as
-    the `recipe.yaml` of local folders tells; empty when they do not."""
+    the `recipe.yaml` of local folders says; empty if they do not."""
     import yaml
 
     teachers: set[str] = set()

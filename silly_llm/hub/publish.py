@@ -115,7 +115,7 @@ def publish(
         private: make it a private repository; refused when it exists and is public.
         revision: the branch, made when missing; default: `main`.
         include: globs of files that go up besides what phases write.
-        allow: kinds of secrets, as a refusal named them, that are none here.
+        allow: kinds of secrets, as named by a refusal, that are false alarms here.
 
     Raises:
         RecipeError: the folder is neither dataset nor model, its card is wrong, it needs code, a file holds a secret, or there is no token.
@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--revision", help="the branch, made when missing (default: main)")
     add("--commit_message", "--commit-message", help="what the commit says")
     add("--include", action="append", default=[], metavar="GLOB", help="files that go up besides what phases write")
-    also = "a kind of secret that a refusal named and that is none"
+    also = "a kind of secret that a refusal named and that is a false alarm"
     add("--allow", action="append", default=[], metavar="KIND", help=also)
     add("--debug", action="store_true", help="show the traceback of an error")
     options = vars(parser.parse_args(argv))
@@ -248,7 +248,7 @@ def _api() -> HfApi:
     """The Hub's client, with the token of HF_TOKEN or of the saved login; never one from a recipe.
 
     Raises:
-        RecipeError: there is none.
+        RecipeError: there is no token.
     """
     from huggingface_hub import HfApi, get_token
 

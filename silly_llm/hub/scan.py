@@ -59,7 +59,7 @@ def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Coll
 
     Args:
         token: the Hub token, which is in none.
-        allow: kinds of secrets that are none here; what this machine knows as a secret is always one.
+        allow: kinds of secrets that are false alarms here; a known secret of this machine never is.
 
     Raises:
         RecipeError: naming the file and the kind of secret, not the secret.
@@ -72,7 +72,7 @@ def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Coll
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError) as error:
             raise RecipeError(f"{path}: cannot be searched for secrets ({error}); it is not published") from None
         if kind is not None:
-            way_out = "" if kind == OWN else f'; if it is none: silly-llm publish … --allow "{kind}"'
+            way_out = "" if kind == OWN else f'; if it is a false alarm: silly-llm publish … --allow "{kind}"'
             raise RecipeError(f"{path}: contains a token or another secret ({kind}); it is not published{way_out}")
 
 

@@ -52,8 +52,8 @@ def has_bad_ending(text: str) -> bool:
     general. Misses sad facts in neutral words.
     """
     end = split_sentences(text)[-3:]
-    told = " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
-    sad = [(match.lastgroup == "sad") != bool(match["not"]) for match in _OUTCOME.finditer(_plain(told))]
+    narrated = " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
+    sad = [(match.lastgroup == "sad") != bool(match["not"]) for match in _OUTCOME.finditer(_plain(narrated))]
     return 2 * sum(sad) > len(sad)
 
 

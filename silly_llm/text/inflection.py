@@ -126,7 +126,7 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=65536)
 def article(phrase: str) -> str:
-    """`a` or `an` before `phrase`, by the sound of its first word as far as spelling tells."""
+    """`a` or `an` before `phrase`, by the sound of its first word as far as spelling shows it."""
     first = (tokenize_words(phrase) or [""])[0].lower()
     if re.match(r"(?:hour|honest|honor|heir)", first):
         return "an"

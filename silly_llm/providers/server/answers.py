@@ -46,7 +46,7 @@ def read_chat(answer: Any, model: str, max_tokens: int) -> Completion:
 
     Raises:
         RequestError: it is no answer of such an API.
-        InvalidAnswer: it says nothing; with the completion that stands for it.
+        InvalidAnswer: it says nothing; carries the completion to keep if asking again does not help.
     """
     body = mapping(answer)
     choices = body.get("choices")
@@ -209,5 +209,5 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, as people say it."""
+    """What a value is, in plain words."""
     return "an object without text" if isinstance(value, dict) else KINDS.get(type(value), type(value).__name__)

@@ -28,7 +28,7 @@ class ServerConfig:
     timeout: float = 300.0
     """Seconds for one answer."""
     attempts: int = 8
-    """How often one request is tried; being told to come later (429) does not count."""
+    """How often one request is tried; a 429 does not count."""
     deadline: float = 1800.0
     """Seconds after which one request is not tried again."""
     first_wait: float = 0.5
@@ -46,7 +46,7 @@ class ServerConfig:
     query: dict[str, str] = field(default_factory=dict, repr=False)
     """Parameters of each request's address, such as Azure's `api-version`."""
     extra_body: dict[str, Any] = field(default_factory=dict, repr=False)
-    """More generation parameters, sent as they are (`top_k`, `repetition_penalty` …); `null` leaves one of ours out."""
+    """More generation parameters, sent as they are (`top_k`, `repetition_penalty` …); `null` drops a standard one."""
 
     def __post_init__(self) -> None:
         remember(self.base_url)

@@ -18,7 +18,7 @@ from silly_llm.providers.server.errors import RequestError
 
 DECREASE = 0.7
 EJECT_AFTER = 5
-"""Failures in a row (nobody there, dropped connections, 5xx) after which an endpoint rests."""
+"""Failures in a row (no connection, dropped connections, 5xx) after which an endpoint rests."""
 FIRST_REST = 1.0
 LONGEST_REST = 30.0
 """Seconds between health checks: doubled from the first to the longest."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HUGGING_FACE = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
 """Domains that may see the saved token."""
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Python heeds the first, requests and curl the others; so do we, in this order."""
+"""In this order: Python reads the first, requests and curl the others."""
 CERTIFICATE_HINT = "if it is a certificate of your own, name its authority's file in SSL_CERT_FILE"
 HEALTH_TIMEOUT = 10.0
 """Seconds for a health check or /info."""

@@ -53,13 +53,13 @@ NO_SYSTEM = re.compile(
 
 @functools.lru_cache(maxsize=64)
 def thinking_fields(url: str, thinking: bool | None) -> dict[str, Any]:
-    """What tells the server at an address to think or not; nothing if the recipe does not say."""
+    """The fields that switch thinking on or off at an address; none if the recipe does not say."""
     if thinking is None:
         return {}
     for domains, switch in THINKING.items():
         if is_within(url, *domains.split()):
             return switch(thinking)
-    # For what runs a chat template (vLLM, SGLang, llama.cpp …); Ollama heeds the effort.
+    # For servers that run a chat template (vLLM, SGLang, llama.cpp …); Ollama reads the effort.
     template = {"chat_template_kwargs": {"enable_thinking": thinking, "thinking": thinking}}
     return template if thinking else {**template, "reasoning_effort": "none"}
 

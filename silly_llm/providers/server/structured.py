@@ -34,7 +34,7 @@ class InvalidAnswer(RequestError):
     """What came back says nothing, is not JSON, or not valid under the schema."""
 
     completion: Completion | None = None
-    """What stands for the answer when asking again brings nothing better."""
+    """What to keep as the answer if asking again does not help."""
 
 
 def with_instruction(request: ChatRequest) -> ChatRequest:

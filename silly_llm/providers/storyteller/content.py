@@ -1,4 +1,4 @@
-"""What the storyteller tells: `stories.yaml`, which anybody can extend, read strictly."""
+"""The storyteller's material: `stories.yaml`, which anybody can extend, read strictly."""
 
 from __future__ import annotations
 

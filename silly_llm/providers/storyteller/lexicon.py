@@ -1,4 +1,4 @@
-"""What the storyteller knows of words: the embedded list with the kind of each, and the slots of a story that a word fills."""
+"""The storyteller's words: the embedded list with the kind of each, and the slots of a story that a word fills."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from silly_llm.text.words import tokenize_words
 class Storyteller(LLMProvider):
     """Writes stories by a seeded grammar: no model, no network, thousands a second; a stand-in for a real teacher.
 
-    Reads `ChatRequest.fields` and `seed`, nothing else; `max_tokens` and temperature mean nothing to it. Tasks:
+    Reads `ChatRequest.fields` and `seed`, nothing else; it ignores `max_tokens` and temperature. Tasks:
 
     - `story` (default): `words` as `{"noun": …, "verb": …, "adjective": …}`, each a word or several, or a list in that
       order; `features`; whatever is missing it chooses itself. `extra["summary"]` and `extra["plot"]` come along.
