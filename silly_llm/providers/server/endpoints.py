@@ -94,9 +94,11 @@ class EndpointPool:
         Raises:
             RequestError: all endpoints have been out of order for `patience` seconds.
         """
+        if not self._waiting and (endpoint := self._best()) is not None:
+            endpoint.in_flight += 1
+            return endpoint
         turn: asyncio.Future[Endpoint] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        self._hand_out()
         try:
             return await turn
         except asyncio.CancelledError:
@@ -124,14 +126,14 @@ class EndpointPool:
         for task in self._checks:
             task.cancel()
 
+    def _best(self) -> Endpoint | None:
+        free = [e for e in self.endpoints if e.healthy and e.in_flight < int(e.limit)]
+        return min(free, key=lambda endpoint: endpoint.in_flight, default=None)
+
     def _hand_out(self) -> None:
-        while self._waiting:
-            free = [e for e in self.endpoints if e.healthy and e.in_flight < int(e.limit)]
-            if not free:
-                return
+        while self._waiting and (endpoint := self._best()) is not None:
             turn = self._waiting.popleft()
             if not turn.done():
-                endpoint = min(free, key=lambda endpoint: endpoint.in_flight)
                 endpoint.in_flight += 1
                 turn.set_result(endpoint)
 

@@ -45,7 +45,7 @@ class HTTPClient:
         import aiohttp
 
         self.timeout = config.timeout
-        self._sent_to: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {}
+        self._sent_to: dict[str, tuple[str, str, dict[str, Any]]] = {}
         """By an endpoint's address: the root of its API, the query after its paths, and headers and proxy."""
         own = {name.lower() for name in config.headers}
         for url in config.urls:
@@ -53,7 +53,7 @@ class HTTPClient:
             headers = {n: v for n, v in headers_for(url, config.api_key).items() if n.lower() not in own}
             options = {"headers": headers | config.headers, "proxy": proxy_for(url), "allow_redirects": False}
             below = root(str(address.with_query(None)).rstrip("/"))
-            self._sent_to[url] = below, {**address.query, **config.query}, options
+            self._sent_to[url] = below, str(URL.build(query={**address.query, **config.query})), options
         secure = certificates() if any(url.startswith("https") for url in config.urls) else True
         connector = aiohttp.TCPConnector(limit=0, ssl=secure)  # the endpoints' limits decide
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=config.timeout))
@@ -84,7 +84,7 @@ class HTTPClient:
 
     async def _send(self, method: str, url: str, path: str, **more: Any) -> Received:
         root, query, options = self._sent_to[url]
-        address = URL(root + path).with_query(query or None)
+        address = URL(root + path + query)
         response, answer = await self._receive(method, address, **options, **more)
         if response.status in (301, 302, 303, 307, 308):
             to = response.url.join(URL(response.headers.get("location", "")))
