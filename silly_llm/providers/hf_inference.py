@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
-from silly_llm.providers.base import ChatRequest, Completion
 from silly_llm.providers.server.base import ServerProvider
 from silly_llm.providers.server.config import ServerConfig
 
@@ -44,9 +43,6 @@ class HFInferenceProvider(ServerProvider):
         super().__init__(config)
         if config.provider:
             self.served_model = f"{config.model}:{config.provider}"
-
-    async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
-        return await self._chat(url, "/chat/completions", request, form)
 
     @staticmethod
     def root(url: str) -> str:

@@ -46,7 +46,7 @@ class OpenAIProvider(ServerProvider):
 
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
         if self._template is None:
-            return await self._chat(url, "/chat/completions", request, form)
+            return await super()._send(url, request, form)
         prompt = self._template.render(messages=request.messages, add_generation_prompt=True)
         return await self._ask(url, "/completions", request, {"prompt": prompt})
 

@@ -34,6 +34,7 @@ class TGIProvider(ServerProvider):
     """Hugging Face text-generation-inference, by its chat API or its own /generate."""
 
     health_path = "/health"
+    chat_path = "/v1/chat/completions"
     forms: Sequence[str] = ("tgi", "openai", "prompt")
 
     def __init__(self, config: TGIConfig) -> None:
@@ -61,7 +62,7 @@ class TGIProvider(ServerProvider):
 
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
         if self._template is None:
-            return await self._chat(url, "/v1/chat/completions", request, form)
+            return await super()._send(url, request, form)
         sampling = request.temperature > 0
         parameters = {
             "details": True,

@@ -59,15 +59,10 @@ def read_chat(answer: Any, model: str, max_tokens: int) -> Completion:
     usage = mapping(body.get("usage"))
     given = mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
     said = body.get("model")
-    return completed(
-        read_choice(choice),
-        choice.get("finish_reason"),
-        max_tokens,
-        prompt_tokens=count(usage.get("prompt_tokens")),
-        completion_tokens=count(usage.get("completion_tokens")),
-        reasoning_tokens=count(given) or count(usage.get("reasoning_tokens")),
-        model=normal(said) if isinstance(said, str) and said else model,
-    )
+    tokens = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    thought = count(given) or count(usage.get("reasoning_tokens"))
+    model = normal(said) if isinstance(said, str) and said else model
+    return completed(read_choice(choice), choice.get("finish_reason"), max_tokens, model, *tokens, thought)
 
 
 def read_generate(answer: Any, headers: Mapping[str, str], model: str, max_tokens: int) -> Completion:
@@ -82,27 +77,15 @@ def read_generate(answer: Any, headers: Mapping[str, str], model: str, max_token
         raise not_an_answer(answer, "TGI")
     details = mapping(body.get("details"))
     prefill = details.get("prefill")
-    return completed(
-        read_content(body["generated_text"]),
-        details.get("finish_reason"),
-        max_tokens,
-        prompt_tokens=count(headers.get("x-prompt-tokens")) or (len(prefill) if isinstance(prefill, list) else 0),
-        completion_tokens=count(details.get("generated_tokens")),
-        model=model,
-    )
+    prompt_tokens = count(headers.get("x-prompt-tokens")) or (len(prefill) if isinstance(prefill, list) else 0)
+    tokens = prompt_tokens, count(details.get("generated_tokens"))
+    return completed(read_content(body["generated_text"]), details.get("finish_reason"), max_tokens, model, *tokens)
 
 
 def completed(
-    said: Said,
-    reason: Any,
-    max_tokens: int,
-    *,
-    prompt_tokens: int,
-    completion_tokens: int,
-    model: str,
-    reasoning_tokens: int = 0,
+    said: Said, reason: Any, max_tokens: int, model: str, prompt_tokens: int, completion_tokens: int, thought: int = 0
 ) -> Completion:
-    """What was said as a completion; one that was cut off before its first word, or refused, counts.
+    """What was said as a completion; one that was cut off before its first word, or refused, counts. `thought`: tokens of thinking.
 
     Raises:
         InvalidAnswer: it says nothing: a hiccup of the server, or a seed that ends at once.
@@ -112,8 +95,8 @@ def completed(
     extra: dict[str, Any] = {"unusable": unusable} if unusable else {}
     if text != raw:
         extra["cleaned"] = ["characters"]
-    if reasoning_tokens:
-        extra["reasoning_tokens"] = reasoning_tokens
+    if thought:
+        extra["reasoning_tokens"] = thought
     elif thinking:
         extra |= estimated(thinking, text, completion_tokens)
     ended = finish_reason(reason, text, completion_tokens, max_tokens)

@@ -1,6 +1,6 @@
 """What every provider behind HTTP shares: endpoints with adaptive limits, retries with a budget and a deadline, schemas.
 
-A subclass says how one request is sent and read (`_send`); this decides where it goes, whether it is tried again and when.
+`_send` sends and reads one request; the rest decides where it goes, whether it is tried again and when.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,12 +36,13 @@ LONGEST_BACKOFF = 60.0
 
 
 class ServerProvider(LLMProvider):
-    """A model behind HTTP. Subclasses say how one request is sent."""
+    """A model behind HTTP."""
 
     forms: Sequence[str] = tuple(RESPONSE_FORMATS)
     """In which forms a JSON schema is tried, the likeliest first."""
     health_path = ""
     """Where a healthy server answers 200, below the root of its API."""
+    chat_path = "/chat/completions"
     structured = True
 
     def __init__(self, config: ServerConfig) -> None:
@@ -97,20 +97,16 @@ class ServerProvider(LLMProvider):
         """The address that paths of the API are below, from the recipe's address."""
         return url
 
-    @abstractmethod
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
-        """Send one request, its schema in `form`, and read the answer.
+        """Send one request, its schema in `form`, and read the answer; by the chat API unless a subclass does otherwise.
 
         Raises:
             RequestError: there is no answer.
         """
-
-    async def _chat(self, url: str, path: str, request: ChatRequest, form: str | None) -> Completion:
-        """Ask the chat API."""
         fields: dict[str, Any] = {"messages": [dict(message) for message in request.messages]}
         if request.schema and form:
             fields["response_format"] = RESPONSE_FORMATS[form](request.schema)
-        return await self._ask(url, path, request, fields | thinking_fields(url, self.config.thinking))
+        return await self._ask(url, self.chat_path, request, fields | thinking_fields(url, self.config.thinking))
 
     async def _ask(self, url: str, path: str, request: ChatRequest, fields: Mapping[str, Any]) -> Completion:
         """Ask the chat or completions API with these fields and the sampling, as far as the server takes them."""
