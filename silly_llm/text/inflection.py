@@ -22,9 +22,22 @@ Form = Literal["plural", "past", "participle", "ing", "third", "comparative", "s
 FORMS: tuple[Form, ...] = get_args(Form)
 """`past` is *went*, `participle` *gone*, `ing` *going*, `third` *goes*."""
 
-_PLURALS = TABLES["irregular_plurals"] | {word: word for word in TABLES["always_plural"]}
-_VERBS = {verb: forms.split() for verb, forms in TABLES["irregular_verbs"].items()}
-_COMPARED = {word: forms.split() for word, forms in TABLES["irregular_comparisons"].items()}
+_VERBS: dict[str, str] = TABLES["irregular_verbs"]
+_COMPARED: dict[str, str] = TABLES["irregular_comparisons"]
+_IRREGULAR: dict[Form, dict[str, str]] = {
+    "plural": TABLES["irregular_plurals"] | {word: word for word in TABLES["always_plural"]},
+    "past": {verb: forms.split()[0] for verb, forms in _VERBS.items()},
+    "participle": {verb: forms.split()[-1] for verb, forms in _VERBS.items()},
+    "ing": {},
+    "third": {"be": "is", "have": "has"},
+    "comparative": {word: forms.split()[0] for word, forms in _COMPARED.items()},
+    "superlative": {word: forms.split()[1] for word, forms in _COMPARED.items()},
+    "adverb": TABLES["irregular_adverbs"],
+}
+_ENDINGS: dict[Form, str] = {
+    **{"plural": "s", "past": "ed", "participle": "ed", "ing": "ing", "third": "s"},
+    **{"comparative": "er", "superlative": "est", "adverb": "ly"},
+}
 _ADJECTIVE_FORMS: frozenset[Form] = frozenset({"comparative", "superlative", "adverb"})
 _SPELLING = {
     ending: [(re.compile(pattern), by) for pattern, by in rules]
@@ -38,11 +51,12 @@ _SPELLING = {
         "ed": [(r"e$", "ed"), (r"(?<![aeiou])y$", "ied"), (r"ic$", "icked")],
         "ing": [(r"ie$", "ying"), (r"^(be|singe|tinge)$", r"\1ing"), (r"(?<![eoy])e$", "ing"), (r"ic$", "icking")],
         "er": [(r"e$", "er"), (r"^(shy|dry|sly|wry)$", r"\1er"), (r"(?<![aeiou])y$", "ier")],
+        "est": [(r"e$", "est"), (r"^(shy|dry|sly|wry)$", r"\1est"), (r"(?<![aeiou])y$", "iest")],
         "ly": [(r"(?<![aeiou])y$", "ily"), (r"(?<=[^aeiou])le$", "ly"), (r"ll$", "lly"), (r"ic$", "ically")],
     }.items()
 }
 """What happens to the end of a word before an ending; by default the ending is added, in `_DOUBLING` behind a doubled consonant."""
-_DOUBLING = frozenset({"ed", "ing", "er"})
+_DOUBLING = frozenset({"ed", "ing", "er", "est"})
 
 
 @lru_cache(maxsize=65536)
@@ -52,24 +66,17 @@ def inflect(word: str, form: Form) -> str:
     Raises:
         ValueError: unknown form.
     """
-    match form:
-        case "plural":
-            return _plural(word)
-        case "past":
-            return _VERBS[word][0] if word in _VERBS else _spell(word, "ed")
-        case "participle":
-            return _VERBS[word][-1] if word in _VERBS else _spell(word, "ed")
-        case "ing":
-            return _spell(word, "ing")
-        case "third":
-            return {"be": "is", "have": "has"}.get(word) or _spell(word, "s")
-        case "comparative":
-            return _COMPARED[word][0] if word in _COMPARED else _spell(word, "er")
-        case "superlative":
-            return _COMPARED[word][1] if word in _COMPARED else _spell(word, "er")[:-1] + "st"
-        case "adverb":
-            return TABLES["irregular_adverbs"].get(word) or _spell(word, "ly")
-    raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    if form not in FORMS:
+        raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    if word in _IRREGULAR[form]:
+        return _IRREGULAR[form][word]
+    if form == "plural":
+        if word.endswith("man") and word not in ("human", "german", "roman", "shaman", "talisman", "caiman"):
+            return word[:-3] + "men"
+        for tail in ("child", "foot", "tooth", "fish", "shelf", "knife", "leaf", "wife", "mouse"):
+            if word.endswith(tail):
+                return word.removesuffix(tail) + _IRREGULAR["plural"][tail]
+    return _spell(word, _ENDINGS[form])
 
 
 @lru_cache(maxsize=65536)
@@ -138,17 +145,6 @@ def article(phrase: str) -> str:
 def with_article(phrase: str) -> str:
     """`phrase` with its indefinite article."""
     return f"{article(phrase)} {phrase}"
-
-
-def _plural(word: str) -> str:
-    if word in _PLURALS:
-        return _PLURALS[word]
-    if word.endswith("man") and word not in ("human", "german", "roman", "shaman", "talisman", "caiman"):
-        return word[:-3] + "men"
-    for tail in ("child", "foot", "tooth", "fish", "shelf", "knife", "leaf", "wife", "mouse"):
-        if word.endswith(tail):
-            return word[: -len(tail)] + _PLURALS[tail]
-    return _spell(word, "s")
 
 
 def _spell(word: str, ending: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterable
 
 import regex
 
@@ -15,13 +16,10 @@ FUNCTION_WORDS = frozenset(TABLES["function_words"])
 """English words without content of their own."""
 STOP_WORDS = FUNCTION_WORDS.union(TABLES["stop_words"])
 """Words that say little about what a story is about: function words, and the verbs and adverbs of any story."""
-
 # A sentence does not begin with a lower-case letter; Chinese and Japanese marks end one without a space after them.
 _BREAK = re.compile(
     r"([.!?…।؟۔][\"”'’»]*)\s+(?=[\"“‘'«„¿¡—]*(?:[A-Z]|[^\W\d_\x00-\x7f]))|([。！？][”’」』）]*)\s*|\n+"
 )
-
-
 _SMALL = regex.compile(r"[\"“‘'«„¿¡—]*\p{Ll}")
 
 
@@ -44,18 +42,15 @@ def content_words(text: str, rng: random.Random, count: int = 3, language: str =
     Function words and names (words that only occur capitalised) do not count. Fewer than `count` candidates: empty, and so
     in languages whose words stand without spaces, or of which no list of common words is known.
     """
-    if language != ENGLISH:
-        return _content_words(text, rng, count, language)
-    tokens = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))
-    candidates = sorted(tokens - STOP_WORDS)
-    return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
+    if language == ENGLISH:
+        words = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))
+        common: Iterable[str] = STOP_WORDS
+    else:
+        from wordfreq import available_languages, top_n_list
 
-
-def _content_words(text: str, rng: random.Random, count: int, language: str) -> tuple[str, ...]:
-    from wordfreq import available_languages, top_n_list
-
-    if language not in available_languages() or mostly_unspaced(text):
-        return ()
-    words = {word for word in tokenize_words(text) if word.islower() and 3 <= len(word) <= 14}
-    candidates = sorted(words.difference(top_n_list(language, 200)))
+        if language not in available_languages() or mostly_unspaced(text):
+            return ()
+        words = {word for word in tokenize_words(text) if word.islower() and 3 <= len(word) <= 14}
+        common = top_n_list(language, 200)
+    candidates = sorted(words.difference(common))
     return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
