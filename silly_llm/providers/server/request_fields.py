@@ -64,17 +64,21 @@ def thinking_fields(url: str, thinking: bool | None) -> dict[str, Any]:
     return template if thinking else {**template, "reasoning_effort": "none"}
 
 
+SAID = {
+    "max_tokens": "`max_tokens` is sent as `max_completion_tokens`",
+    "system": "the system message goes into the user's",
+}
+"""What a notice says of those that are not just left out."""
+
+
 @dataclass
 class Learned:
     """What the server at one address has refused."""
 
     where: str
     """How messages name it."""
-    left_out: set[str] = field(default_factory=set)
-    renamed: bool = False
-    """`max_tokens` is sent as `max_completion_tokens`."""
-    no_system: bool = False
-    """A system message goes into the first message of the user."""
+    refused: set[str] = field(default_factory=set)
+    """Names of fields that are left out, but for those of `SAID`."""
 
     async def ask(
         self,
@@ -98,35 +102,29 @@ class Learned:
                 if sent == before:
                     raise
                 continue
-            if self.left_out:
-                completion = replace(completion, extra={**completion.extra, "left_out": sorted(self.left_out)})
+            if left_out := sorted(self.refused - SAID.keys()):
+                completion = replace(completion, extra={**completion.extra, "left_out": left_out})
             return completion
 
     def applied(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """`fields` as the server takes them."""
-        sent = {key: value for key, value in fields.items() if key not in self.left_out}
-        if self.renamed and "max_tokens" in sent:
-            sent["max_completion_tokens"] = sent.pop("max_tokens")
-        if self.no_system and "messages" in sent:
+        sent = {key: value for key, value in fields.items() if key not in self.refused}
+        if "max_tokens" in self.refused and "max_tokens" in fields:
+            sent["max_completion_tokens"] = fields["max_tokens"]
+        if "system" in self.refused and "messages" in sent:
             sent["messages"] = without_system(sent["messages"])
         return sent
 
     def learn(self, error: RequestError, sent: set[str], messages: Any) -> None:
         """Understand a refusal, and say so once."""
         refuses_system = NO_SYSTEM.search(error.detail) and any(message["role"] == "system" for message in messages)
-        if error.status not in (400, 422) and not (error.status == 500 and refuses_system):
-            return
-        refused = refused_fields(error, sent & MAY_BE_REFUSED) if error.status != 500 else set()
-        news = [f"`{name}` is left out" for name in sorted(refused - self.left_out - {"max_tokens"})]
-        if "max_tokens" in refused and not self.renamed:
-            self.renamed = True
-            news.insert(0, "`max_tokens` is sent as `max_completion_tokens`")
-        self.left_out |= refused - {"max_tokens"}
-        if not refused and refuses_system and not self.no_system:
-            self.no_system = True
-            news.append("the system message goes into the user's")
-        if news:
-            print(f"{self.where}: from now on {', '.join(news)} ({error})", file=sys.stderr)
+        refused = refused_fields(error, sent & MAY_BE_REFUSED) if error.status in (400, 422) else set()
+        if not refused and refuses_system and error.status in (400, 422, 500):
+            refused = {"system"}
+        if news := sorted(refused - self.refused):
+            self.refused |= refused
+            said = ", ".join(SAID.get(name, f"`{name}` is left out") for name in news)
+            print(f"{self.where}: from now on {said} ({error})", file=sys.stderr)
 
 
 def refused_fields(error: RequestError, sent: set[str]) -> set[str]:
