@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
 from silly_llm.providers.server.base import ServerProvider
-from silly_llm.providers.server.config import ServerConfig
+from silly_llm.providers.server.config import ServerConfig, header_value
 
 ROUTER = "https://router.huggingface.co"
 
@@ -26,7 +26,7 @@ class HFInferenceConfig(ServerConfig):
         if not self.model and not self.base_url:
             raise RecipeError("model is needed: a Hub id, such as meta-llama/Llama-3.1-8B-Instruct")
         if self.bill_to:
-            self.headers["X-HF-Bill-To"] = self.bill_to
+            self.headers["X-HF-Bill-To"] = header_value("bill_to", self.bill_to)
 
     @property
     def urls(self) -> list[str]:

@@ -122,7 +122,7 @@ class ServerProvider(LLMProvider):
         try:
             await self._http.get(endpoint.url, self.health_path)
         except RequestError as error:
-            return error.status in (401, 403, 404, 405)  # something answers
+            return error.status is not None and error.status < 500  # something answers
         return True
 
     def _open(self) -> None:
