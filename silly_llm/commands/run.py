@@ -130,7 +130,9 @@ def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
         took = read(phase.command, "provenance.json").get("seconds", float("nan"))
         print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
     print(f"{'this run':<12}{seconds:>9.0f}\n")
-    if words := read("vocabulary", "vocabulary.json"):  # a small model knows the words of its stories and hardly any other
+    if words := read(
+        "vocabulary", "vocabulary.json"
+    ):  # a small model knows the words of its stories and hardly any other
         print(f"Ask for: Words: {words['nouns'][0]}, {words['verbs'][0]}, {words['adjectives'][0]}")
     report = run / PHASES["evaluate"].folder / "report.html"
     if report.is_file():

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import sys
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +25,10 @@ from silly_llm.core.lookup import locate
 from silly_llm.core.masking import mask, remember
 from silly_llm.core.phases import PHASES
 from silly_llm.core.recipe_files import environment_of, map_texts, overlay, read_with_parents, said_by
-from silly_llm.core.schema import check, flow, hint_below, look, read
+from silly_llm.core.schema import check, flow, hint_below, read
 
 A = TypeVar("A")
 ENVIRONMENT_VARIABLE = "SILLY_LLM_ENVIRONMENT"
-SETTINGS, SWITCHES = ("config", "environment", "output_root"), ("print_config", "force", "debug")
 COMPONENTS = {
     "provider": "llm_provider",
     "prompt_generator": "prompt_generator",
@@ -98,7 +98,7 @@ def load_recipe(argv: list[str] | Options | None, *, phase: str, arguments: type
         SystemExit: code 0, after printing the recipe for `--print_config`.
     """
     options = argv if isinstance(argv, Options) else parse_argv(sys.argv[1:] if argv is None else argv)
-    file = locate(options.config) if options.config else None
+    file = locate(options.config) if options.config is not None else None
     values = read_recipe(file, options, arguments)
     run_name = run_name_of(file, options.environment)
     if "output_dir" in {f.name for f in dataclasses.fields(arguments)}:  # type: ignore[arg-type]
@@ -128,29 +128,21 @@ def parse_argv(argv: list[str]) -> Options:
         else:
             texts.append(token)
 
-    options = Options(environment=os.environ.get(ENVIRONMENT_VARIABLE) or "default")
+    said: dict[str, Any] = {}
     for name, closed, texts in given:
-        key = name.replace("-", "_")
-        value: Any = True if not texts else texts[0] if len(texts) == 1 else texts
-        if key in SETTINGS:
-            if not value or not isinstance(value, str):
-                raise RecipeError(f"command line: --{key} takes one value")
-            setattr(options, key, expand_home(value))
-        elif key in SWITCHES:
-            switched = look(value) if isinstance(value, str) else value
-            if not isinstance(switched, bool):
-                raise RecipeError(f"command line: --{key} is a switch and takes no value, got {value!r}")
-            setattr(options, key, switched)
-        else:
-            if closed and key.endswith(":"):
-                key = key[:-1]
-                try:
-                    value = Exactly(json.loads(texts[0]))
-                except json.JSONDecodeError as error:
-                    raise RecipeError(f"command line: --{name}= takes JSON ({error.msg})") from None
-            _set_nested(options.overrides, key, value)
-            remember(value.value if isinstance(value, Exactly) else value, key.rpartition(".")[2])
-    return options
+        key, value = name.replace("-", "_"), True if not texts else texts[0] if len(texts) == 1 else texts
+        if closed and key.endswith(":"):
+            key = key[:-1]
+            try:
+                value = Exactly(json.loads(texts[0]))
+            except json.JSONDecodeError as error:
+                raise RecipeError(f"command line: --{name}= takes JSON ({error.msg})") from None
+        _set_nested(said, key, value)
+        remember(value.value if isinstance(value, Exactly) else value, key.rpartition(".")[2])
+    hints = typing.get_type_hints(Options)
+    ours = {name: read(said.pop(name), hints[name]) for name in hints.keys() & said.keys() - {"overrides"}}
+    ours.setdefault("environment", os.environ.get(ENVIRONMENT_VARIABLE) or "default")
+    return check({**expand_home(ours), "overrides": said}, Options, where="command line")
 
 
 def _set_nested(target: dict[str, Any], key: str, value: Any) -> None:

@@ -42,28 +42,32 @@ SHAPES = [
 """Texts that are a secret by their form alone (a group is what stands before it). Each begins with letters as they are, not with a `\\b`:
 so `re` looks for them at a gigabyte a second."""
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-ALWAYS = frozenset(
-    "apikey authorization auth bearer cookie cred creds credential credentials jwt passphrase passwd password pwd secret secrets".split()
-)
+ALWAYS = frozenset([
+    "apikey", "authorization", "auth", "bearer", "cookie", "cred", "creds", "credential", "credentials", "jwt", "passphrase", "passwd",
+    "password", "pwd", "secret", "secrets",
+])  # fmt: skip
 """A name with one of these words is a secret's."""
 LAST = frozenset(["token", "key", "pass", "pat", "sas"])
 """So is one that ends with one of these …"""
-HARMLESS = frozenset(
-    """answer bos cache cls column completion decoder dict end eos foreign group image index label map mask messages metric new pad per
-    primary prompt public sep sort special start stop text think unk""".split()
-)
+HARMLESS = frozenset([
+    "answer", "bos", "cache", "cls", "column", "completion", "decoder", "dict", "end", "eos", "foreign", "group", "image", "index", "label",
+    "map", "mask", "messages", "metric", "new", "pad", "per", "primary", "prompt", "public", "sep", "sort", "special", "start", "stop", "text",
+    "think", "unk",
+])  # fmt: skip
 """… but not after one of these: `eos_token`, `text_key`."""
 MISTYPED = ("apikey", "accesstoken", "authtoken", "authorization", "credentials", "password", "secretkey")
 QUERY_NAMES = frozenset(["key", "code", "sig", "signature", "k"])
 """Query parameters that are secret beside those with a secret name."""
 SENT = frozenset(["headers", "extra_headers", "default_headers", "query", "extra_query"])
 """Mappings of a recipe that are sent along as they are: what is in them is secret …"""
-SENT_OPENLY = frozenset("accept api-version anthropic-version content-type http-referer user-agent x-title version".split())
+SENT_OPENLY = frozenset([
+    "accept", "api-version", "anthropic-version", "content-type", "http-referer", "user-agent", "x-title", "version",
+])  # fmt: skip
 """… but for these."""
-NO_SECRETS = frozenset(
-    """dummy empty fake key lm-studio local no-key none not-needed null ollama sk-no-key-required test token true false vllm
-    xxx""".split()
-)
+NO_SECRETS = frozenset([
+    "dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none", "not-needed", "null", "ollama", "sk-no-key-required", "test",
+    "token", "true", "false", "vllm", "xxx",
+])  # fmt: skip
 """What people write where a key is asked for and none is needed."""
 ENV_REFERENCE = re.compile(r"oc\.env:\s*([A-Za-z_]\w*)")
 USER_INFO = re.compile(r"(?<=://)[^\s/?#'\"<>`]*@")
@@ -152,7 +156,9 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
         for form in forms_of(secret):
             if form in value:
                 value = re.sub(_bounded(form), MASK, value)
-    value = QUERY_VALUE.sub(lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], USER_INFO.sub("", value))
+    value = QUERY_VALUE.sub(
+        lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], USER_INFO.sub("", value)
+    )
     for shape in SHAPES:
         value = shape.sub(lambda found: (found[1] if found.re.groups else "") + MASK, value)
     return value

@@ -34,16 +34,18 @@ NEUTRAL = frozenset(
     torch_compile_mode gradient_checkpointing activation_checkpointing gradient_checkpointing_kwargs activation_checkpointing_kwargs
     torch_empty_cache_steps """
     # how much may be asked, and in how many parts
-    "max_failed max_cost max_requests max_tokens_total preview dry_run num_shards shard_index".split()
+    "max_failed max_cost max_requests max_tokens_total preview dry_run num_shards shard_index".split()  # noqa: SIM905
 )
 """Keys that do not change what is made."""
-CARD = dict.fromkeys(("generate", "instruct"), ("license", "tags")) | dict.fromkeys(TRAINS, ("license", "tags", "language"))
+CARD = dict.fromkeys(("generate", "instruct"), ("license", "tags")) | dict.fromkeys(
+    TRAINS, ("license", "tags", "language")
+)
 """Keys that only the card shows."""
 NEUTRAL_PREFIXES = ("hub_", "ddp_", "trackio_")
-NEUTRAL_OF_PROVIDERS = frozenset(
-    """base_url api_key headers query bill_to price_per_million timeout attempts concurrency max_concurrency deadline first_wait
-    startup_timeout""".split()
-)
+NEUTRAL_OF_PROVIDERS = frozenset([
+    "base_url", "api_key", "headers", "query", "bill_to", "price_per_million", "timeout", "attempts", "concurrency", "max_concurrency",
+    "deadline", "first_wait", "startup_timeout",
+])  # fmt: skip
 """Where and how fast a teacher is asked: the same question to another server of the same model is the same question."""
 CHOOSES_A_CHECKPOINT = "load_best_model_at_end"
 """With it, when a training is evaluated and saved does change the model."""

@@ -132,7 +132,10 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
     if phase in TRAINS:
         made = "a finished model" if finished else "an unfinished training" if checkpoints else ""
     elif finished and manifest.holds_answers(folder):
-        made, stays = "a finished dataset with paid answers", ", the paid answers in its journal stay and are used again"
+        made, stays = (
+            "a finished dataset with paid answers",
+            ", the paid answers in its journal stay and are used again",
+        )
     if made:
         why = others or f"{grown}; no checkpoint is there to go on from"
         gone = manifest.listed(output.remove) or "nothing"
