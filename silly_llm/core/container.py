@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
+from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import constructor_parameters, parse_component
 
 T = TypeVar("T")
@@ -51,6 +52,9 @@ class Container(ExitStack):
         if as_type in self._services.maps[0]:
             return self._services[as_type]
         cls, config = spec if isinstance(spec, tuple) else parse_component(kind, spec)
+        if cls is None:
+            reason = "is code of the recipe's own, which is not imported for a dry run; leave out --dry_run if you trust it"
+            raise RecipeError(f"{kind.replace('_', ' ')} {config!r} {reason}")
         arguments: dict[str, Any] = {}
         for name, parameter in constructor_parameters(cls).items():
             if name == "config":

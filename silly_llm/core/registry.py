@@ -108,7 +108,7 @@ def names(kind: str) -> list[str]:
 def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
     """The class of a component and its config (`None` where it takes no options), checked; builds nothing.
 
-    Within `only_registered` a one-off is `(None, None)`: its code is not imported.
+    Within `only_registered` a one-off is `None` and its name: its code is not imported.
 
     Args:
         spec: what the recipe says: a name, or a mapping with `type` and options.
@@ -119,7 +119,7 @@ def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = ""
     """
     name, options = split_type(kind, spec)
     if ":" in name and _only_registered.get():
-        return None, None
+        return None, name
     cls = resolve(kind, name)
     label = f"{where} {_label(kind)} {name!r}".lstrip()
     config_class = config_class_of(cls)
@@ -143,19 +143,9 @@ def split_type(kind: str, spec: Mapping[str, Any] | str) -> tuple[str, dict[str,
 
 
 def resolve(kind: str, name: str) -> type:
-    """The class of a component.
-
-    Raises:
-        RecipeError: no such component (with the nearest known name), or `module:Class` cannot be imported, or must not
-            (`only_registered`).
-    """
+    """The class of a component; a RecipeError where there is none, or `module:Class` cannot be imported."""
     if ":" in name:
-        if not _only_registered.get():
-            return _import_class(name)
-        raise RecipeError(
-            f"{_label(kind)} {name!r} is code of the recipe's own, which is not imported for a dry run; "
-            "leave out --dry_run if you trust it"
-        )
+        return _import_class(name)
     _load(kind)
     if component := _components.get((kind, name)):
         return component.cls

@@ -19,29 +19,25 @@ GROWS = {
     "vocabulary": ("words",),
 }
 """Budgets: raised, the work that is there goes on."""
-NEUTRAL = frozenset(
-    # where it goes, logging and reporting
-    """output_dir push_to_hub overwrite_output_dir
-    logging_dir logging_strategy logging_first_step logging_steps log_level log_level_replica log_on_each_node report_to run_name project
-    disable_tqdm debug skip_memory_metrics sample_prompts sample_tokens do_train do_eval """
-    # saving and resuming, and when it is evaluated
-    """save_strategy save_steps save_total_limit save_only_model save_on_each_node enable_jit_checkpoint resume_from_checkpoint
-    ignore_data_skip eval_strategy eval_steps eval_delay eval_on_start per_device_eval_batch_size eval_accumulation_steps
-    generation_batch_size """
-    # workers and devices
-    """dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor use_cpu device local_rank fsdp
-    fsdp_config deepspeed accelerator_config parallelism_config attn_implementation compile_layers torch_compile torch_compile_backend
-    torch_compile_mode gradient_checkpointing activation_checkpointing gradient_checkpointing_kwargs activation_checkpointing_kwargs
-    torch_empty_cache_steps """
-    # how much may be asked, and in how many parts
-    "max_failed max_cost max_requests max_tokens_total preview dry_run num_shards shard_index".split()  # noqa: SIM905
-)
+NEUTRAL = frozenset([
+    "output_dir", "push_to_hub", "overwrite_output_dir",  # where it goes
+    "report_to", "run_name", "project", "disable_tqdm", "debug", "skip_memory_metrics", "sample_prompts", "sample_tokens", "do_train", "do_eval",
+    "enable_jit_checkpoint", "resume_from_checkpoint", "ignore_data_skip",
+    "eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "eval_accumulation_steps",  # when it is evaluated
+    "per_device_eval_batch_size", "generation_batch_size",
+    "dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor",  # workers, devices
+    "use_cpu", "device", "local_rank", "fsdp", "fsdp_config", "deepspeed", "accelerator_config", "parallelism_config", "attn_implementation",
+    "compile_layers", "torch_empty_cache_steps",
+    "max_failed", "max_cost", "max_requests", "max_tokens_total", "preview", "dry_run", "num_shards", "shard_index",  # how much is asked
+])  # fmt: skip
 """Keys that do not change what is made."""
-CARD = dict.fromkeys(("generate", "instruct"), ("license", "tags")) | dict.fromkeys(
-    TRAINS, ("license", "tags", "language")
+NEUTRAL_PREFIXES = (
+    *("hub_", "ddp_", "trackio_", "log_", "logging_", "save_", "torch_compile"),
+    *("gradient_checkpointing", "activation_checkpointing"),
 )
+OF_ALL_CARDS = ("license", "tags")
+CARD = {"generate": OF_ALL_CARDS, "instruct": OF_ALL_CARDS, **dict.fromkeys(TRAINS, (*OF_ALL_CARDS, "language"))}
 """Keys that only the card shows."""
-NEUTRAL_PREFIXES = ("hub_", "ddp_", "trackio_")
 NEUTRAL_OF_PROVIDERS = frozenset([
     "base_url", "api_key", "headers", "query", "bill_to", "price_per_million", "timeout", "attempts", "concurrency", "max_concurrency",
     "deadline", "first_wait", "startup_timeout",
