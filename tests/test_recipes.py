@@ -30,7 +30,8 @@ def test_every_recipe_is_listed_and_right_in_every_environment(silly_llm):
     for path in RECIPES:
         assert f"✓ {path.relative_to(ROOT)} (default)" in checked.stdout
     assert "✓ recipes/quickstart/generation.yaml (llm)" in checked.stdout
-    assert RECIPES == sorted(f for folder in (ROOT / "recipes").iterdir() if folder.is_dir() for f in recipe_files(folder))
+    folders = [folder for folder in (ROOT / "recipes").iterdir() if folder.is_dir()]
+    assert sorted(file for folder in folders for file in recipe_files(folder)) == RECIPES
 
 
 def test_a_recipe_of_another_name_is_of_the_phase_it_extends(tmp_path):

@@ -69,11 +69,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
-    """The phases of a recipe folder between two named ones, in their order.
-
-    Raises:
-        RecipeError: no such folder, no recipe in it, unknown phase, or `first` comes after `last`.
-    """
+    """The phases of a recipe folder between two named ones, in their order; a RecipeError where there are none."""
     if folder.is_file():
         raise RecipeError(f"{folder}: is a file; name the recipe folder that it lies in")
     if not folder.is_dir():
@@ -97,11 +93,7 @@ def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
 
 
 def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[str, Options]:
-    """What each phase is given, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`.
-
-    Raises:
-        RecipeError: an option that is neither ours nor a phase's key, or two names of one phase.
-    """
+    """What each phase is given, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`."""
     by_phase = {p.command: replace(options, config=str(folder / p.recipe), overrides={}) for p in phases}
     for name, said in options.overrides.items():
         phase = phase_named(name)

@@ -130,7 +130,8 @@ def parse_argv(argv: list[str]) -> Options:
 
     said: dict[str, Any] = {}
     for name, closed, texts in given:
-        key, value = name.replace("-", "_"), True if not texts else texts[0] if len(texts) == 1 else texts
+        key = name.replace("-", "_")
+        value: Any = True if not texts else texts[0] if len(texts) == 1 else texts
         if closed and key.endswith(":"):
             key = key[:-1]
             try:

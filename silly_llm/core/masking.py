@@ -145,9 +145,8 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
     if key and is_secret_name(key):
         return MASK
     if isinstance(value, Mapping):
-        return {
-            k: MASK if _is_sent_secretly(key, str(k)) else mask(v, str(k), loosely=loosely) for k, v in value.items()
-        }
+        shown = {k: mask(v, str(k), loosely=loosely) for k, v in value.items()}
+        return {k: MASK if _is_sent_secretly(key, str(k)) else v for k, v in shown.items()}
     if isinstance(value, (list, tuple)):
         return [mask(v, key, loosely=loosely) for v in value]
     if not isinstance(value, str):
@@ -155,10 +154,12 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
     for secret in known_secrets(loosely=loosely):
         for form in forms_of(secret):
             if form in value:
-                value = re.sub(_bounded(form), MASK, value)
-    value = QUERY_VALUE.sub(
-        lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], USER_INFO.sub("", value)
-    )
+                before, after = (
+                    ("(?<![A-Za-z0-9])", "(?![A-Za-z0-9])") if len(form) < 8 else ("", "")
+                )  # alone where short
+                value = re.sub(f"{before}{re.escape(form)}{after}", MASK, value)
+    value = USER_INFO.sub("", value)
+    value = QUERY_VALUE.sub(lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], value)
     for shape in SHAPES:
         value = shape.sub(lambda found: (found[1] if found.re.groups else "") + MASK, value)
     return value
@@ -214,12 +215,6 @@ def _unmistakable(secret: str) -> bool:
     """Whether nothing else is likely to read the same: not a word of a story, not a number."""
     word_or_number = secret.isdigit() or (secret.isalpha() and secret[1:].islower())
     return len(secret) >= (12 if word_or_number else 6)
-
-
-def _bounded(secret: str) -> str:
-    """The pattern of a secret; a short one must stand alone."""
-    pattern = re.escape(secret)
-    return pattern if len(secret) >= 8 else rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
 
 
 def _is_path(text: str) -> bool:

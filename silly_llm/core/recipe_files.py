@@ -26,11 +26,7 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 
 def read_file(file: Path) -> DictConfig:
-    """One recipe file as it stands, its `extends` unread.
-
-    Raises:
-        RecipeError: no such file, empty, not UTF-8, not YAML or JSON, or not a mapping.
-    """
+    """One recipe file as it stands, its `extends` unread; a RecipeError where it is no mapping in YAML or JSON."""
     try:
         text = file.read_text(encoding="utf-8")
         content = OmegaConf.create(json.loads(text) if file.suffix == ".json" and text.strip() else text)
@@ -50,13 +46,10 @@ def read_file(file: Path) -> DictConfig:
     except OmegaConfBaseException as error:
         reason = said_by(error)
     else:
-        if text.strip() and not isinstance(content, DictConfig):
-            reason = "a recipe must be a mapping of keys to values"
-        elif not content:
-            reason = "is empty"
-        else:
+        if content and isinstance(content, DictConfig):
             remember(OmegaConf.to_container(content))
             return content
+        reason = "a recipe must be a mapping of keys to values" if content else "is empty"
     raise RecipeError(f"{file}: {reason}")
 
 

@@ -78,7 +78,7 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
         spent = _seconds_spent(folder) if output.resumed else 0.0
         if not output.resumed:
             _clear(output)
-        state = {
+        state: dict[str, Any] = {
             "phase": recipe.phase,
             "values": _plain(recipe.masked()),
             "inputs": output.sources,
@@ -146,11 +146,7 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
 
 
 def require_room(folder: Path, tool: str) -> None:
-    """Refuse a folder that is not ours before a tool which is no phase, or a preview, writes there.
-
-    Raises:
-        RecipeError: the folder is somebody else's, or files in it are that the tool would overwrite.
-    """
+    """Refuse a folder that is somebody else's, or has files that a tool which is no phase, or a preview, would overwrite."""
     state = read_state(folder) or ({"finished": True} if (folder / PRIVATE / tool).exists() else {})
     if tool not in PHASES or not state:  # else the preview's answers go into the journal
         _room(folder, tool, state, force=False)
