@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from omegaconf import OmegaConf
-from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.lookup import locate
 from silly_llm.core.masking import mask, remember
 from silly_llm.core.phases import PHASES
 from silly_llm.core.recipe_files import environment_of, map_texts, overlay, read_with_parents, said_by
-from silly_llm.core.schema import check, flow, hint_below, read
+from silly_llm.core.schema import check, hint_below, read
 
 A = TypeVar("A")
 ENVIRONMENT_VARIABLE = "SILLY_LLM_ENVIRONMENT"
@@ -172,19 +172,18 @@ def run_name_of(file: Path | None, environment: str) -> str:
 def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[str, Any]:
     """The merged, interpolated values of a recipe as plain Python; unchecked, but what the command line says is read by the types
     of `arguments`."""
-    merged = read_with_parents(file) if file else OmegaConf.create({})
-    merged = overlay(merged, environment_of(merged.pop("environments", None) or {}, file, options.environment))
-    try:
-        merged = overlay(merged, OmegaConf.create(_structured(options.overrides)))
-    except GrammarParseError as error:
-        raise RecipeError(f"command line: {said_by(error)}") from None
     root = Path(options.output_root) / run_name_of(file, options.environment)
     OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
+    merged = read_with_parents(file) if file else OmegaConf.create({})
+    merged = overlay(merged, environment_of(merged.pop("environments", None) or {}, file, options.environment))
+    said = _typed(options.overrides, arguments, OmegaConf.to_container(merged))
+    where: Any = "command line"
     try:
+        merged = overlay(merged, OmegaConf.create(said))
+        where = file or where
         values: dict[str, Any] = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        raise RecipeError(f"{file or 'command line'}: {said_by(error)}") from None
-    _settle(values, options.overrides, arguments)
+        raise RecipeError(f"{where}: {said_by(error)}") from None
     values = expand_home(values)
     remember(values)
     return values
@@ -195,27 +194,19 @@ def expand_home(value: Any) -> Any:
     return map_texts(value, lambda text: str(Path(text).expanduser()) if text.startswith("~/") else text)
 
 
-def _structured(said: Any) -> Any:
-    """Overrides with lists and mappings as such, so that they merge; a key of text gets its text back from `_settle`."""
-    if isinstance(said, Mapping):
-        return {key: _structured(value) for key, value in said.items()}
-    if isinstance(said, Exactly):
-        return said.value
-    return said if not isinstance(said, str) or (structure := flow(said)) is None else structure
-
-
-def _settle(values: dict[str, Any], said: Mapping[str, Any], hint: Any) -> None:
-    """Read what the command line said by the type that each key has, in place."""
+def _typed(said: Mapping[str, Any], hint: Any, under: Any) -> dict[str, Any]:
+    """What the command line said, read by the type that each key has; `under` is what it will be laid over."""
+    values: dict[str, Any] = {}
     for key, text in said.items():
-        below, value = hint_below(hint, key), values[key]
+        below, covered = hint_below(hint, key), under.get(key) if isinstance(under, Mapping) else None
         if isinstance(text, Mapping):
-            if hint_below(below, "") is Any and isinstance(value.get("type"), str) and key in COMPONENTS:
-                below = _options_of(COMPONENTS[key], value["type"]) or below
-            _settle(value, text, below)
-        elif text is not True and not isinstance(text, Exactly):
-            meant = read(value if "${" in str(text) else text, below)
-            # A mapping or list is what merging and interpolation made of it.
-            values[key] = value if isinstance(meant, (dict, list)) and not isinstance(value, str) else meant
+            named = text.get("type") or (covered.get("type") if isinstance(covered, Mapping) else None)
+            if key in COMPONENTS and isinstance(named, str) and hint_below(below, "") is Any:
+                below = _options_of(COMPONENTS[key], named) or below
+            values[key] = _typed(text, below, covered)
+        else:
+            values[key] = text.value if isinstance(text, Exactly) else read(text, below)
+    return values
 
 
 def _options_of(kind: str, name: str) -> type | None:

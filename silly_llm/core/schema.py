@@ -73,7 +73,7 @@ def read(text: Any, hint: Any) -> Any:
     item = next((a[0] for m in _members(hint) if _is(m, Sequence) and (a := typing.get_args(m))), Any)
     if isinstance(text, list):
         return [read(each, item) for each in text]
-    if not isinstance(text, str):  # what an interpolation gave
+    if not isinstance(text, str):  # a switch
         return text
     seen = look(text)
     decimal = int(text) if re.fullmatch(r"[-+]?\d[\d_]*", text) else text
@@ -89,26 +89,21 @@ def read(text: Any, hint: Any) -> Any:
 
 def look(text: str) -> Any:
     """What a text looks like, by the rules of JSON (YAML 1.2): a number (`12`, `-0.5`, `1e-3`), true, false, null, a list or mapping
-    in brackets (which are YAML); everything else is text: `0123`, `1:30`, `yes`, `a: b`."""
-    if text.lower() in CONSTANTS:
-        return CONSTANTS[text.lower()]
-    if NUMBER.fullmatch(text):
-        return int(text) if text.lstrip("+-").isdecimal() else float(text)
-    return text if (structure := flow(text)) is None else structure
-
-
-def flow(text: str) -> Any:
-    """The list or mapping that a text in brackets is, by the rules of recipes; `None` where it is none."""
+    in brackets (by the rules of recipes); everything else is text: `0123`, `1:30`, `yes`, `a: b`."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
+    if text.lower() in CONSTANTS:
+        return CONSTANTS[text.lower()]
+    if NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
     if text[:1] + text[-1:] not in ("[]", "{}"):
-        return None
+        return text
     try:
         return OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index, call-overload]
     except (OmegaConfBaseException, YAMLError, TypeError):
-        return None
+        return text
 
 
 def hint_below(hint: Any, key: str) -> Any:

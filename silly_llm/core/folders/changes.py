@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import Any, NamedTuple
 
 from silly_llm.core.config import flatten
 from silly_llm.core.recipe_files import map_texts
@@ -48,20 +47,13 @@ CHOOSES_A_CHECKPOINT = "load_best_model_at_end"
 ABSENT = "not set"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A key whose value, or the content of the file that it names, is another one now."""
 
     key: str
-    before: Any = None
-    now: Any = None
+    said: str
     grown: bool = False
     """A budget that was raised."""
-
-    def __str__(self) -> str:
-        if self.before == self.now:
-            return f"the content of {self.key}"
-        return f"{self.key} is {_shown(self.now)}, was {_shown(self.before)}"
 
 
 def changes(
@@ -79,21 +71,24 @@ def changes(
         inputs_before, inputs_now: digests of the inputs by name. The same content under another name is the same.
         arguments: the phase's dataclass: a key that is left out has its default.
     """
-    shown_before, shown_now = flatten(before), flatten(now)
     old, unnamed_before = _by_content(before, inputs_before)
     new, unnamed_now = _by_content(now, inputs_now)
-    defaults = {f.name: default_of(f) for f in dataclasses.fields(arguments)}
+    defaults = {f.name: ABSENT if (value := default_of(f)) is MISSING else value for f in fields(arguments)}
+    shown = [defaults | flatten(values) for values in (before, now)]
     chooses = any(values.get(CHOOSES_A_CHECKPOINT) for values in (before, now))
     found = []
     for key in {**new, **old}:
         if is_neutral(key) and not (chooses and key.startswith(("eval_", "save_"))):
             continue
-        default = ABSENT if (value := defaults.get(key, dataclasses.MISSING)) is dataclasses.MISSING else value
-        if (was := old.get(key, default)) != (now_is := new.get(key, default)):
+        was, now_is = (values.get(key, defaults.get(key, ABSENT)) for values in (old, new))
+        if was != now_is:
             grown = key in GROWS.get(phase, ()) and _size(now_is) > _size(was)
-            found.append(Change(key, shown_before.get(key, default), shown_now.get(key, default), grown))
+            was, now_is = (values.get(key, ABSENT) for values in shown)
+            differs = f"{key} is {_shown(now_is)}, was {_shown(was)}"
+            found.append(Change(key, differs if now_is != was else f"the content of {key}", grown))
     if sorted(unnamed_before.values()) != sorted(unnamed_now.values()):
-        found += [Change(name) for name in sorted(dict(unnamed_before.items() ^ unnamed_now.items()))]
+        names = sorted(dict(unnamed_before.items() ^ unnamed_now.items()))
+        found += [Change(name, f"the content of {name}") for name in names]
     return found
 
 

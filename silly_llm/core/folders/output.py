@@ -110,8 +110,8 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
         raise RecipeError(f"{folder}: holds the output of `silly-llm {state['phase']}`; {way_out}")
     before, now = state.get("values", {}), _plain(recipe.masked())
     differing = changes(phase, before, state.get("inputs", {}), now, sources, type(recipe.args))
-    others = "; ".join(str(change) for change in differing if not change.grown)
-    grown = "; ".join(str(change) for change in differing if change.grown)
+    others = "; ".join(change.said for change in differing if not change.grown)
+    grown = "; ".join(change.said for change in differing if change.grown)
     finished = state["finished"] and manifest.result_is_there(folder)
     checkpoints = any(folder.glob("checkpoint-*"))
     if not differing:
