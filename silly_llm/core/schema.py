@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -70,21 +71,19 @@ def read(text: Any, hint: Any) -> Any:
     What it looks like (`look`) where the type takes that, else the text itself, to the last space; then switches, and decimal numbers
     with leading zeros. A key of a list takes a single item too. What does not fit stays as it looks, for `check` to refuse.
     """
-    item = next((a[0] for m in _members(hint) if _is(m, Sequence) and (a := typing.get_args(m))), Any)
+    lists = [member for member in _members(hint) if _is(member, Sequence)]
+    item = next((parts[0] for member in lists if (parts := typing.get_args(member))), Any)
     if isinstance(text, list):
         return [read(each, item) for each in text]
     if not isinstance(text, str):  # a switch
         return text
     seen = look(text)
-    decimal = int(text) if re.fullmatch(r"[-+]?\d[\d_]*", text) else text
+    decimal = int(text) if re.fullmatch(r"[-+]?\d+(_\d+)*", text) else text
     for meant in (seen, text, SWITCHES.get(text.lower(), text), decimal):
-        try:
+        with suppress(RecipeError):
             _convert(meant, hint, "", "")
-        except RecipeError:
-            continue
-        return meant
-    listed = any(_is(member, Sequence) for member in _members(hint)) and not isinstance(seen, (dict, list))
-    return [read(text, item)] if listed else seen
+            return meant
+    return [read(text, item)] if lists and not isinstance(seen, (dict, list)) else seen
 
 
 def look(text: str) -> Any:
@@ -126,9 +125,8 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 def _is(hint: Any, *containers: type) -> bool:
     cls = typing.get_origin(hint) or hint
-    return (
-        isinstance(cls, type) and issubclass(cls, containers) and not (issubclass(cls, str) and Sequence in containers)
-    )
+    text = isinstance(cls, type) and issubclass(cls, str) and Sequence in containers
+    return isinstance(cls, type) and issubclass(cls, containers) and not text
 
 
 def default_of(field: dataclasses.Field) -> Any:
@@ -165,8 +163,7 @@ def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
                 return converted
         except RecipeError as error:  # of a part: it says more
             wrong = error
-    choices = [choice for member in members for choice in _choices(member)]
-    near = suggestion(value, choices) if isinstance(value, str) and choices else ""
+    near = suggestion(str(value), (choice for member in members for choice in _choices(member)))
     raise wrong or RecipeError(f"{where}: {key}: expected {_named(hint)}, got {_shown(value, key)}{near}")
 
 
