@@ -8,6 +8,8 @@ refuses unknown keys and wrong types before anything is written.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import json
 import os
 import sys
@@ -25,6 +27,7 @@ from silly_llm.core.lookup import locate
 from silly_llm.core.masking import mask, remember
 from silly_llm.core.phases import PHASES
 from silly_llm.core.recipe_files import environment_of, map_texts, overlay, read_with_parents, said_by
+from silly_llm.core.registry import config_class_of, resolve
 from silly_llm.core.schema import check, hint_below, read
 
 A = TypeVar("A")
@@ -129,38 +132,29 @@ def parse_argv(argv: list[str]) -> Options:
             texts.append(token)
 
     said: dict[str, Any] = {}
-    for name, closed, texts in given:
-        key = name.replace("-", "_")
+    keys = [name.replace("-", "_").removesuffix(":") for name, _, _ in given]
+    for outer, inner in itertools.permutations(keys, 2):
+        if inner.startswith(f"{outer}."):
+            way_out = f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
+            way_out = "; name a preset by --model.preset" if outer == "model" else way_out
+            raise RecipeError(
+                f"command line: --{outer} and --{inner} are both given, so one would undo the other{way_out}"
+            )
+    for key, (name, closed, texts) in zip(keys, given, strict=True):
         value: Any = True if not texts else texts[0] if len(texts) == 1 else texts
-        if closed and key.endswith(":"):
-            key = key[:-1]
+        *path, last = key.split(".")
+        remember(value, last)
+        if closed and name.endswith(":"):
             try:
                 value = Exactly(json.loads(texts[0]))
             except json.JSONDecodeError as error:
                 raise RecipeError(f"command line: --{name}= takes JSON ({error.msg})") from None
-        _set_nested(said, key, value)
-        remember(value.value if isinstance(value, Exactly) else value, key.rpartition(".")[2])
+            remember(value.value, last)
+        functools.reduce(lambda inside, part: inside.setdefault(part, {}), path, said)[last] = value
     hints = typing.get_type_hints(Options)
     ours = {name: read(said.pop(name), hints[name]) for name in hints.keys() & said.keys() - {"overrides"}}
     ours.setdefault("environment", os.environ.get(ENVIRONMENT_VARIABLE) or "default")
     return check({**expand_home(ours), "overrides": said}, Options, where="command line")
-
-
-def _set_nested(target: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    for number, part in enumerate(path, 1):
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
-            raise _both(".".join(path[:number]), key)
-    if isinstance(target.get(last), dict):
-        raise _both(key, f"{key}.{next(iter(target[last]))}")
-    target[last] = value
-
-
-def _both(outer: str, inner: str) -> RecipeError:
-    component = f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
-    hint = "; name a preset by --model.preset" if outer == "model" else component
-    return RecipeError(f"command line: --{outer} and --{inner} are both given, so one would undo the other{hint}")
 
 
 def run_name_of(file: Path | None, environment: str) -> str:
@@ -201,22 +195,12 @@ def _typed(said: Mapping[str, Any], hint: Any, under: Any) -> dict[str, Any]:
         below, covered = hint_below(hint, key), under.get(key) if isinstance(under, Mapping) else None
         if isinstance(text, Mapping):
             named = text.get("type") or (covered.get("type") if isinstance(covered, Mapping) else None)
-            if key in COMPONENTS and isinstance(named, str) and hint_below(below, "") is Any:
-                below = _options_of(COMPONENTS[key], named) or below
+            if key in COMPONENTS and isinstance(named, str) and ":" not in named and hint_below(below, "") is Any:
+                below = config_class_of(resolve(COMPONENTS[key], named)) or below
             values[key] = _typed(text, below, covered)
         else:
             values[key] = text.value if isinstance(text, Exactly) else read(text, below)
     return values
-
-
-def _options_of(kind: str, name: str) -> type | None:
-    """The typed options of a registered component; `None` for one that is not known here, which its own check will say."""
-    from silly_llm.core.registry import config_class_of, resolve
-
-    try:
-        return None if ":" in name else config_class_of(resolve(kind, name))
-    except RecipeError:
-        return None
 
 
 def to_yaml(values: dict[str, Any]) -> str:
