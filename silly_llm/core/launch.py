@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.console import streams
-from silly_llm.core.console.signals import Stopped, first_heard, listening
+from silly_llm.core.console.signals import SIGNALS, Stopped, as_ctrl_c, first_heard, handled
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.lookup import name_of
 from silly_llm.core.masking import mask
@@ -49,7 +49,7 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
     streams.prepare(debug="--debug" in argv)
     phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
     try:
-        with streams.until_nobody_reads(), listening():
+        with streams.until_nobody_reads(), handled(SIGNALS[1:], as_ctrl_c):
             print(phase_help(phase)) if phase and wants_help(argv) else main(argv)
     except Stopped as stop:
         fail(str(stop), 128 + stop.number)

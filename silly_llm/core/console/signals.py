@@ -32,11 +32,6 @@ def first_heard() -> int:
     return heard[0] if heard else signal.SIGINT
 
 
-def listening() -> AbstractContextManager[None]:
-    """A context in which each of `SIGNALS` does what Ctrl-C does."""
-    return handled(SIGNALS[1:], as_ctrl_c)
-
-
 def deferred() -> AbstractContextManager[None]:
     """A context in which a signal is only noted in `heard`, for the work to look at between its steps. A second Ctrl-C is
     KeyboardInterrupt, at once."""
@@ -69,6 +64,7 @@ def note(number: int, frame: Any) -> None:
 
 
 def as_ctrl_c(number: int, frame: Any) -> None:
+    """Do what Ctrl-C does."""
     note(number, frame)
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler):
