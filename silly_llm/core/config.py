@@ -168,14 +168,14 @@ def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[st
     of `arguments`."""
     root = Path(options.output_root) / run_name_of(file, options.environment)
     OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
-    merged = read_with_parents(file) if file else OmegaConf.create({})
+    merged = read_with_parents(file) if file else {}
     merged = overlay(merged, environment_of(merged.pop("environments", None) or {}, file, options.environment))
-    said = _typed(options.overrides, arguments, OmegaConf.to_container(merged))
-    where: Any = "command line"
+    said, where = _typed(options.overrides, arguments, merged), "command line"
     try:
-        merged = overlay(merged, OmegaConf.create(said))
-        where = file or where
-        values: dict[str, Any] = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+        OmegaConf.create(said)
+        where = str(file or where)
+        content = OmegaConf.create(overlay(merged, said))
+        values: dict[str, Any] = OmegaConf.to_container(content, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {said_by(error)}") from None
     values = expand_home(values)
