@@ -82,7 +82,7 @@ def test_a_run_that_uses_code_of_the_recipes_own_says_so_once(one_off, capsys):
         assert type(Container().build("story_filter", {"type": "code_of_a_recipe:Mine"})).__name__ == "Mine"
     said = capsys.readouterr().err.splitlines()
     assert one_off() and len(said) == 1
-    assert "code of the recipe's own: code_of_a_recipe (" in said[0] and "code_of_a_recipe.py)" in said[0]
+    assert "the recipe's own code: code_of_a_recipe (" in said[0] and "code_of_a_recipe.py)" in said[0]
     with pytest.raises(RecipeError, match="'code_of_a_recipe:Yours' cannot be imported"):
         parse_component("story_filter", "code_of_a_recipe:Yours")
 
@@ -118,7 +118,7 @@ def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_
         with pytest.raises(RecipeError, match="1 of 1 recipes are wrong"):
             recipes.main([str(tmp_path / "mine"), "--check"])
     elif command == "dry_run":
-        with pytest.raises(RecipeError, match="is code of the recipe's own, which is not imported for a dry run"):
+        with pytest.raises(RecipeError, match="is the recipe's own code, which a dry run does not import"):
             generation.main(["--config", str(file), "--preview", "1", "--dry_run"])
     else:
         with pytest.raises(SystemExit):

@@ -50,9 +50,7 @@ class Container(ExitStack):
             return self._services[as_type]
         cls, config = spec if isinstance(spec, tuple) else parse_component(kind, spec)
         if cls is None:
-            reason = (
-                "is code of the recipe's own, which is not imported for a dry run; leave out --dry_run if you trust it"
-            )
+            reason = "is the recipe's own code, which a dry run does not import; leave out --dry_run if you trust it"
             raise RecipeError(f"{kind.replace('_', ' ')} {config!r} {reason}")
         arguments: dict[str, Any] = {}
         for name, parameter in constructor_parameters(cls).items():

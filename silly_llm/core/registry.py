@@ -1,13 +1,8 @@
 """Named components: ours by decorator, third parties' by entry point, one-offs as `my_module:MyClass`.
 
 A recipe names a component by `type:` and gives its options beside it. `parse_component` finds the class and checks the
-options against the dataclass that its constructor annotates as `config`; `silly_llm.core.container` builds it.
-
-A third party's package adds components without touching a file of ours::
-
-    [options.entry_points]
-    silly_llm.plugins =
-        my_plugin = my_package.components     # a module that uses @register
+options against the dataclass that its constructor annotates as `config`; `silly_llm.core.container` builds it. A package's entry point in
+the group `silly_llm.plugins` names a module that uses `@register` (docs/architecture/plugins.md).
 """
 
 from __future__ import annotations
@@ -204,5 +199,5 @@ def _import_class(name: str) -> type:
         raise RecipeError(f"component {name!r} is not a class")
     if new and is_main_process():
         file = getattr(sys.modules[module], "__file__", None)
-        print(f"silly-llm: this run uses code of the recipe's own: {module} ({file})", file=sys.stderr, flush=True)
+        print(f"silly-llm: this run uses the recipe's own code: {module} ({file})", file=sys.stderr, flush=True)
     return cls

@@ -36,7 +36,7 @@ codecs.register_error(
 
 
 def prepare(*, debug: bool) -> None:
-    """Make the streams fit for any text, bars fit for the terminal and the libraries quiet; `debug` lets them talk."""
+    """Make the streams fit for any text, bars fit for the terminal and, unless `debug`, the libraries quiet."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed by the parent process (`>&-`)
