@@ -262,7 +262,7 @@ def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
         assert merged.returncode == 0, merged.stderr
         assert contents(parts) == contents(whole)
         assert (parts / "statistics.json").read_bytes() == (whole / "statistics.json").read_bytes()
-        assert sum(bool(row["twin"]) for row in rows(whole, "rejected")) >= 5
+        assert sum(bool(row["duplicate_of"]) for row in rows(whole, "rejected")) >= 5
         assert "up to date" in silly_llm(*command).stdout
         other = silly_llm(*command, "--seed", 8)
         assert other.returncode == 1 and "was made by another recipe" in other.stderr

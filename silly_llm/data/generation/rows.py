@@ -34,7 +34,7 @@ class Teacher:
 def row_of(
     index: int, attempt: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion, teacher: Teacher
 ) -> dict[str, Any]:
-    """A row of the dataset (`schema`), still without `rejected_by` and `twin`."""
+    """A row of the dataset (`schema`), still without `rejected_by` and `duplicate_of`."""
     parameters = {"max_tokens": request.max_tokens, "temperature": request.temperature, "top_p": request.top_p}
     parameters |= teacher.parameters
     if left_out := answer.extra.get("left_out"):  # the server does not take them
@@ -100,7 +100,7 @@ def schema() -> pa.Schema:
             ("cost", pa.float64()),
             ("cleaned_by", strings),
             ("rejected_by", strings),
-            ("twin", pa.string()),
+            ("duplicate_of", pa.string()),
         ]
     )
 

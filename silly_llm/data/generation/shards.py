@@ -2,7 +2,7 @@
 
 Shard I of N asks for a contiguous range of indices and leaves the judged rows in `OUTPUT_DIR/journal-shards/0000I-of-0000N/`
 (journals and what belongs to them are kept when a recipe changes, and never published). The merge streams them in order
-through the filters that remember, so the result equals that of one process, row for row.
+through the stateful filters, so the result equals that of one process, row for row.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two steps. `judge` makes the row of an answer and asks the filters that look at one story alone; it may come in any order, and
 says whether the story should be asked for again. `commit` takes all rows of a story, in the order of the stories: the
-filters that remember (duplicates) decide, and the rows go to `train`, `validation` or `rejected`. A shard's writer keeps the
+stateful filters (duplicates) decide, and the rows go to `train`, `validation` or `rejected`. A shard's writer keeps the
 judged rows as they are; merging the shards commits them.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from silly_llm.data.generation.statistics import StoryStatistics
 
 JUDGED = "judged"
-"""The split of a shard: rows that the filters which remember have not seen."""
+"""The split of a shard: rows that the stateful filters have not seen."""
 Filters = Sequence[tuple[str, StoryFilter]]
 
 
@@ -51,8 +51,8 @@ class StoryWriter:
         from silly_llm.data.generation.rows import schema
         from silly_llm.data.generation.statistics import StoryStatistics
 
-        self.story_filters = [(name, f) for name, f in filters if not f.remembers]
-        self.remembering = [(name, f) for name, f in filters if f.remembers]
+        self.story_filters = [(name, f) for name, f in filters if not f.stateful]
+        self.stateful_filters = [(name, f) for name, f in filters if f.stateful]
         self.teacher = teacher
         self.shard = shard
         self.statistics: StoryStatistics = StoryStatistics(language)
@@ -70,7 +70,7 @@ class StoryWriter:
         """The row of an answer, with what the filters say of the story by itself; it stands if `rejected_by` is empty."""
         row = row_of(index, attempt, prompt, request, answer, self.teacher)
         verdict = verdict_on(row, answer, self.story_filters)
-        row["rejected_by"], row["twin"] = verdict.reasons, verdict.twin
+        row["rejected_by"], row["duplicate_of"] = verdict.reasons, verdict.duplicate_of
         return row
 
     def hold(self, row: dict[str, Any]) -> None:
@@ -88,8 +88,8 @@ class StoryWriter:
             split = JUDGED
             if not self.shard:
                 if not row["rejected_by"]:
-                    verdict = reasons_against(row, self.remembering)
-                    row["rejected_by"], row["twin"] = verdict.reasons, verdict.twin
+                    verdict = reasons_against(row, self.stateful_filters)
+                    row["rejected_by"], row["duplicate_of"] = verdict.reasons, verdict.duplicate_of
                 split = "rejected" if row["rejected_by"] else "validation" if self._validation.next() else "train"
             self._writer.write(split, row)
             self.statistics.add(split, row)
