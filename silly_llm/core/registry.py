@@ -1,8 +1,7 @@
 """Named components: ours by decorator, third parties' by entry point, one-offs as `my_module:MyClass`.
 
-A recipe names a component by `type:` and gives its options beside it. The registry finds the class, checks the
-options against the dataclass that its constructor annotates as `config`, and builds it; everything else the
-constructor asks for is injected by its annotated type (see `silly_llm.core.container`).
+A recipe names a component by `type:` and gives its options beside it. `parse_component` finds the class and checks the
+options against the dataclass that its constructor annotates as `config`; `silly_llm.core.container` builds it.
 
 A third party's package adds components without touching a file of ours::
 
@@ -13,16 +12,16 @@ A third party's package adds components without touching a file of ours::
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import re
 import sys
-import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, is_dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +31,6 @@ from silly_llm.core.schema import check
 
 T = TypeVar("T", bound=type)
 ENTRY_POINT_GROUP = "silly_llm.plugins"
-
 KINDS: dict[str, tuple[str, ...]] = {
     "llm_provider": (
         "silly_llm.providers.storyteller",
@@ -60,6 +58,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The kinds of components, and the modules that register ours."""
+ONE_OFF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,9 @@ class Component:
 
 
 _components: dict[tuple[str, str], Component] = {}
-_loaded: set[str] = set()
-_loading_from: list[str] = []
+_plugin: ContextVar[str | None] = ContextVar("plugin", default=None)
+"""The distribution whose entry point is being loaded."""
 _only_registered: ContextVar[bool] = ContextVar("only_registered", default=False)
-ONE_OFF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @contextmanager
@@ -100,15 +98,14 @@ def register(kind: str, name: str) -> Callable[[T], T]:
     Raises:
         ValueError: unknown kind, or the name is taken by another class.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of component {kind!r}{suggestion(kind, KINDS)}")
+    _require_kind(kind)
 
     def decorate(cls: T) -> T:
         ours = cls.__module__.partition(".")[0] == "silly_llm"
-        source = "silly-llm" if ours else _loading_from[-1] if _loading_from else cls.__module__
         known = _components.get((kind, name))
         if known and (known.cls.__module__, known.cls.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"{kind} {name!r} is already registered by {known.source}")
+        source = "silly-llm" if ours else _plugin.get() or cls.__module__
         _components[kind, name] = Component(kind, name, cls, source)
         return cls
 
@@ -121,8 +118,41 @@ def components(kind: str) -> list[Component]:
     return sorted((c for c in _components.values() if c.kind == kind), key=lambda c: c.name)
 
 
-def names(kind: str) -> list[str]:
-    return [component.name for component in components(kind)]
+def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
+    """What a recipe says of a component, checked: its class, and its config (`None` where it takes no options).
+
+    Builds nothing. Within `only_registered` a one-off is `(None, None)`: its code is not imported.
+
+    Args:
+        spec: a name, or a mapping with `type` and options.
+        where: what messages begin with.
+
+    Raises:
+        RecipeError: unknown component, unknown option, wrong type.
+    """
+    name, options = split_type(kind, spec)
+    if ":" in name and _only_registered.get():
+        return None, None
+    cls = resolve(kind, name)
+    label = f"{where} {_label(kind)} {name!r}".lstrip()
+    config_class = config_class_of(cls)
+    if config_class is not None:
+        return cls, check(options, config_class, where=label)
+    if options:
+        raise RecipeError(f"{label}: takes no options, got {', '.join(map(repr, options))}")
+    return cls, None
+
+
+def split_type(kind: str, spec: Mapping[str, Any] | str) -> tuple[str, dict[str, Any]]:
+    """The `type` and the options of a component as a recipe writes it, unchecked."""
+    mapping = {"type": spec} if isinstance(spec, str) else spec
+    if not isinstance(mapping, Mapping) or not isinstance(mapping.get("type"), str):
+        raise RecipeError(f"{_label(kind)}: expected a name or a mapping with 'type', got {mapping!r}")
+    options = dict(mapping)
+    name = options.pop("type")
+    if ":" in name and not ONE_OFF.fullmatch(name):
+        raise RecipeError(f"component {name!r}: expected a known name, or module:Class")
+    return name, options
 
 
 def resolve(kind: str, name: str) -> type:
@@ -133,113 +163,66 @@ def resolve(kind: str, name: str) -> type:
             (`only_registered`).
     """
     if ":" in name:
-        require_one_off(name)
-        if _only_registered.get():
-            raise RecipeError(
-                f"{kind.replace('_', ' ')} {name!r} is code of the recipe's own, which is not imported for a dry run; "
-                "leave out --dry_run if you trust it"
-            )
-        return _import_class(name)
+        if not _only_registered.get():
+            return _import_class(name)
+        raise RecipeError(
+            f"{_label(kind)} {name!r} is code of the recipe's own, which is not imported for a dry run; "
+            "leave out --dry_run if you trust it"
+        )
     _load(kind)
-    if (kind, name) not in _components:
-        label = kind.replace("_", " ")
-        known = names(kind)
-        raise RecipeError(f"unknown {label} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}")
-    return _components[kind, name].cls
+    if component := _components.get((kind, name)):
+        return component.cls
+    known = [c.name for c in components(kind)]
+    raise RecipeError(
+        f"unknown {_label(kind)} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}"
+    )
 
 
-def split_type(kind: str, mapping: Mapping[str, Any] | str) -> tuple[str, dict[str, Any]]:
-    """The `type` and the options of a component as a recipe writes it."""
-    if isinstance(mapping, str):
-        return mapping, {}
-    if not isinstance(mapping, Mapping) or not isinstance(mapping.get("type"), str):
-        raise RecipeError(f"{kind.replace('_', ' ')}: expected a name or a mapping with 'type', got {mapping!r}")
-    return mapping["type"], {k: v for k, v in mapping.items() if k != "type"}
-
-
-def parse_component(kind: str, mapping: Mapping[str, Any] | str, *, where: str = "") -> Any:
-    """The checked config of a component, `None` for one without options; builds nothing.
-
-    Within `only_registered` the options of a one-off are not looked at: its code is not imported.
-
-    Raises:
-        RecipeError: unknown component, unknown option, wrong type.
-    """
-    name, options = split_type(kind, mapping)
-    if ":" in name and _only_registered.get():
-        return require_one_off(name)
-    cls = resolve(kind, name)
-    label = " ".join(filter(None, (where, f"{kind.replace('_', ' ')} {name!r}")))
-    config_class = _config_class(cls)
-    if config_class is None:
-        if options:
-            raise RecipeError(f"{label}: takes no options, got {', '.join(map(repr, options))}")
-        return None
-    return check(options, config_class, where=label)
-
-
-def class_to_look_at(kind: str, name: str) -> type | None:
-    """The class of a component, for checks; `None` for a one-off within `only_registered`, which nobody looks at."""
-    return None if ":" in name and _only_registered.get() else resolve(kind, name)
-
-
-def options_of(kind: str, name: str) -> type | None:
+def config_class_of(cls: type) -> type | None:
     """The dataclass of a component's options, `None` for one without."""
-    return _config_class(resolve(kind, name))
+    parameter = constructor_parameters(cls).get("config")
+    if parameter is None:
+        return None
+    if not (isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)):
+        raise TypeError(f"{cls.__qualname__}: annotate `config` with a dataclass")
+    return parameter.annotation
 
 
-def constructor_parameters(cls: type) -> list[tuple[str, inspect.Parameter, Any]]:
-    if "__init__" not in vars(cls) and cls.__init__ is object.__init__:  # type: ignore[misc]
-        return []
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [(p.name, p, hints.get(p.name)) for p in parameters if p.kind not in kinds]
+def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """What a component's constructor asks for, by name, with evaluated annotations."""
+    parameters = inspect.signature(cls, eval_str=True).parameters
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: p for name, p in parameters.items() if p.kind not in variable}
 
 
-def _config_class(cls: type) -> type | None:
-    for name, _, hint in constructor_parameters(cls):
-        if name == "config":
-            if not (isinstance(hint, type) and is_dataclass(hint)):
-                raise TypeError(f"{cls.__qualname__}: annotate `config` with a dataclass")
-            return hint
-    return None
+def _label(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _require_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of component {kind!r}{suggestion(kind, KINDS)}")
 
 
 def _load(kind: str) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of component {kind!r}{suggestion(kind, KINDS)}")
+    _require_kind(kind)
     for module in KINDS[kind]:
-        if module not in _loaded:
-            importlib.import_module(module)
-            _loaded.add(module)
+        importlib.import_module(module)
+    _load_plugins()
+
+
+@functools.cache
+def _load_plugins() -> None:
     for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if f"{entry.name}={entry.value}" not in _loaded:
-            _load_entry_point(entry)
-            _loaded.add(f"{entry.name}={entry.value}")
-
-
-def _load_entry_point(entry: EntryPoint) -> None:
-    source = entry.dist.name if entry.dist else entry.module
-    _loading_from.append(source)
-    try:
-        entry.load()
-    except Exception as error:
-        raise RecipeError(
-            f"plugin {entry.name!r} of {source} does not load: {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        _loading_from.pop()
-
-
-def require_one_off(name: str) -> None:
-    """`module:Class` has that form.
-
-    Raises:
-        RecipeError: it has not.
-    """
-    if not ONE_OFF.fullmatch(name):
-        raise RecipeError(f"component {name!r}: expected a known name, or module:Class")
+        source = entry.dist.name if entry.dist else entry.module
+        before = _plugin.set(source)
+        try:
+            entry.load()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise RecipeError(f"plugin {entry.name!r} of {source} does not load: {reason}") from error
+        finally:
+            _plugin.reset(before)
 
 
 def _import_class(name: str) -> type:
