@@ -1,8 +1,7 @@
-"""Rows of JSON, CSV and text files, read exactly.
+"""Rows of JSON, CSV and text files, read exactly, one at a time.
 
-`datasets` reads these kinds too, but guesses (a CSV cell `007` becomes 7, and `NA` nothing), wants the same columns in all files, and says
-neither file nor row of what it cannot read. Here what is not UTF-8, JSON, CSV or text is one line with both; one row is in memory at a time;
-and lines have a limit, so that a small file may unpack to any size.
+`datasets` reads these kinds too, but guesses (a CSV cell `007` becomes 7, and `NA` nothing), wants the same columns in all files, and names
+neither file nor row of what it cannot read. Here an error names both, and lines have a limit, so that a small file may unpack to any size.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, BinaryIO
 
 from fsspec.compression import available_compressions, register_compression
@@ -22,7 +22,10 @@ from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, tellin
 
 CHATS = ("messages", "conversations", "conversation", "prompt")
 """Columns that hold a chat rather than a text."""
-NAMES = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", bytes: "bytes"}
+NAMES: dict[type, str] = {
+    bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", bytes: "bytes", str: "a text",
+    type(None): "null",
+}  # fmt: skip
 
 
 def read_rows(
@@ -41,13 +44,13 @@ def read_rows(
     """
     for name, _ in files:
         with telling(name):
-            if kind == "csv":
-                yield from csv_rows(name, columns)
-            elif kind == "json":
-                yield from json_rows(name, columns[0])
-            else:
-                for text in documents(name, separator):
-                    yield {columns[0]: text}
+            match kind:
+                case "csv":
+                    yield from csv_rows(name, columns)
+                case "json":
+                    yield from json_rows(name, columns[0])
+                case _:
+                    yield from ({columns[0]: text} for text in documents(name, separator))
 
 
 def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
@@ -160,16 +163,16 @@ def _csv(file: BinaryIO, name: str) -> tuple[Any, list[str]]:
     text = (line.decode() for line in lines(file, name))
     first = next(text, "")
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(_chain(first, text), delimiter=delimiter, strict=True)
+    reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True)
     header = next(reader, [])
-    if repeated := [c for c in header if header.count(c) > 1]:
-        raise RecipeError(f"dataset: {name}: the column {repeated[0]!r} is there twice; rename one")
+    for column in header:
+        _require_once(name, column, header)
     return reader, header
 
 
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+def _require_once(name: str, column: str, columns: Sequence[str]) -> None:
+    if columns.count(column) > 1:
+        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
 
 
 def documents(name: str, separator: str) -> Iterator[str]:
@@ -222,8 +225,10 @@ def check_columns(name: str) -> None:
             if not isinstance(row, dict):
                 raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
             for column, value in row.items():
-                known, where = first.setdefault(column, (_called(value), number)) if value is not None else ("", 0)
-                if value is not None and known != _called(value):
+                if value is None:
+                    continue
+                known, where = first.setdefault(column, (_called(value), number))
+                if known != _called(value):
                     raise RecipeError(
                         f"dataset: {name}: row {number}: {column!r} is {_called(value)}, in row {where} it is {known}"
                     )
@@ -245,11 +250,7 @@ def no_column(column: str, known: Sequence[str]) -> str:
 
 
 def _called(value: Any) -> str:
-    return (
-        "a text"
-        if isinstance(value, str)
-        else NAMES.get(type(value), "null" if value is None else f"a {type(value).__name__}")
-    )
+    return NAMES.get(type(value), f"a {type(value).__name__}")
 
 
 def text_type(name: str, column: str) -> None:
@@ -261,14 +262,10 @@ def text_type(name: str, column: str) -> None:
         schema = pq.read_schema(file)
     if column not in schema.names:
         raise RecipeError(f"text_column: {name}: {no_column(column, schema.names)}")
-    if schema.names.count(column) > 1:
-        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
+    _require_once(name, column, schema.names)
     kind = schema.field(column).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if not any(
-        is_text(kind)
-        for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    ):
+    if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
         chat = "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
         raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import signal
+import random
 import subprocess
 import sys
-import time
-from collections import Counter
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from journals import journalled, kill
 
 from silly_llm.asking.engine import Engine, answer_all
+from silly_llm.asking.journal import Journal
 from silly_llm.core.errors import RunError
-from silly_llm.data.generation.rows import ValidationShare
+from silly_llm.data.generation.generate import main
+from silly_llm.data.generation.rows import validates
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM
+from scripted_llm import ScriptedLLM, answer
 
 RECIPE = """\
 provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, max_concurrency: 8, first_wait: 0.01}}
@@ -42,6 +44,11 @@ def write_recipe(folder: Path, server: ScriptedLLM, output: Path, *, type: str =
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
+
+
+def delivered(server: ScriptedLLM) -> int:
+    """How many answers the server has given; quicker than `server.asked()`."""
+    return server.log.read_bytes().count(b"\n") if server.log.exists() else 0
 
 
 def rows(folder: Path, split: str) -> list[dict]:
@@ -71,52 +78,43 @@ def test_stories_through_a_server(tmp_path, silly_llm):
         again = silly_llm("generate", "--config", recipe)
         assert again.returncode == 0 and "up to date" in again.stdout
         assert len(server.asked()) == 60
-
-
-def test_the_folder_loads_with_datasets_alone(tmp_path, silly_llm):
-    with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, output)).returncode == 0
     code = "import sys, datasets; d = datasets.load_dataset(sys.argv[1]); print(sorted(d), d['train'].num_rows > 20)"
     loaded = subprocess.run([sys.executable, "-c", code, output], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip().endswith("True") and "'train', 'validation'" in loaded.stdout
 
 
-def test_killed_and_started_again_it_asks_for_nothing_twice(tmp_path, silly_llm):
-    with ScriptedLLM(tmp_path, latency=0.02) as server:
-        calm = tmp_path / "calm"
-        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, calm, count=240)).returncode == 0
-        server.log.unlink()
-        server.__exit__()
-    with ScriptedLLM(tmp_path, latency=0.02) as server:
-        killed = tmp_path / "killed"
-        recipe = write_recipe(tmp_path, server, killed, count=240)
-        command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
-        journal = killed / "journal.jsonl"
-        for answered in (20, 90, 170):
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            deadline = time.monotonic() + 60
-            while not (journal.exists() and journal.read_bytes().count(b"\n") >= answered):
-                assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
-                time.sleep(0.005)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            process.stderr.close()
-            assert not (killed / "data").exists()
-        journalled = Counter(
-            json.loads(line)["key"] for line in journal.read_bytes().splitlines() if line.endswith(b"}")
-        )
-        done = silly_llm("generate", "--config", recipe)
-        assert done.returncode == 0, done.stderr
-        assert "came from the journal" in done.stdout
-        assert contents(killed) == contents(calm)
-        assert (killed / "statistics.json").read_bytes() == (calm / "statistics.json").read_bytes()
-        assert max(journalled.values()) == 1
-        # What a kill interrupts between the server's last byte and our journal may be asked again: at most what was in flight.
-        asked = Counter(record["seed"] for record in server.asked())
-        assert len(asked) == 240 and sum(asked.values()) <= 240 + 3 * 8
-        records = [json.loads(line) for line in journal.read_bytes().splitlines()]
-        assert len(records) == len({record["key"] for record in records}) == 240
+@pytest.mark.slow
+def test_killed_twenty_times_it_repeats_nothing_that_was_recorded_and_ends_the_same(tmp_path, silly_llm):
+    """`kill -9` at random moments of a long run against a server that fails one request in ten."""
+    count, in_flight, draw = 2_000, 64, random.Random(3)
+    options = ["--provider.concurrency", 32, "--provider.max_concurrency", in_flight]
+    with ScriptedLLM(tmp_path / "calm-log", latency=0.01) as server:
+        recipe = write_recipe(tmp_path, server, calm := tmp_path / "calm", count=count)
+        assert silly_llm("generate", "--config", recipe, *options).returncode == 0
+    faults = ["429", "500", "503", "424", "garbage", "drop", "truncated", "empty", "drop_middle"]
+    with ScriptedLLM(tmp_path, fail=faults, fail_rate=0.1, latency=0.1) as server:
+        recipe = write_recipe(tmp_path, server, output := tmp_path / "killed", count=count)
+        recorded: list[tuple[int, dict[str, str]]] = []  # at each kill: answers the server had given, and the journal
+        for moment in sorted(draw.sample(range(1, count), 20)):
+            delay = iter([False] * draw.randrange(20))
+            kill(
+                *("generate", "--config", recipe, *options),
+                when=lambda moment=moment, delay=delay: delivered(server) >= moment and next(delay, True),
+            )
+            assert not (output / "data").exists()
+            recorded.append((delivered(server), journalled(output)))
+            assert len(recorded[-1][1]) > moment - in_flight
+        done = silly_llm("generate", "--config", recipe, *options)
+        assert done.returncode == 0 and "came from the journal" in done.stdout, done.stderr
+        assert contents(output) == contents(calm)
+        assert (output / "statistics.json").read_bytes() == (calm / "statistics.json").read_bytes()
+        asked = server.asked()
+        for before, journal in recorded:
+            again = {answer(record["prompt"], record["seed"], 512)[0] for record in asked[before:]}
+            assert again.isdisjoint(journal.values())
+        # What a kill took between the server's last byte and the journal is asked again: at most what was in flight.
+        assert len({record["seed"] for record in asked}) == count == len(journalled(output))
+        assert len(asked) - count <= len(recorded) * in_flight
 
 
 def test_changing_filters_and_number_reuses_every_answer(tmp_path, silly_llm):
@@ -269,12 +267,8 @@ def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
         assert len(server.asked()) == 400
 
 
-def test_the_writer_process_and_this_process_write_the_same(tmp_path, silly_llm):
+def test_a_writer_in_a_process_and_one_in_a_thread_write_the_same(tmp_path, silly_llm):
     """Forked by the command; not forked where other threads run."""
-    import threading
-
-    from silly_llm.data.generation.generate import main
-
     with ScriptedLLM(tmp_path) as server:
         forked, inline = tmp_path / "forked", tmp_path / "inline"
         assert silly_llm("generate", "--config", write_recipe(tmp_path, server, forked)).returncode == 0
@@ -295,7 +289,7 @@ def test_the_storyteller_gives_the_same_bytes_without_a_journal(tmp_path, silly_
         done = silly_llm("generate", *recipe)
         assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert not (tmp_path / "one" / "journal.jsonl").exists()
+    assert not list((tmp_path / "one").glob("journal*"))
     kept = rows(tmp_path / "one", "train")
     assert len(kept) > 270 and all(row["summary"] for row in kept)
 
@@ -322,8 +316,6 @@ class Echo(LLMProvider):
 
 
 def ask(provider, journal, count):
-    import asyncio
-
     async def run():
         pairs = ((i, ChatRequest(({"role": "user", "content": "x"},), seed=i)) for i in range(count))
         return [(i, answer) async for i, _, answer in answer_all(pairs, Engine(provider, journal))]
@@ -332,9 +324,7 @@ def ask(provider, journal, count):
 
 
 def test_answers_come_in_order_and_failures_are_asked_again(tmp_path):
-    from silly_llm.asking.journal import Journal
-
-    with Journal(tmp_path / "journal.jsonl") as journal:
+    with Journal(tmp_path / "journal.sqlite") as journal:
         first = ask(Echo(failing=[5]), journal, 10)
         assert [i for i, _ in first] == list(range(10)) and isinstance(first[5][1], RequestFailed)
         assert len(journal) == 9
@@ -344,9 +334,7 @@ def test_answers_come_in_order_and_failures_are_asked_again(tmp_path):
 
 
 def test_a_teacher_in_process_is_asked_whole_batches(tmp_path):
-    from silly_llm.asking.journal import Journal
-
-    with Journal(tmp_path / "journal.jsonl") as journal:
+    with Journal(tmp_path / "journal.sqlite") as journal:
         ask(Echo(failing=[5], whole=True), journal, 10)
         provider = Echo(whole=True)
         ask(provider, journal, 10)
@@ -361,7 +349,6 @@ def test_nothing_but_failures_stops_early():
 
 
 def test_validation_is_exactly_the_share():
-    share = ValidationShare(0.02)
-    chosen = [share.next() for _ in range(1000)]
-    assert sum(chosen) == 20 and not chosen[0]
-    assert not any(ValidationShare(0.0).next() for _ in range(10))
+    chosen = [number for number in range(1, 1001) if validates(number, 0.02)]
+    assert len(chosen) == 20 and chosen[0] > 1
+    assert not any(validates(number, 0.0) for number in range(1, 1001))

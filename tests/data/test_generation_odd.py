@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from test_generation import contents, rows, write_recipe
+from journals import journalled, kill
+from test_generation import contents, delivered, rows, write_recipe
 
 from silly_llm.core.errors import RunError
 from silly_llm.data.generation import generate as generation
@@ -31,14 +28,8 @@ def test_two_hundred_with_all_oddities_killed_and_resumed_end_the_same(tmp_path,
         said = capsys.readouterr().out
         recipe = write_recipe(tmp_path, server, killed, count=200)
         server.behave(latency=0.02)
-        command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        journal, deadline = killed / "journal.jsonl", time.monotonic() + 120
-        while not (journal.exists() and journal.read_bytes().count(b"\n") >= 100):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        before = delivered(server)
+        kill("generate", "--config", recipe, when=lambda: delivered(server) >= before + 100)
         generation.main(["--config", str(recipe)])
     assert contents(killed) == contents(calm)
     assert (killed / "statistics.json").read_bytes() == (calm / "statistics.json").read_bytes()
@@ -50,7 +41,7 @@ def test_two_hundred_with_all_oddities_killed_and_resumed_end_the_same(tmp_path,
     assert statistics["cleaned_by"]["characters"] and statistics["thinking"]["answers"]
     assert statistics["rejected_by"]["answer"] and statistics["rejected_by"]["thinking"]
     assert "cleaned of: characters" in said and "of the completion tokens (estimated)" in said
-    texts = [json.loads(line)["text"] for line in (calm / "journal.jsonl").read_text().splitlines()]
+    texts = journalled(calm).values()
     assert any("<think>" in text for text in texts) and not any("<think" in row["text"] for row in every)
 
 

@@ -39,8 +39,9 @@ _writer: StoryWriter
 
 
 def can_fork() -> bool:
-    """Whether a process may be forked safely here: on Linux, with one thread."""
-    return sys.platform == "linux" and threading.active_count() == 1
+    """Whether a process may be forked safely here: on Linux, with one thread, not in a worker of a pool."""
+    alone = threading.active_count() == 1 and not multiprocessing.current_process().daemon
+    return sys.platform == "linux" and alone
 
 
 class WriterProcess:
