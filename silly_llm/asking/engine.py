@@ -196,10 +196,8 @@ async def in_order(
         try:
             while task := await started.get():
                 if not task.done():
-                    await asyncio.wait(
-                        [task]
-                    )  # not `await task`: who is cancelled here must not cancel a paid request
-                if task.cancelled():
+                    await asyncio.wait([task])  # `await task` would pass a cancellation on to a paid request
+                if failure is not None and task.cancelled():
                     break
                 yield task.result()
                 room.release()

@@ -77,7 +77,7 @@ class Journal:
         self._syncing.set_result(None)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path)
+            self._db = sqlite3.connect(self.path, timeout=1.0)
             for setting in SETTINGS:
                 self._db.execute(f"PRAGMA {setting}")
             self._db.execute(f"CREATE TABLE IF NOT EXISTS answers ({', '.join(COLUMNS)}, UNIQUE (key))")

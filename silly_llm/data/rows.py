@@ -6,7 +6,6 @@ neither file nor row of what it cannot read. Here an error names both, and lines
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -66,17 +65,16 @@ def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
         elif isinstance(row, str):
             text, found = row, True
         else:
-            raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
+            raise _wrong(name, number, f" is {_called(row)}, not an object")
         if text is not None and type(text) is not str:
-            raise RecipeError(f"dataset: {name}: row {number}: {no_text(column, text)}")
+            raise _wrong(name, number, f": {no_text(column, text)}")
         if text and not text.isascii():
             try:
                 text.encode()
             except UnicodeEncodeError as error:
                 half = ascii(text[error.start]).strip("'")
-                raise RecipeError(
-                    f"dataset: {name}: row {number}: {column!r} has {half}, half of a character; write whole ones"
-                ) from None
+                what = f": {column!r} has {half}, half of a character; write whole ones"
+                raise _wrong(name, number, what) from None
         yield {column: text}
     if known and not found:
         raise RecipeError(f"text_column: {name}: {no_column(column, list(known))}")
@@ -99,12 +97,12 @@ def json_values(name: str) -> Iterator[tuple[int, Any]]:
                 if number == 1 and start[0] == "{":
                     yield from _spread(file, name, start, in_list=False)
                     return
-                raise RecipeError(f"dataset: {name}: row {number} is not JSON ({error.msg})") from None
+                raise _wrong(name, number, f" is not JSON ({error.msg})") from None
 
 
 def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterator[tuple[int, Any]]:
     """JSON values that keep to no lines; memory holds one of them."""
-    decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")()
+    decoder, rest = json.JSONDecoder(), io.TextIOWrapper(file, "utf-8")
     between = re.compile(r"[\s,]*" if in_list else r"\s*")
     number, at, size = 1, 0, BLOCK
     while True:
@@ -116,11 +114,10 @@ def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterato
         except json.JSONDecodeError as error:
             if len(buffer) - at > LIMIT:
                 raise too_long(name, number) from None
-            more = utf8.decode(block := file.read(size), final=not block)
-            if not block:
+            if not (more := rest.read(size)):
                 if at == len(buffer) and not in_list:
                     return
-                raise RecipeError(f"dataset: {name}: row {number} is not JSON ({error.msg})") from None
+                raise _wrong(name, number, f" is not JSON ({error.msg})") from None
             buffer, at, size = buffer[at:] + more, 0, size * 2
             continue
         yield number, value
@@ -140,15 +137,12 @@ def csv_rows(name: str, columns: Sequence[str]) -> Iterator[dict[str, str | None
                 if not row and len(header) > 1:
                     continue
                 if len(row) > len(header):
-                    raise RecipeError(
-                        f"dataset: {name}: row {number} (line {reader.line_num}) has {len(row)} cells, the header {len(header)}; "
-                        'a text with separators in it must be in "quotes"'
-                    )
+                    cells = f"has {len(row)} cells, the header {len(header)}"
+                    hint = 'a text with separators in it must be in "quotes"'
+                    raise _wrong(name, number, f" (line {reader.line_num}) {cells}; {hint}")
                 yield {c: row[place] if place < len(row) else None if row else "" for c, place in places}
         except csv.Error as error:
-            raise RecipeError(
-                f"dataset: {name}: row {number + 1} (line {reader.line_num}) is not CSV ({error})"
-            ) from None
+            raise _wrong(name, number + 1, f" (line {reader.line_num}) is not CSV ({error})") from None
 
 
 def csv_columns(name: str) -> list[str]:
@@ -177,26 +171,18 @@ def _require_once(name: str, column: str, columns: Sequence[str]) -> None:
 
 def documents(name: str, separator: str) -> Iterator[str]:
     """The documents of a text file, without white space around them and without blank ones; memory holds one."""
-    utf8 = codecs.getincrementaldecoder("utf-8-sig")()
-    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
-    overlap = len(separator) - 1
     parts: list[str] = []
     rest, size = "", 0
-    with opened(name) as file:
-        while True:
-            block = file.read(BLOCK)
-            *ended, rest = (rest + decoder.decode(block, final=not block)).split(separator)
+    with opened(name) as file, io.TextIOWrapper(file, "utf-8-sig") as blocks:
+        while block := blocks.read(BLOCK):
+            *ended, rest = (rest + block).split(separator)
             for end in ended:
                 if text := ("".join(parts) + end).strip():
                     yield text
                 parts, size = [], 0
-            if not block:
-                break
-            # A separator may begin in what is kept back
-            done = rest[: len(rest) - overlap] if len(rest) > overlap else ""
-            rest = rest[len(done) :]
-            parts.append(done)
-            size += len(done)
+            whole = max(0, len(rest) - len(separator) + 1)  # a separator may begin in what is kept back
+            parts.append(rest[:whole])
+            rest, size = rest[whole:], size + whole
             if size > LIMIT:
                 raise RecipeError(
                     f"dataset: {name}: a document of more than {LIMIT:,} characters; name what separates documents, such as "
@@ -223,15 +209,17 @@ def check_columns(name: str) -> None:
     with telling(name):
         for number, row in json_values(name):
             if not isinstance(row, dict):
-                raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
+                raise _wrong(name, number, f" is {_called(row)}, not an object")
             for column, value in row.items():
                 if value is None:
                     continue
                 known, where = first.setdefault(column, (_called(value), number))
                 if known != _called(value):
-                    raise RecipeError(
-                        f"dataset: {name}: row {number}: {column!r} is {_called(value)}, in row {where} it is {known}"
-                    )
+                    raise _wrong(name, number, f": {column!r} is {_called(value)}, in row {where} it is {known}")
+
+
+def _wrong(name: str, number: int, what: str) -> RecipeError:
+    return RecipeError(f"dataset: {name}: row {number}{what}")
 
 
 def no_text(column: str, value: Any) -> str:

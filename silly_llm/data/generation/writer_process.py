@@ -87,8 +87,7 @@ class WriterProcess:
             row = self._judge_here(*story)
             await self._send("hold", row)
             return not row["rejected_by"]
-        row = await self._send("judge", *story, wait=wait)
-        return row is None or not row["rejected_by"]
+        return await self._send("judge", *story, wait=wait) is not False
 
     async def commit(self, index: int) -> None:
         """`StoryWriter.commit` of a story."""
@@ -174,4 +173,4 @@ def _call(name: str, arguments: tuple[Any, ...]) -> Any:
     if name != "judge":
         return returned
     _writer.hold(returned)
-    return {"rejected_by": returned["rejected_by"]}
+    return not returned["rejected_by"]
