@@ -16,7 +16,6 @@ def check_recipe(phase: Phase, argv: list[str] | Options) -> Recipe:
     """
     module = importlib.import_module(phase.module)
     recipe = load_recipe(argv, phase=phase.command, arguments=module.ARGUMENTS)
-    check_components = getattr(module, "check_components", None)
-    if check_components:
-        check_components(recipe.args)
+    if hasattr(module, "check_components"):
+        module.check_components(recipe.args)
     return recipe

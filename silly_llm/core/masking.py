@@ -42,33 +42,28 @@ SHAPES = [
 """Texts that are a secret by their form alone (a group is what stands before it). Each begins with letters as they are, not with a `\\b`:
 so `re` looks for them at a gigabyte a second."""
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-ALWAYS = frozenset([
-    "apikey", "authorization", "auth", "bearer", "cookie", "cred", "creds", "credential", "credentials",
-    "jwt", "passphrase", "passwd", "password", "pwd", "secret", "secrets",
-])  # fmt: skip
+ALWAYS = frozenset(
+    "apikey authorization auth bearer cookie cred creds credential credentials jwt passphrase passwd password pwd secret secrets".split()
+)
 """A name with one of these words is a secret's."""
 LAST = frozenset(["token", "key", "pass", "pat", "sas"])
 """So is one that ends with one of these …"""
-HARMLESS = frozenset([
-    "answer", "bos", "cache", "cls", "column", "completion", "decoder", "dict", "end", "eos", "foreign",
-    "group", "image", "index", "label", "map", "mask", "messages", "metric", "new", "pad", "per",
-    "primary", "prompt", "public", "sep", "sort", "special", "start", "stop", "text", "think", "unk",
-])  # fmt: skip
+HARMLESS = frozenset(
+    """answer bos cache cls column completion decoder dict end eos foreign group image index label map mask messages metric new pad per
+    primary prompt public sep sort special start stop text think unk""".split()
+)
 """… but not after one of these: `eos_token`, `text_key`."""
 MISTYPED = ("apikey", "accesstoken", "authtoken", "authorization", "credentials", "password", "secretkey")
 QUERY_NAMES = frozenset(["key", "code", "sig", "signature", "k"])
 """Query parameters that are secret beside those with a secret name."""
 SENT = frozenset(["headers", "extra_headers", "default_headers", "query", "extra_query"])
 """Mappings of a recipe that are sent along as they are: what is in them is secret …"""
-SENT_OPENLY = frozenset([
-    "accept", "api-version", "anthropic-version", "content-type", "http-referer", "user-agent",
-    "x-title", "version",
-])  # fmt: skip
+SENT_OPENLY = frozenset("accept api-version anthropic-version content-type http-referer user-agent x-title version".split())
 """… but for these."""
-NO_SECRETS = frozenset([
-    "dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none", "not-needed", "null",
-    "ollama", "sk-no-key-required", "test", "token", "true", "false", "vllm", "xxx",
-])  # fmt: skip
+NO_SECRETS = frozenset(
+    """dummy empty fake key lm-studio local no-key none not-needed null ollama sk-no-key-required test token true false vllm
+    xxx""".split()
+)
 """What people write where a key is asked for and none is needed."""
 ENV_REFERENCE = re.compile(r"oc\.env:\s*([A-Za-z_]\w*)")
 USER_INFO = re.compile(r"(?<=://)[^\s/?#'\"<>`]*@")
@@ -157,7 +152,7 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
         for form in forms_of(secret):
             if form in value:
                 value = re.sub(_bounded(form), MASK, value)
-    value = QUERY_VALUE.sub(_without_query_secret, USER_INFO.sub("", value))
+    value = QUERY_VALUE.sub(lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], USER_INFO.sub("", value))
     for shape in SHAPES:
         value = shape.sub(lambda found: (found[1] if found.re.groups else "") + MASK, value)
     return value
@@ -182,33 +177,27 @@ def forms_of(secret: str) -> Iterator[str]:
 def _keep(secret: str) -> None:
     if len(secret) >= SHORTEST and secret.lower() not in NO_SECRETS and secret != MASK:
         _remembered.add(secret)
-        if secret.count("\n"):  # a PEM key may be shown line by line
+        if "\n" in secret:  # a PEM key may be shown line by line
             _remembered.update(line for line in map(str.strip, secret.splitlines()) if len(line) >= 16)
 
 
 def _keep_address(text: str) -> None:
     """Remember what an address gives away."""
-    if "@" not in text and "?" not in text and "#" not in text:
-        return
     try:
         parts = urlsplit(text.strip())
     except ValueError:
         return
-    user_info, at, _ = parts.netloc.rpartition("@")
-    if at:
-        user, _, password = user_info.partition(":")
-        for secret in (user_info, unquote(user_info), password, unquote(password)):
-            _keep(secret)
-        if not password:  # https://TOKEN@host
-            _keep(unquote(user))
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    for secret in (f"{user}:{password}", password) if password else (user,):  # else https://TOKEN@host
+        _keep(secret)
+        _keep(unquote(secret))
     for name, secret in [*parse_qsl(parts.query), *parse_qsl(parts.fragment)]:
-        if is_secret_name(name) or name.lower() in QUERY_NAMES:
+        if _is_query_secret(name):
             _keep(secret)
 
 
-def _without_query_secret(found: re.Match[str]) -> str:
-    name = found[1]
-    return f"{name}={MASK}" if is_secret_name(name) or name.lower() in QUERY_NAMES else found[0]
+def _is_query_secret(name: str) -> bool:
+    return is_secret_name(name) or name.lower() in QUERY_NAMES
 
 
 def _is_sent_secretly(key: str, name: str) -> bool:

@@ -20,10 +20,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, suggestion
@@ -31,45 +31,28 @@ from silly_llm.core.schema import check
 
 T = TypeVar("T", bound=type)
 ENTRY_POINT_GROUP = "silly_llm.plugins"
-KINDS: dict[str, tuple[str, ...]] = {
-    "llm_provider": (
-        "silly_llm.providers.storyteller",
-        "silly_llm.providers.openai",
-        "silly_llm.providers.tgi",
-        "silly_llm.providers.hf_inference",
-        "silly_llm.providers.local",
-    ),
-    "data_provider": ("silly_llm.data.sources", "silly_llm.data.files"),
-    "prompt_generator": ("silly_llm.data.prompts.base", "silly_llm.data.prompts.slots"),
-    "story_filter": (
-        "silly_llm.data.filters.base",
-        "silly_llm.data.filters.chat_artifacts",
-        "silly_llm.data.filters.language",
-        "silly_llm.data.filters.decontamination",
-        "silly_llm.data.filters.near_duplicates",
-    ),
-    "instruction_type": ("silly_llm.data.instructions.instruct",),
-    "optimizer": ("silly_llm.training.optim.base",),
-    "evaluation_provider": (
-        "silly_llm.evaluation.metrics.perplexity",
-        "silly_llm.evaluation.metrics.completions",
-        "silly_llm.evaluation.metrics.instruction_following",
-        "silly_llm.evaluation.metrics.lm_eval",
-    ),
+KINDS = {
+    "llm_provider": "providers.storyteller providers.openai providers.tgi providers.hf_inference providers.local",
+    "data_provider": "data.sources data.files",
+    "prompt_generator": "data.prompts.base data.prompts.slots",
+    "story_filter": "data.filters.base data.filters.chat_artifacts data.filters.language "
+    "data.filters.decontamination data.filters.near_duplicates",
+    "instruction_type": "data.instructions.instruct",
+    "optimizer": "training.optim.base",
+    "evaluation_provider": "evaluation.metrics.perplexity evaluation.metrics.completions "
+    "evaluation.metrics.instruction_following evaluation.metrics.lm_eval",
 }
-"""The kinds of components, and the modules that register ours."""
+"""The kinds of components, and the modules of `silly_llm` that register ours."""
 ONE_OFF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
-@dataclass(frozen=True)
-class Component:
-    """A registered class and where it comes from."""
+class Component(NamedTuple):
+    """A registered class and where it comes from: `silly-llm`, the distribution of a plugin, or the module of a one-off."""
 
     kind: str
     name: str
     cls: type
     source: str
-    """`silly-llm`, the distribution of a plugin, or the module of a one-off."""
 
     @property
     def summary(self) -> str:
@@ -118,13 +101,17 @@ def components(kind: str) -> list[Component]:
     return sorted((c for c in _components.values() if c.kind == kind), key=lambda c: c.name)
 
 
-def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
-    """What a recipe says of a component, checked: its class, and its config (`None` where it takes no options).
+def names(kind: str) -> list[str]:
+    return [component.name for component in components(kind)]
 
-    Builds nothing. Within `only_registered` a one-off is `(None, None)`: its code is not imported.
+
+def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
+    """The class of a component and its config (`None` where it takes no options), checked; builds nothing.
+
+    Within `only_registered` a one-off is `(None, None)`: its code is not imported.
 
     Args:
-        spec: a name, or a mapping with `type` and options.
+        spec: what the recipe says: a name, or a mapping with `type` and options.
         where: what messages begin with.
 
     Raises:
@@ -172,10 +159,9 @@ def resolve(kind: str, name: str) -> type:
     _load(kind)
     if component := _components.get((kind, name)):
         return component.cls
-    known = [c.name for c in components(kind)]
-    raise RecipeError(
-        f"unknown {_label(kind)} {name!r}{suggestion(name, known)}; known: {', '.join(known) or 'none'}"
-    )
+    known = names(kind)
+    near = suggestion(name, known)
+    raise RecipeError(f"unknown {_label(kind)} {name!r}{near}; known: {', '.join(known) or 'none'}")
 
 
 def config_class_of(cls: type) -> type | None:
@@ -206,8 +192,8 @@ def _require_kind(kind: str) -> None:
 
 def _load(kind: str) -> None:
     _require_kind(kind)
-    for module in KINDS[kind]:
-        importlib.import_module(module)
+    for module in KINDS[kind].split():
+        importlib.import_module(f"silly_llm.{module}")
     _load_plugins()
 
 

@@ -55,9 +55,9 @@ def prepare(*, debug: bool) -> None:
             stream.reconfigure(errors="replace" if mode == "r" else "silly_llm.plain")
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # phases print plain lines instead
-        for module, switch in BARS.items():  # as a module of ours runs, they are imported already
-            if module in sys.modules and os.environ["TQDM_DISABLE"] == "1":
-                getattr(sys.modules[module], switch)()
+        for module in BARS if os.environ["TQDM_DISABLE"] == "1" else ():
+            if module in sys.modules:  # as a module of ours runs, they are imported already
+                getattr(sys.modules[module], BARS[module])()
     elif os.get_terminal_size(sys.stderr.fileno()).columns == 0:  # as some consoles and loggers say
         os.environ.setdefault("TQDM_NCOLS", "80")
         os.environ.setdefault("TQDM_NROWS", "24")
@@ -88,21 +88,23 @@ def until_nobody_reads() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        left = [stream for stream in (sys.stdout, sys.stderr) if _nobody_reads(stream)]
-        if not left:
+        if not leave_dead_streams():
             raise
-        for stream in left:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what is still in its buffer
         raise SystemExit(141) from None
 
 
-def _nobody_reads(stream) -> bool:
-    try:
+def leave_dead_streams() -> bool:
+    """Where the terminal or the reader of a pipe is gone, what is printed goes nowhere from now on; whether there was such a one."""
+    dead = []
+    for stream in (1, 2):
         poll = select.poll()
-        poll.register(stream.fileno(), select.POLLOUT)
-        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-    except (OSError, ValueError):  # no file of the system
-        return False
+        poll.register(stream, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)
+            dead.append(stream)
+    return bool(dead)
 
 
 def is_main_process() -> bool:

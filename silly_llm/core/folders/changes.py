@@ -9,53 +9,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from silly_llm.core.config import flatten
+from silly_llm.core.recipe_files import map_texts
+from silly_llm.core.schema import default_of
 
+TRAINS = ("pretrain", "sft")
 GROWS = {
-    "pretrain": ("max_steps", "max_tokens", "max_minutes", "num_train_epochs"),
-    "sft": ("max_steps", "max_tokens", "max_minutes", "num_train_epochs"),
+    **dict.fromkeys(TRAINS, ("max_steps", "max_tokens", "max_minutes", "num_train_epochs")),
     "generate": ("num_stories",),
     "vocabulary": ("words",),
 }
 """Budgets: raised, the work that is there goes on."""
 NEUTRAL = frozenset(
-    [
-        # where it goes
-        *("output_dir", "push_to_hub", "overwrite_output_dir"),
-        # logging and reporting
-        *("logging_dir", "logging_strategy", "logging_first_step", "logging_steps", "log_level", "report_to"),
-        *("log_level_replica", "log_on_each_node", "run_name", "project", "disable_tqdm", "debug"),
-        *("skip_memory_metrics", "sample_prompts", "sample_tokens", "do_train", "do_eval"),
-        # saving and resuming
-        *("save_strategy", "save_steps", "save_total_limit", "save_only_model", "save_on_each_node"),
-        *("enable_jit_checkpoint", "resume_from_checkpoint", "ignore_data_skip"),
-        # when it is evaluated
-        *("eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "per_device_eval_batch_size"),
-        *("eval_accumulation_steps", "generation_batch_size"),
-        # workers and devices
-        *("dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers", "use_cpu"),
-        *("dataloader_prefetch_factor", "device", "local_rank", "fsdp", "fsdp_config", "deepspeed"),
-        *("accelerator_config", "parallelism_config", "attn_implementation", "compile_layers", "torch_compile"),
-        *("torch_compile_backend", "torch_compile_mode", "gradient_checkpointing", "activation_checkpointing"),
-        *("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs", "torch_empty_cache_steps"),
-        # how much may be asked, and in how many parts
-        *("max_failed", "max_cost", "max_requests", "max_tokens_total", "preview", "dry_run"),
-        *("num_shards", "shard_index"),
-    ]
+    # where it goes, logging and reporting
+    """output_dir push_to_hub overwrite_output_dir
+    logging_dir logging_strategy logging_first_step logging_steps log_level log_level_replica log_on_each_node report_to run_name project
+    disable_tqdm debug skip_memory_metrics sample_prompts sample_tokens do_train do_eval """
+    # saving and resuming, and when it is evaluated
+    """save_strategy save_steps save_total_limit save_only_model save_on_each_node enable_jit_checkpoint resume_from_checkpoint
+    ignore_data_skip eval_strategy eval_steps eval_delay eval_on_start per_device_eval_batch_size eval_accumulation_steps
+    generation_batch_size """
+    # workers and devices
+    """dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor use_cpu device local_rank fsdp
+    fsdp_config deepspeed accelerator_config parallelism_config attn_implementation compile_layers torch_compile torch_compile_backend
+    torch_compile_mode gradient_checkpointing activation_checkpointing gradient_checkpointing_kwargs activation_checkpointing_kwargs
+    torch_empty_cache_steps """
+    # how much may be asked, and in how many parts
+    "max_failed max_cost max_requests max_tokens_total preview dry_run num_shards shard_index".split()
 )
 """Keys that do not change what is made."""
-CARD = {
-    "generate": ("license", "tags"),
-    "instruct": ("license", "tags"),
-    "pretrain": ("license", "tags", "language"),
-    "sft": ("license", "tags", "language"),
-}
-"""Keys that only the card tells of."""
+CARD = dict.fromkeys(("generate", "instruct"), ("license", "tags")) | dict.fromkeys(TRAINS, ("license", "tags", "language"))
+"""Keys that only the card shows."""
 NEUTRAL_PREFIXES = ("hub_", "ddp_", "trackio_")
 NEUTRAL_OF_PROVIDERS = frozenset(
-    [
-        *("base_url", "api_key", "headers", "query", "bill_to", "price_per_million", "timeout", "attempts"),
-        *("concurrency", "max_concurrency", "deadline", "first_wait", "startup_timeout"),
-    ]
+    """base_url api_key headers query bill_to price_per_million timeout attempts concurrency max_concurrency deadline first_wait
+    startup_timeout""".split()
 )
 """Where and how fast a teacher is asked: the same question to another server of the same model is the same question."""
 CHOOSES_A_CHECKPOINT = "load_best_model_at_end"
@@ -85,7 +72,7 @@ def changes(
     inputs_before: Mapping[str, str],
     now: Mapping[str, Any],
     inputs_now: Mapping[str, str],
-    arguments: type | None = None,
+    arguments: type,
 ) -> list[Change]:
     """The keys of a recipe that shape the result and are not what they were.
 
@@ -95,69 +82,39 @@ def changes(
         arguments: the phase's dataclass: a key that is left out has its default.
     """
     shown_before, shown_now = flatten(before), flatten(now)
-    old, new = flatten(_by_content(before, inputs_before)), flatten(_by_content(now, inputs_now))
+    old, unnamed_before = _by_content(before, inputs_before)
+    new, unnamed_now = _by_content(now, inputs_now)
+    defaults = {f.name: default_of(f) for f in dataclasses.fields(arguments)}
     chooses = any(values.get(CHOOSES_A_CHECKPOINT) for values in (before, now))
     found = []
-    for key in dict.fromkeys([*new, *old]):
+    for key in {**new, **old}:
         if is_neutral(key) and not (chooses and key.startswith(("eval_", "save_"))):
             continue
-        default = default_of(arguments, key)
+        default = ABSENT if (value := defaults.get(key, dataclasses.MISSING)) is dataclasses.MISSING else value
         if (was := old.get(key, default)) != (now_is := new.get(key, default)):
             grown = key in GROWS.get(phase, ()) and _size(now_is) > _size(was)
             found.append(Change(key, shown_before.get(key, default), shown_now.get(key, default), grown))
-    unnamed_before, unnamed_now = _unnamed(before, inputs_before), _unnamed(now, inputs_now)
     if sorted(unnamed_before.values()) != sorted(unnamed_now.values()):
-        differing = dict(unnamed_before.items() ^ unnamed_now.items())
-        found += [Change(name) for name in sorted(differing)]
+        found += [Change(name) for name in sorted(dict(unnamed_before.items() ^ unnamed_now.items()))]
     return found
 
 
-def _by_content(value: Any, inputs: Mapping[str, str]) -> Any:
-    """A value with the digest of each input in place of its name."""
-    if isinstance(value, Mapping):
-        return {k: _by_content(v, inputs) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_by_content(v, inputs) for v in value]
-    return inputs.get(value, value) if isinstance(value, str) else value
+def _by_content(values: Any, inputs: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Flat values with the digest of each input in place of its name, and the inputs that none of them names (files of a glob, say)."""
+    unnamed = dict(inputs)
 
+    def content(text: str) -> str:
+        unnamed.pop(text, None)
+        return inputs.get(text, text)
 
-def _unnamed(values: Any, inputs: Mapping[str, str]) -> dict[str, str]:
-    """The inputs that no value of the recipe names as they are, such as the files of a glob."""
-    named: set[str] = set()
-
-    def walk(value: Any) -> None:
-        if isinstance(value, str):
-            named.add(value)
-        elif isinstance(value, (Mapping, list, tuple)):
-            for item in value.values() if isinstance(value, Mapping) else value:
-                walk(item)
-
-    walk(values)
-    return {name: digest for name, digest in inputs.items() if name not in named}
+    return flatten(map_texts(values, content)), unnamed
 
 
 def is_neutral(key: str) -> bool:
     """Whether a key (dotted where it is nested) leaves the result as it is."""
     first, _, rest = key.partition(".")
-    if first == "provider" and rest.partition(".")[0] in NEUTRAL_OF_PROVIDERS:
-        return True
-    return first in NEUTRAL or first.startswith(NEUTRAL_PREFIXES)
-
-
-def shaping(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a recipe that shape the result."""
-    return {key: value for key, value in flatten(values).items() if not is_neutral(key)}
-
-
-def default_of(arguments: type | None, key: str) -> Any:
-    """The default of a key of a dataclass; `ABSENT` where there is none."""
-    for field in dataclasses.fields(arguments) if arguments and dataclasses.is_dataclass(arguments) else ():
-        if field.name == key:
-            if field.default is not dataclasses.MISSING:
-                return field.default
-            if field.default_factory is not dataclasses.MISSING:
-                return field.default_factory()
-    return ABSENT
+    of_provider = first == "provider" and rest.partition(".")[0] in NEUTRAL_OF_PROVIDERS
+    return of_provider or first in NEUTRAL or first.startswith(NEUTRAL_PREFIXES)
 
 
 def _size(budget: Any) -> float:

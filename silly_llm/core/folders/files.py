@@ -12,7 +12,6 @@ from silly_llm.core.masking import mask
 
 PRIVATE = ".silly"
 """The folder inside an output folder that holds lock, state and manifest; never published, never an input."""
-
 LOCK_TIMEOUT = 3.0
 """Seconds to wait for the lock: a process behind one that was killed holds it a moment longer."""
 
@@ -42,16 +41,11 @@ def locked(folder: Path) -> Iterator[None]:
 
     try:
         (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / PRIVATE / "lock").acquire(timeout=LOCK_TIMEOUT)
+    except Timeout:
+        way_out = "wait for it, or choose another --output_dir"
+        raise RunError(f"{folder}: another silly-llm process is writing here; {way_out}") from None
     except OSError as error:
         raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
-    lock = FileLock(folder / PRIVATE / "lock", timeout=LOCK_TIMEOUT)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunError(
-            f"{folder}: another silly-llm process is writing here; wait for it, or choose another --output_dir"
-        ) from None
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
