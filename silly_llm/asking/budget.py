@@ -31,7 +31,8 @@ class Spending(NamedTuple):
     cost: float = 0.0
 
     def plus(self, other: Spending, sign: int = 1) -> Spending:
-        return Spending(*(a + sign * b for a, b in zip(self, other, strict=True)))
+        requests, tokens, cost = other
+        return Spending(self.requests + sign * requests, self.tokens + sign * tokens, self.cost + sign * cost)
 
 
 class Budget:

@@ -103,8 +103,11 @@ class Engine:
                 for i in missing:
                     if isinstance(answer := new[i], Completion):
                         journal.append(keys[i], answer)
-                await journal.flush()
-        self._stop_if_hopeless()
+        reason = self._reason_to_stop()  # before others can spend the rest of the budget
+        if journal is not None and missing:
+            await journal.flush()
+        if reason is not None:
+            raise reason
         return [self._said(answers[i]) for i in whole]
 
     def _said(self, answer: Answer) -> Answer:
@@ -139,8 +142,8 @@ class Engine:
                 tally.empty_reasons[reason] += 1
         return answers
 
-    def _stop_if_hopeless(self) -> None:
-        """Raise why the run stops; to be called once the answers that came are in the journal."""
+    def _reason_to_stop(self) -> Exception | None:
+        """Why nothing more is asked, such as failures only."""
         tally = self.tally
         if self.stopped is None and tally.failed + tally.empty >= GIVE_UP_AFTER and tally.asked == tally.empty:
             if tally.failed >= tally.empty:
@@ -149,8 +152,7 @@ class Engine:
                 reasons, what = tally.empty_reasons, f"the first {tally.empty} answers say nothing"
             reason = reasons.most_common(1)[0][0]
             self.stopped = RunError(f"{what}: {reason}{f'; {SWITCH_OFF}' if reason.startswith('thinking') else ''}")
-        if self.stopped is not None:
-            raise self.stopped
+        return self.stopped
 
 
 async def in_order(

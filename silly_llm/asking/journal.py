@@ -106,7 +106,7 @@ class Journal:
         """The answer recorded under `key`, or `None`."""
         with self._one_line():
             row = self._db.execute(f"SELECT {', '.join(COLUMNS[1:])} FROM answers WHERE key = ?", (key,)).fetchone()
-        return row and Completion(*row[:-1], extra=json.loads(row[-1]))
+        return row and Completion(*row[:-1], json.loads(row[-1]))
 
     def append(self, key: str, completion: Completion) -> None:
         """Write an answer; `flush` or `sync` makes it last."""

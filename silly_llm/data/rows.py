@@ -49,7 +49,8 @@ def read_rows(
                 case "json":
                     yield from json_rows(name, columns[0])
                 case _:
-                    yield from ({columns[0]: text} for text in documents(name, separator))
+                    for text in documents(name, separator):
+                        yield {columns[0]: text}
 
 
 def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
