@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.registry import parse_component, split_type
+from silly_llm.core.registry import parse_component, resolve, split_type
 from silly_llm.data.arguments import FILTERS, GenerationArguments
 from silly_llm.data.filters.cleaning import cleaning_of
 from silly_llm.providers.base import ChatRequest, LLMProvider, Prices
@@ -28,19 +28,19 @@ Filters = list[tuple[str, "StoryFilter"]]
 class Named(NamedTuple):
     """A component as a recipe names it; `cls` is `None` for code of the recipe's own that must not be imported (`--dry_run`)."""
 
+    kind: str
     name: str
     options: dict[str, Any]
     cls: Any
     config: Any
 
+    @classmethod
+    def parse(cls, kind: str, spec: str | dict[str, Any], where: str) -> Named:
+        return cls(kind, *split_type(kind, spec), *parse_component(kind, spec, where=where))
 
-def named(kind: str, spec: str | dict[str, Any], where: str) -> Named:
-    """Parse a component.
-
-    Raises:
-        RecipeError: it does not exist, or does not take these options.
-    """
-    return Named(*split_type(kind, spec), *parse_component(kind, spec, where=where))
+    def build(self, container: Container, **options: Any) -> Any:
+        cls = self.cls or resolve(self.kind, self.name)  # refuses what must not be imported
+        return container.build(self.kind, (cls, self.config), **options)
 
 
 class GenerationComponents:
@@ -61,23 +61,21 @@ class GenerationComponents:
         self.args = args
         self.language: Language = base(args.written_language() or ENGLISH)
         """The language whose rules filters and statistics follow; English where the recipe says none."""
-        self.teacher = named("llm_provider", args.provider, "provider:")
-        prices = self.teacher.options.get("price_per_million") or {}
-        if args.max_cost is not None and not getattr(self.teacher.config, "price_per_million", prices):
+        self.teacher = Named.parse("llm_provider", args.provider, "provider:")
+        self.prices = Prices.of(self.teacher.options.get("price_per_million") or {})
+        if args.max_cost is not None and not getattr(self.teacher.config, "price_per_million", self.prices):
             raise RecipeError("max_cost: needs prices: provider: {price_per_million: {prompt: …, completion: …}}")
-        self.prices = Prices.of(prices)
-        self.generator = named("prompt_generator", args.prompt_generator, "prompt_generator:")
-        filters = [named("story_filter", f, "filters:") for f in args.filters]
+        self.generator = Named.parse("prompt_generator", args.prompt_generator, "prompt_generator:")
+        filters = [Named.parse("story_filter", f, "filters:") for f in args.filters]
         chosen = args.filters != FILTERS
         self.story_filters = [f for f in filters if chosen or self._knows_language(f)]
         """The recipe's filters; where it names none, those of the default ones that know its language."""
         self.left_out = [f.name for f in filters if f not in self.story_filters]
         self.cleaning = cleaning_of(args.cleaning, args.filters)
         self._check_language()
-        shared = {f.name for f in fields(PromptSettings)} & vars(args).keys()
-        self.settings = PromptSettings(
-            named_templates=args.templates, **{name: getattr(args, name) for name in shared}
-        )
+        names = {f.name for f in fields(PromptSettings)}
+        shared = {name: value for name, value in vars(args).items() if name in names}
+        self.settings = PromptSettings(named_templates=args.templates, **shared)
         self.settings.conflicts()
         if self.generator.cls is not None:
             self.generator.cls.check(self.generator.options, self.settings)
@@ -101,10 +99,10 @@ class GenerationComponents:
         """Make prompts, filters and, unless nobody asks it, the teacher; the container provides vocabulary and all else."""
         container.provide(type(self.settings), self.settings)
         if teacher:
-            self.provider = container.build("llm_provider", self.teacher[2:], as_type=LLMProvider)
-        self.prompts = container.build("prompt_generator", self.generator[2:])
+            self.provider = self.teacher.build(container, as_type=LLMProvider)
+        self.prompts = self.generator.build(container)
         container.provide(Language, self.language)
-        self.filters = [(f.name, container.build("story_filter", f[2:])) for f in self.story_filters]
+        self.filters = [(f.name, f.build(container)) for f in self.story_filters]
 
     def engine(self, journal: Journal | None) -> Engine:
         """The engine with the recipe's budget, less what the journal says was spent; a shard gets its part."""
