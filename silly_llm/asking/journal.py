@@ -12,9 +12,8 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ JOURNAL = "journal.sqlite"
 SYNC_SECONDS = 1.0
 """Seconds after which a commit is on the disk."""
 COLUMNS = ("key", "text", "finish_reason", "prompt_tokens", "completion_tokens", "model", "extra")
+GET = f"SELECT {', '.join(COLUMNS[1:])} FROM answers WHERE key = ?"
+PUT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * len(COLUMNS))})"
 SETTINGS = (
     "locking_mode=EXCLUSIVE",
     "journal_mode=WAL",
@@ -71,7 +72,7 @@ class Journal:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._failure: RunError | None = None
+        self._one_line = _OneLine(self.path)
         self._fsync = ThreadPoolExecutor(1, "journal")
         self._synced, self._syncing = time.monotonic(), Future[None]()
         self._syncing.set_result(None)
@@ -104,8 +105,8 @@ class Journal:
 
     def get(self, key: str) -> Completion | None:
         """The answer recorded under `key`, or `None`."""
-        with self._one_line():
-            row = self._db.execute(f"SELECT {', '.join(COLUMNS[1:])} FROM answers WHERE key = ?", (key,)).fetchone()
+        with self._one_line:
+            row = self._db.execute(GET, (key,)).fetchone()
         return row and Completion(*row[:-1], json.loads(row[-1]))
 
     def append(self, key: str, completion: Completion) -> None:
@@ -123,7 +124,7 @@ class Journal:
     def sync(self) -> None:
         """Make what was appended survive power loss; returns when it does."""
         self._commit()
-        with self._one_line():
+        with self._one_line:
             self._syncing.result()
             os.fsync(self._log)
 
@@ -131,10 +132,10 @@ class Journal:
         if self._log < 0:
             return
         try:
-            if self._failure is None:
+            if self._one_line.failure is None:
                 self.sync()
         finally:
-            empty = self._failure is None and not len(self)
+            empty = self._one_line.failure is None and not len(self)
             self._fsync.shutdown()
             os.close(self._log)
             self._log = -1
@@ -145,26 +146,12 @@ class Journal:
     def _insert(self, record: Mapping[str, Any]) -> None:
         row = [record[name] for name in COLUMNS]
         row[1] = row[1].encode(errors="replace").decode()  # halves of characters
-        with self._one_line():
-            self._db.execute(f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * len(row))})", row)
+        with self._one_line:
+            self._db.execute(PUT, row)
 
     def _commit(self) -> None:
-        with self._one_line():
+        with self._one_line:
             self._db.commit()
-
-    @contextmanager
-    def _one_line(self) -> Iterator[None]:
-        """Errors of SQLite and the system as one line; after the first, nothing that was appended with it counts as recorded."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            yield
-        except (OSError, sqlite3.Error) as error:
-            self._failure = RunError(
-                f"{self.path}: cannot be read or written ({error}); answers recorded so far are kept, and the same "
-                "command continues"
-            )
-            raise self._failure from None
 
     def _take_over_older(self) -> None:
         """Take over the answers that earlier versions kept; their files go once the answers are safe."""
@@ -189,3 +176,21 @@ class Journal:
             lines.rename(lines.with_name(f"{lines.name}.damaged")) if damaged else lines.unlink()
         for shard in shards:
             shard.unlink()
+
+
+class _OneLine:
+    """Errors of SQLite and the system as one line; after the first, nothing that was appended with it counts as recorded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failure: RunError | None = None
+
+    def __enter__(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (OSError, sqlite3.Error)):
+            kept = "answers recorded so far are kept, and the same command continues"
+            self.failure = RunError(f"{self.path}: cannot be read or written ({error}); {kept}")
+            raise self.failure from None
