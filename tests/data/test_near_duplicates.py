@@ -1,4 +1,4 @@
-"""Near-copies: planted ones are found, others are kept, the twin is named."""
+"""Near-copies: planted ones are found, others are kept, the original is named."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import near_duplicates as benchmark
 def found(stories) -> dict[str, str]:
     story_filter = NearDuplicatesFilter(NearDuplicatesConfig())
     refusals = {story["id"]: story_filter.refuse(story) for story in stories}
-    return {name: refusal.twin for name, refusal in refusals.items() if isinstance(refusal, Refusal)}
+    return {name: refusal.duplicate_of for name, refusal in refusals.items() if isinstance(refusal, Refusal)}
 
 
 def check(background: list[str], copies: int) -> None:
@@ -86,7 +86,7 @@ def test_a_beginning_that_all_share_neither_refuses_nor_hides():
     assert [index.find_or_add(signature(text + " the end")) for text in texts] == list(range(1_000))
 
 
-def test_of_several_alike_the_most_alike_is_the_twin_and_the_first_of_equals():
+def test_of_several_alike_the_most_alike_is_named_and_the_first_of_equals():
     def text(changed: int) -> str:
         return " ".join(f"{'x' if i < changed else 'w'}{i}" for i in range(200))
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from journals import kill
 
 from silly_llm.data.arguments import VocabularyArguments, WordChecks
 from silly_llm.data.vocabulary.checks import reasons_to_refuse, syllables
@@ -192,14 +189,7 @@ def test_killed_and_started_again_it_ends_the_same(tmp_path, silly_llm):
         calm, killed = tmp_path / "calm", tmp_path / "killed"
         assert silly_llm(*arguments(server, calm, 48)).returncode == 0
         alone = len(server.asked())
-        command = [sys.executable, "-m", "silly_llm.cli", *arguments(server, killed, 48)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not (killed / "journal.jsonl").exists() or not (killed / "journal.jsonl").stat().st_size:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        kill(*arguments(server, killed, 48), when=lambda: len(server.asked()) > alone)
         assert not (killed / "vocabulary.json").exists()
         assert silly_llm(*arguments(server, killed, 48)).returncode == 0
         assert (killed / "vocabulary.json").read_bytes() == (calm / "vocabulary.json").read_bytes()

@@ -19,8 +19,10 @@ SHARDS = "data/*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
 SHARD_FOLDERS = "journal-shards"
 """Where parts of a dataset are made, each in an output folder of its own, before the whole."""
 COMMON = ("README.md", "recipe.yaml", "provenance.json")
-JOURNALS = ("journal.jsonl", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*")
-"""Paid answers: kept whatever changes."""
+JOURNALS = (
+    "journal.sqlite*", "journal.jsonl*", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*",
+)  # fmt: skip
+"""Paid answers (JSON lines and Parquet are those of earlier versions): kept whatever changes."""
 DATASET = (*COMMON, SHARDS, "statistics.json")
 MODEL = (
     *(*COMMON, "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"),

@@ -29,7 +29,7 @@ class Refusal(NamedTuple):
     """Why a story is refused, by a filter that knows more than a reason."""
 
     reason: str
-    twin: str | None = None
+    duplicate_of: str | None = None
     """`id` of the kept story that this one copies."""
 
 
@@ -38,13 +38,13 @@ class Verdict(NamedTuple):
 
     reasons: list[str]
     """`NAME: REASON` of every filter that refused it; empty when it is kept."""
-    twin: str | None
+    duplicate_of: str | None
 
 
 class StoryFilter(ABC):
     """Decides whether a story is kept."""
 
-    remembers: bool = False
+    stateful: bool = False
     """It compares with the stories kept before, so it is asked last and only of stories that nothing else refuses."""
 
     @staticmethod
@@ -65,17 +65,17 @@ class StoryFilter(ABC):
 def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
     """What the filters say of a story; those that remember are asked last, and only when nothing else refuses it."""
     reasons: list[str] = []
-    twin = None
-    for name, story_filter in sorted(filters, key=lambda pair: pair[1].remembers):
-        if story_filter.remembers and reasons:
+    duplicate_of = None
+    for name, story_filter in sorted(filters, key=lambda pair: pair[1].stateful):
+        if story_filter.stateful and reasons:
             continue
         refusal = story_filter.refuse(story)
         if isinstance(refusal, str):
             refusal = Refusal(refusal)
         if refusal is not None:
             reasons.append(f"{name}: {refusal.reason}")
-            twin = refusal.twin or twin
-    return Verdict(reasons, twin)
+            duplicate_of = refusal.duplicate_of or duplicate_of
+    return Verdict(reasons, duplicate_of)
 
 
 def check_share(config: object, *names: str) -> None:
@@ -246,7 +246,7 @@ class RepetitionFilter(StoryFilter):
 class DuplicatesFilter(StoryFilter):
     """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; says whose."""
 
-    remembers = True
+    stateful = True
 
     def __init__(self) -> None:
         self.seen: dict[bytes, str] = {}
@@ -254,5 +254,5 @@ class DuplicatesFilter(StoryFilter):
     def refuse(self, story: Story) -> Refusal | None:
         words = " ".join(lower_words(story["text"]))
         digest = hashlib.blake2b(words.encode(), digest_size=12).digest()
-        twin = self.seen.setdefault(digest, story["id"])
-        return None if twin == story["id"] else Refusal("exact copy", twin)
+        first = self.seen.setdefault(digest, story["id"])
+        return None if first == story["id"] else Refusal("exact copy", first)

@@ -2,9 +2,9 @@
 
 A story is the set of its pairs of neighbouring words (letters in scripts without spaces), lower case, every name replaced by one
 sign: a copy in which Tim has become Tom is a copy. 252 MinHash values (Broder 1997; `rensa` makes them) estimate the Jaccard similarity of two sets. They form 36 bands of
-7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and the candidate with the highest
-estimate is the twin if it reaches the threshold. Only the lowest 8 bits of each value are kept (b-bit MinHash, Li & König 2010), so
-a kept story takes about 0.6 kB in all. docs/lab-log.md has the measurements behind these numbers.
+7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and the one with the highest estimate is the
+original if it reaches the threshold. Only the lowest 8 bits of each value are kept (b-bit MinHash, Li & König 2010), so a kept story takes
+about 0.6 kB in all. docs/lab-log.md has the measurements behind these numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BANDS, ROWS = 36, 7
 VALUES = BANDS * ROWS
 """MinHash values of a story."""
 SLOTS = 8
-"""Stories that a bucket of the table remembers. Buckets hold 2.5 to 5 on average; only bands of phrases that many stories share
+"""Stories that a bucket of the table holds. Buckets hold 2.5 to 5 on average; only bands of phrases that many stories share
 have more, and then the newer ones stay."""
 FULLEST = 5
 """Entries a bucket, on average, at which the table doubles."""
@@ -51,7 +51,7 @@ class NearDuplicatesConfig:
 class NearDuplicatesFilter(StoryFilter):
     """Refuses near-copies of stories kept before, also with other names and sentences swapped; says whose."""
 
-    remembers = True
+    stateful = True
 
     def __init__(self, config: NearDuplicatesConfig, language: Language = ENGLISH) -> None:
         self.config, self.language = config, language
@@ -60,9 +60,9 @@ class NearDuplicatesFilter(StoryFilter):
 
     def refuse(self, story: Story) -> Refusal | None:
         values = signature(story["text"], self.config.seed, self.language)
-        twin = self.index.find_or_add(values)
-        if twin is not None:
-            return Refusal("near-copy", self.ids[twin])
+        original = self.index.find_or_add(values)
+        if original is not None:
+            return Refusal("near-copy", self.ids[original])
         self.ids.append(story["id"])
         return None
 
@@ -102,7 +102,7 @@ class SimilarityIndex:
     signatures keep, so the table can grow without remembering them.
 
     Args:
-        threshold: estimated Jaccard similarity of twins.
+        threshold: estimated Jaccard similarity of copies.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -113,7 +113,7 @@ class SimilarityIndex:
         self._make_table(1 << 13)
 
     def find_or_add(self, values: np.ndarray) -> int | None:
-        """The number of the kept story that is most like this one, if it is a twin; else the story is kept.
+        """The number of the kept story that is most like this one, if that is similar enough; else the story is kept.
 
         Args:
             values: [VALUES], uint32.

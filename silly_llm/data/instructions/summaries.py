@@ -33,7 +33,7 @@ class SummaryWriter:
 
     Args:
         provider: who writes.
-        folder: the output folder, where `journal-summaries.jsonl` is kept.
+        folder: the output folder, where `journal-summaries.sqlite` is kept.
         seed: base of the requests' seeds, which derive from it and the story.
         language: of the stories, and so of the summaries.
     """
@@ -44,7 +44,7 @@ class SummaryWriter:
         self.seed = seed
         self.tally = RequestCounts()
         self.tokens = {"prompt_tokens": 0, "completion_tokens": 0}
-        self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.jsonl")
+        self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.sqlite")
         self._engine = Engine(provider, self._journal, self.tally)
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(provider.prepare())

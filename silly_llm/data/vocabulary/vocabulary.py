@@ -36,7 +36,6 @@ from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 if TYPE_CHECKING:
     from silly_llm.asking.engine import Engine
 
-JOURNAL = "journal.jsonl"
 KEPT = "journal-kept.json"
 """The words that an interrupted run began with."""
 NAMED_IN_PROMPT = 100
@@ -211,7 +210,7 @@ async def ask(searches: Sequence[Search], provider: LLMProvider, args: Vocabular
         RunError: requests fail; the answers so far are in the journal.
     """
     from silly_llm.asking.engine import Engine
-    from silly_llm.asking.journal import Journal
+    from silly_llm.asking.journal import JOURNAL, Journal
 
     with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
         try:
