@@ -27,15 +27,14 @@ PAIRS = {'"': '"', "“": "”", "«": "»", "„": "“", "”": "”", "「": 
 
 def code_fences(text: str) -> str:
     """Without a fence (``` or ~~~) around the whole, and a short line that introduces it."""
-    if "```" not in text and "~~~" not in text:
-        return text
-    found = FENCED.match(text)
+    found = FENCED.match(text) if "```" in text or "~~~" in text else None
     return found["inside"] if found and "```" not in found["inside"] else text
 
 
 def titles(text: str) -> str:
     """Without a title in front: "# …", "**…**", "Title: …", or a line that is underlined."""
-    return TITLE.sub("", text, count=1) if TITLE.match(text) else text
+    found = TITLE.match(text)
+    return text[found.end() :] if found else text
 
 
 def quotes(text: str) -> str:
@@ -62,7 +61,7 @@ def cleaning_of(
     """The steps that a recipe names.
 
     Args:
-        named: names, or `{pattern: …, replacement: …}` with `name` if one wants; `None` for the default: what changes no text
+        named: names, or `{pattern: …, replacement: …}`, optionally with a `name`; `None` for the default: what changes no text
             that the filters would keep as it is.
         filters: the recipe's.
 
@@ -77,14 +76,14 @@ def cleaning_of(
 
 def _step(named: str | Mapping[str, Any]) -> tuple[str, Callable[[str], str]]:
     if isinstance(named, str) or "type" in named:
-        name = named if isinstance(named, str) else named["type"]
+        name, _ = split_type("cleaning", named)
         if name not in STEPS:
             raise RecipeError(
-                f"cleaning: unknown step {name!r}{suggestion(str(name), STEPS)}; known: {', '.join(STEPS)}, or a pattern"
+                f"cleaning: unknown step {name!r}{suggestion(name, STEPS)}; known: {', '.join(STEPS)}, or a pattern"
             )
         return name, STEPS[name]
-    if unknown := set(named) - {"name", "pattern", "replacement"}:
-        raise RecipeError(f"cleaning: unknown key {sorted(unknown)[0]!r}; known: pattern, replacement, name")
+    if unknown := sorted(set(named) - {"name", "pattern", "replacement"}):
+        raise RecipeError(f"cleaning: unknown key {unknown[0]!r}; known: pattern, replacement, name")
     pattern, replacement = named.get("pattern"), named.get("replacement") or ""
     if not isinstance(pattern, str) or not isinstance(replacement, str):
         raise RecipeError("cleaning: pattern and replacement must be texts")
