@@ -1,4 +1,4 @@
-"""Files opened as text, whatever packs or encodes them; what is wrong with one in a line."""
+"""Files opened as text, unpacked; what is wrong with one is said in a line."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def ending(name: str) -> str:
 
 
 @contextmanager
-def telling(name: str) -> Iterator[None]:
-    """What goes wrong with a file becomes one line that names it."""
+def naming_errors(name: str) -> Iterator[None]:
+    """Within it, errors of reading become one line that names the file."""
     import pyarrow as pa
 
     try:
@@ -81,7 +81,6 @@ def telling(name: str) -> Iterator[None]:
 
 
 def _where_not_utf8(name: str) -> str:
-    """The first byte that is not UTF-8."""
     before = 0
     with opened(name) as file:
         for number, line in enumerate(lines(file, name), 1):
@@ -107,9 +106,7 @@ def too_long(name: str, number: int) -> RecipeError:
 
 def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     """Lines with their ends, without a byte order mark, none of them longer than `LIMIT`."""
-    number = 0
-    while line := file.readline(LIMIT + 1):
-        number += 1
+    for number, line in enumerate(iter(lambda: file.readline(LIMIT + 1), b""), 1):
         if len(line) > LIMIT:
             raise too_long(name, number)
         yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line

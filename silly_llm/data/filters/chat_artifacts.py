@@ -6,6 +6,7 @@ Regular expressions over a whole story cost tens of microseconds, so each is tri
 from __future__ import annotations
 
 import re
+
 from silly_llm.core.registry import register
 from silly_llm.data.filters.base import Story, StoryFilter
 
