@@ -157,7 +157,7 @@ class MixtureProvider(DataProvider):
         for source in config.sources:
             weight = 1.0
             if isinstance(source, Mapping):
-                source, weight = dict(source), source.get("weight", 1.0)  # noqa: PLW2901
+                source, weight = dict(source), source.get("weight", 1.0)
                 source.pop("weight", None)
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight <= 0:
                 raise RecipeError(f"dataset: weight: expected a number above 0, got {weight!r}")
