@@ -19,8 +19,6 @@ RESERVED = ("words", "features", "feature_phrases")
 
 @dataclass(frozen=True)
 class SlotsConfig:
-    """What is drawn for each text."""
-
     slots: dict[str, Any]
     """By name: a list of values, a text file with one a line, or `nouns`, `verbs`, `adjectives` of the vocabulary."""
     required: list[str] = field(default_factory=list)
@@ -29,11 +27,9 @@ class SlotsConfig:
     def __post_init__(self) -> None:
         if not self.slots:
             raise RecipeError("slots: is empty; name what is drawn for each text: {slots: {animal: [dog, cat]}}")
-        for name in self.required:
-            if name not in self.slots:
-                raise RecipeError(
-                    f"required: unknown slot {name!r}{suggestion(name, self.slots)}; known: {', '.join(self.slots)}"
-                )
+        if unknown := [name for name in self.required if name not in self.slots]:
+            near = suggestion(unknown[0], self.slots)
+            raise RecipeError(f"required: unknown slot {unknown[0]!r}{near}; known: {', '.join(self.slots)}")
         for name, given in self.slots.items():
             if not name.isidentifier() or name in RESERVED:
                 raise RecipeError(f"slots: {name!r} cannot be the name of a template's variable")
@@ -81,10 +77,11 @@ def slot_values(name: str, given: Any, vocabulary: Vocabulary | None = None) -> 
         try:
             lines = locate(given).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RecipeError(
-                f"slots: {name}: {given}: cannot be read ({reason}); expected a list, a text file, or one of {', '.join(LISTS)}"
-            ) from None
+            reason, expected = (
+                getattr(error, "strerror", None) or error,
+                f"a list, a text file, or one of {', '.join(LISTS)}",
+            )
+            raise RecipeError(f"slots: {name}: {given}: cannot be read ({reason}); expected {expected}") from None
         given = [line.strip() for line in lines if line.strip()]
     if not isinstance(given, list) or not given or not all(isinstance(v, str) and v.strip() for v in given):
         raise RecipeError(f"slots: {name}: expected texts, at least one, got {given!r}")

@@ -1,4 +1,4 @@
-"""Templates of prompts: ours by name, one's own text or file; sandboxed Jinja with strict variables."""
+"""Templates of prompts: ours by name, the recipe's own text or file; sandboxed Jinja with strict variables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.registry import split_type
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH
 from silly_llm.text.features import DESCRIPTIONS
@@ -57,7 +58,7 @@ def variables(
     words: Sequence[str] | None = None,
     descriptions: Mapping[str, str] = DESCRIPTIONS,
 ) -> dict[str, Any]:
-    """What a template may use: each slot by name, and `words` (default: all of them), `features` (names), `feature_phrases`."""
+    """What a template may use: each slot by name, `words` (default: of all slots), `features` (names) and `feature_phrases`."""
     return {
         **slots,
         "words": list(slots.values() if words is None else words),
@@ -73,13 +74,13 @@ def compile_template(
     slots: Sequence[str] = tuple(PARTS_OF_SPEECH),
     descriptions: Mapping[str, str] = DESCRIPTIONS,
 ) -> tuple[str, Any]:
-    """The name and the compiled template of a named template, a file (`*.jinja`), or of one's own text.
+    """The name and the compiled template of a named template, a file (`*.jinja`), or the recipe's own text.
 
     Sandboxed Jinja; a variable that does not exist is an error here, before anything is sent.
 
     Args:
         text: a name, a path that ends in `.jinja`, or a template.
-        named: one's own names and texts, which go before ours.
+        named: the recipe's own names and texts, which take precedence over ours.
         slots: what is drawn for each text, and may be used: noun, verb and adjective for a story.
         descriptions: what a prompt says of each feature.
 
@@ -92,24 +93,21 @@ def compile_template(
     if not text.strip():
         raise RecipeError("template: is empty")
     known = TEMPLATES | dict(named or {})
-    if template_files(text):
-        text = read_template(text)
-    own = text not in known
-    if own and "{{" not in text and not any(character.isspace() for character in text.strip()):
+    for path in template_files(text):
+        text = read_template(path)
+    source = known.get(text, text)
+    name = text if text in known else f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if text not in known and "{{" not in text and len(text.split()) == 1:
         raise RecipeError(f"template: unknown template {text!r}{suggestion(text, known)}; known: {', '.join(known)}")
-    name = f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if own else text
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-    source = text if own else known[text]
     example = variables({slot: slot for slot in slots}, tuple(descriptions), descriptions=descriptions)
-    blank = variables(dict.fromkeys(slots, ""), ())
     try:
         used = meta.find_undeclared_variables(environment.parse(source))
-        for variable in sorted(used - set(example)):
-            raise RecipeError(
-                f"template: unknown variable {variable!r}{suggestion(variable, example)}; known: {', '.join(example)}"
-            )
+        if unknown := sorted(used - set(example)):
+            near = suggestion(unknown[0], example)
+            raise RecipeError(f"template: unknown variable {unknown[0]!r}{near}; known: {', '.join(example)}")
         compiled = environment.from_string(source)
-        if compiled.render(**example) == compiled.render(**blank):
+        if compiled.render(**example) == compiled.render(**variables(dict.fromkeys(slots, ""), ())):
             raise RecipeError(f"template: uses none of {', '.join(example)}, so all prompts would be the same")
     except RecipeError:
         raise
@@ -137,9 +135,8 @@ def template_files(template: Any) -> list[str]:
 
 
 def tells_tinystories(args: GenerationArguments) -> bool:
-    """Whether prompts and templates of a recipe are those of the paper, in its language."""
-    generator = args.prompt_generator
-    named = generator if isinstance(generator, str) else generator.get("type")
+    """Whether a recipe's prompts and templates are the paper's, in its language."""
+    generator, _ = split_type("prompt_generator", args.prompt_generator)
     given = {args.template} if isinstance(args.template, str) else set(args.template)
-    ours = given <= TEMPLATES.keys() - set(args.templates)
-    return named == "tinystories" and ours and args.written_language() in ("en", None) and args.corpus == "stories"
+    ours = generator == "tinystories" and given <= TEMPLATES.keys() - set(args.templates)
+    return ours and args.written_language() in ("en", None) and args.corpus == "stories"
