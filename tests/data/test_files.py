@@ -196,7 +196,7 @@ def test_so_it_is_where_all_columns_are_read(tmp_path, name):
     with pytest.raises(RecipeError, match=r"row 3|row 2|damaged|names") as error:
         from silly_llm.data.instructions.split import StorySplit
 
-        StorySplit.of(open_source(str(tmp_path / name)), fraction=0.1, seed=0)
+        StorySplit(open_source(str(tmp_path / name)), fraction=0.1, seed=0)
     assert "\n" not in str(error.value)
 
 
