@@ -127,7 +127,7 @@ class HubProvider(DataProvider):
         return guarded(self.config.path, lambda: load_dataset(**options))
 
     def stream(self, split: str = "train") -> IterableDataset:
-        return self.load(split, streaming=True)  # type: ignore[return-value]
+        return self.load(split, streaming=True)
 
     def inputs(self) -> list[str]:
         return [f"{self.config.path}@{self.config.revision or 'main'}"]

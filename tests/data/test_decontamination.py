@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from silly_llm.core import registry
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
+from silly_llm.data.dataset_writer import write_dataset_folder
 from silly_llm.data.filters.decontamination import DecontaminationFilter, NgramIndex
 
 TEXT = (
@@ -42,11 +44,8 @@ def test_a_run_of_thirteen_words_is_refused_and_of_twelve_kept(evaluation):
     assert story_filter.refuse(story(f"One day it was so: {' '.join(WORDS[3:15])}! The end.")) is None
 
 
-def test_case_and_punctuation_do_not_hide_a_run(evaluation):
+def test_case_and_punctuation_do_not_hide_a_run_and_the_order_of_words_counts(evaluation):
     assert build(dataset=evaluation).refuse(story(TEXT.upper().replace(" ", " - "))) == REASON
-
-
-def test_the_order_of_words_counts(evaluation):
     assert build(dataset=evaluation).refuse(story(" ".join(reversed(WORDS)))) is None
 
 
@@ -55,7 +54,6 @@ def test_short_texts_count_as_a_whole_and_very_short_ones_not(tmp_path):
         tmp_path / "e.jsonl", {"text": "A purple cow sat on the warm red roof."}, {"text": "Once upon a time"}
     )
     story_filter = build(dataset=path)
-    assert sorted(story_filter.runs.known) == [9]
     assert story_filter.refuse(story("Look, a purple cow sat on the warm red roof today.")) == REASON
     assert story_filter.refuse(story("Look, a purple cow sat on the warm red barn today.")) is None
     assert story_filter.refuse(story("Once upon a time there was a cow.")) is None
@@ -72,10 +70,6 @@ def test_ngram_matches_and_share(evaluation):
 
 
 def test_splits_and_columns(tmp_path):
-    import pyarrow as pa
-
-    from silly_llm.data.dataset_writer import write_dataset_folder
-
     columns = pa.schema({"question": pa.string(), "answers": pa.list_(pa.string())})
     rows = {name: [{"question": "Who?", "answers": [name, f"{name} {TEXT}"]}] for name in ("train", "test")}
     write_dataset_folder(tmp_path / "set", rows, columns)

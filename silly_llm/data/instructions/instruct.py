@@ -94,7 +94,9 @@ def derive(recipe: Recipe[InstructionArguments], stories: StorySplit, services: 
     from silly_llm.providers.base import LLMProvider
 
     args, folder = recipe.args, Path(recipe.args.output_dir)
-    types = {split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types}
+    types: dict[str, InstructionType] = {
+        split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types
+    }
     writer = RequestWriter(types, args)
     stories.scan()
 

@@ -225,7 +225,7 @@ def load_examples(source: Any, count: int) -> list[Mapping[str, Any]]:
     if not {"prompt", "words"} & set(records.column_names):
         raise RecipeError(f"examples: {source}: needs a column 'prompt' or 'words', to ask for its stories with")
     first = records.select(range(min(MOST_EXAMPLES, len(records))))
-    examples = [dict(record) for record in first if (record["text"] or "").strip()]
+    examples: list[Mapping[str, Any]] = [dict(record) for record in first if (record["text"] or "").strip()]
     if len(examples) < count:
         raise RecipeError(f"num_examples: {count} is more than the {len(examples)} examples of {source}")
     return examples
