@@ -14,57 +14,40 @@ import pytest
 
 from silly_llm.data.arguments import VocabularyArguments, WordChecks
 from silly_llm.data.vocabulary.checks import reasons_to_refuse, syllables
-from silly_llm.data.vocabulary.vocabulary import Search, parse_words, shares
+from silly_llm.data.vocabulary.vocabulary import Search, main, parse_words, shares
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_llm import ScriptedLLM
 
-
-@pytest.mark.parametrize(
-    ("word", "pos", "check"),
-    [
-        ("banana split", "noun", "format"),
-        ("Tim", "noun", "format"),
-        ("don't", "verb", "format"),
-        ("x", "noun", "length"),
-        ("grandmotherly", "adjective", "length"),
-        ("refrigerators", "noun", "syllables"),
-        ("xqzzw", "noun", "frequency"),
-        ("shit", "noun", "profanity"),
-        ("fucking", "adjective", "profanity"),
-        ("because", "noun", "part of speech"),
-        ("quickly", "noun", "part of speech"),
-        ("quickly", "adjective", "part of speech"),
-        ("kindness", "verb", "part of speech"),
-        ("chair", "verb", "part of speech"),
-        ("jumped", "verb", "part of speech"),
-        ("milk", "adjective", "part of speech"),
+REFUSED = {
+    "format": ["banana split noun", "Tim noun", "don't verb"],
+    "length": ["x noun", "grandmotherly adjective"],
+    "syllables": ["refrigerators noun"],
+    "frequency": ["xqzzw noun"],
+    "profanity": ["shit noun", "fucking adjective"],
+    "part of speech": [
+        *("because noun", "quickly noun", "quickly adjective", "kindness verb", "chair verb", "jumped verb"),
+        "milk adjective",
     ],
-)
-def test_each_check_refuses_with_its_reason(word, pos, check):
-    reasons = reasons_to_refuse(word, pos, WordChecks())
+}
+
+
+@pytest.mark.parametrize(("check", "word"), [(check, word) for check, words in REFUSED.items() for word in words])
+def test_each_check_refuses_with_its_reason(check, word):
+    reasons = reasons_to_refuse(*word.rsplit(" ", 1), WordChecks())
     assert any(reason.startswith(check + ":") for reason in reasons), reasons
 
 
 @pytest.mark.parametrize(
-    ("word", "pos"),
+    ("pos", "words"),
     [
-        ("dog", "noun"),
-        ("milk", "noun"),
-        ("run", "noun"),
-        ("jump", "verb"),
-        ("laugh", "verb"),
-        ("fly", "verb"),
-        ("tickle", "verb"),
-        ("happy", "adjective"),
-        ("warm", "adjective"),
-        ("friendly", "adjective"),
-        ("butterfly", "noun"),
-        ("rapid", "adjective"),
+        ("noun", "dog milk run butterfly"),
+        ("verb", "jump laugh fly tickle"),
+        ("adjective", "happy warm friendly rapid"),
     ],
 )
-def test_good_words_pass(word, pos):
-    assert reasons_to_refuse(word, pos, WordChecks()) == ()
+def test_good_words_pass(pos, words):
+    assert not any(reasons_to_refuse(word, pos, WordChecks()) for word in words.split())
 
 
 def test_checks_can_be_switched_off():
@@ -73,19 +56,8 @@ def test_checks_can_be_switched_off():
 
 
 def test_syllables():
-    known = {
-        "cake": 1,
-        "apple": 2,
-        "jumped": 1,
-        "wanted": 2,
-        "banana": 3,
-        "tree": 1,
-        "whale": 1,
-        "elephant": 3,
-        "table": 2,
-        "bee": 1,
-    }
-    assert {word: syllables(word) for word in known} == known
+    known = {1: "cake jumped tree whale bee", 2: "apple wanted table", 3: "banana elephant"}
+    assert not [w for count, words in known.items() for w in words.split() if syllables(w) != count]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +86,7 @@ def test_shares_add_up():
 
 def test_words_are_taken_once_and_up_to_the_number_wanted():
     search = Search("noun", 2)
-    assert search.consider(["dog", "dog", "xqzzw", "cat", "ball"], VocabularyArguments()) == 3
+    search.consider(["dog", "dog", "xqzzw", "cat", "ball"], VocabularyArguments())
     assert search.accepted == ["dog", "cat"] and list(search.refused) == ["xqzzw"]
 
 
@@ -138,8 +110,6 @@ def arguments(server: ScriptedLLM, output: Path, words: int = 24, *more: object)
 
 
 def test_another_seed_gives_its_own_words_whatever_the_folder_holds(tmp_path):
-    from silly_llm.data.vocabulary.vocabulary import main
-
     def words(folder, seed, count=12):
         main([f"--output_dir={tmp_path / folder}", f"--words={count}", f"--seed={seed}"])
         return json.loads((tmp_path / folder / "vocabulary.json").read_text())
@@ -157,13 +127,8 @@ def test_a_teacher_is_asked_only_for_what_is_missing(tmp_path, silly_llm):
         assert silly_llm(*arguments(server, output)).returncode == 0
         first = read(output)
         assert (len(first["nouns"]), len(first["verbs"]), len(first["adjectives"])) == (12, 6, 6)
-        assert {entry["word"] for entry in first["refused"]} & {
-            "xqzzw",
-            "damn",
-            "a",
-            "banana split",
-            "extraterrestrially",
-        }
+        bad = {"xqzzw", "damn", "a", "banana split", "extraterrestrially"}
+        assert bad & {entry["word"] for entry in first["refused"]}
         asked = len(server.asked())
 
         assert silly_llm(*arguments(server, output, 32)).returncode == 0
