@@ -13,42 +13,8 @@ from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH
 from silly_llm.text.features import DESCRIPTIONS
 
-TEMPLATES: dict[str, str] = {
-    # After the paper's request (section 2, figure 1), in our words.
-    "tinystories": """\
-Write a short story (3-5 paragraphs) which only uses very simple words that a 3 year old child would understand. \
-The story should use the verb "{{ verb }}", the noun "{{ noun }}" and the adjective "{{ adjective }}".\
-{% if features %} The story has the following features: {{ feature_phrases | join("; ") }}.{% endif %} \
-Give the story a beginning, a problem and an end. Remember to only use simple words! \
-Answer with the story alone, without a title.""",
-    "bedtime": """\
-A small child is in bed and asks for a story. Tell one of three or four short paragraphs, about 150 words, in words \
-that the child knows. These words must be in it: {{ words | join(", ") }}.\
-{% if features %} Make sure that it has: {{ feature_phrases | join("; ") }}.{% endif %} Tell only the story.""",
-    # Close to a parent who talks: for teachers that follow instructions well.
-    "parent": """\
-My child is three and knows only everyday words. Please tell a story of about 150 words about a {{ adjective }} {{ noun }} and \
-somebody who wants to {{ verb }}; all three words must be in it.{% if features %} Please also see to it that \
-{{ feature_phrases | join(", and that ") }}.{% endif %} Tell the story only.""",
-    # A list is what instruction-tuned models follow best.
-    "list": """\
-Write a story for a child of three.
-- Length: 3 to 5 short paragraphs.
-- Words: only very simple ones.
-- Must contain: {{ words | join(", ") }}.
-{% for phrase in feature_phrases %}- {{ phrase | capitalize }}.
-{% endfor %}- Answer with the story and nothing else: no title, no list, no comment.""",
-    "first_sentence": """\
-Continue this story for a small child in 3 short paragraphs and give it an end: "One day, a {{ adjective }} {{ noun }} began to {{ verb }}."\
-{% if features %} Mind this: {{ feature_phrases | join("; ") }}.{% endif %} Use simple words. Repeat the first sentence, then go on.""",
-    # For small teachers (SmolLM2-135M): the first sentence is given, so that the words are in it, and an end is asked for.
-    "guided": """\
-Write a very short story for a small child, in two short paragraphs, about a {{ adjective }} {{ noun }}. Use the words \
-"{{ adjective }}", "{{ noun }}" and "{{ verb }}".{% if features %} The story has {{ feature_phrases | join("; ") }}.\
-{% endif %} Begin with "Once upon a time, there was a {{ adjective }} {{ noun }} who liked to {{ verb }}." \
-End with "The end.\"""",
-}
-"""The named templates, all for stories."""
+TEMPLATES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.jinja"))}
+"""The named templates, all for stories: the files beside this one."""
 
 
 def variables(
