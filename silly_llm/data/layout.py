@@ -54,7 +54,6 @@ def splits_of(path: str) -> dict[str, list[str]]:
 
     Raises:
         RecipeError: there is no such file, some are no data, or it is not clear which of them count.
-        NotInstalledError: a file system's package is missing.
         OSError: of a remote file system.
     """
     local = local_path(path)
@@ -71,12 +70,7 @@ def splits_of(path: str) -> dict[str, list[str]]:
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it; sends nothing yet.
-
-    Raises:
-        NotInstalledError: its package is missing.
-        RecipeError: there is no such protocol.
-    """
+    """The file system of a URL and the path in it; raises a RecipeError where its package is missing, and sends nothing yet."""
     from fsspec.core import url_to_fs
 
     try:

@@ -58,15 +58,12 @@ STEPS: dict[str, Callable[[str], str]] = {"code_fences": code_fences, "titles": 
 def cleaning_of(
     named: Sequence[str | Mapping[str, Any]] | None, filters: Sequence[str | Mapping[str, Any]]
 ) -> Cleaning:
-    """The steps that a recipe names.
+    """The steps that a recipe names, or raises a RecipeError.
 
     Args:
         named: names, or `{pattern: …, replacement: …}`, optionally with a `name`; `None` for the default: what changes no text
             that the filters would keep as it is.
         filters: the recipe's.
-
-    Raises:
-        RecipeError: a step does not exist, or a pattern is no regular expression.
     """
     if named is None:
         refused = {split_type("story_filter", f)[0] for f in filters} & {"markup", "assistant_talk"}
@@ -78,9 +75,8 @@ def _step(named: str | Mapping[str, Any]) -> tuple[str, Callable[[str], str]]:
     if isinstance(named, str) or "type" in named:
         name, _ = split_type("cleaning", named)
         if name not in STEPS:
-            raise RecipeError(
-                f"cleaning: unknown step {name!r}{suggestion(name, STEPS)}; known: {', '.join(STEPS)}, or a pattern"
-            )
+            known = f"{', '.join(STEPS)}, or a pattern"
+            raise RecipeError(f"cleaning: unknown step {name!r}{suggestion(name, STEPS)}; known: {known}")
         return name, STEPS[name]
     if unknown := sorted(set(named) - {"name", "pattern", "replacement"}):
         raise RecipeError(f"cleaning: unknown key {unknown[0]!r}; known: pattern, replacement, name")

@@ -72,11 +72,7 @@ class DecontaminationFilter(StoryFilter):
 
     @cached_property
     def runs(self) -> NgramIndex:
-        """The runs of the evaluation set; read when the first story comes, in the process that filters.
-
-        Raises:
-            RecipeError: it has no such split or column, or no text long enough.
-        """
+        """The runs of the evaluation set; read for the first story, in the process that filters."""
         shortest = min(self.config.min_words, self.config.ngram)
         texts = (text for source in self.sources for text in self._texts(source))
         runs = NgramIndex(self.config.ngram, (w for text in texts if len(w := lower_words(text)) >= shortest))
@@ -94,8 +90,8 @@ class DecontaminationFilter(StoryFilter):
             if column not in records.column_names:
                 missing = no_column(column, records.column_names)
                 raise RecipeError(f"decontamination: column: {self.config.dataset!r}: {missing}")
-            for value in records.select_columns([column]):
-                yield from strings(value[column])
+            for value in records[column]:
+                yield from [value] if isinstance(value, str) else value or ()
 
 
 class NgramIndex:
@@ -154,11 +150,7 @@ def sources_of(dataset: Any) -> list[Path | DataProvider]:
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The texts of a YAML list.
-
-    Raises:
-        RecipeError: it is something else.
-    """
+    """The texts of a YAML list."""
     import yaml
 
     try:
@@ -168,12 +160,3 @@ def read_prompts(path: Path) -> list[str]:
     if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
         raise RecipeError(f"dataset: {path}: expected a list of texts")
     return content
-
-
-def strings(value: Any) -> Iterator[str]:
-    """A string, or all strings of a (nested) list."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from strings(part)

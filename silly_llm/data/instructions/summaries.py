@@ -30,13 +30,9 @@ MAX_TOKENS = 80
 
 
 class SummaryWriter(AbstractContextManager):
-    """Fills in summaries. A context manager: it holds a journal and an event loop.
+    """Fills in summaries. A context manager: it holds an event loop and a journal, `journal-summaries.jsonl` in the output folder.
 
-    Args:
-        provider: who writes.
-        folder: the output folder, where `journal-summaries.jsonl` is kept.
-        seed: base of the requests' seeds, which derive from it and the story.
-        language: of the stories, and so of the summaries.
+    The seeds of the requests derive from `seed` and the story; summaries are in the stories' `language`.
     """
 
     def __init__(self, provider: LLMProvider, folder: str | Path, *, seed: int, language: str = ENGLISH) -> None:
@@ -61,7 +57,7 @@ class SummaryWriter(AbstractContextManager):
     def fill(self, stories: Iterable[Story], wanted: Callable[[Story], bool]) -> Iterator[Story]:
         """The same stories in the same order; those that lack a summary and are `wanted` with one.
 
-        A request that fails leaves its story without; the requests then ask for something else.
+        A request that fails leaves its story without, which is then asked for by something else.
 
         Raises:
             RunError: the provider cannot answer at all. What was answered is kept.

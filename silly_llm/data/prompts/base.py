@@ -109,11 +109,7 @@ class PromptGenerator(ABC):
 
     @staticmethod
     def check(options: dict[str, Any], settings: PromptSettings) -> None:
-        """Whether options and settings go together, before anything is written or sent.
-
-        Raises:
-            RecipeError: they do not.
-        """
+        """Raise a RecipeError where options and settings do not go together, before anything is written or sent."""
         settings.probabilities()
 
     @staticmethod
@@ -129,11 +125,9 @@ class PromptGenerator(ABC):
 class TemplatePrompts(PromptGenerator):
     """Fills a template with the words of its slots and a random subset of features, after examples where the recipe has some (k-shot).
 
-    The words come evenly, and no combination comes twice before all were used (`silly_llm.data.prompts.sampling`).
+    Words are used evenly, and no combination twice before all were used (`silly_llm.data.prompts.sampling`).
 
     Args:
-        settings: what the recipe says of features, templates and examples.
-        slots: the values of each slot.
         required: the slots whose words the text must have; `words` of a template and of a row.
         features: those that are asked for where the recipe names none.
     """

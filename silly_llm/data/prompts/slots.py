@@ -9,6 +9,7 @@ from typing import Any
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.lookup import locate
 from silly_llm.core.registry import register
+from silly_llm.data.opening import read_text
 from silly_llm.data.prompts.base import PromptSettings, TemplatePrompts
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, Vocabulary
 
@@ -74,15 +75,8 @@ def slot_values(name: str, given: Any, vocabulary: Vocabulary | None = None) -> 
     if isinstance(given, str) and given in LISTS:
         return () if vocabulary is None else getattr(vocabulary, given)
     if isinstance(given, str):
-        try:
-            lines = locate(given).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason, expected = (
-                getattr(error, "strerror", None) or error,
-                f"a list, a text file, or one of {', '.join(LISTS)}",
-            )
-            raise RecipeError(f"slots: {name}: {given}: cannot be read ({reason}); expected {expected}") from None
-        given = [line.strip() for line in lines if line.strip()]
+        text = read_text(given, f"slots: {name}: expected a list, a text file, or one of {', '.join(LISTS)}")
+        given = [line.strip() for line in text.splitlines() if line.strip()]
     if not isinstance(given, list) or not given or not all(isinstance(v, str) and v.strip() for v in given):
         raise RecipeError(f"slots: {name}: expected texts, at least one, got {given!r}")
     return tuple(dict.fromkeys(given))

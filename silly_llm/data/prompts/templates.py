@@ -10,6 +10,7 @@ from typing import Any
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import split_type
 from silly_llm.data.arguments import GenerationArguments
+from silly_llm.data.opening import read_text
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH
 from silly_llm.text.features import DESCRIPTIONS
 
@@ -40,9 +41,7 @@ def compile_template(
     slots: Sequence[str] = tuple(PARTS_OF_SPEECH),
     descriptions: Mapping[str, str] = DESCRIPTIONS,
 ) -> tuple[str, Any]:
-    """The name and the compiled template of a named template, a file (`*.jinja`), or the recipe's own text.
-
-    Sandboxed Jinja; a variable that does not exist is an error here, before anything is sent.
+    """The name and the compiled template, in sandboxed Jinja; a variable that does not exist is an error before anything is sent.
 
     Args:
         text: a name, a path that ends in `.jinja`, or a template.
@@ -60,7 +59,7 @@ def compile_template(
         raise RecipeError("template: is empty")
     known = TEMPLATES | dict(named or {})
     for path in template_files(text):
-        text = read_template(path)
+        text = read_text(path, "template")
     source = known.get(text, text)
     name = text if text in known else f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     if text not in known and "{{" not in text and len(text.split()) == 1:
@@ -80,18 +79,6 @@ def compile_template(
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecipeError(f"template: {' '.join(str(error).split())}") from None
     return name, compiled
-
-
-def read_template(path: str) -> str:
-    """The text of a template file.
-
-    Raises:
-        RecipeError: it cannot be read.
-    """
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"template: {path}: cannot be read ({getattr(error, 'strerror', error)})") from None
 
 
 def template_files(template: Any) -> list[str]:
