@@ -15,7 +15,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import resolve
 from silly_llm.data.instructions.arguments import InstructionArguments
 from silly_llm.data.instructions.instruct import RequestWriter, main
-from silly_llm.data.instructions.split import SeenTexts, story_id
+from silly_llm.data.instructions.split import story_id
 from silly_llm.data.instructions.types import InstructionTypeConfig, Sentence, Story, Words
 from silly_llm.providers.base import Completion, LLMProvider
 from silly_llm.text.sentences import content_words, split_sentences
@@ -160,14 +160,6 @@ def test_same_recipe_same_bytes_whatever_the_order(stories, tmp_path):
     ordered = instruct(tmp_path / "a", tmp_path / "unused")["train"]  # a dataset of ours is a dataset like any other
     assert len(ordered) == len(shuffled)
     assert sorted(map(str, shuffled["story_id"])) == sorted(map(str, ordered["story_id"]))
-
-
-def test_seen_texts_forgets_nothing():
-    seen = SeenTexts()
-    for i in range(2000):
-        seen.add(f"sentence {i}")
-    assert all(f"sentence  {i}" in seen for i in range(2000))
-    assert sum(f"other {i}" in seen for i in range(2000)) <= 1
 
 
 @pytest.mark.parametrize(

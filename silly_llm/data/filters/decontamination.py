@@ -5,10 +5,11 @@ There a text is contaminated by one n-gram of 13 words; lm-eval and datatrove do
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ class DecontaminationFilter(StoryFilter):
         allowed = max(self.config.max_matches, self.config.max_share * (len(words) - self.config.ngram + 1))
         return "shares words with an evaluation text" if self.runs.count(words) > allowed else None
 
-    @cached_property
+    @functools.cached_property
     def runs(self) -> NgramIndex:
         """The runs of the evaluation set; read for the first story, in the process that filters."""
         shortest = min(self.config.min_words, self.config.ngram)
@@ -130,8 +131,14 @@ class NgramIndex:
         """The hashes, int64 [len(words) - size + 1], of all runs of `size` words."""
         import numpy as np
 
-        each = np.fromiter(map(hash, words), np.int64, len(words))
+        each = np.fromiter(map(word_hash, words), np.int64, len(words))
         return np.lib.stride_tricks.sliding_window_view(each, size) @ self._weights[:size]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def word_hash(word: str) -> int:
+    """64 bits of a word, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def sources_of(dataset: Any) -> list[Path | DataProvider]:

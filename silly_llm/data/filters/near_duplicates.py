@@ -88,7 +88,11 @@ def shingles(text: str, language: str = ENGLISH) -> list[str]:
 
 
 class SimilarityIndex:
-    """The signatures of kept stories, numbered in order, and a table of buckets, chosen by the hash of a band, with `SLOTS` numbers each.
+    """The signatures of kept stories, numbered in order.
+
+    A table of buckets, chosen by the hash of a band, each with `SLOTS` numbers of stories and 8 more bits of their hashes, which
+    tell most stories that share the bucket by chance apart without looking at their signatures. Hashes are made of what signatures
+    keep, so the table can grow without storing them.
 
     Args:
         threshold: estimated Jaccard similarity from which two stories are copies.
@@ -99,8 +103,7 @@ class SimilarityIndex:
         self._needed = int(np.ceil((threshold * (1 - 1 / 256) + 1 / 256) * VALUES - 1e-9))
         self.count = 0
         self._signatures = np.empty((1 << 10, VALUES), np.uint8)
-        self._table = np.zeros((1 << 16, SLOTS), np.uint32)
-        """Numbers of stories, from 1; 0 is a free slot."""
+        self._make_table(1 << 13)
 
     def find_or_add(self, values: np.ndarray) -> int | None:
         """The number of the most similar story (the first of equals) if that is similar enough; else the story is added.
@@ -109,35 +112,52 @@ class SimilarityIndex:
             values: [VALUES], uint32.
         """
         signature = values.astype(np.uint8)
-        buckets = self._buckets(signature)
-        candidates = np.unique(self._table[buckets])
-        candidates = candidates[candidates > 0] - 1
-        if len(candidates):
+        buckets, tags = (part[0] for part in self._places(signature[None]))
+        found = self._tags[buckets]
+        band, slot = (found == tags[:, None]).nonzero()
+        if len(band):
+            candidates = self._numbers[buckets[band], slot]
             agree = np.count_nonzero(self._signatures[candidates] == signature, axis=1)
-            best = agree.argmax()
-            if agree[best] >= self._needed:
-                return int(candidates[best])
+            if (most := agree.max()) >= self._needed:
+                return int(candidates[agree == most].min())
         if self.count == len(self._signatures):
             self._signatures.resize((self.count * 3 // 2, VALUES), refcheck=False)  # in place where the system can
         self._signatures[self.count] = signature
-        self._put(self.count, buckets)
+        self._put(buckets, tags, np.count_nonzero(found, axis=1), np.full(BANDS, self.count, np.uint32))
         self.count += 1
-        if self.count * BANDS > FULLEST * len(self._table):
-            self._table = np.zeros((2 * len(self._table), SLOTS), np.uint32)
-            for number, kept in enumerate(self._signatures[: self.count]):
-                self._put(number, self._buckets(kept))
+        if self.count * BANDS > FULLEST * len(self._tags):
+            self._grow()
         return None
 
-    def _buckets(self, signature: np.ndarray) -> np.ndarray:
-        """The bucket of each band."""
-        keys = np.empty((BANDS, 8), np.uint8)
-        keys[:, :ROWS] = signature.reshape(BANDS, ROWS)
-        keys[:, ROWS] = np.arange(BANDS)
-        hashes = keys.view("<u8")[:, 0] * np.uint64(0x9E3779B97F4A7C15)
+    def _make_table(self, buckets: int) -> None:
+        self._tags = np.zeros((buckets, SLOTS), np.uint8)  # 0 is a free slot
+        self._numbers = np.zeros((buckets, SLOTS), np.uint32)
+        self._shift = np.uint64(64 - (buckets.bit_length() - 1))
+
+    def _places(self, signatures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Buckets and tags, each [stories, BANDS], of signatures [stories, VALUES]."""
+        keys = np.empty((len(signatures), BANDS, 8), np.uint8)
+        keys[:, :, :ROWS] = signatures.reshape(-1, BANDS, ROWS)
+        keys[:, :, ROWS] = np.arange(BANDS)
+        hashes = keys.view("<u8")[:, :, 0] * np.uint64(0x9E3779B97F4A7C15)
         hashes ^= hashes >> np.uint64(32)
         hashes *= np.uint64(0xBF58476D1CE4E5B9)
-        return hashes >> np.uint64(65 - len(self._table).bit_length())
+        return hashes >> self._shift, np.maximum((hashes >> np.uint64(8)).astype(np.uint8), 1)
 
-    def _put(self, number: int, buckets: np.ndarray) -> None:
-        filled = np.count_nonzero(self._table[buckets], axis=1)
-        self._table[buckets, np.where(filled < SLOTS, filled, number % SLOTS)] = number + 1
+    def _put(self, buckets: np.ndarray, tags: np.ndarray, filled: np.ndarray, numbers: np.ndarray) -> None:
+        slots = np.where(filled < SLOTS, filled, numbers % SLOTS)
+        self._tags[buckets, slots], self._numbers[buckets, slots] = tags, numbers
+
+    def _grow(self) -> None:
+        self._make_table(2 * len(self._tags))
+        for first in range(0, self.count, 4096):
+            stories = self._signatures[first : min(first + 4096, self.count)]
+            buckets, tags = (part.ravel() for part in self._places(stories))
+            numbers = np.repeat(np.arange(first, first + len(stories), dtype=np.uint32), BANDS)
+            order = np.argsort(buckets, kind="stable")
+            buckets, tags, numbers = buckets[order], tags[order], numbers[order]
+            # Several of these stories may fall into one bucket: each goes behind those before it.
+            places = np.arange(len(buckets))
+            begins = np.maximum.accumulate(np.where(np.diff(buckets, prepend=buckets[:1] + 1) != 0, places, 0))
+            filled = np.count_nonzero(self._tags[buckets], axis=1) + places - begins
+            self._put(buckets, tags, filled, numbers)
