@@ -132,7 +132,7 @@ class NgramIndex:
         import numpy as np
 
         each = np.fromiter(map(word_hash, words), np.int64, len(words))
-        return np.lib.stride_tricks.sliding_window_view(each, size) @ self._weights[:size]
+        return np.correlate(each, self._weights[:size], "valid")
 
 
 @functools.lru_cache(maxsize=1 << 16)
