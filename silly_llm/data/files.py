@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import register
 from silly_llm.data.layout import file_system, kind_of, local_path, splits_of
-from silly_llm.data.rows import check_columns, check_lines, check_type, csv_columns, read_rows
+from silly_llm.data.opening import telling
+from silly_llm.data.rows import check_columns, check_lines, csv_columns, read_rows, text_type
 from silly_llm.data.sources import DataProvider, guarded, require_text
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ class FilesProvider(DataProvider):
                     f"dataset: {name}: `datasets` takes the $ in this path for a variable; rename it, or read it through a link"
                 )
             if "columns" in options:
-                check_type(name, str(column))
+                with telling(name):
+                    text_type(name, str(column))
             if kind == "json" and "://" not in name:
                 check_lines(name)  # `datasets` takes any bytes for text
         try:

@@ -60,7 +60,7 @@ def ending(name: str) -> str:
 
 
 @contextmanager
-def naming_errors(name: str) -> Iterator[None]:
+def telling(name: str) -> Iterator[None]:
     """Within it, errors of reading become one line that names the file."""
     import pyarrow as pa
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from fsspec.compression import available_compressions, register_compression
 
 from silly_llm.core.errors import RecipeError, suggestion
-from silly_llm.data.opening import BLOCK, LIMIT, lines, naming_errors, opened, raw_file, too_long, unpack_zst
+from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, telling, too_long, unpack_zst
 
 CHATS = ("messages", "conversations", "conversation", "prompt")
 """Columns that hold a chat rather than a text."""
@@ -40,7 +40,7 @@ def read_rows(
         RecipeError: a file is not what its name says, or a value is no text.
     """
     for name, _ in files:
-        with naming_errors(name):
+        with telling(name):
             if kind == "csv":
                 yield from csv_rows(name, columns)
             elif kind == "json":
@@ -150,7 +150,7 @@ def csv_rows(name: str, columns: Sequence[str]) -> Iterator[dict[str, str | None
 
 def csv_columns(name: str) -> list[str]:
     """The header of a CSV file."""
-    with naming_errors(name), opened(name) as file:
+    with telling(name), opened(name) as file:
         return _csv(file, name)[1]
 
 
@@ -209,7 +209,7 @@ if "zstd" not in available_compressions():  # fsspec, which `datasets` opens fil
 
 def check_lines(name: str) -> None:
     """Read a file to its end, so that what is wrong with its packing, encoding or the length of its lines is told by name."""
-    with naming_errors(name), opened(name) as file:
+    with telling(name), opened(name) as file:
         for line in lines(file, name):
             line.decode()
 
@@ -217,7 +217,7 @@ def check_lines(name: str) -> None:
 def check_columns(name: str) -> None:
     """Raise a RecipeError at the first row of a JSON file that is not an object, or where a column holds another kind of value than before."""
     first: dict[str, tuple[str, int]] = {}
-    with naming_errors(name):
+    with telling(name):
         for number, row in json_values(name):
             if not isinstance(row, dict):
                 raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
@@ -252,12 +252,12 @@ def _called(value: Any) -> str:
     )
 
 
-def check_type(name: str, column: str) -> None:
+def text_type(name: str, column: str) -> None:
     """Raise a RecipeError where a Parquet file has no such column, has it twice, or holds something else than texts in it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming_errors(name), raw_file(name) as file:
+    with raw_file(name) as file:
         schema = pq.read_schema(file)
     if column not in schema.names:
         raise RecipeError(f"text_column: {name}: {no_column(column, schema.names)}")
@@ -266,6 +266,9 @@ def check_type(name: str, column: str) -> None:
     kind = schema.field(column).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
+    if not any(
+        is_text(kind)
+        for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    ):
         chat = "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
         raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")
