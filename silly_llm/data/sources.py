@@ -26,8 +26,6 @@ Source = str | dict[str, Any] | list
 
 EVALUATION_SPLITS = ("validation", "test", "train")
 """An evaluation takes the first of these splits that exists."""
-
-
 NOT_FOUND = ("DatasetNotFoundError", "EmptyDatasetError")
 """Errors of `datasets`."""
 
@@ -157,12 +155,13 @@ class MixtureProvider(DataProvider):
         for source in config.sources:
             weight = 1.0
             if isinstance(source, Mapping):
-                source, weight = dict(source), source.get("weight", 1.0)
-                source.pop("weight", None)
+                weight = source.get("weight", weight)
+                source = {k: v for k, v in source.items() if k != "weight"}
+                source = source["dataset"] if list(source) == ["dataset"] else source
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight <= 0:
                 raise RecipeError(f"dataset: weight: expected a number above 0, got {weight!r}")
             weights.append(weight)
-            self.providers.append(open_source(source["dataset"] if list(source) == ["dataset"] else source))
+            self.providers.append(open_source(source))
         self.probabilities = [w / sum(weights) for w in weights]
 
     def splits(self) -> list[str]:

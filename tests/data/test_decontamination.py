@@ -113,6 +113,7 @@ def test_the_hashes_find_what_a_set_of_tuples_finds():
         ({"dataset": "x", "ngrams": 3}, "did you mean 'ngram'"),
         ({"dataset": "x", "ngram": 0}, "ngram and min_words must be at least 1"),
         ({"dataset": "no/such.jsonl"}, "no such file"),
+        ({"dataset": "no/such.yaml"}, "no such file"),
         ({"dataset": "x", "max_share": 2}, "max_share: a share is between"),
         ({"dataset": "x.jsonl", "column": []}, "column: name"),
     ],
@@ -125,26 +126,14 @@ def test_bad_options_are_recipe_errors(options, message):
 def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
     with pytest.raises(RecipeError, match=r"did you mean 'evaluation\.jsonl'"):
         build(dataset=evaluation.replace("evaluation.", "evalation."))
-    with pytest.raises(RecipeError, match="no such file"):
-        build(dataset=str(tmp_path / "prompts.yaml"))
     (tmp_path / "mapping.yaml").write_text("a: b\n")
-    with pytest.raises(RecipeError, match="expected a list of texts"):
-        build(dataset=str(tmp_path / "mapping.yaml")).refuse(story(TEXT))
     short = jsonl(tmp_path / "short.jsonl", {"text": "Too short."})
-    with pytest.raises(RecipeError, match="no text of at least 5 words"):
-        build(dataset=short).refuse(story(TEXT))
+    for path, said in ((f"{tmp_path}/mapping.yaml", "a list of texts"), (short, "no text of at least 5 words")):
+        with pytest.raises(RecipeError, match=said):
+            build(dataset=path).refuse(story(TEXT))
 
 
 def test_the_papers_prompts_are_found_in_their_own_stories(shared):
     story_filter = build(dataset=str(shared / "data" / "prompts" / "tinystories_evaluation_prompts.yaml"))
     begun = "Alice was bored and wanted to find some adventures. She walked up to her friend Ben, who looked sad."
     assert story_filter.refuse(story(begun)) == REASON
-
-
-def test_the_evaluation_set_is_an_input_of_the_stories(tmp_path, evaluation, silly_llm):
-    filters = f"[{{type: decontamination, dataset: {evaluation}}}]"
-    command = ["generate", "--num_stories", 20, "--filters", filters, "--output_dir", tmp_path / "stories"]
-    assert silly_llm(*command).returncode == 0
-    assert "up to date" in silly_llm(*command).stdout
-    jsonl(tmp_path / "evaluation.jsonl", {"text": TEXT[:60]})
-    assert "up to date" not in silly_llm(*command).stdout

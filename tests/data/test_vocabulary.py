@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from locations import ROOT
 
+from silly_llm.core.errors import RecipeError
 from silly_llm.data.arguments import VocabularyArguments, WordChecks
 from silly_llm.data.vocabulary.checks import reasons_to_refuse, syllables
 from silly_llm.data.vocabulary.vocabulary import Search, main, parse_words, shares
@@ -90,84 +90,71 @@ def test_words_are_taken_once_and_up_to_the_number_wanted():
     assert search.accepted == ["dog", "cat"] and list(search.refused) == ["xqzzw"]
 
 
-def read(folder: Path) -> dict:
-    return json.loads((folder / "vocabulary.json").read_text())
+def run(output: Path, *options: object) -> dict:
+    main([f"--output_dir={output}", *map(str, options)])
+    return json.loads((output / "vocabulary.json").read_text())
 
 
-def test_the_embedded_list_gives_a_vocabulary(tmp_path, silly_llm):
-    done = silly_llm("vocabulary", "--config", "recipes/base/vocabulary.yaml", "--output_dir", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    words = read(tmp_path / "out")
+def test_the_embedded_list_gives_a_vocabulary(tmp_path, capsys):
+    words = run(tmp_path / "out", "--config", ROOT / "recipes/base/vocabulary.yaml")
     assert len(words["nouns"]) + len(words["verbs"]) + len(words["adjectives"]) == 1400
     assert all(entry["reasons"] for entry in words["refused"])
-    assert "1400 words" in done.stdout and "silly-llm generate --config" in done.stdout
-
-
-def arguments(server: ScriptedLLM, output: Path, words: int = 24, *more: object) -> list[str]:
-    provider = ["--provider.type", "openai", "--provider.base_url", server.url, "--provider.model", "scripted"]
-    options = ["--words", words, "--words_per_request", 10, "--output_dir", output, *more]
-    return ["vocabulary", *provider, *map(str, options)]
+    said = capsys.readouterr().out
+    assert "1400 words" in said and "silly-llm generate --config" in said
 
 
 def test_another_seed_gives_its_own_words_whatever_the_folder_holds(tmp_path):
-    def words(folder, seed, count=12):
-        main([f"--output_dir={tmp_path / folder}", f"--words={count}", f"--seed={seed}"])
-        return json.loads((tmp_path / folder / "vocabulary.json").read_text())
-
-    words("a", 0)
-    changed, fresh = words("a", 1), words("b", 1)
+    run(tmp_path / "a", "--words=12", "--seed=0")
+    changed, fresh = (run(tmp_path / name, "--words=12", "--seed=1") for name in ("a", "b"))
     assert changed == fresh and changed["provenance"]["kept_from_before"] == 0
-    more = words("a", 1, 20)
+    more = run(tmp_path / "a", "--words=20", "--seed=1")
     assert more["provenance"]["kept_from_before"] == 12 and set(fresh["nouns"]) <= set(more["nouns"])
 
 
-def test_a_teacher_is_asked_only_for_what_is_missing(tmp_path, silly_llm):
+def asking(server: ScriptedLLM, words: int) -> list[str]:
+    provider = ["--provider.type", "openai", "--provider.base_url", server.url, "--provider.model", "scripted"]
+    return [*provider, "--words", str(words), "--words_per_request", "10"]
+
+
+def test_a_teacher_is_asked_only_for_what_is_missing(tmp_path):
     with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "words"
-        assert silly_llm(*arguments(server, output)).returncode == 0
-        first = read(output)
+        first = run(tmp_path / "words", *asking(server, 24))
         assert (len(first["nouns"]), len(first["verbs"]), len(first["adjectives"])) == (12, 6, 6)
         bad = {"xqzzw", "damn", "a", "banana split", "extraterrestrially"}
         assert bad & {entry["word"] for entry in first["refused"]}
         asked = len(server.asked())
 
-        assert silly_llm(*arguments(server, output, 32)).returncode == 0
-        second = read(output)
+        second = run(tmp_path / "words", *asking(server, 32))
         for key in ("nouns", "verbs", "adjectives"):
             assert second[key][: len(first[key])] == first[key] and len(second[key]) > len(first[key])
-        assert second["provenance"]["kept_from_before"] == 24
-        assert len(server.asked()) > asked
+        assert second["provenance"]["kept_from_before"] == 24 and len(server.asked()) > asked
 
-        elsewhere = tmp_path / "more"
         asked = len(server.asked())
-        assert silly_llm(*arguments(server, elsewhere, 24, "--extend", output / "vocabulary.json")).returncode == 0
-        assert len(server.asked()) == asked and read(elsewhere)["nouns"] == second["nouns"][:12]
+        extended = run(tmp_path / "more", *asking(server, 24), "--extend", tmp_path / "words/vocabulary.json")
+        assert len(server.asked()) == asked and extended["nouns"] == second["nouns"][:12]
 
 
-def test_a_teacher_that_runs_dry_is_not_asked_for_ever(tmp_path, silly_llm):
+def test_a_teacher_that_runs_dry_is_not_asked_for_ever(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
-        done = silly_llm(*arguments(server, tmp_path / "words", 400, "--patience", 2))
-        assert done.returncode == 0, done.stderr
-        assert "nothing new came any more" in done.stdout
+        run(tmp_path / "words", *asking(server, 400), "--patience", 2)
+        assert "nothing new came any more" in capsys.readouterr().out
         assert len(server.asked()) < 30
 
 
 def test_killed_and_started_again_it_ends_the_same(tmp_path, silly_llm):
     with ScriptedLLM(tmp_path, latency=0.1) as server:
-        calm, killed = tmp_path / "calm", tmp_path / "killed"
-        assert silly_llm(*arguments(server, calm, 48)).returncode == 0
-        alone = len(server.asked())
-        command = [sys.executable, "-m", "silly_llm.cli", *arguments(server, killed, 48)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not (killed / "journal.jsonl").exists() or not (killed / "journal.jsonl").stat().st_size:
-            assert process.poll() is None and time.monotonic() < deadline
+        calm = run(tmp_path / "calm", *asking(server, 48))
+        alone, killed = len(server.asked()), tmp_path / "killed"
+        command = ["vocabulary", *asking(server, 48), "--output_dir", str(killed)]
+        process = subprocess.Popen([sys.executable, "-m", "silly_llm.cli", *command], stdout=subprocess.DEVNULL)
+        while len(server.asked()) == alone:
+            assert process.poll() is None
             time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         assert not (killed / "vocabulary.json").exists()
-        assert silly_llm(*arguments(server, killed, 48)).returncode == 0
-        assert (killed / "vocabulary.json").read_bytes() == (calm / "vocabulary.json").read_bytes()
+        assert silly_llm(*command).returncode == 0
+        assert json.loads((killed / "vocabulary.json").read_text()) == calm
         assert len(server.asked()) <= 2 * alone + 3
 
 
@@ -176,12 +163,12 @@ def test_killed_and_started_again_it_ends_the_same(tmp_path, silly_llm):
     [
         (["--words", "0"], "words: must be at least 3"),
         (["--proportions", "{nuons: 1}"], "proportions"),
-        (["--checks.max_sylables", "3"], "did you mean 'max_syllables'?"),
+        (["--checks.max_sylables", "3"], r"did you mean 'max_syllables'\?"),
         (["--extend", "no/such/file.json"], "no such file"),
-        (["--provider.type", "storytelle"], "did you mean 'storyteller'?"),
+        (["--provider.type", "storytelle"], r"did you mean 'storyteller'\?"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(tmp_path, silly_llm, options, said):
-    done = silly_llm("vocabulary", "--output_dir", tmp_path / "out", *options)
-    assert done.returncode == 2 and said in done.stderr and len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "out").exists()
+def test_bad_input_is_one_line_and_writes_nothing(tmp_path, options, said):
+    with pytest.raises(RecipeError, match=said) as error:
+        run(tmp_path / "out", *options)
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()

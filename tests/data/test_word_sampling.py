@@ -38,13 +38,12 @@ def test_every_word_comes_as_often_as_any_other_in_every_prefix():
 
 
 def test_pairs_are_not_regular():
-    draw = sampler(60, 20, 15)
+    sizes = (60, 20, 15)
+    draw = sampler(*sizes)
     stories = [tuple(draw(index).values()) for index in range(3_000)]
     for a, b in ((0, 1), (0, 2), (1, 2)):
-        partners = Counter((story[a], story[b]) for story in stories)
-        sizes = (60, 20, 15)
-        expected = 3_000 / (sizes[a] * sizes[b])
-        assert len(partners) > 0.6 * sizes[a] * sizes[b] and max(partners.values()) < 8 * expected + 5
+        partners, pairs = Counter((story[a], story[b]) for story in stories), sizes[a] * sizes[b]
+        assert len(partners) > 0.6 * pairs and max(partners.values()) < 8 * 3_000 / pairs + 5
     shared = [sum(x == y for x, y in zip(one, other, strict=True)) for one, other in pairwise(stories)]
     assert sum(shared) / len(shared) < 0.25
 
