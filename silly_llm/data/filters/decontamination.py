@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.lookup import find
@@ -20,9 +22,6 @@ from silly_llm.data.filters.base import Story, StoryFilter, check_share
 from silly_llm.data.rows import no_column
 from silly_llm.data.sources import EVALUATION_SPLITS, DataProvider, load_records, open_source
 from silly_llm.text.words import lower_words
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,6 @@ class NgramIndex:
     """
 
     def __init__(self, length: int, texts: Iterable[tuple[str, ...]]) -> None:
-        import numpy as np
-
         # Multilinear hashing modulo 2^64 (Lemire & Kaser 2014): a run's hash is the weighted sum of its words' hashes.
         self._weights = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, length) | 1
         found: dict[int, list[np.ndarray]] = defaultdict(list)
@@ -117,8 +114,6 @@ class NgramIndex:
 
     def count(self, words: tuple[str, ...]) -> int:
         """How many runs of `words` are known."""
-        import numpy as np
-
         matches = 0
         for size, known in self.known.items():
             if size <= len(words):
@@ -129,8 +124,6 @@ class NgramIndex:
 
     def _hashes(self, words: tuple[str, ...], size: int) -> np.ndarray:
         """The hashes, int64 [len(words) - size + 1], of all runs of `size` words."""
-        import numpy as np
-
         each = np.fromiter(map(word_hash, words), np.int64, len(words))
         return np.correlate(each, self._weights[:size], "valid")
 
@@ -142,11 +135,7 @@ def word_hash(word: str) -> int:
 
 
 def sources_of(dataset: Any) -> list[Path | DataProvider]:
-    """The YAML files and data providers that `dataset` names; reads nothing. Each source of a list counts in full, whatever its weight.
-
-    Raises:
-        RecipeError: there is no such file, or no such component.
-    """
+    """The YAML files and data providers that `dataset` names; reads nothing. Each source of a list counts in full, whatever its weight."""
     if isinstance(dataset, list) and dataset:
         return [source for part in dataset for source in sources_of(part)]
     if isinstance(dataset, dict) and "dataset" in dataset:

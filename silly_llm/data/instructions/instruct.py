@@ -43,18 +43,16 @@ SAMPLES = 50
 def check_components(args: InstructionArguments, where: str = "") -> None:
     """Types and provider exist and take the options given; builds nothing."""
     language = base(args.language or ENGLISH)
+    english = f"English, and the texts are in {language}: give"
     for i, spec in enumerate(args.types):
         parse_component("instruction_type", spec, where=f"{where}types[{i}]:")
-    for name, options in (split_type("instruction_type", spec) for spec in args.types):
+        name, options = split_type("instruction_type", spec)
         if language != ENGLISH and not options.get("phrasings"):
             raise RecipeError(
-                f"{where}types: the phrasings of {name} are English, and the texts are in {language}: give its own, such as "
-                "phrasings: ['… {value}']"
+                f"{where}types: the phrasings of {name} are {english} its own: phrasings: ['… {{value}}']"
             )
     if language != ENGLISH and not args.openers:
-        raise RecipeError(
-            f"{where}openers: the built-in ones are English, and the texts are in {language}: give some, or ['']"
-        )
+        raise RecipeError(f"{where}openers: the built-in ones are {english} some, or ['']")
     if args.provider is not None:
         parse_component("llm_provider", args.provider, where=f"{where}provider:")
 

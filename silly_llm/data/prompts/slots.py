@@ -36,17 +36,12 @@ class SlotsConfig:
                 raise RecipeError(f"slots: {name!r} cannot be the name of a template's variable")
             slot_values(name, given)
 
-    def files(self) -> list[str]:
-        """The text files among the slots."""
-        return [str(locate(v)) for v in self.slots.values() if isinstance(v, str) and v not in LISTS]
-
 
 @register("prompt_generator", "slots")
 class SlotPrompts(TemplatePrompts):
     """One value for each slot of the recipe, and its own features: a corpus of letters, recipes or riddles needs no code.
 
-    Options: `slots` (by name: a list, a text file, or `nouns`, `verbs`, `adjectives` of the vocabulary) and `required` (slots whose
-    value the text must contain). Every value comes as often as any other, and no combination twice before all were used.
+    Every value is used as often as any other, and no combination twice before all were used.
     """
 
     def __init__(self, config: SlotsConfig, settings: PromptSettings, vocabulary: Vocabulary) -> None:
@@ -63,15 +58,11 @@ class SlotPrompts(TemplatePrompts):
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
-        return SlotsConfig(**options).files()
+        return [str(locate(v)) for v in options["slots"].values() if isinstance(v, str) and v not in LISTS]
 
 
 def slot_values(name: str, given: Any, vocabulary: Vocabulary | None = None) -> tuple[str, ...]:
-    """The values of a slot; those of the vocabulary are empty without one.
-
-    Raises:
-        RecipeError: there are none, or the file cannot be read.
-    """
+    """The values of a slot, at least one; those of the vocabulary are empty without one."""
     if isinstance(given, str) and given in LISTS:
         return () if vocabulary is None else getattr(vocabulary, given)
     if isinstance(given, str):
