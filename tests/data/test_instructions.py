@@ -102,30 +102,44 @@ def test_own_phrasings():
     assert words.write(Story("x", "a", words=("Hund", "laufen")), random.Random(0)) == "Mit den Wörtern Hund, laufen"
 
 
-def test_columns_and_split(stories, tmp_path):
-    splits = instruct(stories, tmp_path / "out", "--examples_per_story", 2, "--validation_fraction", 0.1)
-    train, validation = splits["train"], splits["validation"]
-    assert train.column_names == [
-        *("prompt", "completion", "messages", "types", "words", "features", "summary", "text", "story_id")
-    ]
-    assert 500 < len(train) <= 560 and 15 <= len(validation) <= 50
-    for row in [*train, *validation]:
+@pytest.fixture(scope="module")
+def derived(tmp_path_factory):
+    """A folder of instructions with a held-out combination, and its splits."""
+    folder = tmp_path_factory.mktemp("derived")
+    stories = write(folder / "stories.jsonl", map(make_story, range(300)))
+    options = ("--hold_out", "words", "summary", "--validation_fraction", 0.2, "--examples_per_story", 2)
+    return folder / "out", instruct(stories, folder / "out", *options)
+
+
+def test_columns_and_split(derived):
+    folder, splits = derived
+    columns = ["prompt", "completion", "messages", "types", "words", "features", "summary", "text", "story_id"]
+    assert splits["train"].column_names == columns
+    assert 400 < len(splits["train"]) <= 520 and 30 <= len(splits["validation"]) <= 90
+    for row in [*splits["train"], *splits["validation"]]:
         assert row["messages"] == row["prompt"] + row["completion"]
         assert row["completion"] == [{"role": "assistant", "content": row["text"]}]
         assert row["types"] and row["story_id"] == story_id(row["text"])
         if "words" in row["types"]:
             assert f"Words: {', '.join(row['words'])}" in row["prompt"][0]["content"]
-    statistics = json.loads((tmp_path / "out/statistics.json").read_text())
-    assert statistics["splits"]["train"]["examples"] == len(train)
+    statistics = json.loads((folder / "statistics.json").read_text())
+    assert statistics["splits"]["train"]["examples"] == len(splits["train"])
 
 
-def test_validation_does_not_leak(stories, tmp_path):
-    splits = instruct(stories, tmp_path / "out", "--validation_fraction", 0.2, "--types", "sentence", "summary")
-    trained_on = " ".join(splits["train"]["text"]) + " ".join(m[0]["content"] for m in splits["train"]["prompt"])
-    assert not set(splits["train"]["story_id"]) & set(splits["validation"]["story_id"])
-    asked = "\n".join(m[0]["content"] for m in splits["validation"]["prompt"])
+def test_validation_does_not_leak(derived):
+    train, validation, held_out = (derived[1][split] for split in ("train", "validation", "held_out"))
+    trained_on = " ".join(train["text"]) + " ".join(m[0]["content"] for m in train["prompt"])
+    assert not set(train["story_id"]) & set(validation["story_id"])
+    asked = "\n".join(m[0]["content"] for m in [*validation["prompt"], *held_out["prompt"]])
     quoted = re.findall("(?:Sentence|Summary): (.*)", asked)
-    assert len(quoted) > 30 and not any(value in trained_on for value in quoted)
+    assert len(quoted) > 60 and not any(value in trained_on for value in quoted)
+
+
+def test_held_out_combination(derived):
+    train, validation, held_out = (derived[1][split] for split in ("train", "validation", "held_out"))
+    assert len(held_out) == len(set(validation["story_id"]))
+    assert all(row["types"] == ["summary", "words"] for row in held_out)
+    assert not any({"words", "summary"} <= set(row["types"]) for row in [*train, *validation])
 
 
 def test_own_validation_split_wins_and_loses_no_story_to_training(tmp_path):
@@ -137,15 +151,6 @@ def test_own_validation_split_wins_and_loses_no_story_to_training(tmp_path):
     assert set(splits["validation"]["story_id"]) == {story_id(r["text"]) for r in [*rows[50:], rows[3]]}
     assert len(splits["train"]) == 49
     assert story_id(rows[3]["text"]) not in splits["train"]["story_id"]
-
-
-def test_held_out_combination(stories, tmp_path):
-    options = ("--hold_out", "words", "summary", "--validation_fraction", 0.2, "--examples_per_story", 3)
-    splits = instruct(stories, tmp_path / "out", *options)
-    assert len(splits["held_out"]) == len(set(splits["validation"]["story_id"]))
-    assert all(row["types"] == ["summary", "words"] for row in splits["held_out"])
-    for row in [*splits["train"], *splits["validation"]]:
-        assert not {"words", "summary"} <= set(row["types"])
 
 
 def test_same_recipe_same_bytes_whatever_the_order(stories, tmp_path):
