@@ -37,7 +37,6 @@ from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 if TYPE_CHECKING:
     from silly_llm.asking.engine import Engine
 
-ARGUMENTS = VocabularyArguments
 JOURNAL = "journal.jsonl"
 KEPT = "journal-kept.json"
 """The words that an interrupted run began with."""
@@ -91,6 +90,9 @@ class Search:
                 self.refused[word] = reasons
             else:
                 self.accepted.append(word)
+
+
+ARGUMENTS = VocabularyArguments
 
 
 def check_components(args: VocabularyArguments) -> None:
