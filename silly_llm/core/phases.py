@@ -77,7 +77,7 @@ PHASES = {
         Phase(
             "sft",
             "silly_llm.training.sft",
-            "silly_llm.training.sft_arguments:SftKeys",
+            "silly_llm.training.arguments:SftKeys",
             "sft.yaml",
             "sft",
             "tune a model to follow instructions",

@@ -1,4 +1,4 @@
-"""Our own keys of a `pretrain.yaml` recipe, next to those of `transformers.TrainingArguments`. Light, for `--help`."""
+"""Our own keys of `pretrain.yaml` and `sft.yaml`, beside those of transformers and TRL. Light, for `--help`."""
 
 from __future__ import annotations
 
@@ -8,114 +8,136 @@ from typing import Any, Literal
 from silly_llm.hub.card_keys import CardKeys
 
 
+def key(default: Any, text: str) -> Any:
+    """A field with its default (a list is copied) and what `--help` says of it."""
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass
-class PretrainKeys(CardKeys):
+class TrainingKeys(CardKeys):
+    """What both trainings add to the keys of the Trainer, and where their defaults differ from its."""
+
+    num_train_epochs: float | None = key(
+        None, "A budget where it is set; without any: 3, in pretraining 4, or until 20 tokens a parameter were seen."
+    )
+    max_minutes: float | None = key(
+        None, "Stop after this many minutes of training, the learning rate decayed by then."
+    )
+    decay_fraction: float | None = key(
+        None,
+        "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes; in pretraining 0.4.",
+    )
+    bf16: bool | None = key(None, "bf16 autocast; default: where the device computes in bf16.")
+    resume_from_checkpoint: str | bool | None = key(
+        None, "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."
+    )
+
+
+@dataclass
+class PretrainKeys(TrainingKeys):
     """What `silly-llm pretrain` adds to the keys of `transformers.TrainingArguments`."""
 
-    dataset: str | dict[str, Any] | list[Any] = field(
-        default="", metadata={"help": "Text to train on: Hub id, path, mapping or weighted list. Required."}
+    dataset: str | dict[str, Any] | list[Any] = key(
+        "", "Text to train on: Hub id, path, mapping or weighted list. Required."
     )
-    eval_dataset: str | dict[str, Any] | list[Any] | None = field(
-        default=None,
-        metadata={"help": "Text to evaluate on; default: the dataset's validation split, else 2 % held out."},
+    eval_dataset: str | dict[str, Any] | list[Any] | None = key(
+        None, "Text to evaluate on; default: the dataset's validation split, else 2 % held out."
     )
-    text_column: str = field(default="text", metadata={"help": "The column with the text."})
-    max_eval_documents: int | None = field(
-        default=500, metadata={"help": "Evaluate on at most this many documents; null: on all."}
+    text_column: str = key("text", "The column with the text.")
+    max_eval_documents: int | None = key(500, "Evaluate on at most this many documents; null: on all.")
+    tokenizer: str | dict[str, Any] | None = key(
+        None,
+        "A folder or Hub id; {vocab_size: N} trains a byte-level BPE on the dataset; {pretrained: NAME, vocab_size: N} cuts "
+        "an existing one to its N most common tokens there; default: {vocab_size: 2048}, of a pretrained model its own.",
     )
-    tokenizer: str | dict[str, Any] | None = field(
-        default=None,
-        metadata={
-            "help": (
-                "A folder or Hub id; {vocab_size: N} trains a byte-level BPE on the dataset; {pretrained: NAME, vocab_size: N} cuts "
-                "an existing one to its N most common tokens there; default: {vocab_size: 2048}, of a pretrained model its own."
-            )
-        },
+    model: str | dict[str, Any] = key(
+        "silly-2m",
+        "A preset, or {preset: NAME}, {depth: N} (a Llama 64 N wide), {model_type: NAME}, and any keys of the type's "
+        "configuration; or {pretrained: NAME, revision: REVISION}, a folder or Hub id, to continue from its weights.",
     )
-    model: str | dict[str, Any] = field(
-        default="silly-2m",
-        metadata={
-            "help": (
-                "A preset, or {preset: NAME}, {depth: N} (a Llama 64 N wide), {model_type: NAME}, and any keys of the type's "
-                "configuration; or {pretrained: NAME, revision: REVISION}, a folder or Hub id, to continue from its weights."
-            )
-        },
+    attn_implementation: str | None = key(
+        None, "Attention while training: eager, sdpa …; default: what is fastest on the device."
     )
-    attn_implementation: str | None = field(
-        default=None,
-        metadata={"help": "Attention while training: eager, sdpa …; default: what is fastest on the device."},
+    compile_layers: bool | None = key(
+        None,
+        "Compile the model layer by layer (torch_compile: the whole model, which takes longer); default: on CPUs with a C++ compiler "
+        "where the training is long enough to gain.",
     )
-    compile_layers: bool | None = field(
-        default=None,
-        metadata={
-            "help": (
-                "Compile the model layer by layer (torch_compile: the whole model, which takes longer); default: on CPUs with a C++ compiler "
-                "where the training is long enough to gain."
-            )
-        },
+    max_length: int = key(512, "Context of the model, in tokens.")
+    packing: Literal["best_fit", "concatenate"] = key(
+        "best_fit", "Whole documents into the fullest row that has room, or the corpus cut every max_length tokens."
     )
-    max_length: int = field(default=512, metadata={"help": "Context of the model, in tokens."})
-    packing: Literal["best_fit", "concatenate"] = field(
-        default="best_fit",
-        metadata={
-            "help": "Whole documents into the fullest row that has room, or the corpus cut every max_length tokens."
-        },
+    isolate_documents: bool = key(
+        True, "Documents of a row do not see each other; false (with packing: concatenate): they do."
     )
-    isolate_documents: bool = field(
-        default=True,
-        metadata={"help": "Documents of a row do not see each other; false (with packing: concatenate): they do."},
+    tokens_per_step: int = key(
+        4096, "Tokens of one optimizer step over all devices; the number of devices does not change it."
     )
-    tokens_per_step: int = field(
-        default=4096,
-        metadata={"help": "Tokens of one optimizer step over all devices; the number of devices does not change it."},
+    max_tokens: int | None = key(None, "Stop after this many tokens (padding counted); sets max_steps.")
+    streaming: bool = key(
+        False,
+        "Read the text as it is needed, none of it before: for what does not fit on the disk. Needs an end by steps, tokens or time.",
     )
-    max_tokens: int | None = field(
-        default=None, metadata={"help": "Stop after this many tokens (padding counted); sets max_steps."}
+    max_bytes: int | None = key(None, "Train on the first so many UTF-8 bytes of text: for scaling studies.")
+    decontaminate: int | None = key(
+        None, "Leave out documents that share so many words in a row (13, as a rule) with the evaluation texts."
     )
-    streaming: bool = field(
-        default=False,
-        metadata={
-            "help": "Read the text as it is needed, none of it before: for what does not fit on the disk. Needs an end by steps, tokens or time."
-        },
+    optimizer: str | dict[str, Any] | None = key(
+        None,
+        "muon, adamw, schedule_free or a plugin's, with options as {type: …}; default: muon; adamw for a pretrained "
+        "model and under FSDP or DeepSpeed; with `optim` what that names.",
     )
-    max_bytes: int | None = field(
-        default=None, metadata={"help": "Train on the first so many UTF-8 bytes of text: for scaling studies."}
+    base_width: int | None = key(
+        None,
+        "The hidden_size that learning_rate was found at: rates and initial weights of another width follow from it (μP); "
+        "default: they are as they are.",
     )
-    decontaminate: int | None = field(
-        default=None,
-        metadata={
-            "help": "Leave out documents that share so many words in a row (13, as a rule) with the evaluation texts."
-        },
+    sample_prompts: list[str] = key(
+        ["Once upon a time"], "Beginnings that the model continues at each evaluation (samples.jsonl)."
     )
-    max_minutes: float | None = field(
-        default=None, metadata={"help": "Stop after this many minutes of training, the learning rate decayed by then."}
+    sample_tokens: int = key(100, "Length of those samples, in tokens.")
+    # What recipes/base/pretrain.yaml says, for trainings without a recipe; a test holds the two together.
+    output_dir: str | None = key("pretrain", "Where the model folder goes.")
+    per_device_train_batch_size: int | None = key(
+        None, "Rows a device sees at once; default: as tokens_per_step allows."
     )
-    decay_fraction: float | None = field(
-        default=None,
-        metadata={
-            "help": "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes; default: 0.4."
-        },
+    gradient_accumulation_steps: int | None = key(None, "Device batches of a step; default: as tokens_per_step says.")
+    per_device_eval_batch_size: int = key(32, "Rows a device evaluates at once.")
+    optim: str | None = key(None, "An optimizer of the Trainer, in place of ours.")
+    learning_rate: float | None = key(None, "Default: 2e-3; of a pretrained model 2e-4.")
+    warmup_steps: float = key(0.02, "Steps; below 1: a share of all.")
+    eval_on_start: bool | None = key(None, "Evaluate before the first step; default: of a pretrained model.")
+    report_to: str | list[str] | None = key("none", "Trackers, such as tensorboard.")
+
+
+@dataclass
+class SftKeys(TrainingKeys):
+    """What `silly-llm sft` adds to the keys of `trl.SFTConfig` and `trl.ModelConfig`."""
+
+    model_name_or_path: str | None = key(
+        None, "The model to tune: a folder (of `silly-llm pretrain`, say) or a Hub id."
     )
-    optimizer: str | dict[str, Any] | None = field(
-        default=None,
-        metadata={
-            "help": (
-                "muon, adamw, schedule_free or a plugin's, with options as {type: …}; default: muon; adamw for a pretrained "
-                "model and under FSDP or DeepSpeed; with `optim` what that names."
-            )
-        },
+    dataset: str | dict[str, Any] | list[Any] = key(
+        "", "Instructions: Hub id, path, mapping or weighted list, with prompt/completion or messages."
     )
-    base_width: int | None = field(
-        default=None,
-        metadata={
-            "help": (
-                "The hidden_size that learning_rate was found at: rates and initial weights of another width follow from it (μP); "
-                "default: they are as they are."
-            )
-        },
+    eval_dataset: str | dict[str, Any] | list[Any] | None = key(
+        None, "What to evaluate on; default: the dataset's own validation split."
     )
-    sample_prompts: list[str] = field(
-        default_factory=lambda: ["Once upon a time"],
-        metadata={"help": "Beginnings that the model continues at each evaluation (samples.jsonl)."},
+    max_eval_examples: int | None = key(500, "Evaluate on at most this many examples; null: on all.")
+    chat_template: str | None = key(
+        None, "Jinja file of the chat template; default: the one of Silly LLM (or of a model tuned before)."
     )
-    sample_tokens: int = field(default=100, metadata={"help": "Length of those samples, in tokens."})
+    merge_adapter: bool = key(False, "Save full weights with the LoRA adapter merged in.")
+    optimizer: str | dict[str, Any] | None = key(
+        None, "adamw, muon, schedule_free or a plugin's, as in pretrain; default: TRL's `optim`."
+    )
+    sample_prompts: list[str] = key(
+        ["Words: dog, jump, happy"], "Requests that the model answers at each evaluation (samples.jsonl)."
+    )
+    sample_tokens: int = key(150, "Length of those samples, in tokens.")
+    output_dir: str | None = key("sft", "Where the model folder goes.")
+    train_sampling_strategy: str = key(
+        "group_by_length", "Batches of answers of similar length waste no time on padding."
+    )

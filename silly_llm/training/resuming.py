@@ -1,55 +1,51 @@
-"""Whether a training begins, and from which checkpoint: `do_train` and `resume_from_checkpoint`."""
+"""Which checkpoint a training begins from: `resume_from_checkpoint`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.output import is_finished
 from silly_llm.core.lookup import looked_for
-from silly_llm.training.checkpoints import last_checkpoint
+from silly_llm.training.checkpoints import STATE, last_checkpoint
+from silly_llm.training.keys import refuse_if
 
 
-def check_run(args: Any) -> None:
-    """`do_train` and `resume_from_checkpoint` ask for what these phases do.
+def check_named(asked: Any) -> None:
+    """A checkpoint that a recipe names is one.
 
     Raises:
-        RecipeError: they do not.
+        RecipeError: it is not.
     """
-    if not args.do_train:
-        raise RecipeError("do_train: a training trains; `silly-llm evaluate --model DIR` measures a model")
-    asked = args.resume_from_checkpoint
-    if isinstance(asked, str) and not (Path(asked) / "trainer_state.json").is_file():
-        if Path(asked).is_dir():
-            raise RecipeError(f"resume_from_checkpoint: {asked} is no checkpoint (it has no trainer_state.json)")
-        raise RecipeError(
-            f"resume_from_checkpoint: no such folder {asked!r}{looked_for(Path(asked))}; one of the Hub is downloaded first: "
-            "hf download USER/MODEL --include 'last-checkpoint/*' --local-dir DIR"
+    if isinstance(asked, str):
+        path = Path(asked)
+        is_one = (path / STATE).is_file()
+        refuse_if(
+            path.is_dir() and not is_one, f"resume_from_checkpoint: {asked} is no checkpoint (it has no {STATE})"
+        )
+        refuse_if(
+            not is_one,
+            f"resume_from_checkpoint: no such folder {asked!r}{looked_for(path)}; one of the Hub is downloaded first: "
+            "hf download USER/MODEL --include 'last-checkpoint/*' --local-dir DIR",
         )
 
 
 def check_resume(args: Any, force: bool) -> None:
-    """To be called before anything is written: what `resume_from_checkpoint` asks of the output folder is there.
-
-    Args:
-        args: a `PretrainArguments` or `SftArguments`.
-        force: the training begins anew whatever is there.
+    """What `resume_from_checkpoint` asks of the output folder is there; to be called before anything is written.
 
     Raises:
         RecipeError: `true`, and there is no checkpoint; or `false`, and one would be lost.
     """
-    folder = Path(str(args.output_dir))
-    if not isinstance(args.resume_from_checkpoint, bool) or is_finished(folder):
+    folder, asked = Path(str(args.output_dir)), args.resume_from_checkpoint
+    if not isinstance(asked, bool) or is_finished(folder):
         return
     there = sorted(folder.glob("checkpoint-*"))
-    if args.resume_from_checkpoint and (force or not there):
-        why = "--force begins anew" if force else f"there is no checkpoint in {folder}"
-        raise RecipeError(f"resume_from_checkpoint: {why}")
-    if not args.resume_from_checkpoint and there and not force:
-        raise RecipeError(
-            f"resume_from_checkpoint: false begins anew, and {there[-1]} would be lost; give --force or another output_dir"
-        )
+    why = "--force begins anew" if force else f"there is no checkpoint in {folder}"
+    refuse_if(asked and (force or not there), f"resume_from_checkpoint: {why}")
+    refuse_if(
+        not asked and there and not force,
+        f"resume_from_checkpoint: false begins anew, and {there[-1] if there else None} would be lost; give --force or another output_dir",
+    )
 
 
 def checkpoint_of(args: Any) -> str | None:

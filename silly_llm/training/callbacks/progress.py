@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 
 from silly_llm.core.console.duration import duration
 from silly_llm.training.callbacks.log import Clock
@@ -37,17 +37,15 @@ class Progress(TrainerCallback):
         self.bar: Any = None
         self.figures: dict[str, float] = {}
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero and sys.stderr.isatty():
             self.bar = bar_of(self, state)
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(self, args, state, control, **kwargs):
         if self.bar is not None:
             self.bar.update(self.clock.progress(state.global_step, state.max_steps) - self.bar.n)
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
-    ) -> None:
+    def on_log(self, args, state, control, logs=None, **kwargs):
         if not state.is_world_process_zero or not logs or not SHOWN.keys() & logs.keys():
             return
         if self.bar is not None:
@@ -58,13 +56,13 @@ class Progress(TrainerCallback):
         left = f"{duration(self.clock.left(done))} left" if done > 0 else ""
         print("  " + " · ".join([f"step {state.global_step}", f"{done:.0%}", *facts, left]), flush=True)
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_train_end(self, args, state, control, **kwargs):
         if self.bar is not None:
             self.bar.close()
             self.bar = None
 
 
-def bar_of(progress: Progress, state: TrainerState) -> Any:
+def bar_of(progress: Progress, state: Any) -> Any:
     """A bar from 0 to 1 whose figures are made when it is drawn: ten times a second at most, whatever the steps."""
     from tqdm.auto import tqdm
 

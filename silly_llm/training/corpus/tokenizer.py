@@ -8,14 +8,14 @@ never stop. The chat roles are reserved from the start, so that tuning does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.lookup import find
 from silly_llm.core.schema import check
-from silly_llm.data.sources import require_text
+from silly_llm.training.corpus.texts import texts_of
 from silly_llm.training.corpus.trimming import trim
 
 if TYPE_CHECKING:
@@ -59,31 +59,21 @@ def make_tokenizer(
         RecipeError: `vocab_size` is more than there is, or what is to be cut is no byte-level BPE.
     """
     config = check_tokenizer(spec)
-    if config is not None:
-        documents = dataset if config.max_documents is None else dataset.take(config.max_documents)
-        texts = texts_of(documents, text_column)
-        if config.pretrained is None:
-            trained = train_tokenizer(texts, config, max_length=max_length)
-            if (size := len(trained)) < config.vocab_size:
-                print(
-                    f"tokenizer: {size:,} tokens instead of {config.vocab_size:,}: the dataset has no more pairs that occur at least "
-                    f"{config.min_frequency} times",
-                    flush=True,
-                )
-            return trained
+    if config is None:
+        return with_all_ends(load(str(spec)), spec)
+    documents = dataset if config.max_documents is None else dataset.take(config.max_documents)
+    texts = texts_of(documents, text_column)
+    if config.pretrained is not None:
         trimmed = trim(load(config.pretrained), texts, config.vocab_size, SPECIAL_TOKENS)
         return with_special_tokens(trimmed, max_length)
-    tokenizer = load(str(spec))
-    if tokenizer.eos_token is None:
-        raise RunError(f"tokenizer: {spec!r} has no end-of-text token")
-    missing: dict[str, Any] = {}
-    if tokenizer.bos_token is None:
-        missing["bos_token"] = SPECIAL_TOKENS[0]
-    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
-        missing["pad_token"] = SPECIAL_TOKENS[2]
-    if missing:
-        tokenizer.add_special_tokens(missing)
-    return tokenizer
+    trained = train_tokenizer(texts, config, max_length=max_length)
+    if (size := len(trained)) < config.vocab_size:
+        print(
+            f"tokenizer: {size:,} tokens instead of {config.vocab_size:,}: the dataset has no more pairs that occur at least "
+            f"{config.min_frequency} times",
+            flush=True,
+        )
+    return trained
 
 
 def load(name: str) -> Any:
@@ -100,6 +90,24 @@ def load(name: str) -> Any:
         return AutoTokenizer.from_pretrained(found)
     except (OSError, ValueError) as error:
         raise RunError(f"tokenizer: cannot load {name!r}: {first_line(error)}") from error
+
+
+def with_all_ends(tokenizer: Any, name: object) -> Any:
+    """An existing tokenizer with a begin of text, and padding that is not the end.
+
+    Raises:
+        RunError: it has no end-of-text token.
+    """
+    if tokenizer.eos_token is None:
+        raise RunError(f"tokenizer: {name!r} has no end-of-text token")
+    missing: dict[str, Any] = {}
+    if tokenizer.bos_token is None:
+        missing["bos_token"] = SPECIAL_TOKENS[0]
+    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+        missing["pad_token"] = SPECIAL_TOKENS[2]
+    if missing:
+        tokenizer.add_special_tokens(missing)
+    return tokenizer
 
 
 def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length: int) -> PreTrainedTokenizerBase:
@@ -148,19 +156,3 @@ def with_special_tokens(bpe: Any, max_length: int) -> PreTrainedTokenizerBase:
         clean_up_tokenization_spaces=False,
         padding_side="left",
     )
-
-
-def texts_of(dataset: Dataset | IterableDataset, column: str, batch_size: int = 1000) -> Iterator[str]:
-    """The texts of a column that are not blank, one by one, with one batch in memory.
-
-    Raises:
-        RecipeError: there is no such column, or it holds something else than texts.
-    """
-    require_text(dataset, column)
-    for batch in dataset.select_columns([column]).iter(batch_size=batch_size):
-        yield from (text for text in batch[column] if not is_blank(text))
-
-
-def is_blank(text: str | None) -> bool:
-    """Whether there is nothing to learn from a text: it is null, or white space alone."""
-    return text is None or not text or text.isspace()

@@ -9,7 +9,8 @@ merges that applied to it none is gone, and fewer others compete.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -59,7 +60,7 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
         parts.setdefault(left + right, (left, right))
     counts = count_tokens(tokenizer, texts)
     kept, room = set(alphabet), vocab_size - len(special_tokens)
-    for token in sorted(old, key=lambda token: (-counts.get(old[token], 0), old[token])):
+    for token in sorted(old, key=lambda token: (-counts[old[token]], old[token])):
         needed = ancestry(token, parts) - kept
         if len(kept) + len(needed) <= room:
             kept |= needed
@@ -98,29 +99,14 @@ def byte_level_state(tokenizer: Any) -> dict[str, Any]:
 
 def ancestry(token: str, parts: dict[str, tuple[str, str]]) -> set[str]:
     """A token and all that BPE makes on the way to it."""
-    found, left = set(), [token]
-    while left:
-        token = left.pop()
-        if token not in found:
-            found.add(token)
-            left += parts.get(token, ())
-    return found
+    return {token}.union(*(ancestry(part, parts) for part in parts.get(token, ())))
 
 
-def count_tokens(tokenizer: Any, texts: Iterable[str]) -> dict[int, int]:
+def count_tokens(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
     """How often the texts use each id; a batch of texts in memory."""
-    import numpy as np
-
-    counts = np.zeros(0, np.int64)
-    for batch in batches(texts):
-        encodings = tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-        found = np.bincount(np.concatenate([np.asarray(e.ids, np.int64) for e in encodings]))
-        counts, found = (counts, found) if len(counts) >= len(found) else (found, counts)
-        counts[: len(found)] += found
-    return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
-
-
-def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    counts: Counter[int] = Counter()
     source = iter(texts)
     while batch := list(islice(source, AT_ONCE)):
-        yield batch
+        for encoding in tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            counts.update(encoding.ids)
+    return counts

@@ -13,8 +13,11 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import torch
+
 from silly_llm.core.errors import NotInstalledError
 from silly_llm.training.flops import training_flops_per_token
+from silly_llm.training.keys import UNLIMITED
 
 LONG_FLOPS, LONG_MINUTES = 1e14, 8.0
 """A training of fewer operations (eight minutes of two cores, about) is more than half over when compiling is earned back."""
@@ -22,16 +25,30 @@ LONG_FLOPS, LONG_MINUTES = 1e14, 8.0
 
 def compile_layers(model: Any) -> int:
     """Compile each layer of a transformers model in place, at its first call; names of weights stay. How many layers there are."""
-    layers = layers_of(model)
+    names = set(model._no_split_modules or ())
+    layers = [module for module in model.modules() if type(module).__name__ in names]
     for layer in layers:
         layer.compile()
     return len(layers)
 
 
-def layers_of(model: Any) -> list[Any]:
-    """The blocks that a transformers model repeats."""
-    names = set(model._no_split_modules or ())
-    return [module for module in model.modules() if type(module).__name__ in names]
+def is_worth_compiling(trainer: Any) -> bool:
+    """Whether the layers of a `PackedTrainer` are compiled: as the recipe says, else on CPUs where it can be done and is earned back."""
+    args = trainer.args
+    if args.compile_layers is not None:
+        return args.compile_layers
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    if not args.use_cpu or args.torch_compile or sharded or missing_compiler():
+        return False
+    tokens: float | None = None  # where only time ends it
+    if args.max_steps <= 0:
+        tokens = args.num_train_epochs * len(trainer.train_dataset) * args.max_length
+    elif args.max_steps != UNLIMITED:
+        tokens = args.max_steps * args.tokens_per_step
+    if not is_long(trainer.model, args.max_length, tokens, args.max_minutes):
+        return False
+    torch._dynamo.config.suppress_errors = True  # unasked for, it must not stop a training
+    return True
 
 
 def is_long(model: Any, length: int, tokens: float | None, minutes: float | None) -> bool:

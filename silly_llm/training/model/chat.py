@@ -9,8 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from silly_llm.core.devices import attention_for
 from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.lookup import find_model
 
@@ -55,14 +57,33 @@ def default_template() -> str:
     return files("silly_llm").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
 
 
-def fit_model(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give the model a row for every token, and the tokenizer's begin, end and padding everywhere it names them."""
+def load_model(args: Any, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The model to tune, quantized when the recipe says so, with a row for every token, and the tokenizer's begin, end and padding
+    everywhere it names them. New rows derive from the seed.
+
+    Args:
+        args: an `SftArguments`.
+        tokenizer: from `load_tokenizer`.
+    """
+    from trl import get_quantization_config
+
+    set_seed(args.seed)
+    quantization = get_quantization_config(args)
+    model = AutoModelForCausalLM.from_pretrained(
+        str(args.model_name_or_path),
+        revision=args.model_revision,
+        trust_remote_code=args.trust_remote_code,
+        attn_implementation=args.attn_implementation or attention_for(args.use_cpu, args.max_length),
+        dtype=args.dtype if args.dtype in ("auto", None) else getattr(torch, args.dtype),
+        device_map={"": args.local_process_index} if quantization is not None else None,
+        quantization_config=quantization,
+    )
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
     for config in (model.config.get_text_config(), model.generation_config):
-        config.bos_token_id = tokenizer.bos_token_id
-        config.eos_token_id = tokenizer.eos_token_id
-        config.pad_token_id = tokenizer.pad_token_id
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            setattr(config, name, getattr(tokenizer, name))
+    return model
 
 
 def train_new_tokens(peft_config: Any, model: Any, ids: Any) -> None:

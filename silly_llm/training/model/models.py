@@ -1,4 +1,4 @@
-"""From a recipe's `model:` to a new model: plain transformers classes, any decoder that transformers has."""
+"""From a recipe's `model:` to a model: plain transformers classes, any decoder that transformers has."""
 
 from __future__ import annotations
 
@@ -6,13 +6,39 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.training.model.mup import scale_initialization
 from silly_llm.training.model.presets import PRESETS, alternating, of_depth, swiglu_size
+from silly_llm.training.model.pretrained import load_pretrained, pretrained_config, pretrained_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-ELSEWHERE = {"vocab_size": " (set tokenizer.vocab_size)", "max_position_embeddings": " (set max_length)"}
+DECIDED_ELSEWHERE = {"vocab_size": " (set tokenizer.vocab_size)", "max_position_embeddings": " (set max_length)"}
 """Keys of a configuration that other keys of the recipe decide."""
+
+
+def model_of(args: Any, tokenizer: Any) -> PreTrainedModel:
+    """The model that a pretraining begins with: a pretrained one, or a new one, scaled where `base_width` is set.
+
+    Args:
+        args: a `PretrainArguments`.
+        tokenizer: the model's.
+
+    Raises:
+        RecipeError, RunError: it cannot be had.
+    """
+    base, length = pretrained_of(args.model), args.max_length
+    if base is not None:
+        config = pretrained_config(base, length)
+    else:
+        config = model_config(args.model, vocab_size=len(tokenizer), max_length=length, tokenizer=tokenizer)
+    attention = args.attn_implementation or attention_of(config, args.use_cpu, length)
+    if base is not None:
+        return load_pretrained(base, config, tokenizer, attn_implementation=attention)
+    model = build_model(config, args.seed, attn_implementation=attention)
+    if args.base_width is not None:
+        scale_initialization(model, args.base_width)
+    return model
 
 
 def model_config(
@@ -30,26 +56,27 @@ def model_config(
     Raises:
         RecipeError: unknown preset, type or key, or dimensions that do not fit together.
     """
-    from transformers import AutoConfig
+    from transformers import CONFIG_MAPPING, AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as TYPES
 
     preset, given = named(spec)
     model_type = {**preset, **given}.get("model_type", "llama")
-    config_class = class_of(model_type)
+    if model_type not in TYPES:
+        raise RecipeError(f"model: unknown model_type {model_type!r}{suggestion(model_type, TYPES)}")
+    config_class = CONFIG_MAPPING[model_type]
     known = {**config_class().to_dict(), **config_class.attribute_map}
     for key in given:
-        if key not in known or key in ELSEWHERE:
-            raise RecipeError(
-                f"model: unknown key {key!r}{ELSEWHERE.get(key) or suggestion(key, [*known, 'preset', 'depth'])}"
-            )
+        if key not in known or key in DECIDED_ELSEWHERE:
+            hint = DECIDED_ELSEWHERE.get(key) or suggestion(key, [*known, "preset", "depth"])
+            raise RecipeError(f"model: unknown key {key!r}{hint}")
     values = {**preset, **own_names(given, config_class.attribute_map)}
     values.pop("model_type", None)
     if model_type == "llama":
         complete_llama(values)
     if model_type == "gpt_neo" and isinstance(layers := values.get("num_layers"), int):
         values.setdefault("attention_types", alternating(layers))
-    names = [f"{name}_token_id" for name in ("bos", "eos", "pad")]
     # without a tokenizer: none, where a type has ids of its own
-    ids = {name: getattr(tokenizer, name, None) for name in names}
+    ids = {name: getattr(tokenizer, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     try:
         return AutoConfig.for_model(
             model_type, **values, vocab_size=vocab_size, max_position_embeddings=max_length, **ids
@@ -65,9 +92,8 @@ def named(spec: str | dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]
     if preset is not None and depth is not None:
         raise RecipeError("model: depth and preset are two ways to say the same; give one")
     if preset is not None and preset not in PRESETS:
-        raise RecipeError(
-            f"model: unknown preset {preset!r}{suggestion(preset, PRESETS)}; known: {', '.join(PRESETS)}"
-        )
+        known = ", ".join(PRESETS)
+        raise RecipeError(f"model: unknown preset {preset!r}{suggestion(preset, PRESETS)}; known: {known}")
     if depth is not None and (not isinstance(depth, int) or depth < 1):
         raise RecipeError(f"model: depth: expected a whole number above 0, got {depth!r}")
     start: Mapping[str, Any] = PRESETS[preset] if preset else of_depth(depth) if depth else {}
@@ -87,27 +113,11 @@ def own_names(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, A
     return renamed
 
 
-def class_of(model_type: str) -> type[PretrainedConfig]:
-    """The configuration class of a type that transformers can generate text with.
-
-    Raises:
-        RecipeError: there is no such type.
-    """
-    from transformers import CONFIG_MAPPING
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise RecipeError(
-            f"model: unknown model_type {model_type!r}{suggestion(model_type, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)}"
-        )
-    return CONFIG_MAPPING[model_type]
-
-
 def complete_llama(values: dict[str, Any]) -> None:
     """Fill in and check the dimensions of a Llama.
 
     Raises:
-        RecipeError: one is missing, is no whole number, or does not divide another.
+        RecipeError: one is missing, is not a whole number, or does not divide another.
     """
     needed = [key for key in ("hidden_size", "num_hidden_layers", "num_attention_heads") if key not in values]
     if needed:
@@ -166,18 +176,14 @@ def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str
     from silly_llm.training.kernels import attention
 
     set_seed(seed)
-    if attn_implementation == "blockwise":
-        attention.register()
+    attention.register()
     try:
         model = AutoModelForCausalLM.from_config(config, attn_implementation=attn_implementation)
     except (ImportError, ValueError, TypeError, ZeroDivisionError) as error:
         raise RecipeError(f"model: {config.model_type}: {' '.join(str(error).split())[:300]}") from None
     generation = model.generation_config
-    generation.bos_token_id, generation.eos_token_id, generation.pad_token_id = (
-        config.bos_token_id,
-        config.eos_token_id,
-        config.pad_token_id,
-    )
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(generation, name, getattr(config, name))
     # What `pipeline("text-generation")` does with the published folder: sample a whole story.
     generation.do_sample, generation.temperature, generation.top_p = True, 0.8, 0.95
     generation.max_length = config.max_position_embeddings
