@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from silly_llm.hub.card_keys import CardKeys
 
+Dataset = str | dict[str, Any] | list[Any]
+Component = str | dict[str, Any]
+
 
 def key(default: Any, text: str) -> Any:
     """A field with its default (a list is copied) and what `--help` says of it."""
@@ -22,12 +25,9 @@ class TrainingKeys(CardKeys):
     num_train_epochs: float | None = key(
         None, "A budget where it is set; without any: 3, in pretraining 4, or until 20 tokens a parameter were seen."
     )
-    max_minutes: float | None = key(
-        None, "Stop after this many minutes of training, the learning rate decayed by then."
-    )
+    max_minutes: float | None = key(None, "Stop after so many minutes of training, the learning rate decayed by then.")
     decay_fraction: float | None = key(
-        None,
-        "For lr_scheduler_type warmup_stable_decay: the share of training that the decay takes; in pretraining 0.4.",
+        None, "For lr_scheduler_type warmup_stable_decay: the share of training that decays; in pretraining 0.4."
     )
     bf16: bool | None = key(None, "bf16 autocast; default: where the device computes in bf16.")
     resume_from_checkpoint: str | bool | None = key(
@@ -39,27 +39,23 @@ class TrainingKeys(CardKeys):
 class PretrainKeys(TrainingKeys):
     """What `silly-llm pretrain` adds to the keys of `transformers.TrainingArguments`."""
 
-    dataset: str | dict[str, Any] | list[Any] = key(
-        "", "Text to train on: Hub id, path, mapping or weighted list. Required."
-    )
-    eval_dataset: str | dict[str, Any] | list[Any] | None = key(
+    dataset: Dataset = key("", "Text to train on: Hub id, path, mapping or weighted list. Required.")
+    eval_dataset: Dataset | None = key(
         None, "Text to evaluate on; default: the dataset's validation split, else 2 % held out."
     )
     text_column: str = key("text", "The column with the text.")
     max_eval_documents: int | None = key(500, "Evaluate on at most this many documents; null: on all.")
-    tokenizer: str | dict[str, Any] | None = key(
+    tokenizer: Component | None = key(
         None,
         "A folder or Hub id; {vocab_size: N} trains a byte-level BPE on the dataset; {pretrained: NAME, vocab_size: N} cuts "
         "an existing one to its N most common tokens there; default: {vocab_size: 2048}, of a pretrained model its own.",
     )
-    model: str | dict[str, Any] = key(
+    model: Component = key(
         "silly-2m",
         "A preset, or {preset: NAME}, {depth: N} (a Llama 64 N wide), {model_type: NAME}, and any keys of the type's "
         "configuration; or {pretrained: NAME, revision: REVISION}, a folder or Hub id, to continue from its weights.",
     )
-    attn_implementation: str | None = key(
-        None, "Attention while training: eager, sdpa …; default: what is fastest on the device."
-    )
+    attn_implementation: str | None = key(None, "eager, sdpa …; default: what trains fastest on the device.")
     compile_layers: bool | None = key(
         None,
         "Compile the model layer by layer (torch_compile: the whole model, which takes longer); default: on CPUs with a C++ compiler "
@@ -69,12 +65,8 @@ class PretrainKeys(TrainingKeys):
     packing: Literal["best_fit", "concatenate"] = key(
         "best_fit", "Whole documents into the fullest row that has room, or the corpus cut every max_length tokens."
     )
-    isolate_documents: bool = key(
-        True, "Documents of a row do not see each other; false (with packing: concatenate): they do."
-    )
-    tokens_per_step: int = key(
-        4096, "Tokens of one optimizer step over all devices; the number of devices does not change it."
-    )
+    isolate_documents: bool = key(True, "Documents of a row do not see each other; false (if concatenated): they do.")
+    tokens_per_step: int = key(4096, "Tokens of an optimizer step over all devices, however many these are.")
     max_tokens: int | None = key(None, "Stop after this many tokens (padding counted); sets max_steps.")
     streaming: bool = key(
         False,
@@ -84,7 +76,7 @@ class PretrainKeys(TrainingKeys):
     decontaminate: int | None = key(
         None, "Leave out documents that share so many words in a row (13, as a rule) with the evaluation texts."
     )
-    optimizer: str | dict[str, Any] | None = key(
+    optimizer: Component | None = key(
         None,
         "muon, adamw, schedule_free or a plugin's, with options as {type: …}; default: muon; adamw for a pretrained "
         "model and under FSDP or DeepSpeed; with `optim` what that names.",
@@ -94,9 +86,7 @@ class PretrainKeys(TrainingKeys):
         "The hidden_size that learning_rate was found at: rates and initial weights of another width follow from it (μP); "
         "default: they are as they are.",
     )
-    sample_prompts: list[str] = key(
-        ["Once upon a time"], "Beginnings that the model continues at each evaluation (samples.jsonl)."
-    )
+    sample_prompts: list[str] = key(["Once upon a time"], "Beginnings to continue at each evaluation (samples.jsonl).")
     sample_tokens: int = key(100, "Length of those samples, in tokens.")
     # What recipes/base/pretrain.yaml says, for trainings without a recipe; a test holds the two together.
     output_dir: str | None = key("pretrain", "Where the model folder goes.")
@@ -116,28 +106,18 @@ class PretrainKeys(TrainingKeys):
 class SftKeys(TrainingKeys):
     """What `silly-llm sft` adds to the keys of `trl.SFTConfig` and `trl.ModelConfig`."""
 
-    model_name_or_path: str | None = key(
-        None, "The model to tune: a folder (of `silly-llm pretrain`, say) or a Hub id."
-    )
-    dataset: str | dict[str, Any] | list[Any] = key(
-        "", "Instructions: Hub id, path, mapping or weighted list, with prompt/completion or messages."
-    )
-    eval_dataset: str | dict[str, Any] | list[Any] | None = key(
-        None, "What to evaluate on; default: the dataset's own validation split."
-    )
+    model_name_or_path: str | None = key(None, "The model to tune: a folder (of `silly-llm pretrain`, say) or Hub id.")
+    dataset: Dataset = key("", "Instructions (prompt/completion or messages): Hub id, path, mapping or weighted list.")
+    eval_dataset: Dataset | None = key(None, "What to evaluate on; default: the dataset's own validation split.")
     max_eval_examples: int | None = key(500, "Evaluate on at most this many examples; null: on all.")
     chat_template: str | None = key(
-        None, "Jinja file of the chat template; default: the one of Silly LLM (or of a model tuned before)."
+        None, "Jinja file of the chat template; default: ours, or of a model tuned before."
     )
     merge_adapter: bool = key(False, "Save full weights with the LoRA adapter merged in.")
-    optimizer: str | dict[str, Any] | None = key(
-        None, "adamw, muon, schedule_free or a plugin's, as in pretrain; default: TRL's `optim`."
-    )
+    optimizer: Component | None = key(None, "adamw, muon, schedule_free or a plugin's; default: TRL's `optim`.")
     sample_prompts: list[str] = key(
-        ["Words: dog, jump, happy"], "Requests that the model answers at each evaluation (samples.jsonl)."
+        ["Words: dog, jump, happy"], "Requests to answer at each evaluation (samples.jsonl)."
     )
     sample_tokens: int = key(150, "Length of those samples, in tokens.")
     output_dir: str | None = key("sft", "Where the model folder goes.")
-    train_sampling_strategy: str = key(
-        "group_by_length", "Batches of answers of similar length waste no time on padding."
-    )
+    train_sampling_strategy: str = key("group_by_length", "Answers of similar length waste no time on padding.")

@@ -24,9 +24,10 @@ from transformers.trainer_pt_utils import safe_globals
 
 from silly_llm.core.console.signals import Stopped, first_heard
 from silly_llm.core.console.streams import is_main_process
-from silly_llm.core.errors import RunError
+from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.files import PRIVATE, write_text
 from silly_llm.core.folders.manifest import file_digest
+from silly_llm.core.folders.output import is_finished
 from silly_llm.core.folders.provenance import fingerprint
 
 DIGESTS = "digests.json"
@@ -152,6 +153,36 @@ def last_checkpoint(folder: str | Path) -> str | None:
         message = f"silly-llm: damaged: {damaged}; kept in {place}; the training continues from {checkpoint}"
         print(message, file=sys.stderr, flush=True)
     return str(checkpoint)
+
+
+def check_resume(args: Any, force: bool) -> None:
+    """What `resume_from_checkpoint` asks of the output folder is there; to be called before anything is written.
+
+    Raises:
+        RecipeError: `true`, and there is no checkpoint; or `false`, and one would be lost.
+    """
+    folder, asked = Path(str(args.output_dir)), args.resume_from_checkpoint
+    if not isinstance(asked, bool) or is_finished(folder):
+        return
+    there = sorted(folder.glob("checkpoint-*"))
+    if asked and (force or not there):
+        why = "--force begins anew" if force else f"there is no checkpoint in {folder}"
+        raise RecipeError(f"resume_from_checkpoint: {why}")
+    if not asked and there and not force:
+        lost = f"{there[-1]} would be lost; give --force or another output_dir"
+        raise RecipeError(f"resume_from_checkpoint: false begins anew, and {lost}")
+
+
+def checkpoint_of(args: Any) -> str | None:
+    """The checkpoint to continue from: the newest of the output folder, unless the recipe names one.
+
+    One that is named and lies elsewhere is where the training began: what it has saved since then goes before it.
+    """
+    newest, named = last_checkpoint(str(args.output_dir)), args.resume_from_checkpoint
+    if not isinstance(named, str):
+        return newest
+    inside = Path(named).resolve().parent == Path(str(args.output_dir)).resolve()
+    return named if newest is None or inside else newest
 
 
 def put_aside(path: Path, place: Path) -> None:

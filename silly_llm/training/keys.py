@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.lookup import looked_for
 
 UNLIMITED = 1_000_000_000
 """Steps of a training that only its time limit ends."""
@@ -100,24 +102,17 @@ NEEDS: dict[tuple[str, str], str] = {
 
 
 def refuse_if(wrong: Any, message: str) -> None:
-    """One line about a recipe that cannot be.
-
-    Raises:
-        RecipeError: `message`, if `wrong`.
-    """
+    """Raise a RecipeError with this message, if `wrong`."""
     if wrong:
         raise RecipeError(message)
 
 
 def refuse_keys(given: Mapping[str, Any], fixed: Mapping[str, tuple[Any, str]]) -> None:
-    """Refuse keys that would be overwritten or ignored.
+    """Raise a RecipeError with key and reason where `given`, a recipe's keys, would be overwritten or ignored.
 
     Args:
         given: what the recipe sets.
         fixed: `PRETRAIN` or `SFT`.
-
-    Raises:
-        RecipeError: with the key and the reason.
     """
     for key, (used, reason) in fixed.items():
         ignored = key in given and getattr(given[key], "value", given[key]) != used
@@ -131,13 +126,12 @@ def refuse_keys(given: Mapping[str, Any], fixed: Mapping[str, tuple[Any, str]]) 
     for key in ("project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"):
         alone = given.get(key) is not None and not {"trackio", "all"} & trackers
         refuse_if(alone, f"{key}: means nothing without report_to: trackio")
-    refuse_if(
-        given.get("run_name") and not trackers - {"none"}, "run_name: means nothing without a tracker in report_to"
-    )
+    untracked = given.get("run_name") and not trackers - {"none"}
+    refuse_if(untracked, "run_name: means nothing without a tracker in report_to")
 
 
 def settle(args: Any) -> None:
-    """What both configurations check, and fill in, before the libraries' own `__post_init__`.
+    """Check, and fill in, what both configurations have in common, before the libraries' own `__post_init__`.
 
     Raises:
         RecipeError: with the key, what is expected, and what it is.
@@ -146,6 +140,9 @@ def settle(args: Any) -> None:
 
     from silly_llm.core.devices import computes_in_bf16
 
+    refuse_if(not args.dataset, "the key 'dataset' is missing")
+    check_named(args.resume_from_checkpoint)
+    args.check_card()
     args.do_train = True
     args.use_cpu = args.use_cpu or not torch.accelerator.is_available()
     for expected, (holds, names) in NUMBERS.items():
@@ -159,13 +156,42 @@ def settle(args: Any) -> None:
         refuse_if(wrong, f"{name}: expected one of {', '.join(known)}, got {value!r}")
     refuse_if(args.fp16 and args.use_cpu, "fp16: a CPU computes in bf16 or float32; leave fp16 out")
     config = args.accelerator_config if isinstance(args.accelerator_config, Mapping) else {}
-    refuse_if(
-        config.get("split_batches") or "num_steps" in (config.get("gradient_accumulation_kwargs") or {}),
-        "accelerator_config: split_batches and num_steps would change how much a step sees; leave them out",
-    )
+    wrong = config.get("split_batches") or "num_steps" in (config.get("gradient_accumulation_kwargs") or {})
+    split = "split_batches and num_steps would change how much a step sees; leave them out"
+    refuse_if(wrong, f"accelerator_config: {split}")
     if args.use_cpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
     if args.bf16 is None:
         args.bf16 = not args.fp16 and computes_in_bf16(args.use_cpu)
     args.disable_tqdm = True  # our progress bar follows time limits too
     args.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
+    keep_budgets(args)
+
+
+def keep_budgets(args: Any) -> None:
+    """Remember which budgets a recipe sets, before the Trainer's own arguments are made of them."""
+    args.asked_steps = args.max_steps if args.max_steps > 0 else None
+    args.asked_epochs = args.num_train_epochs is not None
+    args.no_budget = not (
+        args.asked_steps or args.asked_epochs or args.max_minutes or getattr(args, "max_tokens", None)
+    )
+    args.num_train_epochs = args.num_train_epochs if args.asked_epochs else 3.0
+    if args.max_minutes is None or args.asked_steps or args.asked_epochs or getattr(args, "max_tokens", None):
+        return
+    args.max_steps = UNLIMITED
+    for key in ("logging", "eval", "save"):
+        strategy, steps = getattr(args, f"{key}_strategy"), getattr(args, f"{key}_steps") or 0
+        share = getattr(strategy, "value", strategy) == "steps" and 0 < steps < 1
+        refuse_if(share, f"{key}_steps: only time ends this training, so there is no share of all steps; give steps")
+
+
+def check_named(asked: str | bool | None) -> None:
+    """Raise a RecipeError where a recipe names a checkpoint that is none."""
+    if not isinstance(asked, str) or (Path(asked) / "trainer_state.json").is_file():
+        return
+    is_folder = Path(asked).is_dir()
+    refuse_if(is_folder, f"resume_from_checkpoint: {asked} is no checkpoint (it has no trainer_state.json)")
+    raise RecipeError(
+        f"resume_from_checkpoint: no such folder {asked!r}{looked_for(Path(asked))}; one of the Hub is downloaded first: "
+        "hf download USER/MODEL --include 'last-checkpoint/*' --local-dir DIR"
+    )

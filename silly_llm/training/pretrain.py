@@ -21,7 +21,7 @@ from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
 from silly_llm.training.callbacks.throughput import check_trackers
-from silly_llm.training.checkpoints import check_checkpoint, stopped_in
+from silly_llm.training.checkpoints import check_checkpoint, check_resume, checkpoint_of, stopped_in
 from silly_llm.training.corpus.packing import PackedCollator
 from silly_llm.training.corpus.prepare import prepare
 from silly_llm.training.corpus.streaming import SaveStreamState
@@ -34,7 +34,6 @@ from silly_llm.training.model.pretrained import commit_of, pretrained_config, pr
 from silly_llm.training.optim.base import OptimizerFactory, check_optimizer
 from silly_llm.training.optim.schedule import limit_steps
 from silly_llm.training.pretrain_config import PretrainArguments, passes_of
-from silly_llm.training.resuming import check_resume, checkpoint_of
 from silly_llm.training.summary import describe
 from silly_llm.training.trainers.engines import whole_weights
 from silly_llm.training.trainers.pretrainer import PackedTrainer

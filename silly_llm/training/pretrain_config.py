@@ -13,8 +13,7 @@ from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.kernels.compiling import require_compiler
 from silly_llm.training.keys import PRETRAIN, refuse_if, refuse_keys, settle
 from silly_llm.training.model.pretrained import pretrained_of
-from silly_llm.training.optim.schedule import check_schedule, keep_budgets, limit_steps
-from silly_llm.training.resuming import check_named
+from silly_llm.training.optim.schedule import check_schedule, limit_steps
 from silly_llm.training.trainers.engines import takes_matrices_apart
 
 ROWS_AT_ONCE = {"cpu": 16, "cuda": 64}
@@ -43,30 +42,22 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
         refuse_keys(given, PRETRAIN)
 
     def __post_init__(self) -> None:
-        refuse_if(not self.dataset, "the key 'dataset' is missing")
-        check_named(self.resume_from_checkpoint)
-        self.check_card()
-        refuse_if(
-            not self.isolate_documents and self.packing != "concatenate",
-            "isolate_documents: documents see each other only with packing: concatenate",
-        )
-        self.set_defaults()
-        if self.streaming:
-            self.check_streaming()
         settle(self)
-        refuse_if(
-            self.torch_compile and self.compile_layers,
-            "compile_layers: torch_compile compiles the whole model; give one of them",
-        )
+        joined = not self.isolate_documents and self.packing != "concatenate"
+        refuse_if(joined, "isolate_documents: documents see each other only with packing: concatenate")
+        both = self.torch_compile and self.compile_layers
+        refuse_if(both, "compile_layers: torch_compile compiles the whole model; give one of them")
         for key in ("torch_compile", "compile_layers"):
             if getattr(self, key) and self.use_cpu:
                 require_compiler(key)
-        keep_budgets(self)
+        if self.streaming:
+            self.check_stream()
+        self.set_defaults()
         if self.max_tokens is not None:
             limit_steps(self, None)
+        self.split_batch()
         if self.metric_for_best_model in ("bits_per_byte", "eval_bits_per_byte") and self.greater_is_better is None:
             self.greater_is_better = False  # transformers takes all but losses for scores
-        self.split_batch()
         self.remove_unused_columns = False
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
         if self.ddp_find_unused_parameters is None:
@@ -79,22 +70,15 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
     def set_defaults(self) -> None:
         """What depends on whether the model is new, and on which optimizer is asked for."""
         pretrained = pretrained_of(self.model) is not None
-        refuse_if(
-            pretrained and self.tokenizer is not None,
-            "tokenizer: a pretrained model keeps its own; leave it out, or set it to null",
-        )
-        refuse_if(
-            pretrained and self.base_width is not None,
-            "base_width: scales the weights of a new model, not of a pretrained one",
-        )
+        kept = "a pretrained model keeps its own; leave it out, or set it to null"
+        refuse_if(pretrained and self.tokenizer is not None, f"tokenizer: {kept}")
+        scaled = "base_width: scales the weights of a new model, not of a pretrained one"
+        refuse_if(pretrained and self.base_width is not None, scaled)
         if not pretrained and self.tokenizer is None:
             self.tokenizer = {"vocab_size": 2048}
-        self.no_budget = self.max_steps <= 0 and not (self.max_tokens or self.max_minutes or self.num_train_epochs)
         if self.optim is None:
-            refuse_if(
-                self.optim_args or self.optim_target_modules,
-                "optim_args, optim_target_modules: belong to optim, which is not set; give `optimizer` its options",
-            )
+            alone = "optim_args, optim_target_modules: belong to optim, which is not set; give `optimizer` its options"
+            refuse_if(self.optim_args or self.optim_target_modules, alone)
             self.optim = TrainingArguments.optim
             default = "adamw" if pretrained or takes_matrices_apart(self) else "muon"
             if isinstance(self.optimizer, dict):
@@ -102,10 +86,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
             self.optimizer = self.optimizer or default
         else:
             refuse_if(self.optimizer is not None, "optim: optimizer is another way to say it; give one of them")
-            refuse_if(
-                self.base_width is not None,
-                "base_width: has no say in the Trainer's optimizers; set optimizer, not optim",
-            )
+            unscaled = "base_width: has no say in the Trainer's optimizers; set optimizer, not optim"
+            refuse_if(self.base_width is not None, unscaled)
         if self.learning_rate is None:
             self.learning_rate = 2e-4 if pretrained else 2e-3
         if self.eval_on_start is None:
@@ -114,18 +96,14 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
             given = self.lr_scheduler_kwargs if isinstance(self.lr_scheduler_kwargs, dict) else {}
             self.decay_fraction = None if "num_decay_steps" in given else 0.4
 
-    def check_streaming(self) -> None:
+    def check_stream(self) -> None:
         """A stream has no length, cannot be cut beforehand, and is read by one process."""
-        for wrong, why in (
-            (
-                self.max_tokens is None and self.max_minutes is None and self.max_steps <= 0,
-                "a stream has no end; set max_tokens, max_minutes or max_steps",
-            ),
-            (self.num_train_epochs is not None, "a stream has no epochs; leave out num_train_epochs"),
-            (self.max_bytes is not None, "max_bytes cuts what is read beforehand; set max_tokens"),
-            (self.dataloader_num_workers, "one process reads the stream; leave out dataloader_num_workers"),
-        ):
-            refuse_if(wrong, f"streaming: {why}")
+        endless = self.max_tokens is None and self.max_minutes is None and self.max_steps <= 0
+        refuse_if(endless, "streaming: a stream has no end; set max_tokens, max_minutes or max_steps")
+        refuse_if(self.asked_epochs, "streaming: a stream has no epochs; leave out num_train_epochs")
+        refuse_if(self.max_bytes, "streaming: max_bytes cuts what is read beforehand; set max_tokens")
+        several = "streaming: one process reads the stream; leave out dataloader_num_workers"
+        refuse_if(self.dataloader_num_workers, several)
         self.ignore_data_skip = True  # the stream itself begins at its place
 
     @property
@@ -135,22 +113,18 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
 
     def split_batch(self) -> None:
         """Derive device batch and accumulation from tokens_per_step and the number of processes."""
-        row = self.max_length * int(os.environ.get("WORLD_SIZE", "1"))
-        rows, rest = divmod(self.tokens_per_step, row)
-        refuse_if(
-            rest or not rows,
-            f"tokens_per_step: must be a multiple of max_length x processes = {row}, got {self.tokens_per_step}",
-        )
+        row, tokens = self.max_length * int(os.environ.get("WORLD_SIZE", "1")), self.tokens_per_step
+        rows, rest = divmod(tokens, row)
+        odd = rest or not rows
+        refuse_if(odd, f"tokens_per_step: must be a multiple of max_length x processes = {row}, got {tokens}")
         at_once, batches = self.per_device_train_batch_size, self.gradient_accumulation_steps
-        refuse_if(
-            at_once and rows % at_once,
-            f"per_device_train_batch_size: must divide the {rows} rows a device sees in a step",
-        )
+        odd = at_once and rows % at_once
+        refuse_if(odd, f"per_device_train_batch_size: must divide the {rows} rows a device sees in a step")
         if batches is not None:
+            size = f" of {at_once}" if at_once else ""
             refuse_if(
                 batches * (at_once or rows // batches) != rows,
-                f"gradient_accumulation_steps: tokens_per_step: {self.tokens_per_step} are {rows} rows a device, which {batches} "
-                f"batches{f' of {at_once}' if at_once else ''} do not make",
+                f"gradient_accumulation_steps: tokens_per_step: {tokens} are {rows} rows a device, which {batches} batches{size} do not make",
             )
             at_once = rows // batches
         elif at_once is None:

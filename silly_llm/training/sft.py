@@ -24,13 +24,12 @@ from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
 from silly_llm.training.callbacks.throughput import check_trackers
-from silly_llm.training.checkpoints import stopped_in
+from silly_llm.training.checkpoints import check_resume, checkpoint_of, stopped_in
 from silly_llm.training.keys import refuse_if
 from silly_llm.training.model.chat import load_model, load_tokenizer, train_new_tokens
 from silly_llm.training.model.models import size_of
 from silly_llm.training.optim.base import OptimizerFactory, check_optimizer
 from silly_llm.training.optim.schedule import limit_steps
-from silly_llm.training.resuming import check_resume, checkpoint_of
 from silly_llm.training.sft_config import SftArguments
 from silly_llm.training.summary import describe
 from silly_llm.training.trainers.sft import SmallModelSFTTrainer

@@ -40,13 +40,7 @@ class Corpus:
 def read_texts(args: Any, source: DataProvider, eval_source: DataProvider | None) -> Corpus:
     """The documents to train and to evaluate on: the evaluation's own, the dataset's validation split, or held out.
 
-    Args:
-        args: a `PretrainArguments`.
-        source: what to train on.
-        eval_source: what to evaluate on, where it is another.
-
-    Raises:
-        RecipeError: no documents, no such column, no texts in it, or nothing is left by `decontaminate`.
+    A RecipeError where there are no documents, no such column, no texts in it, or nothing is left by `decontaminate`.
     """
     column, most, notices = args.text_column, args.max_eval_documents, []
     texts, blank = without_blank(source.texts(column, "train"), column)
@@ -71,9 +65,8 @@ def read_texts(args: Any, source: DataProvider, eval_source: DataProvider | None
         held_out = held_out.select(range(min(most, len(held_out))))
     if ngram := args.decontaminate:
         count, texts = len(texts), without_shared_runs(texts, held_out, column, ngram)
-        refuse_if(
-            not len(texts), f"decontaminate: every document shares {ngram} words in a row with the evaluation set"
-        )
+        none = f"decontaminate: every document shares {ngram} words in a row with the evaluation set"
+        refuse_if(not len(texts), none)
         left_out["shared with the evaluation"] = count - len(texts)
     if args.max_bytes is not None:
         texts = first_bytes(texts, column, args.max_bytes)
@@ -83,8 +76,7 @@ def read_texts(args: Any, source: DataProvider, eval_source: DataProvider | None
 def read_stream(args: Any, source: DataProvider, eval_source: DataProvider | None) -> Corpus:
     """As `read_texts`, but what is trained on is only opened; without a split to evaluate on, the first documents are held out.
 
-    Raises:
-        RecipeError: no documents, no such column, or `max_eval_documents` does not say how many to hold out, or holds out all.
+    A RecipeError where there are no documents or no such column, or `max_eval_documents` does not say how many to hold out, or holds out all.
     """
     from datasets import Dataset
 
@@ -99,8 +91,8 @@ def read_stream(args: Any, source: DataProvider, eval_source: DataProvider | Non
     else:
         evaluated, texts = texts, texts.skip(count)
         empty = next(texts_of(texts, column), None) is None
-        all_of = f"max_eval_documents: {count:,} holds out all that the stream has; lower it, or name an eval_dataset"
-        refuse_if(empty, all_of)
+        held = f"max_eval_documents: {count:,} holds out all that the stream has; lower it, or name an eval_dataset"
+        refuse_if(empty, held)
     held_out = Dataset.from_list(list(evaluated if count is None else evaluated.take(count)))
     held_out, _ = without_blank(held_out, column)
     refuse_if(not len(held_out), f"eval_dataset: no text in the column {column!r}")

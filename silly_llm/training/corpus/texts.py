@@ -20,11 +20,7 @@ def is_blank(text: str | None) -> bool:
 
 
 def texts_of(dataset: Dataset | IterableDataset, column: str) -> Iterator[str]:
-    """The texts that are not blank, one by one.
-
-    Raises:
-        RecipeError: there is no such column, or it holds something else than texts.
-    """
+    """The texts that are not blank, one by one; a RecipeError where there is no such column, or it holds something else than texts."""
     require_text(dataset, column)
     for batch in dataset.select_columns([column]).iter(batch_size=BATCH):
         yield from (text for text in batch[column] if not is_blank(text))

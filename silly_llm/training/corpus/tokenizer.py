@@ -55,8 +55,7 @@ def make_tokenizer(
     """Load the tokenizer that a recipe names, cut it to the dataset, or train one on the dataset.
 
     Raises:
-        RunError: it cannot be loaded, or lacks an end-of-text token.
-        RecipeError: `vocab_size` is more than there is, or what is to be cut is no byte-level BPE.
+        RecipeError, RunError: it cannot be loaded or cut to `vocab_size`, or lacks an end-of-text token.
     """
     config = check_tokenizer(spec)
     if config is None:
@@ -77,12 +76,7 @@ def make_tokenizer(
 
 
 def load(name: str) -> Any:
-    """An existing tokenizer: of a folder or of the Hub.
-
-    Raises:
-        RecipeError: there is no such folder, and it is no Hub id.
-        RunError: it cannot be loaded.
-    """
+    """An existing tokenizer: of a folder or of the Hub; a RecipeError or RunError where it cannot be loaded."""
     from transformers import AutoTokenizer
 
     found = find(name, "tokenizer: ")
@@ -93,11 +87,7 @@ def load(name: str) -> Any:
 
 
 def with_all_ends(tokenizer: Any, name: object) -> Any:
-    """An existing tokenizer with a begin of text, and padding that is not the end.
-
-    Raises:
-        RunError: it has no end-of-text token.
-    """
+    """An existing tokenizer with a begin of text, and padding that is not the end; a RunError where it has no end."""
     if tokenizer.eos_token is None:
         raise RunError(f"tokenizer: {name!r} has no end-of-text token")
     missing: dict[str, Any] = {}
@@ -111,16 +101,9 @@ def with_all_ends(tokenizer: Any, name: object) -> Any:
 
 
 def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length: int) -> PreTrainedTokenizerBase:
-    """Train a byte-level BPE.
+    """Train a byte-level BPE on documents, which are read once; fewer tokens than asked for, where they have too few pairs.
 
-    Args:
-        texts: documents; read once.
-        config: its size.
-        max_length: `model_max_length` of the result.
-
-    Returns:
-        A fast tokenizer; `tokenizer(text)` puts `<|bos|>` before the text and nothing after it. Fewer tokens than asked for, where
-        the texts have too few pairs.
+    `tokenizer(text)` puts `<|bos|>` before the text and nothing after it; its `model_max_length` is `max_length`.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 

@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -45,9 +45,7 @@ def cache_folder() -> Path:
     """Where tokenized and packed data lies: `HF_HOME/silly_llm`."""
     from huggingface_hub.constants import HF_HOME
 
-    folder = Path(HF_HOME) / "silly_llm"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Path(HF_HOME) / "silly_llm"
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Tokens:
 def whole_folder(folder: Path) -> Iterator[Path]:
     """A new folder to write into, which becomes `folder` when all is there; or goes, where another process was faster."""
     new = Path(f"{folder}.{os.getpid()}.partial")
-    new.mkdir()
+    new.mkdir(parents=True)
     try:
         yield new
         try:
@@ -91,36 +89,30 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: int | None = None) -> Tokens:
-    """Tokenize the texts of a dataset; the same texts and tokenizer are read from the cache.
+    """Tokenize the texts of a dataset that are not blank; the same texts and tokenizer are read from the cache.
 
     Args:
-        dataset: has `text_column`; blank texts are left out.
+        dataset: has `text_column`; a RecipeError says so where it has not, or no text in it.
         tokenizer: a fast tokenizer with bos and eos.
         text_column: where the text is.
         processes: how many share the shards; default: one a core, and none beside this one where there is a single shard.
-
-    Raises:
-        RecipeError: no such column, or no text in it.
     """
     require_text(dataset, text_column)
-    documents = dataset.select_columns([text_column])
-    key, size = digest(documents, tokenizer, text_column)
+    key, size = digest(dataset, tokenizer, text_column)
     folder = cache_folder() / f"tokens-{key}"
     if (folder / "tokens.json").is_file():
         return Tokens.open(folder)
     refuse_if(not size, f"dataset: no text in the column {text_column!r}")
-    count, encoder = min(len(documents), -(-size // SHARD_BYTES)), Encoder(tokenizer)
-    with whole_folder(folder) as new:
+    documents, encoder = dataset.select_columns([text_column]), Encoder(tokenizer)
+    count = min(len(documents), -(-size // SHARD_BYTES))
+    workers = min(count, processes or os.cpu_count() or 1)
+    with whole_folder(folder) as new, ExitStack() as stack:
         parts = [documents.shard(count, n, contiguous=True) for n in range(count)]
         names = [new / f"{n:05}" for n in range(count)]
-        write = partial(write_shard, column=text_column, encoder=encoder)
-        workers = min(count, processes or os.cpu_count() or 1)
-        if workers == 1:
-            list(map(write, parts, names))
-        else:
-            # Forking a process whose libraries run threads may hang it, so they start afresh.
-            with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-                list(pool.map(write, parts, names))
+        each: Any = map
+        if workers > 1:  # forking a process whose libraries run threads may hang it, so they start afresh
+            each = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))).map
+        list(each(partial(write_shard, column=text_column, encoder=encoder), parts, names))
         facts = {"shards": count, "dtype": encoder.dtype}
         (new / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
     return Tokens.open(folder)
@@ -138,16 +130,13 @@ def write_shard(documents: Dataset, name: Path, column: str, encoder: Encoder) -
 
 
 class Encoder:
-    """Texts to ids with begin and end around them, exactly as the tokenizer itself would, but that a text which names a special token is text.
-
-    Args:
-        tokenizer: a fast tokenizer.
-    """
+    """Texts to ids with begin and end around them, exactly as a fast tokenizer itself would, but that a text which names a special token is text."""
 
     def __init__(self, tokenizer: Any) -> None:
-        from tokenizers import models
+        from tokenizers import Tokenizer, models
 
-        self.backend = literal(tokenizer.backend_tokenizer)
+        self.backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self.backend.encode_special_tokens = True  # `<|eos|>` in a text is seven characters, not the end
         self.bos, self.eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
         state = json.loads(self.backend.to_str())
@@ -171,7 +160,7 @@ class Encoder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.backend = literal(self.backend)  # pickled, it forgets that it is
+        self.backend.encode_special_tokens = True  # pickled, it forgets
         self.known = Words(self.backend)
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -202,13 +191,6 @@ class Words(dict[str, tuple[int, ...]]):
     def __missing__(self, word: str) -> tuple[int, ...]:
         self[word] = ids = tuple(self.backend.encode(word, add_special_tokens=False).ids)
         return ids
-
-
-def literal(backend: Any) -> Any:
-    """A copy of a `tokenizers.Tokenizer` for which `<|eos|>` in a text is five characters, not the end."""
-    copy = type(backend).from_str(backend.to_str())
-    copy.encode_special_tokens = True
-    return copy
 
 
 def digest(documents: Dataset, tokenizer: Any, column: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.training.keys import refuse_if
 from silly_llm.training.model.mup import scale_initialization
 from silly_llm.training.model.presets import PRESETS, alternating, of_depth, swiglu_size
 from silly_llm.training.model.pretrained import load_pretrained, pretrained_config, pretrained_of
@@ -89,13 +90,13 @@ def named(spec: str | dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]
     """The keys that a preset or a depth stands for, and those given beside it."""
     given = {"preset": spec} if isinstance(spec, str) else dict(spec)
     preset, depth = given.pop("preset", None), given.pop("depth", None)
-    if preset is not None and depth is not None:
-        raise RecipeError("model: depth and preset are two ways to say the same; give one")
+    both = preset is not None and depth is not None
+    refuse_if(both, "model: depth and preset are two ways to say the same; give one")
     if preset is not None and preset not in PRESETS:
         known = ", ".join(PRESETS)
         raise RecipeError(f"model: unknown preset {preset!r}{suggestion(preset, PRESETS)}; known: {known}")
-    if depth is not None and (not isinstance(depth, int) or depth < 1):
-        raise RecipeError(f"model: depth: expected a whole number above 0, got {depth!r}")
+    whole = depth is None or (isinstance(depth, int) and depth > 0)
+    refuse_if(not whole, f"model: depth: expected a whole number above 0, got {depth!r}")
     start: Mapping[str, Any] = PRESETS[preset] if preset else of_depth(depth) if depth else {}
     if given.get("model_type", start.get("model_type")) != start.get("model_type"):
         start = {}  # another type has other keys
@@ -114,33 +115,28 @@ def own_names(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, A
 
 
 def complete_llama(values: dict[str, Any]) -> None:
-    """Fill in and check the dimensions of a Llama.
-
-    Raises:
-        RecipeError: one is missing, is not a whole number, or does not divide another.
-    """
-    needed = [key for key in ("hidden_size", "num_hidden_layers", "num_attention_heads") if key not in values]
-    if needed:
-        raise RecipeError(f"model: name a preset or a depth, or give {', '.join(needed)}")
+    """Fill in the dimensions of a Llama; raise a RecipeError where one is missing, not a whole number, or does not divide another."""
+    needed = ("hidden_size", "num_hidden_layers", "num_attention_heads")
+    missing = ", ".join(key for key in needed if key not in values)
+    refuse_if(missing, f"model: name a preset or a depth, or give {missing}")
     values.setdefault("tie_word_embeddings", True)
     values.setdefault("num_key_value_heads", values["num_attention_heads"])
     if isinstance(values["hidden_size"], int):
         values.setdefault("intermediate_size", swiglu_size(values["hidden_size"]))
-    for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "num_key_value_heads"):
-        if not isinstance(values.get(key), int) or values[key] < 1:
-            raise RecipeError(f"model: {key}: expected a whole number above 0, got {values.get(key)!r}")
-    if values["hidden_size"] % (2 * values["num_attention_heads"]):
-        raise RecipeError(
-            "model: hidden_size must be a multiple of twice num_attention_heads (rotary positions need even heads)"
-        )
-    if values["num_attention_heads"] % values["num_key_value_heads"]:
-        raise RecipeError("model: num_attention_heads must be a multiple of num_key_value_heads")
+    for key in (*needed, "intermediate_size", "num_key_value_heads"):
+        whole = isinstance(values.get(key), int) and values[key] > 0
+        refuse_if(not whole, f"model: {key}: expected a whole number above 0, got {values.get(key)!r}")
+    width, heads = values["hidden_size"], values["num_attention_heads"]
+    even = "hidden_size must be a multiple of twice num_attention_heads (rotary positions need even heads)"
+    refuse_if(width % (2 * heads), f"model: {even}")
+    grouped = "num_attention_heads must be a multiple of num_key_value_heads"
+    refuse_if(heads % values["num_key_value_heads"], f"model: {grouped}")
 
 
 def attention_of(config: PretrainedConfig, use_cpu: bool, max_length: int | None = None) -> str:
-    """The attention that trains this architecture fastest: on CPUs and short rows `blockwise`, else sdpa; eager where it has nothing else.
+    """The attention that trains this architecture fastest on rows of `max_length` tokens, by default as many as it has positions.
 
-    Rows have `max_length` tokens, by default as many as the model has positions.
+    On CPUs and short rows `blockwise`, else sdpa; eager where it has nothing else.
     """
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 

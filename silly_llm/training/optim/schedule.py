@@ -11,7 +11,7 @@ from transformers import get_scheduler
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.training.callbacks.log import Clock
-from silly_llm.training.keys import UNLIMITED, refuse_if
+from silly_llm.training.keys import refuse_if
 
 SCHEDULE_POINTS = 100_000
 """A schedule fitted to time is a function of progress, sampled at so many points."""
@@ -45,38 +45,12 @@ def limit_steps(args: Any, steps_per_epoch: int | None) -> str:
     return "ends " + " or ".join(ends) + (", whichever is first" if len(ends) > 1 else "")
 
 
-def keep_budgets(args: Any) -> None:
-    """Remember which budgets a recipe sets, before the Trainer's own arguments are made of them.
-
-    Raises:
-        RecipeError: a share of all steps is asked for, and only time ends the training.
-    """
-    args.asked_steps = args.max_steps if args.max_steps > 0 else None
-    args.asked_epochs = args.num_train_epochs is not None
-    args.num_train_epochs = args.num_train_epochs if args.asked_epochs else 3.0
-    if args.max_minutes is None or args.asked_steps or args.asked_epochs or getattr(args, "max_tokens", None):
-        return
-    args.max_steps = UNLIMITED
-    for key in ("logging", "eval", "save"):
-        strategy, steps = getattr(args, f"{key}_strategy"), getattr(args, f"{key}_steps") or 0
-        refuse_if(
-            getattr(strategy, "value", strategy) == "steps" and 0 < steps < 1,
-            f"{key}_steps: only time ends this training, so there is no share of all steps; give steps",
-        )
-
-
 def check_schedule(args: Any) -> None:
-    """The schedule takes the options that it is given, and has those that it needs.
-
-    Raises:
-        RecipeError: it does not.
-    """
+    """Raise a RecipeError where the schedule does not take the options that it is given, or lacks some that it needs."""
     name, options = args.lr_scheduler_type.value, {**(args.lr_scheduler_kwargs or {})}
     if args.decay_fraction is not None:
-        refuse_if(
-            name != "warmup_stable_decay",
-            f"decay_fraction: {name} has no decay of its own; leave it out (decay_fraction: null) or take warmup_stable_decay",
-        )
+        other = "leave it out (decay_fraction: null) or take warmup_stable_decay"
+        refuse_if(name != "warmup_stable_decay", f"decay_fraction: {name} has no decay of its own; {other}")
         options["num_decay_steps"] = 1
     try:
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=1.0)
