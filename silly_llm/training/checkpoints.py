@@ -124,12 +124,9 @@ def remove_torso(checkpoint: Path) -> None:
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest whole checkpoint of an interrupted training, `None` when there is none. The first process comes first.
+    """The newest whole checkpoint of an interrupted training, `None` when there is none; a RunError where none of several is whole.
 
-    It removes its own torsos, and puts what is damaged aside, below `.silly/damaged`, when an earlier one is whole: others find that.
-
-    Raises:
-        RunError: there are checkpoints, and none is whole.
+    The first process comes first: it removes its own torsos, and puts what is damaged aside, below `.silly/damaged`; others find that.
     """
     found = checkpoints_in(folder)
     for torso in checkpoints_in(folder, torsos=True) if is_main_process() else []:
@@ -148,19 +145,17 @@ def last_checkpoint(folder: str | Path) -> str | None:
         )
     if faults:
         place = Path(folder) / PRIVATE / "damaged"
+        place.mkdir(parents=True, exist_ok=True)
         for path in faults:
-            put_aside(path, place)
+            names = (path.name, *(f"{path.name}.{n}" for n in range(1, 1000)))
+            path.rename(next(place / name for name in names if not (place / name).exists()))
         message = f"silly-llm: damaged: {damaged}; kept in {place}; the training continues from {checkpoint}"
         print(message, file=sys.stderr, flush=True)
     return str(checkpoint)
 
 
 def check_resume(args: Any, force: bool) -> None:
-    """What `resume_from_checkpoint` asks of the output folder is there; to be called before anything is written.
-
-    Raises:
-        RecipeError: `true`, and there is no checkpoint; or `false`, and one would be lost.
-    """
+    """Raise a RecipeError where `resume_from_checkpoint` is true and there is no checkpoint, or false and one would be lost."""
     folder, asked = Path(str(args.output_dir)), args.resume_from_checkpoint
     if not isinstance(asked, bool) or is_finished(folder):
         return
@@ -185,18 +180,8 @@ def checkpoint_of(args: Any) -> str | None:
     return named if newest is None or inside else newest
 
 
-def put_aside(path: Path, place: Path) -> None:
-    place.mkdir(parents=True, exist_ok=True)
-    names = [path.name, *(f"{path.name}.{n}" for n in range(1, 1000))]
-    path.rename(next(place / name for name in names if not (place / name).exists()))
-
-
 def check_checkpoint(folder: str | Path, model: Any) -> None:
-    """A checkpoint is whole, and of the model that is about to continue from it.
-
-    Raises:
-        RunError: it is damaged, or its configuration has another architecture or other sizes.
-    """
+    """Raise a RunError where a checkpoint is damaged, or of another architecture or size than the model about to continue from it."""
     fault = fault_of(Path(folder)) if is_main_process() else None
     if fault is not None:
         raise RunError(f"{folder} is damaged: {fault}; name another checkpoint")
@@ -212,11 +197,7 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
 
 @contextmanager
 def stopped_in(folder: str | Path) -> Iterator[None]:
-    """A training stopped in here says what it can be continued from.
-
-    Raises:
-        Stopped: for any KeyboardInterrupt.
-    """
+    """A training stopped in here (any KeyboardInterrupt) is `Stopped`, which says what it can be continued from."""
     try:
         yield
     except KeyboardInterrupt as stop:

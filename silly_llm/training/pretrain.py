@@ -158,7 +158,7 @@ def train(recipe: Recipe[PretrainArguments], sources: list[Any], services: Conta
             **({"compiled_layers": compiled} if compiled else {}),
         }
         held_out = args.eval_dataset or (args.dataset if "validation" in sources[0].splits() else None)
-        evaluate = ["evaluate", "--model", str(args.output_dir), "--dataset", held_out]
+        evaluate: list[Any] = ["evaluate", "--model", str(args.output_dir), "--dataset", held_out]
         describe(
             recipe,
             trainer,

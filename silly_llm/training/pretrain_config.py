@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import IntervalStrategy, SchedulerType, TrainingArguments
 
@@ -35,6 +35,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
     save_steps: float = 200
     save_total_limit: int | None = 2
     seed: int = 0
+    asked_epochs: ClassVar[bool] = False
 
     @classmethod
     def refuse(cls, given: dict[str, Any]) -> None:
@@ -117,6 +118,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
         rows, rest = divmod(tokens, row)
         odd = rest or not rows
         refuse_if(odd, f"tokens_per_step: must be a multiple of max_length x processes = {row}, got {tokens}")
+        at_once: Any
         at_once, batches = self.per_device_train_batch_size, self.gradient_accumulation_steps
         odd = at_once and rows % at_once
         refuse_if(odd, f"per_device_train_batch_size: must divide the {rows} rows a device sees in a step")

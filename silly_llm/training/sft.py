@@ -46,7 +46,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     # Data and tokenizer
     sources = [open_source(dataset) for dataset in (args.dataset, args.eval_dataset) if dataset is not None]
-    datasets = [read_conversations(sources[0], "train"), None]
+    datasets: list[Any] = [read_conversations(sources[0], "train"), None]
     splits = sources[-1].splits()
     if args.eval_dataset is not None or "validation" in splits:
         evaluated = read_conversations(sources[-1], "validation" if "validation" in splits else "train")
@@ -169,11 +169,7 @@ def save_merged(trainer: SmallModelSFTTrainer, tokenizer: PreTrainedTokenizerBas
 
 
 def read_conversations(source: Any, split: str) -> Any:
-    """The rows of a split with the columns that TRL reads: `prompt` and `completion`, else `messages`.
-
-    Raises:
-        RecipeError: the dataset has neither.
-    """
+    """The rows of a split with the columns that TRL reads: `prompt` and `completion`, else `messages`; a RecipeError without."""
     dataset = source.load(split)
     for columns in (["prompt", "completion"], ["messages"], ["conversations"]):
         if set(columns) <= set(dataset.column_names):

@@ -38,9 +38,7 @@ def describe(
     """Record the facts, write card and page, and print what was made, how long it took, what came out, and what to do next.
 
     Args:
-        recipe: what was trained, into `output_dir`.
-        trainer: what trained it.
-        output: its open folder.
+        recipe: what `trainer` trained, into the open folder `output`.
         facts: of model and data, such as `parameters`.
         metrics: of the last evaluation: `eval_loss`, and of pretraining `eval_bits_per_byte`; empty without one.
         texts: some of those it was trained on; the card tells their language.
@@ -54,10 +52,8 @@ def describe(
     output.record(**facts, metrics=measured)
     samples = read_lines(folder / SAMPLES)
     last = [{**s, "prompt": as_text(s["prompt"])} for s in samples if s["step"] == step]
-    write_card(
-        folder,
-        model_card(recipe, statistics=facts, metrics=measured, samples=last[:3], texts=texts, base_model=base_model),
-    )
+    about: dict[str, Any] = {"metrics": measured, "samples": last[:3], "texts": texts, "base_model": base_model}
+    write_card(folder, model_card(recipe, statistics=facts, **about))
 
     log, took = read_log(folder), duration(facts["training_seconds"])
     outcome, unit = change(log, measured)

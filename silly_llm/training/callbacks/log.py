@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,8 @@ class Clock(TrainerCallback, ExportableState):
     All processes see the first one's clock, and stop at the same step: at the end of a step they begin to exchange what it says and what
     they heard, on the CPU, and read it at the end of the next. No step waits for it.
 
-    Args:
-        max_minutes: the limit; `None` only counts.
-        evaluates: after the last step, whatever `eval_strategy` is, within the training, so that trackers have it in the same run; but
-            a person who stops it by a signal does not want to wait for an evaluation.
+    Without `max_minutes` it only counts. `evaluates`: after the last step, whatever `eval_strategy` is, within the training, so that
+    trackers have it in the same run; but a person who stops it by a signal does not want to wait for an evaluation.
     """
 
     def __init__(self, max_minutes: float | None = None, evaluates: bool = False) -> None:
@@ -99,13 +98,7 @@ class Clock(TrainerCallback, ExportableState):
 
 
 class TrainingLog(TrainerCallback):
-    """One JSON object per Trainer log in `training_log.jsonl`; what a resumed training does again is cut off first.
-
-    Args:
-        folder: the model folder.
-        clock: gives `seconds`.
-        tokens: how many were seen.
-    """
+    """One JSON object per Trainer log in `training_log.jsonl`, with `seconds` and `tokens`; what a resumed training does again is cut off first."""
 
     def __init__(self, folder: str | Path, clock: Clock, tokens: Callable[[], int]) -> None:
         self.path, self.clock, self.tokens = Path(folder) / LOG, clock, tokens
@@ -125,14 +118,7 @@ class TrainingLog(TrainerCallback):
 
 
 class Samples(TrainerCallback):
-    """Has the model tell a short story at each evaluation: into `samples.jsonl`, and one line on the screen.
-
-    Args:
-        folder: the model folder.
-        tokenizer: the model's.
-        prompts: text to continue, or chat messages to answer.
-        max_new_tokens: length of a sample.
-    """
+    """Has the model continue texts, or answer chat messages, at each evaluation: into `samples.jsonl`, and one line on the screen."""
 
     def __init__(self, folder: str | Path, tokenizer: Any, prompts: list[Any], max_new_tokens: int = 100) -> None:
         self.path, self.tokenizer = Path(folder) / SAMPLES, tokenizer
@@ -235,8 +221,6 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a jsonl file; a torn last line and a missing file do not count."""
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
+        with suppress(ValueError):
             lines.append(json.loads(text))
-        except ValueError:
-            continue
     return lines

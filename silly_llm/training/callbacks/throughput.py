@@ -78,11 +78,7 @@ class Throughput(TrainerCallback):
 
 
 def check_trackers(report_to: str | list[str] | None) -> None:
-    """Every tracker that `report_to` names exists and is installed.
-
-    Raises:
-        RecipeError: unknown, or not installed, with the command that installs it.
-    """
+    """Raise a RecipeError where `report_to` names an unknown tracker, or one that is not installed."""
     from transformers.integrations import get_available_reporting_integrations
     from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK as KNOWN
 

@@ -68,14 +68,10 @@ class PackedRows(Dataset):
 
 
 def pack(tokens: Tokens, max_length: int, packing: Packing = "best_fit", isolate: bool = True) -> PackedRows:
-    """Lay documents into rows; the index is kept beside the tokens, and read from there the next time.
+    """Lay documents into rows of `max_length` tokens; the index is kept beside the tokens, and read from there the next time.
 
-    Args:
-        tokens: from `silly_llm.training.corpus.tokens.tokenize`.
-        max_length: tokens of a row.
-        packing: `best_fit` or `concatenate`.
-        isolate: documents of a row are pieces of their own; else a row is one piece, in which they see those before them
-            (with `concatenate` only).
+    With `isolate` documents of a row are pieces of their own; else (with `concatenate` only) a row is one piece, in which they see
+    those before them.
     """
     folder = tokens.folder / f"{packing}-{max_length}{'' if isolate else '-joined'}"
     if not folder.is_dir():
@@ -85,7 +81,9 @@ def pack(tokens: Tokens, max_length: int, packing: Packing = "best_fit", isolate
     return PackedRows(tokens, {name: np.load(folder / f"{name}.npy", "r") for name in INDEX})
 
 
-def index_of(documents: np.ndarray, max_length: int, packing: Packing, isolate: bool) -> dict[str, np.ndarray]:
+def index_of(
+    documents: np.ndarray, max_length: int, packing: Packing = "best_fit", isolate: bool = True
+) -> dict[str, np.ndarray]:
     """The index of `PackedRows` for documents of these lengths."""
     if packing == "concatenate":
         ends = np.cumsum(documents, dtype=np.int64)
@@ -116,12 +114,7 @@ def pieces_of(documents: np.ndarray, max_length: int) -> tuple[np.ndarray, np.nd
 
 
 def best_fit(lengths: np.ndarray, room: int) -> list[list[int]]:
-    """The pieces of each row, longest first, each into the fullest row that has room for it.
-
-    Args:
-        lengths: tokens of each piece, at most `room`.
-        room: tokens of a row.
-    """
+    """The pieces of each row of `room` tokens, longest first, each into the fullest row that has room for its `lengths` (at most `room`)."""
     rows: list[list[int]] = []
     open_rows: list[list[int]] = [[] for _ in range(room + 1)]  # by the room they have left
     rooms = 0  # bit r is set: some row has room for r tokens, exactly

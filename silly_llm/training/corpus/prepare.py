@@ -94,7 +94,7 @@ def prepare(
         eval_rows=pack(eval_tokens, length),
         eval_bytes=size,
         tokens_per_byte=(eval_tokens.count - 2 * len(eval_tokens.lengths)) / size,
-        documents=None if args.streaming else len(corpus.train),  # type: ignore[arg-type]
+        documents=None if args.streaming else len(corpus.train),
         split=split,
         left_out={reason: count for reason, count in corpus.left_out.items() if count},
     )

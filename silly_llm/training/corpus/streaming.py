@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from silly_llm.training.checkpoints import STATE
-from silly_llm.training.corpus.packing import PackedRows, Packing, index_of
+from silly_llm.training.corpus.packing import PackedRows, index_of
 from silly_llm.training.corpus.texts import is_blank
 from silly_llm.training.corpus.tokens import Encoder, Tokens
 from silly_llm.training.keys import refuse_if
@@ -54,14 +54,10 @@ class StreamedRows(IterableDataset):
     Args:
         stream: has `text_column`; blank texts are left out, and counted in `blank`.
         tokenizer: a fast tokenizer with bos and eos.
-        text_column: where the text is.
-        max_length: tokens of a row.
-        packing: `best_fit` or `concatenate`, within a block.
-        isolate: as of `silly_llm.training.corpus.packing.pack`.
+        text_column: where the text is; iterating raises a RecipeError when a whole pass finds none.
+        layout: `max_length`, `packing` (within a block) and `isolate` of `silly_llm.training.corpus.packing.pack`.
         seed: of the order of rows.
         place: where to begin.
-
-    Iterating raises a RecipeError when a whole pass over the stream finds no text.
     """
 
     def __init__(
@@ -69,16 +65,13 @@ class StreamedRows(IterableDataset):
         stream: datasets.IterableDataset,
         tokenizer: Any,
         text_column: str,
-        max_length: int,
-        packing: Packing = "best_fit",
-        isolate: bool = True,
-        *,
+        *layout: Any,
         seed: int = 0,
         place: StreamState | None = None,
     ) -> None:
         self.stream = stream.select_columns([text_column])  # an object of its own, with a state of its own
-        self.encoder, self.text_column, self.seed = Encoder(tokenizer), text_column, seed
-        self.layout = max_length, packing, isolate
+        self.encoder, self.text_column = Encoder(tokenizer), text_column
+        self.layout, self.seed = layout, seed
         self.beginning = self.stream.state_dict()
         self.places = deque([place or StreamState()], PLACES_KEPT)
         self.blank = 0

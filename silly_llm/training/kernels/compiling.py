@@ -54,11 +54,7 @@ def is_worth_compiling(trainer: Any) -> bool:
 def is_long(model: Any, length: int, tokens: float | None, minutes: float | None) -> bool:
     """Whether compiling is earned back, by the same rule on every machine, so that a resumed training decides as it did.
 
-    Args:
-        model: what trains.
-        length: tokens of a row.
-        tokens: of the whole training; `None` where only time ends it.
-        minutes: its time limit.
+    `length` is in tokens of a row, `tokens` of the whole training (`None` where only time ends it).
     """
     enough_time = minutes is None or minutes >= LONG_MINUTES
     return enough_time and (tokens is None or tokens * training_flops_per_token(model, length) >= LONG_FLOPS)
@@ -75,10 +71,6 @@ def missing_compiler() -> str | None:
 
 
 def require_compiler(key: str) -> None:
-    """Stop where a recipe asks by this key for what cannot be compiled.
-
-    Raises:
-        NotInstalledError: in one line.
-    """
+    """Raise a NotInstalledError where a recipe asks by this key for what cannot be compiled."""
     if (missing := missing_compiler()) is not None:
         raise NotInstalledError(f"{key}: on a CPU it needs {missing}; install it or leave out {key}")

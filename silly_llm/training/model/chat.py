@@ -21,19 +21,11 @@ ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 def load_tokenizer(args: Any) -> tuple[PreTrainedTokenizerBase, list[str]]:
-    """The model's tokenizer with a chat template and distinct eos and pad, and the tokens that were added for it.
-
-    Args:
-        args: `model_name_or_path`, `model_revision`, `trust_remote_code` and `chat_template` of `SftArguments`.
-
-    Raises:
-        RecipeError: there is no such model.
-    """
+    """The tokenizer of the model that `SftArguments` name, with a chat template and distinct eos and pad, and the tokens added for it."""
     name = args.model_name_or_path = find_model(str(args.model_name_or_path), "model_name_or_path: ")
+    origin = {"revision": args.model_revision, "trust_remote_code": args.trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            name, revision=args.model_revision, trust_remote_code=args.trust_remote_code
-        )
+        tokenizer = AutoTokenizer.from_pretrained(name, **origin)
     except (OSError, ValueError) as error:
         raise RecipeError(f"model_name_or_path: cannot load {name!r} ({first_line(error)})") from None
     before = set(tokenizer.get_vocab())
@@ -58,18 +50,14 @@ def default_template() -> str:
 
 
 def load_model(args: Any, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """The model to tune, quantized when the recipe says so, with a row for every token, and the tokenizer's begin, end and padding
-    everywhere it names them. New rows derive from the seed.
-
-    Args:
-        args: an `SftArguments`.
-        tokenizer: from `load_tokenizer`.
+    """The model that `SftArguments` name, quantized where they say so, with a row for each token (new ones derive from the seed), and
+    the tokenizer's begin, end and padding everywhere it names them.
     """
     from trl import get_quantization_config
 
     set_seed(args.seed)
     quantization = get_quantization_config(args)
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         str(args.model_name_or_path),
         revision=args.model_revision,
         trust_remote_code=args.trust_remote_code,

@@ -19,11 +19,6 @@ def require_isolation(model: Any, max_length: int, device: torch.device | None =
     Two rows differ in their first document only. Whatever is computed for the second one goes through the same kernels in the
     same shapes, so it must come out the same to the last bits; a leak shows as a difference of 0.01 to 0.2 (docs/lab-log.md).
 
-    Args:
-        model: a causal language model of transformers; stays as and where it is.
-        max_length: tokens of a row.
-        device: where to ask, by default where the model is.
-
     Raises:
         RecipeError: architecture and attention together leak, or the architecture takes no `position_ids`.
     """

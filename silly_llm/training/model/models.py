@@ -19,15 +19,7 @@ DECIDED_ELSEWHERE = {"vocab_size": " (set tokenizer.vocab_size)", "max_position_
 
 
 def model_of(args: Any, tokenizer: Any) -> PreTrainedModel:
-    """The model that a pretraining begins with: a pretrained one, or a new one, scaled where `base_width` is set.
-
-    Args:
-        args: a `PretrainArguments`.
-        tokenizer: the model's.
-
-    Raises:
-        RecipeError, RunError: it cannot be had.
-    """
+    """The model that a pretraining (`PretrainArguments`) begins with: a pretrained one, or a new one, scaled where `base_width` is set."""
     base, length = pretrained_of(args.model), args.max_length
     if base is not None:
         config = pretrained_config(base, length)
@@ -88,7 +80,7 @@ def model_config(
 
 def named(spec: str | dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """The keys that a preset or a depth stands for, and those given beside it."""
-    given = {"preset": spec} if isinstance(spec, str) else dict(spec)
+    given: dict[str, Any] = {"preset": spec} if isinstance(spec, str) else dict(spec)
     preset, depth = given.pop("preset", None), given.pop("depth", None)
     both = preset is not None and depth is not None
     refuse_if(both, "model: depth and preset are two ways to say the same; give one")
@@ -162,11 +154,7 @@ def size_of(model: PreTrainedModel) -> dict[str, int]:
 
 
 def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str = "sdpa") -> PreTrainedModel:
-    """A new model whose weights derive from the seed; how it attends is not saved with it.
-
-    Raises:
-        RecipeError: the architecture does not have this attention, or its dimensions do not fit.
-    """
+    """A new model whose weights derive from the seed; a RecipeError where it lacks this attention, or its dimensions do not fit."""
     from transformers import AutoModelForCausalLM, set_seed
 
     from silly_llm.training.kernels import attention

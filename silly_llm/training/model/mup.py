@@ -25,14 +25,10 @@ if TYPE_CHECKING:
 
 
 def roles_of(model: PreTrainedModel, *, final_apart: bool = False) -> dict[str, list[Any]]:
-    """A model's trainable parameters by what width does to them, each once, in the model's order.
+    """A model's trainable parameters by what width does to them, each once, in the model's order; each list may be empty.
 
-    Returns:
-        `tables`: embeddings and the head; `hidden`: matrices (and higher) from activations to activations; `vectors`: norms and
-        biases; `final`: those of the final norm, if `final_apart`, else they are among the vectors. Each list may be empty.
-
-    Raises:
-        RecipeError: the final norm is asked for, and there is none.
+    `tables`: embeddings and the head; `hidden`: matrices (and higher) from activations to activations; `vectors`: norms and biases;
+    `final`: those of the final norm, if `final_apart`, else they are among the vectors.
     """
     import torch
 
@@ -48,11 +44,7 @@ def roles_of(model: PreTrainedModel, *, final_apart: bool = False) -> dict[str, 
 
 
 def final_norm(model: PreTrainedModel) -> Any:
-    """The norm between the last layer and the head: the last of the decoder's own.
-
-    Raises:
-        RecipeError: there is none.
-    """
+    """The norm between the last layer and the head: the last of the decoder's own; a RecipeError where there is none."""
     decoder: Any = model.get_decoder()
     norms = [m for m in decoder.children() if getattr(getattr(m, "weight", None), "ndim", 0) == 1]
     if not norms:
@@ -60,16 +52,11 @@ def final_norm(model: PreTrainedModel) -> Any:
     return norms[-1]
 
 
-def width_ratio(model: PreTrainedModel, base_width: int | None) -> float:
-    """Base width over the model's hidden size; 1 without a base width."""
-    return 1.0 if base_width is None else base_width / model.config.get_text_config().hidden_size
-
-
 def scale_initialization(model: PreTrainedModel, base_width: int) -> None:
     """Turn a new model's weights into those of the table above."""
     import torch
 
-    ratio, roles = width_ratio(model, base_width), roles_of(model, final_apart=True)
+    ratio, roles = base_width / model.config.get_text_config().hidden_size, roles_of(model, final_apart=True)
     with torch.no_grad():
         for role, factor in (("hidden", ratio**0.5), ("final", ratio)):
             for parameter in roles[role]:
@@ -80,13 +67,9 @@ def parameter_groups(model: PreTrainedModel, args: Any) -> dict[str, dict[str, A
     """An optimizer's parameter groups: `tables`, `hidden`, `vectors` and `final`, as far as the model has them.
 
     The first one's rate is what logs call the learning rate. Norms and biases are not decayed. With a `base_width` the rates are those of the table above.
-
-    Args:
-        model: what trains.
-        args: has `learning_rate`, `weight_decay` and, of pretraining, `base_width`.
     """
-    base_width = getattr(args, "base_width", None)
-    ratio, roles = width_ratio(model, base_width), roles_of(model, final_apart=base_width is not None)
+    base_width, width = getattr(args, "base_width", None), model.config.get_text_config().hidden_size
+    ratio, roles = (base_width or width) / width, roles_of(model, final_apart=base_width is not None)
     lr, decay = args.learning_rate, args.weight_decay
     rates = {"tables": lr, "hidden": lr * ratio, "vectors": lr, "final": lr * ratio}
     decays = {"tables": decay, "hidden": decay / ratio, "vectors": 0.0, "final": 0.0}

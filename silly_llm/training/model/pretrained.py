@@ -32,13 +32,10 @@ class Pretrained(NamedTuple):
 
 
 def pretrained_of(spec: str | Mapping[str, Any]) -> Pretrained | None:
-    """The model that a recipe's `model:` continues from; `None`: a new one.
+    """The model that a recipe's `model:` continues from; `None`: a new one; a RecipeError where other keys stand beside `pretrained`.
 
     Args:
         spec: a mapping with `pretrained` (and `revision`), or as text a folder, or a Hub id with a `/`; a preset's name is a preset.
-
-    Raises:
-        RecipeError: other keys beside `pretrained`.
     """
     if isinstance(spec, str):
         if spec in PRESETS or not ("/" in spec or Path(spec).is_dir()):
@@ -65,8 +62,7 @@ def commit_of(base: Pretrained) -> str | None:
 def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
     """The configuration of a model that can be trained further on rows of `max_length` tokens.
 
-    Raises:
-        RecipeError: it cannot be read, is no plain causal language model, or has fewer positions.
+    A RecipeError where it cannot be read, is no plain causal language model, or has fewer positions.
     """
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as TYPES
@@ -99,8 +95,7 @@ def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
 def pretrained_tokenizer(base: Pretrained, config: PretrainedConfig) -> Any:
     """The model's own tokenizer, without a token more: what it lacks of begin and padding, its end stands for.
 
-    Raises:
-        RecipeError: it cannot be read, has no end-of-text token, or more tokens than the model has rows for.
+    A RecipeError where it cannot be read, has no end-of-text token, or more tokens than the model has rows for.
     """
     from transformers import AutoTokenizer
 
@@ -127,8 +122,7 @@ def load_pretrained(
 ) -> PreTrainedModel:
     """The model in 32 bits, whatever it was saved in: updates would be lost in the steps between numbers of 16.
 
-    Raises:
-        RunError: weights cannot be read, are missing or of other shapes.
+    A RunError where weights cannot be read, are missing or of other shapes.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -138,9 +132,10 @@ def load_pretrained(
     attention.register()
     how: Any = {"attn_implementation": attn_implementation, "dtype": torch.float32, "output_loading_info": True}
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(**base.where, config=config, **how)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(**base.where, config=config, **how)
     except Exception as error:  # of the Hub, of safetensors, of the architecture
         raise RunError(f"model: cannot load {base.name!r}: {first_line(error)}") from None
+    model, found = loaded
     if missing := sorted(found["missing_keys"]):
         lacks = f"model: {base.name!r} lacks {len(missing)} of its weights"
         raise RunError(f"{lacks} ({missing[0]} …), which would be random")

@@ -86,7 +86,7 @@ class Muon(OptimizerFactory):
         if c.embedding_lr_ratio != 1 and untied and (tables := groups.get("tables")):
             tables["params"] = [p for p in tables["params"] if p is not embedding]
             groups["embedding"] = {**tables, "params": [embedding], "lr": c.embedding_lr_ratio * tables["lr"]}
-        options = {"momentum": c.momentum, "weight_decay": c.weight_decay, "ns_steps": c.ns_steps}
+        options: dict[str, Any] = {"momentum": c.momentum, "weight_decay": c.weight_decay, "ns_steps": c.ns_steps}
         muon = StackedMuon(hidden, lr=args.learning_rate * c.lr_ratio, **options)
         return ChainedOptimizer(fused_adamw(groups.values(), args), muon) if groups else muon
 

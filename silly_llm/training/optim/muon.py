@@ -71,13 +71,7 @@ def shared_out(params: Sequence[torch.Tensor], processes: int) -> list[list[int]
 def gathered(
     mine: dict[int, torch.Tensor], params: Sequence[torch.Tensor], shares: Sequence[Sequence[int]]
 ) -> dict[int, torch.Tensor]:
-    """The directions of all processes by index, [rows, columns] each.
-
-    Args:
-        mine: those of this process, in the order of its share.
-        params: all matrices.
-        shares: the indices of each process.
-    """
+    """The directions of all processes by index, [rows, columns] each, from those of this one in the order of its share."""
     sizes = [[params[i].numel() for i in share] for share in shares]
     sent = torch.zeros(max(map(sum, sizes)), dtype=torch.bfloat16, device=params[0].device)
     if mine:

@@ -21,11 +21,7 @@ def limit_steps(args: Any, steps_per_epoch: int | None) -> str:
     """Set `args.max_steps` to the first of the budgets that are counted in steps to come; says what ends the training.
 
     `max_steps`, `max_tokens` (of pretraining), `num_train_epochs` and `max_minutes` are budgets where a recipe sets them. Where none is
-    set, `num_train_epochs` has its default: 3 in tuning, `passes_of` the text in pretraining.
-
-    Args:
-        args: a `PretrainArguments` or `SftArguments`.
-        steps_per_epoch: `None` for a stream, which has no epochs.
+    set, `num_train_epochs` has its default: 3 in tuning, `passes_of` the text in pretraining. A stream has no epochs.
     """
     budgets = {}
     if args.asked_steps is not None:

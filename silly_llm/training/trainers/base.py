@@ -69,12 +69,7 @@ class SmallModelTraining:
         raise NotImplementedError
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the Trainer's.
-
-        Raises:
-            Stopped: by a signal, in every process, after the step that all of them had heard of it in.
-            RunError: a loss, or a weight at the end or before a checkpoint, is NaN or infinite.
-        """
+        """As the Trainer's; `Stopped` by a signal, in every process, after the step that all of them had heard of it in."""
         with deferred():
             result = super().train(*args, **kwargs)  # type: ignore[misc]
             self.check_weights()
