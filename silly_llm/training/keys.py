@@ -168,6 +168,15 @@ def settle(args: Any) -> None:
     keep_budgets(args)
 
 
+def engine_of(args: Any) -> str | None:
+    """FSDP or DeepSpeed, where the launcher or the recipe asks for one: they take matrices apart."""
+    for engine in ("FSDP", "DeepSpeed"):
+        launched = os.environ.get(f"ACCELERATE_USE_{engine.upper()}", "").lower() == "true"
+        if launched or getattr(args, engine.lower(), None):
+            return engine
+    return None
+
+
 def keep_budgets(args: Any) -> None:
     """Remember which budgets a recipe sets, before the Trainer's own arguments are made of them."""
     args.asked_steps = args.max_steps if args.max_steps > 0 else None

@@ -11,10 +11,9 @@ from transformers import IntervalStrategy, SchedulerType, TrainingArguments
 
 from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.kernels.compiling import require_compiler
-from silly_llm.training.keys import PRETRAIN, refuse_if, refuse_keys, settle
+from silly_llm.training.keys import PRETRAIN, engine_of, refuse_if, refuse_keys, settle
 from silly_llm.training.model.pretrained import pretrained_of
 from silly_llm.training.optim.schedule import check_schedule, limit_steps
-from silly_llm.training.trainers.engines import takes_matrices_apart
 
 ROWS_AT_ONCE = {"cpu": 16, "cuda": 64}
 """Rows of a device batch when the recipe does not say."""
@@ -81,7 +80,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
             alone = "optim_args, optim_target_modules: belong to optim, which is not set; give `optimizer` its options"
             refuse_if(self.optim_args or self.optim_target_modules, alone)
             self.optim = TrainingArguments.optim
-            default = "adamw" if pretrained or takes_matrices_apart(self) else "muon"
+            default = "adamw" if pretrained or engine_of(self) else "muon"
             if isinstance(self.optimizer, dict):
                 self.optimizer = {"type": default, **self.optimizer}
             self.optimizer = self.optimizer or default

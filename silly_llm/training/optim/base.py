@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core import registry
-from silly_llm.core.errors import NotInstalledError, RecipeError
+from silly_llm.core.errors import NotInstalledError
 from silly_llm.core.registry import register
+from silly_llm.training.keys import engine_of, refuse_if
 from silly_llm.training.model.mup import parameter_groups
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> None
     cls: Any = registry.class_to_look_at("optimizer", registry.split_type("optimizer", spec)[0])
     if cls is not None and issubclass(cls, OptimizerFactory):
         cls.check(args)
+        engine = cls.replicated_only and engine_of(args)
+        refuse_if(engine, f"optimizer: {spec} needs whole matrices, which {engine} takes apart; use adamw")
 
 
 @register("optimizer", "adamw")
@@ -77,8 +80,7 @@ class Muon(OptimizerFactory):
         c, groups = self.config, parameter_groups(model, args)
         matrices = groups.pop("hidden", {"params": []})["params"]
         hidden = [p for p in matrices if p.ndim == 2]
-        if not hidden:
-            raise RecipeError("optimizer: muon needs hidden matrices to train, and there are none")
+        refuse_if(not hidden, "optimizer: muon needs hidden matrices to train, and there are none")
         if others := [p for p in matrices if p.ndim != 2]:
             groups["others"] = {"params": others, "weight_decay": args.weight_decay}
         embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings()
@@ -116,11 +118,11 @@ class ScheduleFree(OptimizerFactory):
         if find_spec("schedulefree") is None:
             raise NotInstalledError("optimizer: schedule_free needs a package: pip install schedulefree")
         schedule = str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type))
-        if schedule not in ("constant", "constant_with_warmup"):
-            raise RecipeError(
-                f"lr_scheduler_type: schedule_free averages weights in place of a schedule, and {schedule} would decay the rate as "
-                "well; set constant or constant_with_warmup"
-            )
+        refuse_if(
+            schedule not in ("constant", "constant_with_warmup"),
+            f"lr_scheduler_type: schedule_free averages weights in place of a schedule, and {schedule} would decay the rate as "
+            "well; set constant or constant_with_warmup",
+        )
 
     def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
         from schedulefree import AdamWScheduleFree

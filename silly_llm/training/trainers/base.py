@@ -19,9 +19,9 @@ from silly_llm.training.callbacks.log import Clock, Samples, TrainingLog
 from silly_llm.training.callbacks.progress import Progress
 from silly_llm.training.callbacks.throughput import Throughput
 from silly_llm.training.checkpoints import PARTIAL, UNFINISHED, checkpoints_in, seal
+from silly_llm.training.keys import engine_of, refuse_if
 from silly_llm.training.optim.base import OptimizerFactory
 from silly_llm.training.optim.schedule import schedule_of
-from silly_llm.training.trainers.engines import check_engine
 
 
 class SmallModelTraining:
@@ -62,7 +62,12 @@ class SmallModelTraining:
         ]
         super().__init__(args=args, callbacks=[self.clock, *(callbacks or ()), self.throughput, *shown], **kwargs)  # type: ignore[call-arg]
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]  # Progress prints
-        check_engine(self)
+        # accelerate leaves FSDP on CPUs out, as of 1.15: it would replicate without a word
+        left_out = engine_of(args) == "FSDP" and not self.is_fsdp_enabled  # type: ignore[attr-defined]
+        refuse_if(
+            left_out,
+            "use_cpu: FSDP was asked for, but accelerate does not run it here; use ddp.yaml, or multi_cpu.yaml on CPUs",
+        )
 
     def tokens(self) -> int:
         """Tokens that the training has seen."""
