@@ -8,10 +8,9 @@ does not count.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 TFLOPS = {
     "b200": 2250, "gb200": 2500, "b300": 2250,
@@ -36,8 +35,6 @@ def training_flops_per_token(model: Any, length: int) -> float:
         model: a causal language model of transformers.
         length: context, in tokens.
     """
-    import torch
-
     head = model.get_output_embeddings()
     looked_up = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
     looked_up -= {id(head.weight)} if head is not None else set()
@@ -54,8 +51,6 @@ def ceiling(device: torch.device, dtype: torch.dtype) -> tuple[float, str]:
 
     The data sheet's number for GPUs known by name in bf16 and fp16; else what the best of a few products reaches here and now.
     """
-    import torch
-
     if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
         name = torch.cuda.get_device_name(device)
         if (known := data_sheet(name)) is not None:

@@ -108,12 +108,7 @@ def refuse_if(wrong: Any, message: str) -> None:
 
 
 def refuse_keys(given: Mapping[str, Any], fixed: Mapping[str, tuple[Any, str]]) -> None:
-    """Raise a RecipeError with key and reason where `given`, a recipe's keys, would be overwritten or ignored.
-
-    Args:
-        given: what the recipe sets.
-        fixed: `PRETRAIN` or `SFT`.
-    """
+    """Raise a RecipeError with key and reason where keys that a recipe gives would be overwritten or ignored (`PRETRAIN`, `SFT`)."""
     for key, (used, reason) in fixed.items():
         ignored = key in given and getattr(given[key], "value", given[key]) != used
         refuse_if(ignored, f"{key}: does nothing here, leave it out: {reason}")
@@ -131,11 +126,7 @@ def refuse_keys(given: Mapping[str, Any], fixed: Mapping[str, tuple[Any, str]]) 
 
 
 def settle(args: Any) -> None:
-    """Check, and fill in, what both configurations have in common, before the libraries' own `__post_init__`.
-
-    Raises:
-        RecipeError: with the key, what is expected, and what it is.
-    """
+    """Check, and fill in, what both configurations have in common, before the libraries' own `__post_init__`."""
     import torch
 
     from silly_llm.core.devices import computes_in_bf16
@@ -181,11 +172,10 @@ def keep_budgets(args: Any) -> None:
     """Remember which budgets a recipe sets, before the Trainer's own arguments are made of them."""
     args.asked_steps = args.max_steps if args.max_steps > 0 else None
     args.asked_epochs = args.num_train_epochs is not None
-    args.no_budget = not (
-        args.asked_steps or args.asked_epochs or args.max_minutes or getattr(args, "max_tokens", None)
-    )
+    counted = args.asked_steps or args.asked_epochs or getattr(args, "max_tokens", None)
+    args.no_budget = not (counted or args.max_minutes)
     args.num_train_epochs = args.num_train_epochs if args.asked_epochs else 3.0
-    if args.max_minutes is None or args.asked_steps or args.asked_epochs or getattr(args, "max_tokens", None):
+    if args.max_minutes is None or counted:
         return
     args.max_steps = UNLIMITED
     for key in ("logging", "eval", "save"):

@@ -35,7 +35,6 @@ from silly_llm.training.optim.base import OptimizerFactory, check_optimizer
 from silly_llm.training.optim.schedule import limit_steps
 from silly_llm.training.pretrain_config import PretrainArguments, passes_of
 from silly_llm.training.summary import describe
-from silly_llm.training.trainers.engines import whole_weights
 from silly_llm.training.trainers.pretrainer import PackedTrainer
 
 ARGUMENTS = PretrainArguments
@@ -90,8 +89,7 @@ def train(recipe: Recipe[PretrainArguments], sources: list[Any], services: Conta
 
     # Model
     base = pretrained_of(args.model)
-    with whole_weights():
-        model = model_of(args, tokenizer)
+    model = model_of(args, tokenizer)
     if args.isolate_documents:
         require_isolation(model, args.max_length, args.device)
     if args.use_cpu:

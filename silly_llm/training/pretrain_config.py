@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from transformers import IntervalStrategy, SchedulerType, TrainingArguments
 
+from silly_llm.core.errors import NotInstalledError
 from silly_llm.training.arguments import PretrainKeys
-from silly_llm.training.kernels.compiling import require_compiler
+from silly_llm.training.kernels.compiling import missing_compiler
 from silly_llm.training.keys import PRETRAIN, engine_of, refuse_if, refuse_keys, settle
 from silly_llm.training.model.pretrained import pretrained_of
 from silly_llm.training.optim.schedule import check_schedule, limit_steps
@@ -48,8 +49,8 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
         both = self.torch_compile and self.compile_layers
         refuse_if(both, "compile_layers: torch_compile compiles the whole model; give one of them")
         for key in ("torch_compile", "compile_layers"):
-            if getattr(self, key) and self.use_cpu:
-                require_compiler(key)
+            if getattr(self, key) and self.use_cpu and (missing := missing_compiler()):
+                raise NotInstalledError(f"{key}: on a CPU it needs {missing}; install it or leave out {key}")
         if self.streaming:
             self.check_stream()
         self.set_defaults()
@@ -70,11 +71,11 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
     def set_defaults(self) -> None:
         """What depends on whether the model is new, and on which optimizer is asked for."""
         pretrained = pretrained_of(self.model) is not None
-        kept = "a pretrained model keeps its own; leave it out, or set it to null"
-        refuse_if(pretrained and self.tokenizer is not None, f"tokenizer: {kept}")
-        scaled = "base_width: scales the weights of a new model, not of a pretrained one"
-        refuse_if(pretrained and self.base_width is not None, scaled)
-        if not pretrained and self.tokenizer is None:
+        if pretrained:
+            kept = "a pretrained model keeps its own; leave it out, or set it to null"
+            refuse_if(self.tokenizer is not None, f"tokenizer: {kept}")
+            refuse_if(self.base_width, "base_width: scales the weights of a new model, not of a pretrained one")
+        elif self.tokenizer is None:
             self.tokenizer = {"vocab_size": 2048}
         if self.optim is None:
             alone = "optim_args, optim_target_modules: belong to optim, which is not set; give `optimizer` its options"
@@ -86,8 +87,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
             self.optimizer = self.optimizer or default
         else:
             refuse_if(self.optimizer is not None, "optim: optimizer is another way to say it; give one of them")
-            unscaled = "base_width: has no say in the Trainer's optimizers; set optimizer, not optim"
-            refuse_if(self.base_width is not None, unscaled)
+            refuse_if(self.base_width, "base_width: has no say in the Trainer's optimizers; set optimizer, not optim")
         if self.learning_rate is None:
             self.learning_rate = 2e-4 if pretrained else 2e-3
         if self.eval_on_start is None:

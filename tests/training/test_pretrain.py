@@ -147,7 +147,7 @@ def test_mistakes_are_named_before_anything_is_written(stories, tmp_path, more, 
 
 def test_an_optimizer_of_whole_matrices_is_refused_where_they_are_taken_apart(stories, tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(RecipeError, match="optimizer: muon needs whole matrices, which FSDP takes apart; use adamw"):
+    with pytest.raises(RecipeError, match="optimizer: 'muon' needs whole matrices, which FSDP takes apart; use adamw"):
         main(arguments(stories, tmp_path / "model", optimizer="muon"))
     with pytest.raises(RecipeError, match="use_cpu: FSDP was asked for, but accelerate does not run it here"):
         main(arguments(stories, tmp_path / "model", optimizer="adamw"))

@@ -23,7 +23,7 @@ def write_texts(path: Path, texts: Iterable[str | None]) -> Path:
     return path
 
 
-def arguments(dataset: object, folder: object, **more: object) -> list[str]:
+def arguments(dataset: object, folder: object, /, **more: object) -> list[str]:
     """The command line of a tiny pretraining."""
     values = TINY | {"dataset": dataset, "output_dir": folder} | more
     return [f"--{key}={value}" for key, value in values.items() if value is not None]

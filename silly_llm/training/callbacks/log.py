@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
@@ -154,8 +155,6 @@ def as_text(prompt: Any) -> str:
 
 def show_sample(prompt: Any, text: str) -> None:
     """One line on the screen, above the bar where there is one."""
-    from tqdm.auto import tqdm
-
     begin = as_text(prompt) + ("" if isinstance(prompt, str) else " → ")
     shown = "".join(c if c.isprintable() else " " for c in begin + text)
     tqdm.write(f"    “{' '.join(shown.split())[:150]} …”")

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow.compute as pc
+from datasets import Dataset, IterableDataset
+
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.filters.decontamination import NgramIndex
 from silly_llm.text.words import lower_words
@@ -13,8 +17,6 @@ from silly_llm.training.corpus.texts import BATCH, arrow_batches, byte_lengths, 
 from silly_llm.training.keys import refuse_if
 
 if TYPE_CHECKING:
-    from datasets import Dataset, IterableDataset
-
     from silly_llm.data.sources import DataProvider
 
 HELD_OUT = 0.02
@@ -78,8 +80,6 @@ def read_stream(args: Any, source: DataProvider, eval_source: DataProvider | Non
 
     A RecipeError where there are no documents or no such column, or `max_eval_documents` does not say how many to hold out, or holds out all.
     """
-    from datasets import Dataset
-
     column, count = args.text_column, args.max_eval_documents
     texts = source.texts(column, "train", streaming=True)
     empty = next(texts_of(texts, column), None) is None
@@ -112,9 +112,6 @@ def evaluation_of(source: DataProvider, eval_source: DataProvider | None) -> tup
 
 def without_blank(texts: Dataset, column: str) -> tuple[Dataset, int]:
     """The documents that are neither null nor white space alone, and how many are."""
-    import numpy as np
-    import pyarrow.compute as pc
-
     sizes = [pc.utf8_length(pc.utf8_trim_whitespace(batch)).to_numpy() for batch in arrow_batches(texts, column)]
     kept = np.flatnonzero(np.concatenate([np.zeros(0, int), *sizes]))
     return (texts, 0) if len(kept) == len(texts) else (texts.select(kept), len(texts) - len(kept))
@@ -122,8 +119,6 @@ def without_blank(texts: Dataset, column: str) -> tuple[Dataset, int]:
 
 def cut(texts: Dataset, column: str) -> Dataset:
     """Long documents in pieces of some paragraphs (lines, words), at least fifty of them in all where there is as much text."""
-    from datasets import Dataset
-
     size = sum(len(text) for text in texts_of(texts, column))
     most = max(1, min(PIECE, int(size * HELD_OUT // 2)))
     return Dataset.from_dict({column: [p for text in texts_of(texts, column) for p in pieces(text, most)]})
@@ -148,8 +143,6 @@ def pieces(text: str, size: int) -> Iterator[str]:
 
 def without_shared_runs(texts: Any, eval_texts: Dataset, column: str, ngram: int) -> Any:
     """The documents, a `Dataset` or a stream, that share no run of `ngram` words with the evaluation's (Brown et al. 2020, appendix C)."""
-    from datasets import IterableDataset
-
     runs = NgramIndex(ngram, (words for text in eval_texts[column] if len(words := lower_words(text or "")) >= ngram))
 
     def clean(batch: dict[str, Any]) -> list[bool]:
@@ -161,7 +154,5 @@ def without_shared_runs(texts: Any, eval_texts: Dataset, column: str, ngram: int
 
 def first_bytes(texts: Dataset, column: str, most: int) -> Dataset:
     """The first documents that have at most `most` UTF-8 bytes together; at least one."""
-    import numpy as np
-
     ends = np.cumsum(byte_lengths(texts, column))
     return texts.select(range(max(1, int(np.searchsorted(ends, most, "right")))))

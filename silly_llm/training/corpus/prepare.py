@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transformers import AutoTokenizer
+
 from silly_llm.core.folders.files import PRIVATE
 from silly_llm.training.corpus.documents import read_stream, read_texts
 from silly_llm.training.corpus.packing import PackedRows, pack
@@ -102,8 +104,6 @@ def prepare(
 
 def prepare_tokenizer(args: Any, texts: Any) -> Any:
     """The tokenizer: a pretrained model's own; else one that is kept in the output folder, for the other processes and for resuming."""
-    from transformers import AutoTokenizer
-
     if base := pretrained_of(args.model):
         return pretrained_tokenizer(base, pretrained_config(base, args.max_length))
     kept = Path(str(args.output_dir)) / PRIVATE / "tokenizer"

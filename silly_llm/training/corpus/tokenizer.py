@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.lookup import find
 from silly_llm.core.schema import check
 from silly_llm.training.corpus.texts import texts_of
 from silly_llm.training.corpus.trimming import trim
-
-if TYPE_CHECKING:
-    from datasets import Dataset, IterableDataset
-    from transformers import PreTrainedTokenizerBase
 
 SPECIAL_TOKENS = ("<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>")
 """Ids 0 to 5, in this order."""
@@ -49,9 +48,7 @@ def check_tokenizer(spec: str | dict[str, Any]) -> TokenizerConfig | None:
     return None if isinstance(spec, str) else check(spec, TokenizerConfig, where="tokenizer")
 
 
-def make_tokenizer(
-    spec: str | dict[str, Any], dataset: Dataset | IterableDataset, text_column: str, max_length: int
-) -> Any:
+def make_tokenizer(spec: str | dict[str, Any], dataset: Any, text_column: str, max_length: int) -> Any:
     """Load the tokenizer that a recipe names, cut it to the dataset, or train one on the dataset.
 
     Raises:
@@ -77,8 +74,6 @@ def make_tokenizer(
 
 def load(name: str) -> Any:
     """An existing tokenizer: of a folder or of the Hub; a RecipeError or RunError where it cannot be loaded."""
-    from transformers import AutoTokenizer
-
     found = find(name, "tokenizer: ")
     try:
         return AutoTokenizer.from_pretrained(found)
@@ -105,8 +100,6 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length
 
     `tokenizer(text)` puts `<|bos|>` before the text and nothing after it; its `model_max_length` is `max_length`.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -123,9 +116,6 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length
 
 def with_special_tokens(bpe: Any, max_length: int) -> PreTrainedTokenizerBase:
     """A `tokenizers.Tokenizer` that has `SPECIAL_TOKENS` first, as transformers has them."""
-    from tokenizers import processors
-    from transformers import PreTrainedTokenizerFast
-
     bpe.post_processor = processors.TemplateProcessing(
         single="<|bos|> $A", pair="<|bos|> $A $B", special_tokens=[("<|bos|>", 0)]
     )

@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
+from huggingface_hub import constants
+from tokenizers import Tokenizer, models
 
 from silly_llm.data.sources import require_text
 from silly_llm.training.corpus.texts import arrow_batches, is_blank
@@ -43,9 +46,7 @@ GPT2_SPLIT = re.compile(
 
 def cache_folder() -> Path:
     """Where tokenized and packed data lies: `HF_HOME/silly_llm`."""
-    from huggingface_hub.constants import HF_HOME
-
-    return Path(HF_HOME) / "silly_llm"
+    return Path(constants.HF_HOME) / "silly_llm"
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,6 @@ class Encoder:
     """Texts to ids with begin and end around them, exactly as a fast tokenizer itself would, but that a text which names a special token is text."""
 
     def __init__(self, tokenizer: Any) -> None:
-        from tokenizers import Tokenizer, models
-
         self.backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self.backend.encode_special_tokens = True  # `<|eos|>` in a text is seven characters, not the end
         self.bos, self.eos = tokenizer.bos_token_id, tokenizer.eos_token_id
@@ -195,8 +194,6 @@ class Words(dict[str, tuple[int, ...]]):
 
 def digest(documents: Dataset, tokenizer: Any, column: str) -> tuple[str, int]:
     """What tokens depend on (the texts, the tokenizer) as a hash, and the UTF-8 bytes of the texts."""
-    import pyarrow.compute as pc
-
     hasher = hashlib.sha256(b"tokens 3 ")
     hasher.update(tokenizer.backend_tokenizer.to_str().encode())
     hasher.update(f"{tokenizer.bos_token_id} {tokenizer.eos_token_id}".encode())

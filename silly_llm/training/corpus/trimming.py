@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
+from tokenizers import Tokenizer, pre_tokenizers
+
 from silly_llm.training.keys import refuse_if
 
 AT_ONCE = 1000
@@ -34,8 +36,6 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
         A `tokenizers.Tokenizer` with ids from 0 to `vocab_size` - 1: special tokens, then the kept ones in their old order. Its
         normalizer, pre-tokenizer and decoder are the old; it has no post-processor.
     """
-    from tokenizers import Tokenizer, pre_tokenizers
-
     state = json.loads(tokenizer.backend_tokenizer.to_str()) if getattr(tokenizer, "is_fast", False) else {}
     model, steps = state.get("model", {}), state.get("pre_tokenizer") or {}
     kinds = [step.get("type") for step in steps.get("pretokenizers", [steps])]

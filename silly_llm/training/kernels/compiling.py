@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-from silly_llm.core.errors import NotInstalledError
 from silly_llm.training.flops import training_flops_per_token
 from silly_llm.training.keys import UNLIMITED
 
@@ -68,9 +67,3 @@ def missing_compiler() -> str | None:
     if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
         return "the headers of Python (python3-dev), and there is no Python.h"
     return None
-
-
-def require_compiler(key: str) -> None:
-    """Raise a NotInstalledError where a recipe asks by this key for what cannot be compiled."""
-    if (missing := missing_compiler()) is not None:
-        raise NotInstalledError(f"{key}: on a CPU it needs {missing}; install it or leave out {key}")

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    PretrainedConfig,
+    PreTrainedModel,
+    set_seed,
+)
+from transformers.integrations import deepspeed
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as TYPES
+
+from silly_llm.core.devices import attention_for
 from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.training.kernels import attention
 from silly_llm.training.keys import refuse_if
 from silly_llm.training.model.mup import scale_initialization
 from silly_llm.training.model.presets import PRESETS, alternating, of_depth, swiglu_size
 from silly_llm.training.model.pretrained import load_pretrained, pretrained_config, pretrained_of
 
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
-
 DECIDED_ELSEWHERE = {"vocab_size": " (set tokenizer.vocab_size)", "max_position_embeddings": " (set max_length)"}
 """Keys of a configuration that other keys of the recipe decide."""
 
 
+@contextmanager
+def whole_weights() -> Iterator[None]:
+    """Models that are made in here are whole on every process also under ZeRO-3, which takes them apart when training begins.
+
+    transformers makes them in shards wherever ZeRO-3 is configured, whatever `zero3_init_flag` says: their weights then are others
+    than those of the same seed on one device, and neither scaling nor the isolation proof see matrices.
+    """
+    kept = deepspeed._hf_deepspeed_config_weak_ref
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        deepspeed._hf_deepspeed_config_weak_ref = kept
+
+
+@whole_weights()
 def model_of(args: Any, tokenizer: Any) -> PreTrainedModel:
     """The model that a pretraining (`PretrainArguments`) begins with: a pretrained one, or a new one, scaled where `base_width` is set."""
     base, length = pretrained_of(args.model), args.max_length
@@ -25,10 +53,10 @@ def model_of(args: Any, tokenizer: Any) -> PreTrainedModel:
         config = pretrained_config(base, length)
     else:
         config = model_config(args.model, vocab_size=len(tokenizer), max_length=length, tokenizer=tokenizer)
-    attention = args.attn_implementation or attention_of(config, args.use_cpu, length)
+    attends = args.attn_implementation or attention_of(config, args.use_cpu, length)
     if base is not None:
-        return load_pretrained(base, config, tokenizer, attn_implementation=attention)
-    model = build_model(config, args.seed, attn_implementation=attention)
+        return load_pretrained(base, config, tokenizer, attn_implementation=attends)
+    model = build_model(config, args.seed, attn_implementation=attends)
     if args.base_width is not None:
         scale_initialization(model, args.base_width)
     return model
@@ -49,9 +77,6 @@ def model_config(
     Raises:
         RecipeError: unknown preset, type or key, or dimensions that do not fit together.
     """
-    from transformers import CONFIG_MAPPING, AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as TYPES
-
     preset, given = named(spec)
     model_type = {**preset, **given}.get("model_type", "llama")
     if model_type not in TYPES:
@@ -130,10 +155,6 @@ def attention_of(config: PretrainedConfig, use_cpu: bool, max_length: int | None
 
     On CPUs and short rows `blockwise`, else sdpa; eager where it has nothing else.
     """
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
-
-    from silly_llm.core.devices import attention_for
-
     model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     if not model_class._supports_sdpa:
         return "eager"
@@ -155,10 +176,6 @@ def size_of(model: PreTrainedModel) -> dict[str, int]:
 
 def build_model(config: PretrainedConfig, seed: int, *, attn_implementation: str = "sdpa") -> PreTrainedModel:
     """A new model whose weights derive from the seed; a RecipeError where it lacks this attention, or its dimensions do not fit."""
-    from transformers import AutoModelForCausalLM, set_seed
-
-    from silly_llm.training.kernels import attention
-
     set_seed(seed)
     attention.register()
     try:

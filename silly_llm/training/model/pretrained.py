@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as TYPES
+from transformers.utils import find_adapter_config_file
+from transformers.utils.hub import cached_file, extract_commit_hash
 
 from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.lookup import find
+from silly_llm.training.kernels import attention
 from silly_llm.training.keys import refuse_if
 from silly_llm.training.model.presets import PRESETS
-
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
 
 
 class Pretrained(NamedTuple):
@@ -54,8 +58,6 @@ def pretrained_of(spec: str | Mapping[str, Any]) -> Pretrained | None:
 
 def commit_of(base: Pretrained) -> str | None:
     """The commit of the Hub that was loaded; `None` for a folder."""
-    from transformers.utils.hub import cached_file, extract_commit_hash
-
     return extract_commit_hash(cached_file(base.name, "config.json", revision=base.revision), None)
 
 
@@ -64,10 +66,6 @@ def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
 
     A RecipeError where it cannot be read, is no plain causal language model, or has fewer positions.
     """
-    from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as TYPES
-    from transformers.utils import find_adapter_config_file
-
     name = f"model: {base.name!r}"
     is_folder = Path(base.name).is_dir()
     refuse_if(is_folder and base.revision, f"model: revision: {base.name!r} is a folder, which has none")
@@ -97,8 +95,6 @@ def pretrained_tokenizer(base: Pretrained, config: PretrainedConfig) -> Any:
 
     A RecipeError where it cannot be read, has no end-of-text token, or more tokens than the model has rows for.
     """
-    from transformers import AutoTokenizer
-
     name = f"model: the tokenizer of {base.name!r}"
     try:
         tokenizer = AutoTokenizer.from_pretrained(**base.where)
@@ -124,11 +120,6 @@ def load_pretrained(
 
     A RunError where weights cannot be read, are missing or of other shapes.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from silly_llm.training.kernels import attention
-
     attention.register()
     how: Any = {"attn_implementation": attn_implementation, "dtype": torch.float32, "output_loading_info": True}
     try:

@@ -41,7 +41,7 @@ def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> None
     if cls is not None and issubclass(cls, OptimizerFactory):
         cls.check(args)
         engine = cls.replicated_only and engine_of(args)
-        refuse_if(engine, f"optimizer: {spec} needs whole matrices, which {engine} takes apart; use adamw")
+        refuse_if(engine, f"optimizer: {spec!r} needs whole matrices, which {engine} takes apart; use adamw")
 
 
 @register("optimizer", "adamw")
