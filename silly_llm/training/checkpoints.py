@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from accelerate.utils import gather_object
 from safetensors import safe_open
 from transformers.trainer_pt_utils import safe_globals
 
+from silly_llm.core.config import Recipe
 from silly_llm.core.console.signals import Stopped, first_heard
 from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.files import PRIVATE, write_text
 from silly_llm.core.folders.manifest import file_digest
-from silly_llm.core.folders.output import is_finished
+from silly_llm.core.folders.output import Output, is_finished, open_output
 from silly_llm.core.folders.provenance import fingerprint
 
 DIGESTS = "digests.json"
@@ -196,13 +197,21 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
 
 
 @contextmanager
-def stopped_in(folder: str | Path) -> Iterator[None]:
-    """A training stopped in here (any KeyboardInterrupt) is `Stopped`, which says what it can be continued from."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        number, after = (stop.number, f" {stop}") if isinstance(stop, Stopped) else (first_heard(), "")
-        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        left = checkpoints_in(folder)
-        then = f"continues from {left[0]}" if left else "begins anew, for no checkpoint was saved"
-        raise Stopped(f"stopped{by}{after}; the same command {then}", number) from None
+def open_training(recipe: Recipe[Any], inputs: Iterable[str | Path | None]) -> Iterator[Output | None]:
+    """The open output folder of a training, `None` where it is done; one that is stopped says what it can be continued from.
+
+    Raises:
+        Stopped: for any KeyboardInterrupt.
+    """
+    folder = str(recipe.args.output_dir)
+    with open_output(recipe, inputs) as output:
+        if output.up_to_date:
+            print(f"{folder} is up to date")
+        try:
+            yield None if output.up_to_date else output
+        except KeyboardInterrupt as stop:
+            number, after = (stop.number, f" {stop}") if isinstance(stop, Stopped) else (first_heard(), "")
+            by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+            left = checkpoints_in(folder)
+            then = f"continues from {left[0]}" if left else "begins anew, for no checkpoint was saved"
+            raise Stopped(f"stopped{by}{after}; the same command {then}", number) from None

@@ -14,14 +14,14 @@ from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.container import Container
 from silly_llm.core.devices import keep_freed_memory
-from silly_llm.core.folders.output import Output, open_output
+from silly_llm.core.folders.output import Output
 from silly_llm.core.launch import run_main
 from silly_llm.core.lookup import find
 from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
 from silly_llm.training.callbacks.throughput import check_trackers
-from silly_llm.training.checkpoints import check_checkpoint, check_resume, checkpoint_of, stopped_in
+from silly_llm.training.checkpoints import check_checkpoint, check_resume, checkpoint_of, open_training
 from silly_llm.training.corpus.packing import PackedCollator
 from silly_llm.training.corpus.prepare import prepare
 from silly_llm.training.corpus.streaming import SaveStreamState
@@ -54,14 +54,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     named = [base.name if base else None, made if isinstance(made, str) else made.get("pretrained")]
     inputs = [*(path for source in sources for path in source.inputs())]
     inputs += [find(name, "tokenizer: ") for name in named if name]
-    with (
-        container or Container() as services,
-        open_output(recipe, inputs=inputs) as output,
-        stopped_in(str(args.output_dir)),
-    ):
-        if output.up_to_date:
-            print(f"{args.output_dir} is up to date")
-        else:
+    with container or Container() as services, open_training(recipe, inputs) as output:
+        if output is not None:
             train(recipe, sources, services, output)
     push_if_asked(args, str(args.output_dir))
 

@@ -18,13 +18,13 @@ from trl import get_peft_config
 from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.folders.output import PRIVATE, Output, open_output
+from silly_llm.core.folders.output import PRIVATE, Output
 from silly_llm.core.launch import run_main
 from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
 from silly_llm.training.callbacks.throughput import check_trackers
-from silly_llm.training.checkpoints import check_resume, checkpoint_of, stopped_in
+from silly_llm.training.checkpoints import check_resume, checkpoint_of, open_training
 from silly_llm.training.keys import refuse_if
 from silly_llm.training.model.chat import load_model, load_tokenizer, train_new_tokens
 from silly_llm.training.model.models import size_of
@@ -61,15 +61,9 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     check_push(args)
     inputs = [args.model_name_or_path, *(path for source in sources for path in source.inputs()), args.chat_template]
-    with (
-        container or Container() as services,
-        open_output(recipe, inputs=inputs) as output,
-        stopped_in(str(args.output_dir)),
-    ):
-        if output.up_to_date:
-            print(f"{args.output_dir} is up to date")
-        else:
-            tune(recipe, tokenizer, added, *datasets, services, output)
+    with container or Container() as services, open_training(recipe, inputs) as output:
+        if output is not None:
+            tune(recipe, services, output, tokenizer, added, *datasets)
     push_if_asked(args, str(args.output_dir))
 
 
@@ -82,12 +76,12 @@ def check_components(args: SftArguments) -> None:
 
 def tune(
     recipe: Recipe[SftArguments],
-    tokenizer: PreTrainedTokenizerBase,
-    added: list[str],
-    train_dataset: Dataset,
-    eval_dataset: Dataset | None,
     services: Container,
     output: Output,
+    tokenizer: Any,
+    added: list[str],
+    train_dataset: Dataset,
+    eval_dataset: Dataset | None = None,
 ) -> None:
     """Train, resuming where an interrupted run was, and leave the model folder."""
     args = recipe.args

@@ -121,7 +121,7 @@ class TrainingLog(TrainerCallback):
 class Samples(TrainerCallback):
     """Has the model continue texts, or answer chat messages, at each evaluation: into `samples.jsonl`, and one line on the screen."""
 
-    def __init__(self, folder: str | Path, tokenizer: Any, prompts: list[Any], max_new_tokens: int = 100) -> None:
+    def __init__(self, folder: str | Path, tokenizer: Any, prompts: Any, max_new_tokens: int = 100) -> None:
         self.path, self.tokenizer = Path(folder) / SAMPLES, tokenizer
         self.prompts, self.max_new_tokens = prompts, max_new_tokens
 

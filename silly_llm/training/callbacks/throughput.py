@@ -54,10 +54,8 @@ class Throughput(TrainerCallback):
         figures: dict[str, float] = {"tokens": tokens}
         began, before = self._mark or (now, tokens)
         if tokens > before and now > began:
-            self.total_seconds, self.total_tokens = (
-                self.total_seconds + now - began,
-                self.total_tokens + tokens - before,
-            )
+            self.total_seconds += now - began
+            self.total_tokens += tokens - before
             figures |= self._rates(tokens - before, now - began)
             self._mark = (now, tokens)
         if self.tokens_per_byte:
@@ -68,9 +66,8 @@ class Throughput(TrainerCallback):
         """`tokens_per_second`, `mfu` and `mfu_ceiling` of all that was measured in this attempt; empty when nothing was."""
         if not self.total_seconds:
             return {}
-        return self._rates(self.total_tokens, self.total_seconds) | (
-            {"mfu_ceiling": self.ceiling} if self.cost else {}
-        )
+        known = {"mfu_ceiling": self.ceiling} if self.cost else {}
+        return {**self._rates(self.total_tokens, self.total_seconds), **known}
 
     def _rates(self, tokens: int, seconds: float) -> dict[str, float]:
         rate = tokens / seconds

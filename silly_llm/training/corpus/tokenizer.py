@@ -103,14 +103,9 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
-        min_frequency=config.min_frequency,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(texts, trainer)
+    sizes = {"vocab_size": config.vocab_size, "min_frequency": config.min_frequency}
+    begin = {"special_tokens": list(SPECIAL_TOKENS), "initial_alphabet": sorted(pre_tokenizers.ByteLevel.alphabet())}
+    bpe.train_from_iterator(texts, trainers.BpeTrainer(**sizes, **begin, show_progress=False))
     return with_special_tokens(bpe, max_length)
 
 
@@ -119,13 +114,6 @@ def with_special_tokens(bpe: Any, max_length: int) -> PreTrainedTokenizerBase:
     bpe.post_processor = processors.TemplateProcessing(
         single="<|bos|> $A", pair="<|bos|> $A $B", special_tokens=[("<|bos|>", 0)]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        bos_token="<|bos|>",
-        eos_token="<|eos|>",
-        pad_token="<|pad|>",
-        extra_special_tokens=list(SPECIAL_TOKENS[3:]),
-        model_max_length=max_length,
-        clean_up_tokenization_spaces=False,
-        padding_side="left",
-    )
+    ends: Any = dict(zip(("bos_token", "eos_token", "pad_token"), SPECIAL_TOKENS, strict=False))
+    ends |= {"extra_special_tokens": list(SPECIAL_TOKENS[3:]), "model_max_length": max_length, "padding_side": "left"}
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, clean_up_tokenization_spaces=False, **ends)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -46,21 +48,21 @@ class SmallModelTraining:
         self,
         *,
         args: Any,
-        prompts: list[Any] | None = None,
+        prompts: Sequence[Any] = (),
         optimizer_factory: OptimizerFactory | None = None,
-        throughput: dict[str, Any] | None = None,
-        callbacks: list[Any] | None = None,
+        throughput: Mapping[str, Any] = MappingProxyType({}),
+        callbacks: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
         self.optimizer_factory = optimizer_factory
         self.clock = Clock(args.max_minutes, evaluates=kwargs.get("eval_dataset") is not None)
-        self.throughput = Throughput(self.tokens, **throughput or {})
+        self.throughput = Throughput(self.tokens, **throughput)
         shown = [
             TrainingLog(args.output_dir, self.clock, self.tokens),
             Progress(self.clock),
-            Samples(args.output_dir, kwargs.get("processing_class"), prompts or [], args.sample_tokens),
+            Samples(args.output_dir, kwargs.get("processing_class"), prompts, args.sample_tokens),
         ]
-        super().__init__(args=args, callbacks=[self.clock, *(callbacks or ()), self.throughput, *shown], **kwargs)  # type: ignore[call-arg]
+        super().__init__(args=args, callbacks=[self.clock, *callbacks, self.throughput, *shown], **kwargs)  # type: ignore[call-arg]
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]  # Progress prints
         # accelerate leaves FSDP on CPUs out, as of 1.15: it would replicate without a word
         left_out = engine_of(args) == "FSDP" and not self.is_fsdp_enabled  # type: ignore[attr-defined]

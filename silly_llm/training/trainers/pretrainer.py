@@ -71,9 +71,7 @@ class PackedTrainer(SmallModelTraining, Trainer):
                 return RandomSampler(sampler.data_source, generator=sampler.generator, num_samples=whole)
         return sampler
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Nats a token, averaged over all tokens of the step: over accumulated batches and devices alike."""
         labels, head = inputs["shift_labels"].flatten(), None if return_outputs else self.head
         logits = self.forward(model, inputs, head)
@@ -105,9 +103,7 @@ class PackedTrainer(SmallModelTraining, Trainer):
         with torch.compiler.set_stance("force_eager"):
             return super().evaluate(*args, **kwargs)
 
-    def prediction_step(
-        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
-    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Nats and predicted tokens of each row, which the evaluation loop gathers over batches and processes."""
         inputs = self._prepare_inputs(inputs)
         labels = inputs["shift_labels"]

@@ -58,9 +58,7 @@ class SmallModelSFTTrainer(SmallModelTraining, SFTTrainer):
         self.left_out += len(lengths) - len(fitting)
         return dataset.add_column("length", lengths).select(fitting)
 
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         if not self._plain_loss or inputs["input_ids"].numel() * self._vocabulary > LOGITS_AT_ONCE:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["use_cache"] = False
