@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any, ClassVar
+from typing import Any
 
 from transformers import IntervalStrategy, SchedulerType, TrainingArguments
 
@@ -35,7 +35,6 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
     save_steps: float = 200
     save_total_limit: int | None = 2
     seed: int = 0
-    asked_epochs: ClassVar[bool] = False
 
     @classmethod
     def refuse(cls, given: dict[str, Any]) -> None:
@@ -100,7 +99,9 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
         """A stream has no length, cannot be cut beforehand, and is read by one process."""
         endless = self.max_tokens is None and self.max_minutes is None and self.max_steps <= 0
         refuse_if(endless, "streaming: a stream has no end; set max_tokens, max_minutes or max_steps")
-        refuse_if(self.asked_epochs, "streaming: a stream has no epochs; leave out num_train_epochs")
+        refuse_if(
+            getattr(self, "asked_epochs", False), "streaming: a stream has no epochs; leave out num_train_epochs"
+        )
         refuse_if(self.max_bytes, "streaming: max_bytes cuts what is read beforehand; set max_tokens")
         several = "streaming: one process reads the stream; leave out dataloader_num_workers"
         refuse_if(self.dataloader_num_workers, several)

@@ -109,7 +109,7 @@ def one(texts, tmp_path_factory) -> Path:
     [("multi_cpu", UNTIED, 1e-3), ("fsdp", NEO, 1e-3), ("zero2", {"bf16": True}, 1e-2), ("zero3", {}, 1e-3)],
 )
 def test_two_processes_killed_and_resumed_train_as_one_does(texts, one, tmp_path, config, shape, within):
-    """Also a stream, which the first process reads for both, a head whose weight is used outside of what DDP wraps and nowhere
+    """Also with Muon's shared work, a stream, which the first process reads for both, a head whose weight is used outside of what DDP wraps and nowhere
     else, an architecture whose layers FSDP has to find, and logits in bf16, of which a sum over 512 tokens is off by 0.05 a token.
     """
     if config.startswith("zero"):

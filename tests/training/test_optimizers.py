@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -108,25 +107,6 @@ def test_steps_move_wide_models_as_far_as_narrow_ones():
     assert plain > 4 and 0.25 < scaled < 2
 
 
-TWO_PROCESSES = """
-import sys, torch, torch.distributed as dist
-from silly_llm.core.container import Container
-from silly_llm.training.model.models import build_model, model_config
-from silly_llm.training.pretrain_config import PretrainArguments
-rank, file = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
-model = build_model(model_config("silly-tiny", vocab_size=300, max_length=16), 0)
-optimizer = Container().build("optimizer", "muon").create(model, PretrainArguments(dataset="x", output_dir=file + "-out", use_cpu=True, learning_rate=0.01))
-parallel = torch.nn.parallel.DistributedDataParallel(model)
-for step in range(4):
-    ids = torch.randint(300, (4, 16), generator=torch.Generator().manual_seed(step))[2 * rank : 2 * rank + 2]
-    parallel(input_ids=ids, labels=ids, use_cache=False).loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-torch.save(model.state_dict(), f"{file}.{rank}.pt")
-"""
-
-
 @pytest.mark.parametrize("stack", [1, 1 << 24], ids=["one by one", "together"])
 def test_stacked_muon_is_torchs(monkeypatch, stack):
     monkeypatch.setattr(muon, "STACK", stack)
@@ -149,22 +129,6 @@ def test_stacked_muon_is_torchs(monkeypatch, stack):
     assert all(
         torch.allclose(states[0][i]["momentum_buffer"], state["momentum_buffer"]) for i, state in states[1].items()
     )
-
-
-@pytest.mark.slow
-def test_muon_in_two_processes_gives_the_weights_of_one(tmp_path):
-    command = [sys.executable, "-c", TWO_PROCESSES]
-    running = [subprocess.Popen([*command, str(rank), str(tmp_path / "store")]) for rank in (0, 1)]
-    model = model_of()
-    args = arguments(tmp_path, learning_rate=0.01)
-    train(model, Container().build("optimizer", "muon").create(model, args), 4)
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
-    first, second = (torch.load(tmp_path / f"store.{rank}.pt") for rank in (0, 1))
-    begun = model_of().state_dict()
-    for name, weight in model.state_dict().items():
-        assert torch.equal(first[name], second[name])
-        moved = (weight - begun[name]).abs().mean()
-        assert moved > 1e-3 and (first[name] - weight).abs().mean() < 0.05 * moved, name  # Newton-Schulz is in bf16
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "warmup_stable_decay"])

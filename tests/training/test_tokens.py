@@ -75,7 +75,7 @@ def test_an_interrupted_tokenizing_leaves_nothing_that_counts(texts, monkeypatch
     tokenizer = trained_bpe(texts[:500])
     dataset = Dataset.from_dict({"text": texts})
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
