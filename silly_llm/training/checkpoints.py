@@ -106,22 +106,11 @@ def examine(path: Path) -> None:
 
 
 def checkpoints_in(folder: str | Path, *, torsos: bool = False) -> list[Path]:
-    """The checkpoints of a model folder, the newest first: those that were written to their end, or the others."""
+    """The checkpoints of a model folder, the newest first; or the torsos that we left when we died while writing or removing one."""
     found = [p for p in Path(folder).glob("checkpoint-*") if p.is_dir() and p.name[11:].isdigit()]
-    return sorted((p for p in found if is_torso(p) is torsos), key=lambda path: int(path.name[11:]), reverse=True)
-
-
-def is_torso(checkpoint: Path) -> bool:
-    """Whether this is what we left of a checkpoint when we died while writing (or removing) it: at first its folder is empty."""
-    marked = (checkpoint / UNFINISHED).is_file() or not any(checkpoint.iterdir())
-    return marked and not (checkpoint / STATE).is_file()
-
-
-def remove_torso(checkpoint: Path) -> None:
-    """Its mark goes last: when this is interrupted, it is still known for what it is."""
-    for path in sorted(checkpoint.iterdir(), key=lambda path: path.name == UNFINISHED):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    checkpoint.rmdir()
+    begun = {p for p in found if (p / UNFINISHED).is_file() or not any(p.iterdir())}  # at first its folder is empty
+    left = {p for p in begun if not (p / STATE).is_file()}
+    return sorted((p for p in found if (p in left) is torsos), key=lambda path: int(path.name[11:]), reverse=True)
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
@@ -131,7 +120,9 @@ def last_checkpoint(folder: str | Path) -> str | None:
     """
     found = checkpoints_in(folder)
     for torso in checkpoints_in(folder, torsos=True) if is_main_process() else []:
-        remove_torso(torso)
+        for path in sorted(torso.iterdir(), key=lambda path: path.name == UNFINISHED):  # its mark goes last
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        torso.rmdir()
     if not found or not is_main_process():
         return str(found[0]) if found else None
     faults: dict[Path, str] = {}

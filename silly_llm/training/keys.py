@@ -156,7 +156,21 @@ def settle(args: Any) -> None:
         args.bf16 = not args.fp16 and computes_in_bf16(args.use_cpu)
     args.disable_tqdm = True  # our progress bar follows time limits too
     args.logging_nan_inf_filter = False  # it would hide a NaN, and wait for the device at each step
-    keep_budgets(args)
+
+    # Which budgets the recipe sets, before the Trainer's own arguments are made of them
+    args.asked_steps = args.max_steps if args.max_steps > 0 else None
+    args.asked_epochs = args.num_train_epochs is not None
+    counted = args.asked_steps or args.asked_epochs or getattr(args, "max_tokens", None)
+    args.no_budget = not (counted or args.max_minutes)
+    args.num_train_epochs = args.num_train_epochs if args.asked_epochs else 3.0
+    if args.max_minutes is not None and not counted:
+        args.max_steps = UNLIMITED
+        for key in ("logging", "eval", "save"):
+            strategy, steps = getattr(args, f"{key}_strategy"), getattr(args, f"{key}_steps") or 0
+            share = getattr(strategy, "value", strategy) == "steps" and 0 < steps < 1
+            refuse_if(
+                share, f"{key}_steps: only time ends this training, so there is no share of all steps; give steps"
+            )
 
 
 def engine_of(args: Any) -> str | None:
@@ -166,22 +180,6 @@ def engine_of(args: Any) -> str | None:
         if launched or getattr(args, engine.lower(), None):
             return engine
     return None
-
-
-def keep_budgets(args: Any) -> None:
-    """Remember which budgets a recipe sets, before the Trainer's own arguments are made of them."""
-    args.asked_steps = args.max_steps if args.max_steps > 0 else None
-    args.asked_epochs = args.num_train_epochs is not None
-    counted = args.asked_steps or args.asked_epochs or getattr(args, "max_tokens", None)
-    args.no_budget = not (counted or args.max_minutes)
-    args.num_train_epochs = args.num_train_epochs if args.asked_epochs else 3.0
-    if args.max_minutes is None or counted:
-        return
-    args.max_steps = UNLIMITED
-    for key in ("logging", "eval", "save"):
-        strategy, steps = getattr(args, f"{key}_strategy"), getattr(args, f"{key}_steps") or 0
-        share = getattr(strategy, "value", strategy) == "steps" and 0 < steps < 1
-        refuse_if(share, f"{key}_steps: only time ends this training, so there is no share of all steps; give steps")
 
 
 def check_named(asked: str | bool | None) -> None:

@@ -139,8 +139,11 @@ class Samples(TrainerCallback):
             )
             if first:
                 append(self.path, {"step": state.global_step, "prompt": prompt, "completion": text})
-                if number == 0:
-                    show_sample(prompt, text)
+                if number == 0:  # above the bar where there is one
+                    begin = as_text(prompt) + ("" if isinstance(prompt, str) else " → ")
+                    shown = "".join(c if c.isprintable() else " " for c in begin + text)
+                    tqdm.write(f"    “{' '.join(shown.split())[:150]} …”")
+                    sys.stdout.flush()
 
 
 def append(path: Path, line: dict[str, Any]) -> None:
@@ -151,14 +154,6 @@ def append(path: Path, line: dict[str, Any]) -> None:
 def as_text(prompt: Any) -> str:
     """A prompt as a person reads it: of chat messages the last."""
     return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
-
-
-def show_sample(prompt: Any, text: str) -> None:
-    """One line on the screen, above the bar where there is one."""
-    begin = as_text(prompt) + ("" if isinstance(prompt, str) else " → ")
-    shown = "".join(c if c.isprintable() else " " for c in begin + text)
-    tqdm.write(f"    “{' '.join(shown.split())[:150]} …”")
-    sys.stdout.flush()
 
 
 def tell(model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: int, synced_gpus: bool = False) -> str:

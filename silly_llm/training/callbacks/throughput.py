@@ -25,7 +25,6 @@ class Throughput(TrainerCallback):
     def __init__(
         self,
         tokens: Callable[[], int],
-        *,
         flops_per_token: float = 0.0,
         ceiling: tuple[float, str] = (math.inf, ""),
         tokens_per_byte: float = 0.0,

@@ -56,7 +56,16 @@ def make_tokenizer(spec: str | dict[str, Any], dataset: Any, text_column: str, m
     """
     config = check_tokenizer(spec)
     if config is None:
-        return with_all_ends(load(str(spec)), spec)
+        tokenizer, missing = load(str(spec)), {}
+        if tokenizer.eos_token is None:
+            raise RunError(f"tokenizer: {spec!r} has no end-of-text token")
+        if tokenizer.bos_token is None:
+            missing["bos_token"] = SPECIAL_TOKENS[0]
+        if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+            missing["pad_token"] = SPECIAL_TOKENS[2]
+        if missing:
+            tokenizer.add_special_tokens(missing)
+        return tokenizer
     documents = dataset if config.max_documents is None else dataset.take(config.max_documents)
     texts = texts_of(documents, text_column)
     if config.pretrained is not None:
@@ -81,20 +90,6 @@ def load(name: str) -> Any:
         raise RunError(f"tokenizer: cannot load {name!r}: {first_line(error)}") from error
 
 
-def with_all_ends(tokenizer: Any, name: object) -> Any:
-    """An existing tokenizer with a begin of text, and padding that is not the end; a RunError where it has no end."""
-    if tokenizer.eos_token is None:
-        raise RunError(f"tokenizer: {name!r} has no end-of-text token")
-    missing: dict[str, Any] = {}
-    if tokenizer.bos_token is None:
-        missing["bos_token"] = SPECIAL_TOKENS[0]
-    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
-        missing["pad_token"] = SPECIAL_TOKENS[2]
-    if missing:
-        tokenizer.add_special_tokens(missing)
-    return tokenizer
-
-
 def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length: int) -> PreTrainedTokenizerBase:
     """Train a byte-level BPE on documents, which are read once; fewer tokens than asked for, where they have too few pairs.
 
@@ -103,9 +98,12 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    sizes = {"vocab_size": config.vocab_size, "min_frequency": config.min_frequency}
-    begin = {"special_tokens": list(SPECIAL_TOKENS), "initial_alphabet": sorted(pre_tokenizers.ByteLevel.alphabet())}
-    bpe.train_from_iterator(texts, trainers.BpeTrainer(**sizes, **begin, show_progress=False))
+    options: dict[str, Any] = {"vocab_size": config.vocab_size, "min_frequency": config.min_frequency}
+    options |= {
+        "special_tokens": list(SPECIAL_TOKENS),
+        "initial_alphabet": sorted(pre_tokenizers.ByteLevel.alphabet()),
+    }
+    bpe.train_from_iterator(texts, trainers.BpeTrainer(**options, show_progress=False))
     return with_special_tokens(bpe, max_length)
 
 

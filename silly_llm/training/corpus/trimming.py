@@ -60,7 +60,11 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
     parts = {
         left + right: (left, right) for left, right in reversed(merges)
     }  # of a token the first merge that makes it
-    counts = count_tokens(tokenizer, texts)
+    counts: Counter[int] = Counter()  # how often the texts use each id
+    source = iter(texts)
+    while batch := list(islice(source, AT_ONCE)):
+        for encoding in tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            counts.update(encoding.ids)
     kept, room = set(alphabet), vocab_size - len(special_tokens)
     for token in sorted(old, key=lambda token: (-counts[old[token]], old[token])):
         needed = ancestry(token, parts) - kept
@@ -85,13 +89,3 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
 def ancestry(token: str, parts: dict[str, tuple[str, str]]) -> set[str]:
     """A token and all that BPE makes on the way to it."""
     return {token}.union(*(ancestry(part, parts) for part in parts.get(token, ())))
-
-
-def count_tokens(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
-    """How often the texts use each id; a batch of texts in memory."""
-    counts: Counter[int] = Counter()
-    source = iter(texts)
-    while batch := list(islice(source, AT_ONCE)):
-        for encoding in tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False):
-            counts.update(encoding.ids)
-    return counts

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import (
@@ -30,36 +29,29 @@ DECIDED_ELSEWHERE = {"vocab_size": " (set tokenizer.vocab_size)", "max_position_
 """Keys of a configuration that other keys of the recipe decide."""
 
 
-@contextmanager
-def whole_weights() -> Iterator[None]:
-    """Models that are made in here are whole on every process also under ZeRO-3, which takes them apart when training begins.
+def model_of(args: Any, tokenizer: Any) -> PreTrainedModel:
+    """The model that a pretraining (`PretrainArguments`) begins with: a pretrained one, or a new one, scaled where `base_width` is set.
 
-    transformers makes them in shards wherever ZeRO-3 is configured, whatever `zero3_init_flag` says: their weights then are others
-    than those of the same seed on one device, and neither scaling nor the isolation proof see matrices.
+    It is whole on every process also under ZeRO-3, which takes it apart when training begins. transformers makes models in shards
+    wherever ZeRO-3 is configured, whatever `zero3_init_flag` says: their weights then are others than those of the same seed on one
+    device, and neither scaling nor the isolation proof see matrices.
     """
-    kept = deepspeed._hf_deepspeed_config_weak_ref
+    base, length = pretrained_of(args.model), args.max_length
+    zero3 = deepspeed._hf_deepspeed_config_weak_ref
     deepspeed.unset_hf_deepspeed_config()
     try:
-        yield
-    finally:
-        deepspeed._hf_deepspeed_config_weak_ref = kept
-
-
-@whole_weights()
-def model_of(args: Any, tokenizer: Any) -> PreTrainedModel:
-    """The model that a pretraining (`PretrainArguments`) begins with: a pretrained one, or a new one, scaled where `base_width` is set."""
-    base, length = pretrained_of(args.model), args.max_length
-    if base is not None:
-        config = pretrained_config(base, length)
-    else:
+        if base is not None:
+            config = pretrained_config(base, length)
+            attends = args.attn_implementation or attention_of(config, args.use_cpu, length)
+            return load_pretrained(base, config, tokenizer, attn_implementation=attends)
         config = model_config(args.model, vocab_size=len(tokenizer), max_length=length, tokenizer=tokenizer)
-    attends = args.attn_implementation or attention_of(config, args.use_cpu, length)
-    if base is not None:
-        return load_pretrained(base, config, tokenizer, attn_implementation=attends)
-    model = build_model(config, args.seed, attn_implementation=attends)
-    if args.base_width is not None:
-        scale_initialization(model, args.base_width)
-    return model
+        attends = args.attn_implementation or attention_of(config, args.use_cpu, length)
+        model = build_model(config, args.seed, attn_implementation=attends)
+        if args.base_width is not None:
+            scale_initialization(model, args.base_width)
+        return model
+    finally:
+        deepspeed._hf_deepspeed_config_weak_ref = zero3
 
 
 def model_config(

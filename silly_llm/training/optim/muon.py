@@ -45,7 +45,8 @@ class StackedMuon(torch.optim.Muon):
                 torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
             together = distributed.is_available() and distributed.is_initialized()
             place, processes = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
-            shares = shared_out(params, processes)
+            order = sorted(range(len(params)), key=lambda i: tuple(params[i].shape))  # of every shape as many each
+            shares = [order[first::processes] for first in range(processes)]
             mine: dict[int, torch.Tensor] = {}
             for these in stacks(params, shares[place]):
                 directions = orthogonalized(
@@ -60,12 +61,6 @@ class StackedMuon(torch.optim.Muon):
                 rows, columns = params[i].shape
                 params[i].add_(direction, alpha=-rate * max(1, rows / columns) ** 0.5)
         return loss
-
-
-def shared_out(params: Sequence[torch.Tensor], processes: int) -> list[list[int]]:
-    """The indices of the matrices that each process takes, by shape: of every shape as many each."""
-    order = sorted(range(len(params)), key=lambda i: tuple(params[i].shape))
-    return [order[first::processes] for first in range(processes)]
 
 
 def gathered(

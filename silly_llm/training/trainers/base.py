@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -33,7 +32,7 @@ class SmallModelTraining:
         args: a `PretrainArguments` or `SftArguments`.
         prompts: text to continue, or chat messages to answer, at each evaluation.
         optimizer_factory: makes the optimizer; `None`: the Trainer does, by `optim`.
-        throughput: options of `Throughput`.
+        throughput: measures; by default tokens/s alone.
     """
 
     args: Any
@@ -50,13 +49,13 @@ class SmallModelTraining:
         args: Any,
         prompts: Sequence[Any] = (),
         optimizer_factory: OptimizerFactory | None = None,
-        throughput: Mapping[str, Any] = MappingProxyType({}),
+        throughput: Throughput | None = None,
         callbacks: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
         self.optimizer_factory = optimizer_factory
         self.clock = Clock(args.max_minutes, evaluates=kwargs.get("eval_dataset") is not None)
-        self.throughput = Throughput(self.tokens, **throughput)
+        self.throughput = throughput or Throughput(self.tokens)
         shown = [
             TrainingLog(args.output_dir, self.clock, self.tokens),
             Progress(self.clock),
@@ -66,10 +65,8 @@ class SmallModelTraining:
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]  # Progress prints
         # accelerate leaves FSDP on CPUs out, as of 1.15: it would replicate without a word
         left_out = engine_of(args) == "FSDP" and not self.is_fsdp_enabled  # type: ignore[attr-defined]
-        refuse_if(
-            left_out,
-            "use_cpu: FSDP was asked for, but accelerate does not run it here; use ddp.yaml, or multi_cpu.yaml on CPUs",
-        )
+        instead = "accelerate does not run it here; use ddp.yaml, or multi_cpu.yaml on CPUs"
+        refuse_if(left_out, f"use_cpu: FSDP was asked for, but {instead}")
 
     def tokens(self) -> int:
         """Tokens that the training has seen."""

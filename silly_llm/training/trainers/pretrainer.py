@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import RandomSampler
 from transformers import EvalPrediction, Trainer
 
+from silly_llm.training.callbacks.throughput import Throughput
 from silly_llm.training.corpus.packing import PackedCollator
 from silly_llm.training.flops import ceiling, training_flops_per_token
 from silly_llm.training.kernels.fused import IGNORED, LinearCrossEntropy, hidden_states, separable_head, token_nats
@@ -45,13 +46,10 @@ class PackedTrainer(SmallModelTraining, Trainer):
         self.eval_bytes, self.eval_collator = eval_bytes, replace(data_collator, predict_end=False)
         self.product_dtype = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else torch.float32
         best, source = ceiling(args.device, self.product_dtype)
-        throughput = {
-            "flops_per_token": training_flops_per_token(model, args.max_length),
-            "ceiling": (best * args.world_size, source),
-            "tokens_per_byte": tokens_per_byte,
-        }
-        more = {"compute_metrics": self.bits_per_byte, "throughput": throughput, **kwargs}
-        super().__init__(model=model, args=args, data_collator=data_collator, **more)
+        cost, hardware = training_flops_per_token(model, args.max_length), (best * args.world_size, source)
+        kwargs["throughput"] = Throughput(self.tokens, cost, hardware, tokens_per_byte)
+        kwargs["compute_metrics"] = self.bits_per_byte
+        super().__init__(model=model, args=args, data_collator=data_collator, **kwargs)
         whole = not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
         # DDP that searches for unused parameters takes a head that is used outside of the model for one.
         by_hand = args.use_cpu and whole and not args.ddp_find_unused_parameters
