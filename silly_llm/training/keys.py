@@ -183,11 +183,11 @@ def engine_of(args: Any) -> str | None:
 
 
 def check_named(asked: str | bool | None) -> None:
-    """Raise a RecipeError where a recipe names a checkpoint that is none."""
+    """Raise a RecipeError where what a recipe names is not a checkpoint."""
     if not isinstance(asked, str) or (Path(asked) / "trainer_state.json").is_file():
         return
     is_folder = Path(asked).is_dir()
-    refuse_if(is_folder, f"resume_from_checkpoint: {asked} is no checkpoint (it has no trainer_state.json)")
+    refuse_if(is_folder, f"resume_from_checkpoint: {asked} is not a checkpoint (it has no trainer_state.json)")
     raise RecipeError(
         f"resume_from_checkpoint: no such folder {asked!r}{looked_for(Path(asked))}; one of the Hub is downloaded first: "
         "hf download USER/MODEL --include 'last-checkpoint/*' --local-dir DIR"

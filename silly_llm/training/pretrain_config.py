@@ -62,7 +62,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
         self.use_cache = True  # of the saved model; training passes use_cache=False itself
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = False  # a search through the graph at every step; all are used
-        if self.use_cpu:  # transformers says wherever one compiles on a CPU that compiling is for GPUs
+        if self.use_cpu:  # transformers warns that compiling is for GPUs
             getLogger("transformers.training_args").addFilter(lambda record: "torchdynamo" not in str(record.msg))
         super().__post_init__()
         check_schedule(self)

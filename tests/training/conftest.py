@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_runs import write_texts
+from tiny_runs import TEXTS, write_texts
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +23,11 @@ def stories(tmp_path_factory) -> Path:
         for name in ("Tom", "Mia") for pet in ("dog", "hen") for count in range(40)
     ]  # fmt: skip
     return write_texts(tmp_path_factory.mktemp("stories") / "stories.jsonl", texts)
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """A byte-level BPE of 300 tokens, trained on `TEXTS`."""
+    from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
+
+    return train_tokenizer(TEXTS, TokenizerConfig(vocab_size=300), max_length=48)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from tiny_runs import TEXTS
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.training.corpus.packing import IGNORED, PackedCollator, index_of, pack
@@ -15,14 +16,7 @@ from silly_llm.training.corpus.tokens import tokenize
 from silly_llm.training.model.isolation import require_isolation
 from silly_llm.training.model.models import build_model, model_config
 
-ADJECTIVES, NOUNS = ("red", "big", "sad"), ("cat", "hen")
-TEXTS = [f"The {a} {n} saw a {b} dog. It ran to the {n}." for a in ADJECTIVES for n in NOUNS for b in ("old", "wet")]
 LENGTH = 48
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return train_tokenizer(TEXTS, TokenizerConfig(vocab_size=300), max_length=LENGTH)
 
 
 @pytest.fixture

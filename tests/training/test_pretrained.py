@@ -110,8 +110,8 @@ def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
     [
         ({"adapter": True}, {}, "is an adapter, not a model; merge it first"),
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, {}, "is quantized"),
-        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, {}, "is no causal language model (BertForMaskedLM)"),
-        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, {}, "is no causal language model"),
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, {}, "is not a causal language model (BertForMaskedLM)"),
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, {}, "is not a causal language model"),
         ({"auto_map": {"AutoConfig": "x.X"}, "model_type": "mine"}, {}, "cannot load"),
         ({"vocab_size": 200}, {}, "has ids up to 258, its embedding 200 rows"),
         ({}, {"max_length": 128}, "max_length: 128 is more than the 64 positions of"),

@@ -10,25 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_packing import TEXTS
+from tiny_runs import TEXTS, as_if_killed, same_weights
 from tiny_runs import arguments as tiny
-from tiny_runs import as_if_killed, same_weights
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
 from silly_llm.training.corpus import streaming
 from silly_llm.training.corpus.documents import read_stream
 from silly_llm.training.corpus.streaming import StreamedRows, StreamState
-from silly_llm.training.corpus.tokenizer import TokenizerConfig, make_tokenizer, train_tokenizer
+from silly_llm.training.corpus.tokenizer import make_tokenizer
 from silly_llm.training.pretrain import main
 from silly_llm.training.pretrain_config import PretrainArguments
 
 LENGTH = 48
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return train_tokenizer(TEXTS, TokenizerConfig(vocab_size=300), max_length=LENGTH)
 
 
 @pytest.fixture(autouse=True)

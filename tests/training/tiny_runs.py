@@ -17,6 +17,9 @@ TINY = {
     "logging_steps": 3, "sample_prompts": "[]",
 }  # fmt: skip
 
+ADJECTIVES, NOUNS = ("red", "big", "sad"), ("cat", "hen")
+TEXTS = [f"The {a} {n} saw a {b} dog. It ran to the {n}." for a in ADJECTIVES for n in NOUNS for b in ("old", "wet")]
+
 
 def write_texts(path: Path, texts: Iterable[str | None]) -> Path:
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")

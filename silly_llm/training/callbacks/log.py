@@ -126,7 +126,7 @@ class Samples(TrainerCallback):
         self.prompts, self.max_new_tokens = prompts, max_new_tokens
 
     def on_evaluate(self, args, state, control, model=None, **kwargs):
-        # A model in shards speaks on all processes together: each has a part of the weights.
+        # A sharded model generates on all processes together: each has a part of the weights.
         sharded, first = is_sharded(), state.is_world_process_zero
         for number, prompt in enumerate(self.prompts if sharded or first else []):
             text = tell(

@@ -39,7 +39,7 @@ class Corpus:
     """What a user should know of how they were read."""
 
 
-def read_texts(args: Any, source: DataProvider, eval_source: DataProvider | None) -> Corpus:
+def read_texts(args: Any, source: DataProvider, eval_source: DataProvider | None = None) -> Corpus:
     """The documents to train and to evaluate on: the evaluation's own, the dataset's validation split, or held out.
 
     A RecipeError where there are no documents, no such column, no texts in it, or nothing is left by `decontaminate`.
@@ -75,7 +75,7 @@ def read_texts(args: Any, source: DataProvider, eval_source: DataProvider | None
     return Corpus(texts, held_out, left_out, notices)
 
 
-def read_stream(args: Any, source: DataProvider, eval_source: DataProvider | None) -> Corpus:
+def read_stream(args: Any, source: DataProvider, eval_source: DataProvider | None = None) -> Corpus:
     """As `read_texts`, but what is trained on is only opened; without a split to evaluate on, the first documents are held out.
 
     A RecipeError where there are no documents or no such column, or `max_eval_documents` does not say how many to hold out, or holds out all.

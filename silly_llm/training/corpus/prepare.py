@@ -32,7 +32,7 @@ class Prepared:
     eval_bytes: int
     """UTF-8 bytes of the evaluation texts."""
     tokens_per_byte: float
-    """Of the evaluation texts; begin and end of a text are no text."""
+    """Of the evaluation texts; begin and end of a text do not count."""
     documents: int | None
     """Documents to train on; `None`: they are streamed."""
     split: int
@@ -64,18 +64,9 @@ class Prepared:
         return [self.tokenizer.decode(piece, skip_special_tokens=True) for row in rows for piece in row]
 
 
-def prepare(
-    args: Any, source: DataProvider, eval_source: DataProvider | None = None, *, checkpoint: str | None = None
-) -> Prepared:
-    """Read, tokenize and pack; or open the stream, at the place where the checkpoint left it.
-
-    Args:
-        args: a `PretrainArguments`.
-        source: the texts to train on.
-        eval_source: those to evaluate on.
-        checkpoint: what the training resumes from.
-    """
-    corpus = (read_stream if args.streaming else read_texts)(args, source, eval_source)
+def prepare(args: Any, *sources: DataProvider, checkpoint: str | None = None) -> Prepared:
+    """Read, tokenize and pack what `PretrainArguments` say; or open the stream, at the place where the checkpoint left it."""
+    corpus = (read_stream if args.streaming else read_texts)(args, *sources)
     if args.process_index == 0:
         for notice in corpus.notices:
             print(notice, flush=True)

@@ -26,7 +26,7 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
     """Cut a byte-level BPE to the tokens that are most common in the texts.
 
     Args:
-        tokenizer: of transformers; stays as it is. A RecipeError where it is no fast byte-level BPE, or has too few tokens.
+        tokenizer: of transformers; stays as it is. A RecipeError where it is not a fast byte-level BPE, or has too few tokens.
         texts: what to count on; read once.
         vocab_size: tokens of the result, special tokens and bytes included. Where the texts use fewer, the rest are the first of the
             tokenizer's own order.
@@ -41,7 +41,7 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
     kinds = [step.get("type") for step in steps.get("pretokenizers", [steps])]
     affixes = model.get("continuing_subword_prefix") or model.get("end_of_word_suffix")
     other = model.get("type") != "BPE" or "ByteLevel" not in kinds or affixes
-    gpt2 = "only a fast byte-level BPE (such as GPT-2's) can be cut, and this is none; leave vocab_size out"
+    gpt2 = "only a fast byte-level BPE (such as GPT-2's) can be cut, and this is not one; leave vocab_size out"
     refuse_if(other, f"tokenizer: {gpt2}")
     old: dict[str, int] = {**state["model"]["vocab"]}
     for added in state["added_tokens"]:  # special ones do not count, others (runs of spaces, say) are tokens like any

@@ -64,7 +64,7 @@ def commit_of(base: Pretrained) -> str | None:
 def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
     """The configuration of a model that can be trained further on rows of `max_length` tokens.
 
-    A RecipeError where it cannot be read, is no plain causal language model, or has fewer positions.
+    A RecipeError where it cannot be read, is not a plain causal language model, or has fewer positions.
     """
     name = f"model: {base.name!r}"
     is_folder = Path(base.name).is_dir()
@@ -81,7 +81,7 @@ def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
     architectures = config.architectures or []
     known = config.model_type in TYPES and (not architectures or {*architectures} & {*TYPES.values()})
     what = ", ".join(architectures or [config.model_type])
-    refuse_if(config.is_encoder_decoder or not known, f"{name} is no causal language model ({what})")
+    refuse_if(config.is_encoder_decoder or not known, f"{name} is not a causal language model ({what})")
     is_part = config.get_text_config() is not config
     refuse_if(is_part, f"{name} has parts beside its text model ({config.model_type}); name a text model")
     positions = getattr(config, "max_position_embeddings", None) or max_length

@@ -73,7 +73,7 @@ class SmallModelTraining:
         raise NotImplementedError
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the Trainer's; `Stopped` by a signal, in every process, after the step that all of them had heard of it in."""
+        """As the Trainer's; `Stopped` by a signal, in every process after the same step."""
         with deferred():
             result = super().train(*args, **kwargs)  # type: ignore[misc]
             self.check_weights()
