@@ -43,7 +43,7 @@ PHASES = {phase.command: phase for phase in (
     Phase("instruct", "instructions.yaml", "instructions", "silly_llm.data.instructions.instruct",
           "silly_llm.data.instructions.arguments:InstructionArguments", "derive an instruction dataset from stories"),
     Phase("sft", "sft.yaml", "sft", "silly_llm.training.sft",
-          "silly_llm.training.sft_arguments:SftKeys", "tune a model to follow instructions", "trl.SFTConfig and trl.ModelConfig"),
+          "silly_llm.training.arguments:SftKeys", "tune a model to follow instructions", "trl.SFTConfig and trl.ModelConfig"),
     Phase("evaluate", "evaluation.yaml", "evaluation", "silly_llm.evaluation.evaluate",
           "silly_llm.evaluation.arguments:EvaluationArguments", "measure models and write the report"),
 )}
