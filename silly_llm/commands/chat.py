@@ -80,9 +80,7 @@ class Talker:
         self.hint = HINT_TUNED if self.tuned else HINT_BASE
 
     @classmethod
-    def load(
-        cls, name: str, temperature: float, top_p: float, max_new_tokens: int, seed: int | None = None
-    ) -> Talker:
+    def load(cls, name: str, temperature: float, top_p: float, max_new_tokens: int, seed: int | None = None) -> Talker:
         """Load a model folder or Hub id.
 
         Raises:

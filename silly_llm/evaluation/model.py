@@ -63,7 +63,7 @@ class LanguageModel:
         name: str,
         revision: str | None = None,
         dtype: str = "float32",
-        device: str | None = None,
+        device: Any = None,
         context: int | None = None,
     ) -> LanguageModel:
         """Load a model folder or Hub id (with a LoRA adapter, too) by transformers' Auto classes.
@@ -78,7 +78,8 @@ class LanguageModel:
             model: Any = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=getattr(torch, dtype))
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise RunError(f"cannot load the model {path}: {first_line(error)}") from error
-        return cls(model.to(device or torch.accelerator.current_accelerator() or "cpu"), tokenizer, name, context)
+        device = device or torch.accelerator.current_accelerator(check_available=True) or "cpu"
+        return cls(model.to(device), tokenizer, name, context)
 
     @property
     def parameters(self) -> int:

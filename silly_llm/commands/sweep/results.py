@@ -1,4 +1,4 @@
-"""What came out of a sweep: a row a point, a table over seeds with intervals, and the page that shows them with the plots."""
+"""What came out of a sweep: a row a point, and points by seed, with intervals."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ class Group:
     values: dict[str, Any]
     """What tells them from other groups: the labels without the seed."""
     rows: list[Row]
+
+    def value(self, name: str) -> Any:
+        """What all its points have in common: a label, or a dimension of the model."""
+        return self.rows[0].get(name)
 
     def metric(self, name: str) -> Metric:
         """Mean and 95 % interval over the seeds."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.registry import register
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
+from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric, StoryRequest
 from silly_llm.evaluation.metrics.statistics import distinct, mean, openings, share
 
 if TYPE_CHECKING:
@@ -27,61 +27,47 @@ class Completions(EvaluationProvider):
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         from silly_llm.text.words import tokenize_words
 
-        settings = self.settings
-        prompts: list[Any] = [r.messages if model.is_chat else r.beginning for r in data.requests]
+        settings, requests = self.settings, data.requests
+        given = 0 if model.is_chat else settings.beginning_words
+        asked_by = "instructions" if model.is_chat else f"the first {given} words of held-out stories"
+        beginnings = [r.beginning for r in requests]
+        prompts = [r.messages for r in requests] if model.is_chat else beginnings
         made = model.generate(prompts, settings.sampling, settings.seed)
-        new = [tokenize_words(g.text) for g in made]
-        whole = new
+        new = whole = [tokenize_words(g.text) for g in made]
         if not model.is_chat:
-            whole = [tokenize_words(r.beginning + g.text) for r, g in zip(data.requests, made, strict=True)]
-        asked_by = (
-            "instructions" if model.is_chat else f"the first {settings.beginning_words} words of held-out stories"
-        )
-        metrics = {
+            whole = [tokenize_words(begin + g.text) for begin, g in zip(beginnings, made, strict=True)]
+        return {
             "ends_by_itself": share(sum(g.ended for g in made), len(made), asked_by=asked_by),
             "story_words": mean([len(words) for words in whole], settings.seed),
+            **{f"distinct_{k}": distinct(new, k) for k in (1, 2, 3, 4)},
+            "top_opening": openings(whole, given_words=given),
         }
-        metrics |= {f"distinct_{k}": distinct(new, k) for k in (1, 2, 3, 4)}
-        given = 0 if model.is_chat else settings.beginning_words
-        opening = openings(whole)
-        opening.details["given_words"] = given
-        metrics["top_opening"] = opening
-        return metrics
 
     def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
         """The same beginnings, as raw text, and the same instructions for every model."""
         from silly_llm.text.features import detect_features, features_known
         from silly_llm.text.inflection import includes_word
 
-        settings = self.settings
-        requests = data.requests[: settings.num_samples]
-        beginnings = [r.beginning for r in requests]
-        instructions: list[Any] = [ask(model, r) for r in requests]
-        rows = []
-        for request, made in zip(requests, model.generate(beginnings, settings.sampling, settings.seed), strict=True):
-            rows.append(
-                {"kind": "beginning", "prompt": request.beginning, "completion": made.text, "ended": made.ended}
-            )
-        for request, made in zip(
-            requests, model.generate(instructions, settings.sampling, settings.seed), strict=True
-        ):
-            rows.append(
-                {
-                    "kind": "instruction",
-                    "prompt": request.instruction,
-                    "completion": made.text.strip(),
-                    "ended": made.ended,
-                    "words": {word: includes_word(made.text, word, data.language) for word in request.words},
-                    "features": {
-                        f: f in detect_features(made.text)
-                        for f in request.features
-                        if f in features_known(data.language)
-                    },
-                }
-            )
+        settings, requests = self.settings, data.requests[: self.settings.num_samples]
+        rows: list[dict[str, Any]] = []
+        begun = model.generate([r.beginning for r in requests], settings.sampling, settings.seed)
+        for r, made in zip(requests, begun, strict=True):
+            rows.append({"kind": "beginning", "prompt": r.beginning, "completion": made.text, "ended": made.ended})
+        answers = model.generate([ask(model, r) for r in requests], settings.sampling, settings.seed)
+        for r, made in zip(requests, answers, strict=True):
+            found, known = detect_features(made.text), features_known(data.language)
+            row = {
+                "kind": "instruction",
+                "prompt": r.instruction,
+                "completion": made.text.strip(),
+                "ended": made.ended,
+            }
+            row["words"] = {word: includes_word(made.text, word, data.language) for word in r.words}
+            row["features"] = {feature: feature in found for feature in r.features if feature in known}
+            rows.append(row)
         return rows
 
 
-def ask(model: LanguageModel, request: Any) -> Any:
+def ask(model: LanguageModel, request: StoryRequest) -> Any:
     """How a model is asked for a request: a tuned one through its chat template, a base one with the plain text."""
     return request.messages if model.is_chat else request.instruction + "\n\n"

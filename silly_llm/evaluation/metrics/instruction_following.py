@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.registry import register
 from silly_llm.evaluation.arguments import EvaluationArguments
@@ -36,47 +35,39 @@ class InstructionFollowing(EvaluationProvider):
         requests = [r for r in data.requests if model.is_chat or r.words or r.features]
         made = model.generate([ask(model, r) for r in requests], settings.sampling, settings.seed)
         pairs = [(generation.text, request) for generation, request in zip(made, requests, strict=True)]
-        metrics = {
-            "words_included": words_included(pairs, settings.seed, data.language),
-            "features_included": features_included(pairs, settings.seed, data.language),
-        }
         asked_by = "the chat template" if model.is_chat else "plain text (a base model: chance level)"
-        return {
-            name: replace(metric, details={**metric.details, "asked_by": asked_by})
-            for name, metric in metrics.items()
-            if metric.n
-        }
+        return following(pairs, settings.seed, data.language, asked_by=asked_by)
 
 
-def words_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH) -> Metric:
-    """Share of the requested words that the stories contain, inflected or not."""
-    asking = [(text, request) for text, request in pairs if request.words]
-    found = [sum(includes_word(text, word, language) for word in request.words) for text, request in asking]
-    return clustered_share(found, [len(request.words) for _, request in asking], seed)
+def following(
+    pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH, **details: Any
+) -> dict[str, Metric]:
+    """Shares of the requested words and features that stories contain, as far as any are asked for.
 
+    Words count inflected or not. Features are those that rules find and whose rules know the language; `by_feature` also says how often
+    they are found in stories that did not ask for them.
+    """
+    asking = [(text, r.words) for text, r in pairs if r.words]
+    found = [sum(includes_word(text, word, language) for word in words) for text, words in asking]
+    words = clustered_share(found, [len(words) for _, words in asking], seed, **details)
 
-def features_included(pairs: Sequence[tuple[str, StoryRequest]], seed: int, language: str = ENGLISH) -> Metric:
-    """Share of the requested features that rules find in the stories; `by_feature` also says how often they are found
-    in stories that did not ask for them. Only features whose rules know the language count."""
     known = features_known(language)
-    asking = [
-        (detect_features(text, known), asked)
-        for text, request in pairs
-        if (asked := set(request.features).intersection(known) if language != ENGLISH else set(request.features))
-    ]
+    asked = [(detect_features(text, known), w) for text, r in pairs if (w := set(r.features).intersection(known))]
     by_feature = {}
     for feature in known:
-        with_it = [feature in found for found, asked in asking if feature in asked]
-        without = [feature in found for found, asked in asking if feature not in asked]
+        with_it = [feature in found for found, wanted in asked if feature in wanted]
+        without = [feature in found for found, wanted in asked if feature not in wanted]
         by_feature[feature] = {
             "asked": len(with_it),
             "found": sum(with_it),
             "not_asked": len(without),
             "found_although_not_asked": sum(without),
         }
-    return clustered_share(
-        [len(found & asked) for found, asked in asking],
-        [len(asked) for _, asked in asking],
+    features = clustered_share(
+        [len(found & wanted) for found, wanted in asked],
+        [len(wanted) for _, wanted in asked],
         seed,
         by_feature=by_feature,
+        **details,
     )
+    return {name: m for name, m in (("words_included", words), ("features_included", features)) if m.n}
