@@ -6,6 +6,7 @@ one continues from its checkpoints, and a failed one is tried again, all by the 
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import signal
@@ -81,19 +82,19 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
 
     def rows() -> list[dict[str, Any]]:
         there = [p for p in sweep.points if p.name in finished]
-        return [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
+        made = [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
+        write_rows(made, sweep.folder)
+        return made
 
     with closing(run_jobs(to_run, sweep.phase.runnable, jobs=sweep.jobs, gpus=gpus)) as ended:
         for point, reason in ended:
             if reason is None:
                 finished.add(point.name)
-                write_rows(rows(), sweep.folder)
+                rows()
             else:
                 failed[point.name] = reason
-            number = len(finished) + len(failed)
-            print(f"{number}/{len(sweep.points)} {outcome(point, reason)}", flush=True)
+            print(f"{len(finished) + len(failed)}/{len(sweep.points)} {outcome(point, reason)}", flush=True)
 
-    write_rows(rows(), sweep.folder)
     labels = list(dict.fromkeys(key for point in sweep.points for key in point.labels))
     keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
     table = write_report(rows(), sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file))
@@ -122,8 +123,6 @@ def look(sweep: Sweep) -> tuple[list[bool], int]:
 
 def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tuple[list[bool], int]:
     """`look` for the command lines of a phase, each with the name that messages begin with."""
-    import importlib
-
     import torch
 
     from silly_llm.commands.check import check_recipe
@@ -139,9 +138,7 @@ def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tupl
             inputs = [str(source) for source in module.inputs_of(recipe.args) if source is not None]
         except RecipeError as error:
             raise type(error)(f"{name}: {error}") from None
-        for source in inputs:
-            if source not in digests:
-                digests[source] = digest(source)
+        digests |= {source: digest(source) for source in inputs if source not in digests}
         try:
             done.append(is_up_to_date(recipe, {source: digests[source] for source in inputs}))
         except RecipeError as error:  # a finished model of another recipe

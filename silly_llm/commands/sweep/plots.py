@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from silly_llm.commands.sweep.results import METRICS, SIZES, Group, curve, short
+from silly_llm.commands.sweep.points import short
+from silly_llm.commands.sweep.results import METRICS, SIZES, Group, curve
 from silly_llm.core.pages.plots import style_axes
 
 INK, MUTED, FAINT = "#22201c", "#736c60", "#e6dfd3"
 """The report's light colours."""
 NAMES = {"width": "Width", "layers": "Layers", "heads": "Attention heads"}
-LABELLED = 15
-"""Groups whose ends are labelled at most."""
+COMPUTE = "Compute: 6 · N · D, floating-point operations"
 
 
 def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tuple[str, str]]:
@@ -39,12 +39,13 @@ def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tup
     groups = [g for g in groups if metric and g.metric(metric).n]
     if not metric or len(groups) < 2:
         return []
-    figures: dict[str, tuple[Any, str]] = {}
     free = free_dimensions(groups, keys)
+    figures: dict[str, tuple[str, Any]] = {}
     with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "silly-llm", "svg.fonttype": "none"}):
         if any(len(curve(g, metric)) > 1 for g in groups) or len({g.mean("compute") for g in groups}) > 1:
+            by_size = sorted(groups, key=lambda g: g.mean("non_embedding_parameters"))
             title = f"{METRICS[metric]} over compute"
-            figures["compute"] = over_compute(groups, metric, free, title), title
+            figures["compute"] = title, over_compute({named(g, free): g for g in by_size}, metric, title)
         for x in free:
             lines = lines_over(groups, x, [d for d in free if d != x])
             if max(map(len, lines.values()), default=0) < 2 or (x == "layers" and "width" in free):
@@ -54,13 +55,12 @@ def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tup
                 NAMES.get(x, short(x, keys).replace("_", " ").capitalize()),
             )
             title = "Width against depth" if both else f"{METRICS[metric]} over {label.lower()}"
-            name = "width_depth" if both else short(x, keys)
-            figures[name] = over(lines, x, metric, title=title, x_label=label), title
+            figures["width_depth" if both else short(x, keys)] = title, over(lines, x, metric, title, label)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, (figure, _) in figures.items():
+        for name, (_, figure) in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=200, facecolor="white", metadata={"Software": None})
             figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return [(name, title) for name, (_, title) in figures.items()]
+    return [(name, title) for name, (title, _) in figures.items()]
 
 
 def free_dimensions(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
@@ -97,86 +97,47 @@ def lines_over(groups: Sequence[Group], x: str, others: Sequence[str]) -> dict[s
     return lines
 
 
-def over(lines: Mapping[str, Sequence[Group]], x: str, metric: str, *, title: str, x_label: str) -> Any:
+def over(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, x_label: str) -> Any:
     """A metric over one dimension, a line for each value of the others; lines stand a little apart, so that their bars do."""
     from matplotlib.transforms import offset_copy
 
-    figure, axes = figure_of(title, x_label, metric, [g for groups in lines.values() for g in groups])
-    for number, (label, groups) in enumerate(lines.items()):
-        color = shade(number, len(lines))
+    groups = [g for line in lines.values() for g in line]
+    figure, axes = figure_of(title, x_label, metric, groups)
+    for number, (label, line) in enumerate(lines.items()):
         apart = offset_copy(axes.transData, figure, 3.5 * (number - (len(lines) - 1) / 2), units="points")
-        seeds = [(g.value(x), row[metric]) for g in groups for row in g.rows if len(g.rows) > 1]
+        style = {"color": shade(number, len(lines)), "transform": apart}
+        seeds = [(g.value(x), row[metric]) for g in line for row in g.rows if len(g.rows) > 1]
         if seeds:
-            style: dict[str, Any] = {"s": 11, "alpha": 0.5, "linewidths": 0, "zorder": 2, "transform": apart}
-            axes.scatter(*zip(*seeds, strict=True), color=color, **style)
-        bars(
-            axes,
-            [g.value(x) for g in groups],
-            groups,
-            metric,
-            color=color,
-            label=label,
-            linestyle="-",
-            transform=apart,
-        )
-    xs = sorted({g.value(x) for groups in lines.values() for g in groups})
+            axes.scatter(*zip(*seeds, strict=True), s=11, alpha=0.5, linewidths=0, zorder=2, **style)
+        bars(axes, [g.value(x) for g in line], line, metric, label=label, linestyle="-", **style)
+    xs = sorted({g.value(x) for g in groups})
     if xs[0] > 0 and xs[-1] / xs[0] >= 4:
         axes.set_xscale("log")
     axes.set_xticks(xs, [f"{value:g}" for value in xs])
-    axes.minorticks_off()
-    axes.margins(x=0.05)
-    if len(lines) > 1:
-        legend(axes)
+    finish(axes, len(lines))
     return figure
 
 
-def over_compute(groups: Sequence[Group], metric: str, free: Sequence[str], title: str) -> Any:
-    """A metric over floating-point operations on logarithmic axes: the trainings' curves, where each ended, and their envelope.
+def over_compute(groups: Mapping[str, Group], metric: str, title: str) -> Any:
+    """A metric over floating-point operations on logarithmic axes: the trainings' curves, where each ended, and their envelope."""
+    from matplotlib.ticker import MaxNLocator
 
-    Colour is the number of parameters; where all have the same, groups have colours of their own.
-    """
-    from matplotlib import cm, colors, patheffects, ticker
-
-    sizes = [g.mean("non_embedding_parameters") for g in groups]
-    scale = colors.LogNorm(min(sizes), max(sizes)) if len(set(sizes)) > 1 else None
-    labelled = scale and len(groups) <= LABELLED
-    note = f". Labels: {' × '.join(NAMES.get(d, d).lower() for d in free)}" if labelled else ""
-    figure, axes = figure_of(title, "Compute: 6 · N · D, floating-point operations", metric, groups, note)
+    figure, axes = figure_of(title, COMPUTE, metric, list(groups.values()))
     reached: list[tuple[float, float]] = []
-    for number, (g, size) in enumerate(zip(groups, sizes, strict=True)):
-        color = palette()(scale(size)) if scale else shade(number, len(groups))
+    for number, (label, g) in enumerate(groups.items()):
+        color, size = shade(number, len(groups)), g.mean("non_embedding_parameters")
         along = [(6 * size * tokens, value) for tokens, value in curve(g, metric)]
-        end = (g.mean("compute"), g.metric(metric).value)
-        reached += [*along, end]
+        reached += [*along, (g.mean("compute"), g.metric(metric).value)]
         if len(along) > 1:
             axes.plot(*zip(*along, strict=True), color=color, linewidth=1.2, alpha=0.8, zorder=2)
-        bars(axes, [end[0]], [g], metric, color=color, label=None if scale else named(g, free), linestyle="none")
-        if labelled:
-            axes.annotate(
-                " × ".join(f"{g.value(d)}" for d in free), (end[0], g.metric(metric).low or end[1]), xytext=(0, -4),
-                textcoords="offset points", ha="center", va="top", color=color, fontsize=7.5, zorder=5,
-                path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],
-            )  # fmt: skip
+        bars(axes, [g.mean("compute")], [g], metric, label=label, linestyle="none", color=color)
     dashed: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 2)), "zorder": 1}
     axes.plot(*zip(*envelope(reached), strict=True), label="envelope", **dashed)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.margins(x=0.05, y=0.06)
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
-    if scale:
-        bar = figure.colorbar(
-            cm.ScalarMappable(scale, palette()), ax=axes, pad=0.02, aspect=30,
-            ticks=ticker.LogLocator(subs=(1, 2, 5)), format=ticker.EngFormatter(sep=""),
-        )  # fmt: skip
-        bar.set_label("N: parameters that are no embeddings", color=INK)
-        bar.outline.set_visible(False)
-        bar.ax.minorticks_off()
-        bar.ax.tick_params(colors=INK, length=0)
-        axes.legend(frameon=False, labelcolor="linecolor", loc="lower left")
-    else:
-        legend(axes)
+    finish(axes, len(groups))
     return figure
 
 
@@ -197,7 +158,7 @@ def envelope(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]
     return hull
 
 
-def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group], note: str = "") -> tuple[Any, Any]:
+def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group]) -> tuple[Any, Any]:
     """An empty plot that says what its bars are."""
     from matplotlib.figure import Figure
 
@@ -210,8 +171,7 @@ def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group], no
     counts = sorted({len(g.rows) for g in groups})
     seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     said = f". Mean over {seeds} seeds, 95 % interval" if counts[-1] > 1 else ""
-    said = f"Held-out text; lower is better{said}{note}"
-    axes.text(0, 1.03, said, transform=axes.transAxes, color=MUTED, fontsize=8)
+    axes.text(0, 1.03, f"Held-out text; lower is better{said}", transform=axes.transAxes, color=MUTED, fontsize=8)
     return figure, axes
 
 
@@ -225,41 +185,28 @@ def bars(axes: Any, xs: Sequence[float], groups: Sequence[Group], metric: str, *
     )  # fmt: skip
 
 
-def legend(axes: Any) -> None:
-    """A legend on the right of the plot, without the bars."""
-    handles, labels = axes.get_legend_handles_labels()
-    lines = [getattr(handle, "lines", (handle,))[0] for handle in handles]
-    axes.legend(
-        lines,
-        labels,
-        frameon=False,
-        labelcolor="linecolor",
-        handlelength=1.4,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-    )
-
-
-def palette() -> Any:
-    """Colours in an order, from light to dark, all of which show on white."""
-    from matplotlib import colormaps, colors
-
-    return colors.ListedColormap(colormaps["viridis_r"]([0.25 + 0.7 * i / 255 for i in range(256)]))
+def finish(axes: Any, lines: int) -> None:
+    """Room around the points, and a legend on the right where there are several lines, smaller where there are many."""
+    axes.minorticks_off()
+    axes.margins(x=0.05, y=0.06)
+    if lines > 1:
+        size = min(9.0, 180 / lines)
+        axes.legend(frameon=False, labelcolor="linecolor", loc="center left", bbox_to_anchor=(1, 0.5), fontsize=size)
 
 
 def shade(number: int, count: int) -> Any:
-    """One of `count` colours of the palette that are as far apart as can be."""
-    return palette()(number / (count - 1) if count > 1 else 0.6)
+    """One of `count` colours from light to dark, as far apart as can be, all of which show on white."""
+    from matplotlib import colormaps
+
+    return colormaps["viridis_r"](0.25 + 0.7 * (number / (count - 1) if count > 1 else 0.6))
 
 
 def named(group: Group, dimensions: Sequence[str]) -> str:
     """`width 64, layers 2`: what a legend calls a group; runs have names of their own."""
-    parts = []
-    for name in dimensions:
-        value = group.value(name)
-        text = value if isinstance(value, str) else json.dumps(value)
-        parts.append(text if name == "run" else f"{name.rpartition('.')[2].replace('_', ' ')} {text}")
-    return ", ".join(parts)
+    values = {name: group.value(name) for name in dimensions}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    last = {name: name.rpartition(".")[2].replace("_", " ") for name in dimensions}
+    return ", ".join(text if name == "run" else f"{last[name]} {text}" for name, text in texts.items())
 
 
 def _number(value: Any) -> bool:

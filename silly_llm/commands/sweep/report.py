@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from silly_llm.commands.sweep.results import METRICS, Group, Row, group, short, shown
+from silly_llm.commands.sweep.points import short, shown
+from silly_llm.commands.sweep.results import COUNTS, METRICS, Group, Row, group
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.pages import markdown
 from silly_llm.core.pages.markdown import code, inline
@@ -74,13 +75,7 @@ def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> str:
     """A row a group: what it is, how large, how much compute, and what it reached; the best in bold."""
     columns = [key for key in labels if key != "seed"]
     metrics = [m for m in METRICS if any(g.metric(m).n for g in groups)]
-    numbers = {
-        "parameters": ",.0f",
-        "non_embedding_parameters": ",.0f",
-        "tokens": ",.0f",
-        "compute": ".2e",
-        "seconds": ".0f",
-    }
+    numbers = {**dict.fromkeys(COUNTS, ",.0f"), "compute": ".2e", "seconds": ".0f"}
     heads = [short(key, columns) for key in columns]
     heads += ["parameters", "no embeddings", "tokens", "compute", "seconds", *(METRICS[m] for m in metrics), "n"]
     best = {m: min((g.metric(m).value for g in groups if g.metric(m).n), default=None) for m in metrics}
