@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 PARTIAL = Path(PRIVATE, "partial")
 """Where the results of an interrupted evaluation wait."""
-SETTINGS = ("window", "context", "num_documents", "num_stories", "beginning_words", "max_new_tokens", "temperature")
-SETTINGS += ("top_p", "generation_batch_size", "seed", "dtype", "text_column")
+SETTINGS = """window context num_documents num_stories beginning_words max_new_tokens temperature top_p
+generation_batch_size seed dtype text_column""".split()
 """The keys that change numbers: `settings` in `results.json`; comparable results agree in all of them."""
 ARGUMENTS = EvaluationArguments
 
@@ -129,7 +129,7 @@ def evaluate_model(
     if missing:
         from silly_llm.evaluation.model import LanguageModel
 
-        how = {"dtype": args.dtype, "device": args.device, "context": args.context}
+        how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
         model = LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, **how)
         for name in missing:
             done[name] = measure(providers[name], model, data)

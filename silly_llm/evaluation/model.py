@@ -122,11 +122,10 @@ class LanguageModel:
         for batch in self._batches(windows):
             for (index, _, _), loss in zip(batch, self._losses([b[1:] for b in batch]), strict=True):
                 nats[index] += loss
-        unknown = self.tokenizer.unk_token_id
-        unknown = None if unknown in end_tokens(self.model, self.tokenizer) else unknown
+        unknown = {self.tokenizer.unk_token_id}.difference(end_tokens(self.model, self.tokenizer))
         for text, total, (ids, length) in zip(texts, nats, documents, strict=True):
             size = len(text[:length].encode("utf-8", errors="replace"))
-            yield DocumentScore(total, len(ids), size, length < len(text), ids.count(unknown))
+            yield DocumentScore(total, len(ids), size, length < len(text), sum(token in unknown for token in ids))
 
     def _encode(self, text: str, limit: int | None) -> tuple[list[int], int]:
         """Token ids without special tokens, at most `limit`, and how many characters of `text` they stand for."""

@@ -123,9 +123,8 @@ def lay_out(args: SweepArguments, folder: Path, common: list[str]) -> list[Point
         RecipeError: a key cannot vary, or two points are the same.
     """
     grid = {key: v if isinstance(v, list) else [v] for key, v in flatten(args.grid).items()}
-    for key, values in grid.items():
-        if not values:
-            raise RecipeError(f"grid: {key}: no values")
+    if empty := [key for key, choices in grid.items() if not choices]:
+        raise RecipeError(f"grid: {empty[0]}: no values")
     points: dict[str, Point] = {}
     for run, combination in itertools.product(args.runs or [{}], itertools.product(*grid.values())):
         own = flatten({key: value for key, value in run.items() if key != "name"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from silly_llm.core.registry import register
@@ -29,8 +30,8 @@ class Perplexity(EvaluationProvider):
         from tqdm.auto import tqdm
 
         window, seed = self.settings.window, self.settings.seed
-        bar = {"desc": f"{model.name}: scoring", "unit": " documents", "disable": None}
-        scores = [s for s in tqdm(model.score(data.texts, window), total=len(data.texts), **bar) if s.tokens]
+        bar = partial(tqdm, total=len(data.texts), desc=f"{model.name}: scoring", unit=" documents", disable=None)
+        scores = [score for score in bar(model.score(data.texts, window)) if score.tokens]
         nats, tokens, sizes = ([getattr(s, key) for s in scores] for key in ("nats", "tokens", "bytes"))
         details = {
             "window": window,
