@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 PARTIAL = Path(PRIVATE, "partial")
 """Where the results of an interrupted evaluation wait."""
-SETTINGS = """window context num_documents num_stories beginning_words max_new_tokens temperature top_p
-generation_batch_size seed dtype text_column""".split()
+SETTINGS = (
+    "window", "context", "num_documents", "num_stories", "beginning_words", "max_new_tokens", "temperature", "top_p",
+    "generation_batch_size", "seed", "dtype", "text_column",
+)  # fmt: skip
 """The keys that change numbers: `settings` in `results.json`; comparable results agree in all of them."""
 ARGUMENTS = EvaluationArguments
 

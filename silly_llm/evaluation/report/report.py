@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def statistics(folder: Path | None) -> dict[str, Any] | None:
         pairs = [(name, n) for name, n in as_pairs(find(path)) if n]
         if pairs:
             percent = max(n for _, n in pairs) <= 1 and not all(isinstance(n, int) for _, n in pairs)
-            rows = bars(pairs, lambda n, percent=percent: show(n, True) if percent else f"{n:,.0f}")
+            rows = bars(pairs, partial(show, percent=True) if percent else "{:,.0f}".format)
             drawn.append({"title": label, "rows": rows[:BARS_SHOWN], "more": max(0, len(rows) - BARS_SHOWN)})
     facts = [(label, show(n, percent=isinstance(n, float) and n <= 1)) for label, n in found.items() if is_number(n)]
     return {"facts": facts, "bars": drawn}
