@@ -54,8 +54,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "optimizer": ("silly_llm.training.optim.base",),
     "evaluation_provider": (
         "silly_llm.evaluation.metrics.perplexity",
-        "silly_llm.evaluation.metrics.completions",
-        "silly_llm.evaluation.metrics.instruction_following",
+        "silly_llm.evaluation.metrics.stories",
         "silly_llm.evaluation.metrics.lm_eval",
     ),
 }

@@ -154,7 +154,7 @@ def measure(provider: EvaluationProvider, model: LanguageModel, data: Evaluation
         "samples": provider.samples(model, data),
         "details": {name: metric.details for name, metric in metrics.items() if metric.details}
         | {
-            "parameters": model.parameters,
+            "parameters": model.model.num_parameters(),  # tied embeddings count once
             "context": model.context,
             "vocabulary": len(model.tokenizer),
             "chat": model.is_chat,

@@ -12,9 +12,9 @@ from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words
 from silly_llm.data.sources import require_text
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.metrics.base import EvaluationData, Metric, StoryRequest
-from silly_llm.evaluation.metrics.instruction_following import following
+from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest
 from silly_llm.evaluation.metrics.statistics import distinct, openings
+from silly_llm.evaluation.metrics.stories import following
 from silly_llm.text.features import FEATURES
 from silly_llm.text.languages import ENGLISH, base, detect_language, standard
 from silly_llm.text.sentences import content_words
@@ -44,6 +44,10 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     stories = [row[args.text_column] for row in rows]
     language = base(standard(args.language) if args.language else detect_language(stories[:50]) or ENGLISH)
     requests = [request_of(row, args, i, language) for i, row in zip(asked, rows, strict=True)]
+    # The same measures of the held-out stories themselves: what a perfect student of them would get
+    words = [tokenize_words(story) for story in stories]
+    reference = {f"distinct_{k}": distinct(words, k) for k in (1, 2, 3, 4)} | {"top_opening": openings(words)}
+    reference |= following(list(zip(stories, requests, strict=True)), args.seed, language)
     scored = draw(len(records), args.num_documents, f"documents {args.seed}")
     texts = records.select(scored)[args.text_column]
     about = {
@@ -55,7 +59,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         **({"blank": blank} if blank else {}),
         "documents_scored": len(scored),
         "stories_asked_for": len(requests),
-        "reference": reference(stories, requests, args.seed, language),
+        "reference": {name: {**m.as_json(), **m.details} for name, m in reference.items() if m.n},
     }
     return EvaluationData(texts, requests, about)
 
@@ -92,14 +96,3 @@ def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, la
     lines = [kind(InstructionTypeConfig()).write(story, rng) for kind in (Words, Features)]
     content = "\n".join([OPENER, *filter(None, lines)])
     return StoryRequest(beginning, ({"role": "user", "content": content},), words, features)
-
-
-def reference(
-    texts: Sequence[str], requests: Sequence[StoryRequest], seed: int, language: str = ENGLISH
-) -> dict[str, dict[str, Any]]:
-    """The same measures of the held-out stories themselves: what a perfect student of them would get."""
-    words = [tokenize_words(text) for text in texts]
-    metrics: dict[str, Metric] = {f"distinct_{k}": distinct(words, k) for k in (1, 2, 3, 4)}
-    metrics["top_opening"] = openings(words)
-    metrics |= following(list(zip(texts, requests, strict=True)), seed, language)
-    return {name: {**m.as_json(), **m.details} for name, m in metrics.items() if m.n}

@@ -82,11 +82,6 @@ class LanguageModel:
         return cls(model.to(device), tokenizer, name, context)
 
     @property
-    def parameters(self) -> int:
-        """How many parameters it has (tied embeddings count once)."""
-        return self.model.num_parameters()
-
-    @property
     def is_chat(self) -> bool:
         """Whether it was tuned to answer: its tokenizer has a chat template."""
         return bool(getattr(self.tokenizer, "chat_template", None))

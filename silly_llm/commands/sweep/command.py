@@ -6,6 +6,7 @@ one continues from its checkpoints, and a failed one is tried again, all by the 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import multiprocessing
@@ -128,21 +129,18 @@ def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tupl
     from silly_llm.commands.check import check_recipe
     from silly_llm.core.registry import only_registered
 
-    module = importlib.import_module(PHASES[command].module)
-    digests: dict[str, str] = {}  # all points read the same data
+    phase = PHASES[command]
+    inputs_of = importlib.import_module(phase.module).inputs_of
+    digest_once = functools.cache(digest)  # all points read the same data
     done = []
     for name, argv in named:
         try:
             with only_registered() if dry else nullcontext():
-                recipe = check_recipe(PHASES[command], argv)
-            inputs = [str(source) for source in module.inputs_of(recipe.args) if source is not None]
-        except RecipeError as error:
+                recipe = check_recipe(phase, argv)
+            sources = [str(source) for source in inputs_of(recipe.args) if source is not None]
+            done.append(is_up_to_date(recipe, {source: digest_once(source) for source in sources}))
+        except RecipeError as error:  # also of a finished model of another recipe
             raise type(error)(f"{name}: {error}") from None
-        digests |= {source: digest(source) for source in inputs if source not in digests}
-        try:
-            done.append(is_up_to_date(recipe, {source: digests[source] for source in inputs}))
-        except RecipeError as error:  # a finished model of another recipe
-            raise RecipeError(f"{name}: {error}") from None
     return done, torch.cuda.device_count()
 
 

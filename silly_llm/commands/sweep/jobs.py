@@ -21,13 +21,8 @@ def run_jobs(
 ) -> Generator[tuple[Point, str | None]]:
     """Run points; yield each with the reason why it failed, `None` if it did not, in the order they end.
 
-    Ctrl-C, or leaving the iterator early, ends what runs: a phase may be killed at any moment.
-
-    Args:
-        points: what to run.
-        module: the phase (`python -m MODULE`).
-        jobs: how many at once. Several share the cores evenly and take GPUs in turn; one has all that this process has.
-        gpus: how many there are.
+    Each is `python -m module`, `jobs` at once: several share the cores evenly and take the `gpus` in turn, one has all that this process
+    has. Ctrl-C, or leaving the iterator early, ends what runs: a phase may be killed at any moment.
     """
     lock, stopped = threading.Lock(), threading.Event()
     places, running = deque(range(jobs)), dict[int, subprocess.Popen[str]]()

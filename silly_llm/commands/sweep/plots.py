@@ -14,7 +14,7 @@ from typing import Any
 
 from silly_llm.commands.sweep.points import short
 from silly_llm.commands.sweep.results import METRICS, SIZES, Group, curve
-from silly_llm.core.pages.plots import style_axes
+from silly_llm.core.pages.plots import is_number, style_axes
 
 INK, MUTED, FAINT = "#22201c", "#736c60", "#e6dfd3"
 """The report's light colours."""
@@ -23,12 +23,7 @@ COMPUTE = "Compute: 6 · N · D, floating-point operations"
 
 
 def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Draw the plots that the grid supports, each as PNG, for pages, and SVG, for papers; the same rows give the same bytes.
-
-    Args:
-        groups: points by seed.
-        folder: where to.
-        keys: the recipe's keys that vary.
+    """Draw the plots that the grid of `keys` supports, each as PNG, for pages, and SVG, for papers; the same rows give the same bytes.
 
     Returns:
         File name (without its end) and caption of each.
@@ -89,10 +84,10 @@ def lines_over(groups: Sequence[Group], x: str, others: Sequence[str]) -> dict[s
     """Groups by their other dimensions, as a legend names them, sorted by `x`; empty when `x` is not a number."""
 
     def order(g: Group) -> list[float]:
-        return [v if _number(v) else math.inf for v in map(g.value, (*others, x))]
+        return [v if is_number(v) else math.inf for v in map(g.value, (*others, x))]
 
     lines: dict[str, list[Group]] = {}
-    for g in sorted((g for g in groups if _number(g.value(x))), key=order):
+    for g in sorted((g for g in groups if is_number(g.value(x))), key=order):
         lines.setdefault(named(g, others), []).append(g)
     return lines
 
@@ -207,7 +202,3 @@ def named(group: Group, dimensions: Sequence[str]) -> str:
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
     last = {name: name.rpartition(".")[2].replace("_", " ") for name in dimensions}
     return ", ".join(text if name == "run" else f"{last[name]} {text}" for name, text in texts.items())
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

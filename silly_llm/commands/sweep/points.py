@@ -114,11 +114,6 @@ def read_sweep(argv: list[str]) -> Sweep:
 def lay_out(args: SweepArguments, folder: Path, common: list[str]) -> list[Point]:
     """Every run at every combination of the grid; the first seed of each comes before the second of any.
 
-    Args:
-        args: the sweep's.
-        folder: the sweep's.
-        common: what the command lines of all points begin with.
-
     Raises:
         RecipeError: a key cannot vary, or two points are the same.
     """

@@ -12,7 +12,6 @@ from silly_llm.core.folders.files import write_text
 from silly_llm.core.pages import markdown
 from silly_llm.core.pages.markdown import code, inline
 from silly_llm.evaluation.compare import verdicts
-from silly_llm.evaluation.metrics.statistics import Metric
 
 PAGE = """# {title}
 
@@ -20,12 +19,12 @@ PAGE = """# {title}
 
 {table}
 
-{seeds}Compute is 6 · N · D floating-point operations (Kaplan et al. 2020): N the parameters that are no embeddings, D the tokens,
+± is half of the 95 % interval of the mean over seeds (Student's t, n seeds); a point of one seed has none.
+Compute is 6 · N · D floating-point operations (Kaplan et al. 2020): N the parameters that are no embeddings, D the tokens,
 padding counted. Seconds are of training, the mean over seeds.
 {best}
 {plots}{failed}Every point is a row of `results.csv` and `results.jsonl`, and a model folder below `points/`.
 """
-SEEDS = "± is half of the 95 % interval of the mean over seeds (Student's t, n seeds); a point of one seed has none.\n"
 
 
 def write_report(
@@ -37,18 +36,12 @@ def write_report(
     missing: Mapping[str, str],
     title: str,
 ) -> str:
-    """Write `README.md` with a table over seeds, and the plots that the grid supports.
+    """Write `README.md` with a table over seeds, and the plots that the grid supports; the table and which group is best, as text.
 
     Args:
-        rows: of the finished points.
-        folder: the sweep's.
         labels: the columns that tell points apart.
         keys: the recipe's keys that vary.
         missing: reasons of the points that failed.
-        title: of the page.
-
-    Returns:
-        The table and which group is best, as text.
     """
     from silly_llm.commands.sweep.plots import draw
 
@@ -62,7 +55,6 @@ def write_report(
         count=len(rows),
         command=code(f"silly-llm sweep --config {title}"),
         table=table,
-        seeds=SEEDS if any(len(g.rows) > 1 for g in groups) else "",
         best=f"{best}\n" if best else "",
         plots="".join(f"![{text}](plots/{name}.png)\n\n" for name, text in draw(groups, folder / "plots", keys)),
         failed=f"## Failed\n\n{failed}\n" if failed else "",
@@ -84,15 +76,8 @@ def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> str:
         cells = [shown(g.values.get(key, "")).replace("|", r"\|") for key in columns]
         means = {name: g.mean(name) for name in numbers}
         cells += ["–" if math.isnan(mean) else f"{mean:{numbers[name]}}" for name, mean in means.items()]
-        for name in metrics:
-            text = plus_minus(g.metric(name))
-            cells.append(f"**{text}**" if g.metric(name).value == best[name] else text)
+        for name, found in ((m, g.metric(m)) for m in metrics):
+            text = f"{found.value:.3f}" + ("" if found.high is None else f" ± {found.high - found.value:.3f}")
+            cells.append("–" if not found.n else f"**{text}**" if found.value == best[name] else text)
         rows.append([*cells, str(len(g.rows))])
     return markdown.table(rows, len(columns))
-
-
-def plus_minus(metric: Metric) -> str:
-    """`0.912 ± 0.013`."""
-    if not metric.n:
-        return "–"
-    return f"{metric.value:.3f}" + ("" if metric.high is None else f" ± {metric.high - metric.value:.3f}")

@@ -18,7 +18,7 @@ from silly_llm import __version__
 from silly_llm.core.config import to_yaml
 from silly_llm.core.console.duration import duration
 from silly_llm.core.folders.files import write_text
-from silly_llm.core.pages.plots import read_log, training_plots
+from silly_llm.core.pages.plots import is_number, read_log, training_plots
 from silly_llm.core.pages.render import write_page
 from silly_llm.evaluation.report.tables import metrics_table, overview, show, table
 from silly_llm.evaluation.report.texts import feature_rows, hero_story, opening_lists, samples
@@ -171,10 +171,6 @@ def as_pairs(value: Any) -> list[tuple[str, float]]:
     pairs = value.items() if isinstance(value, dict) else value if isinstance(value, list) else ()
     whole = [pair for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
     return [(str(name).replace("_", " "), n) for name, n in whole if is_number(n)]
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def phase_times(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
