@@ -100,7 +100,7 @@ def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
 
     def points(key: str) -> list[tuple[float, float]]:
         x = "tokens" if by_tokens else "step"
-        found = [(row[x] / unit, row[key]) for row in log if is_number(row.get(x)) and is_number(row.get(key))]
+        found = [(row[x] / unit, row[key]) for row in log if _number(row.get(x)) and _number(row.get(key))]
         return sorted(dict(found).items())
 
     plots = []
@@ -116,8 +116,7 @@ def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
     return plots
 
 
-def is_number(value: Any) -> bool:
-    """Whether it is one, and not NaN."""
+def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 

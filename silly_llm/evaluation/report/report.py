@@ -18,9 +18,9 @@ from silly_llm import __version__
 from silly_llm.core.config import to_yaml
 from silly_llm.core.console.duration import duration
 from silly_llm.core.folders.files import write_text
-from silly_llm.core.pages.plots import is_number, read_log, training_plots
+from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
-from silly_llm.evaluation.report.tables import metrics_table, overview, show, table
+from silly_llm.evaluation.report.tables import is_number, metrics_table, overview, show, table
 from silly_llm.evaluation.report.texts import feature_rows, hero_story, opening_lists, samples
 
 PHASE_TITLES = {

@@ -36,6 +36,10 @@ MetricJson = Mapping[str, Any]
 """A metric as `results.json` has it: `value`, `low`, `high`, `n`, and a label where it brings one."""
 
 
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def show(value: float | None, percent: bool = False) -> str:
     """A number as people read it."""
     if value is None:
