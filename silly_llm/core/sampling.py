@@ -117,24 +117,23 @@ def sample(
             padding = [width - len(prompts[i]) for i in rows]
             ids = [[pad] * n + list(prompts[i]) for i, n in zip(rows, padding, strict=True)]
             mask = [[0] * n + [1] * (width - n) for n in padding]
-            with torch.no_grad():
-                output = model.generate(
-                    input_ids=torch.tensor(ids, device=model.device),
-                    attention_mask=torch.tensor(mask, device=model.device),
-                    do_sample=False,  # `SeededSampling` has chosen by then
-                    max_new_tokens=limit,
-                    max_length=None,
-                    repetition_penalty=repetition_penalty,
-                    eos_token_id=ends or None,
-                    pad_token_id=pad,
-                    logits_processor=LogitsProcessorList([_seeded_sampling([params[i] for i in rows], top_k)]),
-                    temperature=None,
-                    top_p=None,
-                    top_k=None,
-                    use_cache=True,
-                    streamer=streamer,
-                    synced_gpus=synced_gpus,
-                )
+            output = model.generate(
+                input_ids=torch.tensor(ids, device=model.device),
+                attention_mask=torch.tensor(mask, device=model.device),
+                do_sample=False,  # `SeededSampling` has chosen by then
+                max_new_tokens=limit,
+                max_length=None,
+                repetition_penalty=repetition_penalty,
+                eos_token_id=ends or None,
+                pad_token_id=pad,
+                logits_processor=LogitsProcessorList([_seeded_sampling([params[i] for i in rows], top_k)]),
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                use_cache=True,
+                streamer=streamer,
+                synced_gpus=synced_gpus,
+            )
             for i, new in zip(rows, output[:, width:].tolist(), strict=True):
                 made[i] = _generation(tokenizer, prompts[i], new[: params[i].max_new_tokens], ends)
     finally:

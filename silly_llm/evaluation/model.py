@@ -173,6 +173,7 @@ class LanguageModel:
 
     # Sampling ---------------------------------------------------------------------------------------------------------
 
+    @torch.inference_mode()
     def generate(self, prompts: Sequence[Any], settings: SamplingSettings, seed: int) -> list[Generation]:
         """Sample one text a prompt; the same arguments give the same texts, and are computed only once.
 

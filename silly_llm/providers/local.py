@@ -86,6 +86,8 @@ class TransformersProvider(LLMProvider):
         self._loaded: tuple[Any, Any] | None = None
 
     async def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | RequestFailed]:
+        import torch
+
         model, tokenizer = self.load()
         on = self.config.thinking
         switch = {} if on is None else {"enable_thinking": on, "thinking": on}
@@ -101,15 +103,16 @@ class TransformersProvider(LLMProvider):
                 answers[i] = RequestFailed(f"{self.model}: {too_long}")
             else:
                 fitting.append(i)
-        made = sample(
-            model,
-            tokenizer,
-            [prompts[i] for i in fitting],
-            [SamplingParams(r.seed, r.max_tokens, r.temperature, r.top_p) for r in (requests[i] for i in fitting)],
-            batch_size=self.batch_size,
-            top_k=self.config.top_k,
-            repetition_penalty=self.config.repetition_penalty,
-        )
+        with torch.inference_mode():
+            made = sample(
+                model,
+                tokenizer,
+                [prompts[i] for i in fitting],
+                [SamplingParams(r.seed, r.max_tokens, r.temperature, r.top_p) for r in (requests[i] for i in fitting)],
+                batch_size=self.batch_size,
+                top_k=self.config.top_k,
+                repetition_penalty=self.config.repetition_penalty,
+            )
         for i, answer in zip(fitting, made, strict=True):
             answers[i] = Completion(
                 text=answer.text.strip(),
