@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -215,6 +216,7 @@ def test_only_the_plots_that_the_grid_supports(tmp_path):
     assert [name for name, _ in draw(groups, tmp_path / "plots", keys)] == ["compute", "width_depth"]
     drawn = (tmp_path / "plots" / "width_depth.svg").read_text()
     assert "Width against depth" in drawn and "layers 2" in drawn and "3 seeds" in drawn
+    assert {">32<", ">64<", ">128<", ">1.4<"} <= set(re.findall(">[^<]+<", drawn))  # the axes span what was measured
 
     rates = [made_up(tmp_path, 32, 1, s, learning_rate=r) for r in (0.001, 0.01) for s in (3, 4)]
     groups = group(rates, keys)

@@ -123,7 +123,11 @@ def test_page_shows_what_was_asked_for(page, results, folders, tmp_path):
         "seed: 42",
         "Together",
     ]
-    shown += ["<mark>dogs</mark>", "2.16 M parameters", "needs 0.900 bits for a byte of held-out text and ends 95.0 %"]
+    shown += [
+        "<mark>dogs</mark>",
+        "2.16 M parameters",
+        "needs 0.900 bits for a byte of held-out text and ends 95.0\u00a0%",
+    ]
     assert [text for text in shown if text not in page] == []
     write_report(results, tmp_path / "again", folders=folders, recipe={"model": "x"})
     assert (tmp_path / "again" / "report.html").read_text(encoding="utf-8") == page

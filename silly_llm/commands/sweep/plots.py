@@ -106,6 +106,8 @@ def over(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, 
         if seeds:
             axes.scatter(*zip(*seeds, strict=True), s=11, alpha=0.5, linewidths=0, zorder=2, **style)
         bars(axes, [g.value(x) for g in line], line, metric, label=label, linestyle="-", **style)
+    found = [(g.value(x), g.metric(metric)) for g in groups]  # what is moved aside does not count for the limits
+    axes.update_datalim([(at, end) for at, m in found for end in (m.low or m.value, m.high or m.value)])
     xs = sorted({g.value(x) for g in groups})
     if xs[0] > 0 and xs[-1] / xs[0] >= 4:
         axes.set_xscale("log")

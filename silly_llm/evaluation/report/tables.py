@@ -137,7 +137,7 @@ def overview(models: Mapping[str, Any]) -> list[dict[str, Any]]:
         details = model.get("details", {})
         chat, parameters = details.get("chat"), details.get("parameters")
         found = {key: m["value"] for key in HIGHLIGHTS if (m := model["metrics"].get(key)) and m["value"] is not None}
-        shown = {key: show(value, LABELS[key].percent) for key, value in found.items()}
+        shown = {key: show(value, LABELS[key].percent).replace(" ", "\u00a0") for key, value in found.items()}
         parts = [HIGHLIGHTS[key][1].format(text) for key, text in shown.items() if chat or key != "words_included"]
         tiles.append({
             "name": name,

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from silly_llm.evaluation.report.tables import DASH, show
+from silly_llm.evaluation.report.tables import DASH
 
 
 def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[dict[str, Any]]:
@@ -79,8 +79,10 @@ def feature_rows(models: Mapping[str, Any]) -> list[dict[str, Any]]:
         by_feature = model.get("details", {}).get("features_included", {}).get("by_feature", {})
         for feature, c in by_feature.items():
             if c["asked"]:
-                chance = show(c["found_although_not_asked"] / c["not_asked"], True) if c["not_asked"] else DASH
-                shown = f"{show(c['found'] / c['asked'], True)} ({chance})"
+                chance = (
+                    f"{100 * c['found_although_not_asked'] / c['not_asked']:.0f}\u00a0%" if c["not_asked"] else DASH
+                )
+                shown = f"{100 * c['found'] / c['asked']:.0f}\u00a0% ({chance})"
                 rows.setdefault(feature.replace("_", " "), {})[name] = shown
     return [
         {"feature": feature, "cells": [cells.get(name, DASH) for name in models]} for feature, cells in rows.items()
