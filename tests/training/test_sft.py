@@ -117,6 +117,7 @@ def test_plain_loss_is_that_of_trl(base, instructions, tmp_path, monkeypatch):
 
 def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instructions, tmp_path):
     from silly_llm.commands.chat import Talker
+    from silly_llm.core.sampling import encode
 
     main(arguments(base, instructions, tmp_path / "out"))
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -128,7 +129,7 @@ def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instruct
     assert talker.model.generation_config.pad_token_id == talker.tokenizer.pad_token_id == 2
     trained = make_trainer(base, instructions, tmp_path / "other").train_dataset[0]
     row = load_dataset(str(instructions), split="train")[0]
-    prompt = talker.encode(row["prompt"][0]["content"])
+    prompt = encode(talker.tokenizer, talker.asked(row["prompt"][0]["content"]))
     assert trained["input_ids"][: len(prompt)] == prompt
     assert trained["labels"][len(prompt) - 1] == -100 != trained["labels"][len(prompt)]
 

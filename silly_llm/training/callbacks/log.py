@@ -17,6 +17,7 @@ from transformers.trainer_callback import ExportableState
 
 from silly_llm.core.console.signals import heard
 from silly_llm.core.folders.files import write_text
+from silly_llm.core.sampling import sample_text
 
 LOG = "training_log.jsonl"
 SAMPLES = "samples.jsonl"
@@ -129,12 +130,13 @@ class Samples(TrainerCallback):
         # A sharded model generates on all processes together: each has a part of the weights.
         sharded, first = is_sharded(), state.is_world_process_zero
         for number, prompt in enumerate(self.prompts if sharded or first else []):
-            text = tell(
+            text = sample_text(
                 model,
                 self.tokenizer,
                 prompt,
-                max_new_tokens=self.max_new_tokens,
                 seed=args.seed + number,
+                max_new_tokens=self.max_new_tokens,
+                top_p=0.95,
                 synced_gpus=sharded,
             )
             if first:
@@ -154,43 +156,6 @@ def append(path: Path, line: dict[str, Any]) -> None:
 def as_text(prompt: Any) -> str:
     """A prompt as a person reads it: of chat messages the last."""
     return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
-
-
-def tell(model: Any, tokenizer: Any, prompt: Any, *, max_new_tokens: int, seed: int, synced_gpus: bool = False) -> str:
-    """Sample one text from a model in training, which it leaves as it was; random numbers of the training stay unused.
-
-    With `synced_gpus` all processes sample it at once, and none stops before the last.
-    """
-    if isinstance(prompt, str):
-        inputs = tokenizer(prompt, return_tensors="pt")
-        inputs.pop("token_type_ids", None)
-    else:
-        inputs = tokenizer.apply_chat_template(
-            prompt, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-    inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-    length = inputs["input_ids"].shape[1]
-    room = model.config.max_position_embeddings - length
-    if room < 1:
-        return ""
-    training = model.training
-    model.eval()
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        output = model.generate(
-            **inputs,
-            max_new_tokens=min(max_new_tokens, room),
-            max_length=None,
-            do_sample=True,
-            temperature=0.8,
-            top_p=0.95,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            synced_gpus=synced_gpus,
-        )
-    model.train(training)
-    return tokenizer.decode(output[0, length:], skip_special_tokens=True)
 
 
 def final_evaluation(trainer: Any) -> dict[str, float]:
