@@ -94,7 +94,7 @@ def test_permutations_of_sentences_are_near_copies_and_other_german_stories_are_
     near = Container().build("story_filter", "near_duplicates")
     stories = ["".join(order) for order in islice(permutations(SENTENCES * 1), 12)]
     verdicts = [reasons_against({"text": t, "id": str(i)}, [("near", near)]) for i, t in enumerate(stories)]
-    assert [verdict.twin for verdict in verdicts] == [None, *["0"] * 11]
+    assert [verdict.duplicate_of for verdict in verdicts] == [None, *["0"] * 11]
     assert not reasons_against({"text": TEXTS["zh"], "id": "z"}, [("near", near)]).reasons
     german = Container().provide(Language, Language("de")).build("story_filter", "near_duplicates")
     for noun, place in (("Hund", "Wald"), ("Vogel", "Garten"), ("König", "Turm")):
