@@ -1,83 +1,46 @@
-"""The storyteller's material: `stories.yaml`, which anybody can extend, read strictly."""
+"""The storyteller's material: `stories.yaml`, which anybody can extend; the comments there say what each key is.
+
+It is read strictly: every plot needs the keys of the first one, with values of the same type, and so does every thread: the sentences
+that take a word through a story, by the kind of the word.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import yaml
 
-from silly_llm.core.schema import check
+from silly_llm.core.errors import RecipeError
 
 FILE = Path(__file__).with_name("stories.yaml")
+OPTIONAL = {"meeting": (), "child_only": False, "middle_always": False}
+Plot = SimpleNamespace
 
 
-@dataclass(frozen=True)
-class Thread:
-    """What takes a word through a story, by the kind of the word: a sentence at its beginning, in its middle, at its end."""
+def _alike(items: dict[str, dict[str, Any]]) -> dict[str, SimpleNamespace]:
+    """Each item as a namespace, if its keys and types are those of the first.
 
-    begin: tuple[str, ...]
-    middle: tuple[str, ...]
-    good_end: tuple[str, ...]
-    bad_end: tuple[str, ...]
-    middle_always: bool = False
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One problem and everything said about it; the comment above `plots` in `stories.yaml` says what each part is."""
-
-    name: str
-    kinds: str
-    setup: tuple[str, ...]
-    problem: tuple[str, ...]
-    attempt: tuple[str, ...]
-    success: tuple[str, ...]
-    failure: tuple[str, ...]
-    twist: tuple[str, ...]
-    sad_twist: tuple[str, ...]
-    hint: tuple[str, ...]
-    say: tuple[str, ...]
-    offer: tuple[str, ...]
-    ways: tuple[str, str]
-    moral: tuple[str, ...]
-    sad_moral: tuple[str, ...]
-    summary: str
-    meeting: tuple[str, ...] = ()
-    child_only: bool = False
+    Raises:
+        RecipeError: naming the item and the keys that are missing, unknown or of another type.
+    """
+    first = next(iter(items.values()))
+    for name, item in items.items():
+        keys = (first.keys() | item.keys()) - OPTIONAL.keys()
+        if wrong := sorted(key for key in keys if type(item.get(key)) is not type(first.get(key))):
+            raise RecipeError(f"{FILE.name}: {name}: missing, unknown or of another type: {', '.join(wrong)}")
+    return {name: SimpleNamespace(**(OPTIONAL | item)) for name, item in items.items()}
 
 
-@dataclass(frozen=True)
-class Content:
-    """All of `stories.yaml`."""
-
-    girls: tuple[str, ...]
-    boys: tuple[str, ...]
-    animals: tuple[str, ...]
-    openings: tuple[str, ...]
-    places: tuple[str, ...]
-    ages: tuple[str, ...]
-    friends: tuple[str, ...]
-    toys: tuple[str, ...]
-    meetings: tuple[str, ...]
-    present: tuple[str, ...]
-    talks: tuple[str, ...]
-    quarrels: tuple[str, ...]
-    bullies: tuple[str, ...]
-    good_ends: tuple[str, ...]
-    bad_ends: tuple[str, ...]
-    summary_ends: tuple[str, ...]
-    morals: tuple[str, ...]
-    quarrel_morals: tuple[str, ...]
-    picture: Thread
-    verbs: dict[str, Thread]
-    adjectives: dict[str, Thread]
-    plots: tuple[Plot, ...]
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(inner) for key, inner in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-TOLD = check(
-    yaml.load(FILE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)),
-    Content,
-    where=FILE.name,
-)
-"""What `stories.yaml` holds."""
+_READ = _frozen(yaml.load(FILE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+PLOTS = tuple(_alike({plot["name"]: plot for plot in _READ["plots"]}).values())
+THREADS = {pos: _alike({"picture": _READ["picture"], **_READ[pos]}) for pos in ("verbs", "adjectives")}
+TOLD = SimpleNamespace(**_READ)
+"""All else in `stories.yaml`: tuples of texts."""

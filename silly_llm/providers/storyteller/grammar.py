@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from silly_llm.providers.storyteller.content import TOLD, Plot
+from silly_llm.providers.storyteller.content import PLOTS, THREADS, TOLD, Plot
 from silly_llm.providers.storyteller.lexicon import POS, kind_of, lexicon, word_slots
 from silly_llm.text.features import FEATURES
 from silly_llm.text.words import tokenize_words
 
 T = TypeVar("T")
-PLOTS = TOLD.plots
 SHORTEST, LONGEST = 108, 228
 """Words that a story should have; sentences that it can do without fill up to the one and stop at the other."""
 _NO_ANIMAL_HERO = frozenset({"animal", "wild", "person", "family", "body"})
@@ -88,8 +87,7 @@ class _Parts:
 
     def weave(self, pos: str, word: str, slots: Mapping[str, str] | None = None) -> None:
         """Take a word's sentences in; `slots` fills them now, for words beyond the first of their kind."""
-        kinds = {"verb": TOLD.verbs, "adjective": TOLD.adjectives}
-        thread = TOLD.picture if pos == "noun" else kinds[pos][kind_of(pos, word)]
+        thread = THREADS["verbs"]["picture"] if pos == "noun" else THREADS[POS[pos]][kind_of(pos, word)]
         pick = self.dice.pick
         begin, middle = pick(thread.begin), pick(thread.middle)
         end = pick(thread.bad_end if "bad_ending" in self.wanted else thread.good_end)
