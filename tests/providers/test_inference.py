@@ -16,8 +16,8 @@ from silly_llm.core import registry
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
+from silly_llm.providers.server.answers import InvalidAnswer, validated
 from silly_llm.providers.server.http import headers_for
-from silly_llm.providers.server.structured import InvalidAnswer, validated
 
 
 @pytest.mark.parametrize("name", specs(""))

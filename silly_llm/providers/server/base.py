@@ -15,13 +15,12 @@ from typing import Any
 from silly_llm.core.errors import RunError
 from silly_llm.core.masking import mask
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
-from silly_llm.providers.server.answers import read_chat
+from silly_llm.providers.server.answers import RESPONSE_FORMATS, InvalidAnswer, read_chat, validated, with_instruction
 from silly_llm.providers.server.config import ServerConfig
 from silly_llm.providers.server.endpoints import Endpoint, EndpointPool
 from silly_llm.providers.server.errors import RequestError, one_line
 from silly_llm.providers.server.http import HTTPClient, public
-from silly_llm.providers.server.request_fields import Learned, chat_fields, thinking_fields
-from silly_llm.providers.server.structured import RESPONSE_FORMATS, InvalidAnswer, validated, with_instruction
+from silly_llm.providers.server.request_fields import Learned, thinking_fields
 
 CONCURRENCY = 32
 """Requests in flight to one endpoint where neither the recipe nor the server names a number."""
@@ -115,7 +114,8 @@ class ServerProvider(LLMProvider):
             answer, _ = await self._http.post(url, path, body)
             return read_chat(answer, self.model, request.max_tokens)
 
-        ours = {"model": self.served_model, **fields, **chat_fields(request)}
+        ours = {"model": self.served_model, **fields, "max_tokens": request.max_tokens, "seed": request.seed}
+        ours |= {"temperature": request.temperature, "top_p": request.top_p if request.top_p < 1 else None}
         return await self._learned[url].ask(ours, self.config.extra_body, send)
 
     async def _is_healthy(self, endpoint: Endpoint) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.providers.base import ChatRequest, Completion
+from silly_llm.providers.base import Completion
 from silly_llm.providers.server.errors import RequestError
 from silly_llm.providers.server.http import is_within
 
@@ -146,16 +146,6 @@ def without_system(messages: Any) -> list[dict[str, str]]:
     if first is not None:
         first["content"] = "\n\n".join([*said, first["content"]])
     return rest
-
-
-def chat_fields(request: ChatRequest) -> dict[str, Any]:
-    """The sampling of a request; `None` is not sent."""
-    return {
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p if request.top_p < 1 else None,
-        "seed": request.seed,
-    }
 
 
 def compile_chat_template(text: str | None) -> Any:
