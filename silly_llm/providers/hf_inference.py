@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
-from silly_llm.providers.server.base import ServerProvider
-from silly_llm.providers.server.config import ServerConfig, header_value
+from silly_llm.providers.server.base import ServerConfig, ServerProvider, header_value
 
 ROUTER = "https://router.huggingface.co"
 

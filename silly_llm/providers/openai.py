@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion
-from silly_llm.providers.server.base import ServerProvider
-from silly_llm.providers.server.config import ServerConfig
+from silly_llm.providers.server.base import ServerConfig, ServerProvider
 from silly_llm.providers.server.request_fields import compile_chat_template
 
 

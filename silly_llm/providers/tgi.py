@@ -11,8 +11,7 @@ from silly_llm.core.errors import RunError
 from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion
 from silly_llm.providers.server.answers import RESPONSE_FORMATS, count, mapping, read_generate
-from silly_llm.providers.server.base import ServerProvider
-from silly_llm.providers.server.config import ServerConfig
+from silly_llm.providers.server.base import ServerConfig, ServerProvider
 from silly_llm.providers.server.errors import RequestError
 from silly_llm.providers.server.request_fields import compile_chat_template
 

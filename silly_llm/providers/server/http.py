@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from yarl import URL
 
 from silly_llm.core.errors import RunError
-from silly_llm.providers.server.config import ServerConfig
 from silly_llm.providers.server.errors import RequestError, one_line, read_json, refusal
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from silly_llm.providers.server.base import ServerConfig
 
 HUGGING_FACE = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
 """Domains that may see the saved token."""
