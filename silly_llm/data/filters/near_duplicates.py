@@ -46,7 +46,7 @@ class NearDuplicatesConfig:
 
 @register("story_filter", "near_duplicates")
 class NearDuplicatesFilter(StoryFilter):
-    """Refuses near-copies of stories kept before, also with other names and sentences swapped; says whose."""
+    """Refuses near-copies of stories kept before, also with other names and sentences swapped; names the original."""
 
     stateful = True
 
