@@ -175,7 +175,7 @@ class FinishReasonConfig:
 
 @register("story_filter", "finish_reason")
 class FinishReasonFilter(StoryFilter):
-    """Refuses stories that did not end by themselves (cut at the token limit, stopped by a content filter)."""
+    """Refuses stories that did not end naturally (cut at the token limit, stopped by a content filter)."""
 
     def __init__(self, config: FinishReasonConfig) -> None:
         self.allowed = frozenset(config.allowed)
@@ -224,7 +224,7 @@ class RepetitionFilter(StoryFilter):
 
 @register("story_filter", "duplicates")
 class DuplicatesFilter(StoryFilter):
-    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; says whose."""
+    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; names that one."""
 
     stateful = True
 
