@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import warnings
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -49,18 +50,34 @@ def test_the_saved_token_goes_to_hugging_face_alone(server, monkeypatch):
         assert ("Authorization" in headers_for(url, None)) is trusted, url
 
 
-def test_the_hub_router_is_told_the_provider_and_who_pays(server, monkeypatch):
-    monkeypatch.setattr("silly_llm.providers.hf_inference.ROUTER", server.url)
-    spec = {"type": "hf-inference", "model": "a/b", "provider": "together", "bill_to": "us"}
-    assert isinstance(complete(spec, [request(97)])[0], Completion)
-    (record,) = [record for record in server.asked() if record["seed"] == 97]
-    assert record["body"]["model"] == "a/b:together"
-    provider = Container().build("llm_provider", spec)
-    assert provider.model == "a/b" and provider.config.headers == {"X-HF-Bill-To": "us"}
+@pytest.mark.parametrize("key", ["sk-of-together", "hf_mine"])
+def test_a_provider_is_asked_by_itself_with_its_own_key_and_else_by_the_router(server, monkeypatch, key):
+    from huggingface_hub import constants
+    from huggingface_hub.hf_api import InferenceProviderMapping
+    from huggingface_hub.inference import _providers
+
+    names = {"provider": "together", "providerId": "a/b-turbo", "hf_model_id": "a/b"}
+    mapping = InferenceProviderMapping(**names, task="conversational", status="live")
+    monkeypatch.setitem(_providers._common.HARDCODED_MODEL_INFERENCE_MAPPING, "together", {"a/b": mapping})
+    itself, router = (server.url, "http://nowhere") if key.startswith("sk") else ("http://nowhere", server.url)
+    monkeypatch.setattr(_providers.PROVIDERS["together"]["conversational"], "base_url", itself)
+    monkeypatch.setattr(constants, "INFERENCE_PROXY_TEMPLATE", router)
+    spec = {"type": "hf-inference", "model": "a/b", "provider": "together", "bill_to": "us", "api_key": key}
+    with warnings.catch_warnings(record=True) as said:
+        assert isinstance(complete(spec, [request(97)])[0], Completion)
+    record = [record for record in server.asked() if record["seed"] == 97][-1]
+    assert (record["authorization"], record["bill_to"]) == (f"Bearer {key}", "us")
+    assert record["body"]["model"] == "a/b-turbo" and bool(said) == key.startswith("sk"), "no Hugging Face bill"
+
+
+@pytest.mark.parametrize("spec", [{"provider": "nobody"}, {"api_key": "sk-of-nobody"}])
+def test_what_the_hub_client_does_not_send_is_fatal(spec):
+    (got,) = complete({"type": "hf-inference", "model": "a/b", "attempts": 1000, **spec}, [request()])
+    assert got.fatal and ("'nobody' not supported" in got.reason or "non-Hugging Face API key" in got.reason)
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "500", "424", "garbage", "drop"])
-@pytest.mark.parametrize("name", ["openai", "tgi-generate"])
+@pytest.mark.parametrize("name", ["openai", "tgi-generate", "hf-inference"])
 def test_what_may_pass_is_tried_again(tmp_path, name, kind):
     with ScriptedLLM(tmp_path, fail=[kind], fail_first=5) as server:
         answers = complete(specs(server.url)[name], [request(seed) for seed in range(5)])
@@ -104,18 +121,19 @@ def test_the_token_stays_out_of_messages(tmp_path):
         assert got.fatal and "********" in got.reason and "sk-wrong-one" not in got.reason
 
 
-def test_no_server_is_fatal_soon():
-    spec = {"type": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "x", "attempts": 1000}
+@pytest.mark.parametrize("name", ["openai", "hf-inference"])
+def test_no_server_is_fatal_soon(name):
+    spec = {"type": name, "base_url": "http://127.0.0.1:9/v1", "model": "x", "attempts": 1000}
     (got,) = complete(spec, [request()])
     assert got.fatal and "no server answers" in got.reason
 
 
-@pytest.mark.parametrize("concurrency", [2, 150])
-def test_concurrency_is_bounded_and_used(tmp_path, concurrency):
+@pytest.mark.parametrize(("name", "concurrency"), [("openai", 2), ("openai", 150), ("hf-inference", 150)])
+def test_concurrency_is_bounded_and_used(tmp_path, name, concurrency):
     """150: many a client's limit of 100 connections lies below ours."""
     with ScriptedLLM(tmp_path, latency=1.5 if concurrency > 100 else 0.05) as server:
         limits = {"concurrency": concurrency, "max_concurrency": concurrency}  # else the limit would grow
-        complete({**specs(server.url)["openai"], **limits}, [request(seed) for seed in range(concurrency * 2)])
+        complete({**specs(server.url)[name], **limits}, [request(seed) for seed in range(concurrency * 2)])
         most = max(record["most_in_flight"] for record in server.asked())
         assert most == 2 if concurrency == 2 else 100 < most <= 150
 
@@ -128,6 +146,8 @@ def test_concurrency_is_bounded_and_used(tmp_path, concurrency):
         ({"type": "openai", "model": "x", "base_url": "localhost:8000"}, "expected http"),
         ({"type": "tgi", "api": "native"}, "api: expected one of"),
         ({"type": "hf-inference"}, "model is needed"),
+        ({"type": "hf-inference", "model": "m", "query": {"a": "b"}}, "sends none without a base_url"),
+        ({"type": "hf-inference", "model": "m", "bill_to": "a\nb"}, "bill_to"),
         ({"type": "openai", "model": "x", "base_url": "http://h", "concurrency": 0}, "at least 1"),
         ({"type": "openai", "model": "x", "base_url": "http://h", "temprature": 0}, "temprature"),
         ({"type": "openai", "model": "x", "base_url": "http://h", "price_per_million": {"prompts": 1}}, "prompts"),

@@ -169,9 +169,10 @@ def test_what_cannot_be_sent_is_a_recipe_error(options, said):
         ({"moved_to": "https://new.example/v1/chat/completions"}, "moved to https://new.example/v1/chat/completions"),
     ],
 )
-def test_what_is_no_api_is_named_soon(well, behaviour, said):
+@pytest.mark.parametrize("name", ["openai", "hf-inference"])
+def test_what_is_no_api_is_named_soon(well, name, behaviour, said):
     well.behave(**behaviour)
-    got = ask(well, attempts=8)
+    got = ask(well, name, attempts=8)
     assert got.fatal and said in got.reason
 
 
@@ -187,21 +188,26 @@ def test_proxies_are_named(monkeypatch, server):
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("ALL_PROXY", "user:pw1234567@127.0.0.1:9")
     assert proxy_for("https://x.example/v1") == "http://user:pw1234567@127.0.0.1:9"
-    got = complete({**specs(server.url)["openai"]}, [request()])[0]
-    assert got.fatal and "through the proxy http://127.0.0.1:9" in got.reason and "pw1234567" not in got.reason
+    for name in ("openai", "hf-inference"):
+        got = ask(server, name)
+        assert got.fatal and "through the proxy http://127.0.0.1:9" in got.reason and "pw1234567" not in got.reason
     monkeypatch.setenv("NO_PROXY", "10.0.0.0/8, 127.0.0.0/8")
-    assert isinstance(ask(server), Completion)
+    assert all(isinstance(ask(server, name), Completion) for name in ("openai", "hf-inference"))
     assert proxy_for("http://10.2.3.4/v1") is None and proxy_for("http://11.2.3.4/v1")
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(RunError, match="only HTTP proxies are understood"):
         proxy_for("http://x.example/v1")
 
 
-def test_certificates_are_named(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["openai", "hf-inference"])
+def test_certificates_are_named(server, monkeypatch, tmp_path, name):
+    secure = {"type": name, "base_url": server.url.replace("http", "https"), "model": "m"}
+    (got,) = complete(secure, [request()])
+    assert got.fatal and "name its authority's file in SSL_CERT_FILE" in got.reason
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
     with pytest.raises(RunError, match=r"REQUESTS_CA_BUNDLE: .*none\.pem"):
-        complete({"type": "openai", "base_url": "https://127.0.0.1:9/v1", "model": "m"}, [request()])
+        complete(secure, [request()])
 
 
 def test_finish_reasons_of_all_servers():

@@ -152,6 +152,7 @@ class ScriptedLLM(StandIn):
             "seed": question.seed,
             "authorization": request.headers.get("Authorization"),
             "api_key": request.headers.get("api-key"),
+            "bill_to": request.headers.get("X-HF-Bill-To"),
             "query": request.rel_url.raw_query_string,
             "most_in_flight": self.most_in_flight,
             "body": question.body if self.behaviour.log_bodies else None,

@@ -121,6 +121,8 @@ def header_value(name: str, value: str) -> str:
 class ServerProvider(LLMProvider):
     """A model behind HTTP."""
 
+    client: type[Any] = HTTPClient
+    """How its servers are reached."""
     forms: Sequence[str] = tuple(RESPONSE_FORMATS)
     """In which forms a JSON schema is tried, the likeliest first."""
     health_path = ""
@@ -212,7 +214,7 @@ class ServerProvider(LLMProvider):
     def _open(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._http = HTTPClient(self.config, self.root)
+            self._http = self.client(self.config, self.root)
             endpoints = [Endpoint(url, float(self._first), self._most) for url in self.config.urls]
             self._pool = EndpointPool(endpoints, self._is_healthy, patience=self.config.deadline)
             self._loop = loop
