@@ -103,6 +103,18 @@ def in_process(capsys, monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def quickstart(silly_llm, tmp_path_factory) -> tuple[Path, str]:
+    """A working folder with our recipes in which `silly-llm run quickstart` has run at its smallest size, and what that printed."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    for name in ("recipes", "scripts", "accelerate_configs"):
+        shutil.copytree(ROOT / name, folder / name)
+    done = silly_llm("run", "quickstart", cwd=folder, timeout=600, SILLY_LLM_ENVIRONMENT="smoke")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "runs" / "quickstart").symlink_to("quickstart-smoke")
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="session")
 def kill_when():
     """Start `silly-llm ARGUMENTS…` and kill it as soon as something has happened."""
 
