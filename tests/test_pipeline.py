@@ -62,14 +62,8 @@ def test_all_five_phases_leave_what_they_should(quickstart, undisturbed):
 @pytest.mark.slow
 def test_the_printed_chat_command_works(quickstart):
     command = quickstart[1].strip().splitlines()[-1].removeprefix("Chat:").strip() + " --max_new_tokens 20"
-    options = {
-        "shell": True,
-        "cwd": quickstart[0],
-        "input": "Words: dog, jump, happy\n",
-        "capture_output": True,
-        "text": True,
-    }
-    said = subprocess.run(command, **options)
+    options = {"shell": True, "cwd": quickstart[0], "capture_output": True, "text": True}
+    said = subprocess.run(command, input="Words: dog, jump, happy\n", **options)
     assert said.returncode == 0, said.stderr
     assert len(said.stdout) > 20
 
