@@ -1,4 +1,4 @@
-"""What tests share: extra data where it is there, commands run as a user runs them, stories and tiny models."""
+"""What tests share: extra data where it is there, commands run as a user runs them, servers and folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from locations import ROOT, SHARED
-from tiny import STORIES, tiny_llama, tiny_tokenizer
 
 from silly_llm.core.console.streams import QUIET
 
@@ -151,37 +150,3 @@ def well(server):
     before = server.behave()
     yield server
     server.behave(**before)
-
-
-@pytest.fixture(scope="session")
-def stories() -> list[str]:
-    """Eight stories: quotes, an emoji, an accent, paragraphs, one of one letter and one too long for `tiny_model`."""
-    return STORIES
-
-
-@pytest.fixture(scope="session")
-def stories_file(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("data") / "stories.jsonl"
-    file.write_text("".join(json.dumps({"text": story}) + "\n" for story in STORIES), encoding="utf-8")
-    return file
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory) -> Path:
-    """A random two-layer Llama with 48 positions and a byte-level tokenizer of 300 tokens, saved."""
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "initializer_range": 0.3}
-    tokenizer = tiny_tokenizer(STORIES, 300)
-    return tiny_llama(tmp_path_factory.mktemp("models") / "tiny", tokenizer, max_position_embeddings=48, **sizes)
-
-
-@pytest.fixture(scope="session")
-def tiny_chat_model(tiny_model, tmp_path_factory) -> Path:
-    """The same model, tuned by its tokenizer's chat template alone."""
-    from transformers import AutoTokenizer
-
-    folder = tmp_path_factory.mktemp("models") / "tiny-chat"
-    shutil.copytree(tiny_model, folder)
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"
-    tokenizer.save_pretrained(folder)
-    return folder
