@@ -48,11 +48,11 @@ def parts():
     """Arguments and prompt generator of the default recipe."""
     from silly_llm.core.container import Container
     from silly_llm.data.arguments import GenerationArguments
-    from silly_llm.data.generation.components import check_components
+    from silly_llm.data.generation.components import GenerationComponents
     from silly_llm.data.vocabulary.lists import load_vocabulary
 
     args = GenerationArguments()
-    settings, vocabulary = check_components(args), load_vocabulary(None)
+    settings, vocabulary = GenerationComponents(args).settings, load_vocabulary(None)
     container = Container().provide(type(settings), settings).provide(type(vocabulary), vocabulary)
     return args, container.build("prompt_generator", args.prompt_generator)
 
@@ -111,7 +111,7 @@ async def ours(url: str, total: int, in_flight: int, folder: Path) -> None:
     args, prompts = parts()
     provider = provider_of(url, in_flight)
     pairs = ((i, request_for(args, i, 0, prompts.prompt(args.seed, i))) for i in range(total))
-    with Journal(folder / "journal.jsonl") as journal:
+    with Journal(folder / "journal.sqlite") as journal:
         async for _, _, answer in answer_all(pairs, Engine(provider, journal)):
             assert isinstance(answer, Completion), answer
     await provider.aclose()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import find_model
+from silly_llm.core.sampling import encode, positions_of, sample_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -34,11 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     if args.temperature < 0 or args.max_new_tokens < 1 or not 0 < args.top_p <= 1:
         raise RecipeError("chat: temperature must be 0 or more, max_new_tokens 1 or more, top_p above 0 and at most 1")
-    talker = Talker.load(args.model, args.temperature, args.top_p, args.max_new_tokens)
-    if args.seed is not None:
-        import torch
-
-        torch.manual_seed(args.seed)
+    talker = Talker.load(args.model, args.temperature, args.top_p, args.max_new_tokens, args.seed)
     if args.prompt is not None:
         talker.tell(args.prompt)
         return
@@ -73,16 +71,16 @@ class Talker:
         temperature: float,
         top_p: float,
         max_new_tokens: int,
+        seed: int | None = None,
     ) -> None:
-        self.model, self.tokenizer, self.max_new_tokens = model.eval(), tokenizer, max_new_tokens
+        self.model, self.tokenizer = model.eval(), tokenizer
+        self.sampling = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
+        self.seeds = random.Random(seed)
         self.tuned = bool(tokenizer.chat_template)
         self.hint = HINT_TUNED if self.tuned else HINT_BASE
-        self.sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-        if temperature == 0:
-            self.sampling = {"do_sample": False}
 
     @classmethod
-    def load(cls, name: str, temperature: float, top_p: float, max_new_tokens: int) -> Talker:
+    def load(cls, name: str, temperature: float, top_p: float, max_new_tokens: int, seed: int | None = None) -> Talker:
         """Load a model folder or Hub id.
 
         Raises:
@@ -99,15 +97,11 @@ class Talker:
         except (OSError, ValueError) as error:
             reason = first_line(error)
             raise RecipeError(f"{name}: no such folder, and no model of the Hub can be loaded ({reason})") from error
-        return cls(model, tokenizer, temperature, top_p, max_new_tokens)
+        return cls(model, tokenizer, temperature, top_p, max_new_tokens, seed)
 
-    def encode(self, prompt: str) -> Any:
-        """The token ids that the model sees: the chat template around the request, or begin-of-text and the text."""
-        if self.tuned:
-            messages = [{"role": "user", "content": prompt}]
-            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return self.tokenizer(prompt)["input_ids"]
+    def asked(self, prompt: str) -> str | list[dict[str, str]]:
+        """What the model is given: a message to answer, or a text to continue."""
+        return [{"role": "user", "content": prompt}] if self.tuned else prompt
 
     def tell(self, prompt: str) -> None:
         """Print the answer (a base model: the prompt and what follows) while it is made.
@@ -115,25 +109,15 @@ class Talker:
         Raises:
             RecipeError: the prompt alone fills the model's context.
         """
-        import torch
         from transformers import TextStreamer
 
-        ids = self.encode(prompt)
-        positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None) or 2048
-        room = min(self.max_new_tokens, positions - len(ids))
-        if room < 1:
-            raise RecipeError(f"that is {len(ids)} tokens, more than the model can take in ({positions}); say less")
+        asked, positions = self.asked(prompt), positions_of(self.model)
+        length = len(encode(self.tokenizer, asked))
+        if length >= positions:
+            raise RecipeError(f"that is {length} tokens, more than the model can take in ({positions}); say less")
         streamer = TextStreamer(self.tokenizer, skip_prompt=self.tuned, skip_special_tokens=True)
-        inputs = torch.tensor([ids], device=self.model.device)
-        self.model.generate(
-            input_ids=inputs,
-            attention_mask=torch.ones_like(inputs),
-            max_new_tokens=room,
-            max_length=None,
-            streamer=streamer,
-            pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0,
-            **self.sampling,
-        )
+        seed = self.seeds.getrandbits(32)
+        sample_text(self.model, self.tokenizer, asked, seed=seed, streamer=streamer, **self.sampling)
 
 
 if __name__ == "__main__":

@@ -98,13 +98,10 @@ class EvaluationArguments:
     def __post_init__(self) -> None:
         if isinstance(self.metrics, (str, dict)):
             self.metrics = [self.metrics]
-        for key in ("num_stories", "max_new_tokens", "generation_batch_size"):
-            if getattr(self, key) < 1:
-                raise RecipeError(f"{key}: must be at least 1, got {getattr(self, key)}")
-        if self.context is not None and self.context < 4:
-            raise RecipeError(f"context: must be at least 4, got {self.context}")
-        if self.temperature < 0:
-            raise RecipeError(f"temperature: must not be negative, got {self.temperature}")
+        least = {"num_stories": 1, "max_new_tokens": 1, "generation_batch_size": 1, "context": 4, "temperature": 0}
+        for key, low in least.items():
+            if getattr(self, key) is not None and getattr(self, key) < low:
+                raise RecipeError(f"{key}: must be at least {low}, got {getattr(self, key)}")
         if not self.metrics:
             raise RecipeError("metrics: name at least one")
 

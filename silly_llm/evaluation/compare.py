@@ -14,10 +14,10 @@ from typing import Any
 from silly_llm import __version__
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
-from silly_llm.evaluation.report.tables import labels_of, metrics_table, show
+from silly_llm.evaluation.report.report import write_report
+from silly_llm.evaluation.report.tables import best_of, labels_of, metrics_table, show
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -27,39 +27,27 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     if differences and not options.allow_different:
         raise RecipeError(f"the evaluations do not compare: {differences[0]}; --allow_different compares them anyway")
     merged = merge(evaluations, differences)
-    print(metrics_table(merged))
-    for line in verdicts(merged["models"]):
-        print(line)
+    print("\n".join([metrics_table(merged), *verdicts(merged["models"])]))
     if options.output_dir:
-        from silly_llm.evaluation.evaluate import to_json
-        from silly_llm.evaluation.report.report import write_report
-
         folder = Path(options.output_dir).expanduser()
         with open_tool_output(folder, "compare"):
-            write_text(folder / "results.json", to_json(merged))
-            write_report(merged, {}, folder, title=options.title or f"{len(merged['models'])} models compared")
+            write_report(merged, folder, title=options.title or f"{len(merged['models'])} models compared")
         print(f"\nReport: {folder / 'report.html'}")
 
 
 def parser() -> Parser:
-    arguments = Parser(
+    made = Parser(
         prog="silly-llm compare",
         description="Set the results of several evaluations side by side.",
         epilog="Exit code 2: the evaluations differ in stories or settings, or a file is not what it should be.",
     )
-    arguments.add_argument("results", nargs="+", metavar="RESULTS", help="results.json, or the evaluation's folder")
-    arguments.add_argument(
-        "--output_dir", "--output-dir", help="also write results.json, report.html and report.md here"
-    )
-    arguments.add_argument("--title", help="headline of the report")
-    arguments.add_argument(
-        "--allow_different",
-        "--allow-different",
-        action="store_true",
-        help="compare although stories or settings differ; the report says so",
-    )
-    arguments.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return arguments
+    made.add_argument("results", nargs="+", metavar="RESULTS", help="results.json, or the evaluation's folder")
+    made.add_argument("--output_dir", "--output-dir", help="also write results.json, report.html and report.md here")
+    made.add_argument("--title", help="headline of the report")
+    anyway = "compare although stories or settings differ; the report says so"
+    made.add_argument("--allow_different", "--allow-different", action="store_true", help=anyway)
+    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return made
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -83,17 +71,20 @@ def read_results(path: Path) -> dict[str, Any]:
 
 def disagreements(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the evaluations do not have in common, one line each. Where a dataset lies does not matter, its stories do."""
-    first, found = evaluations[0], []
-    for other in evaluations[1:]:
-        for part, keys in (("dataset", ("digest", "split")), ("settings", None)):
-            mine, theirs = first.get(part) or {}, other.get(part) or {}
-            for key in keys or dict.fromkeys([*mine, *theirs]):
-                if key != "metrics" and mine.get(key) != theirs.get(key):
-                    shown = f"{mine.get(key)!r} in {first['path']}, {theirs.get(key)!r} in {other['path']}"
-                    name = "other stories" if key == "digest" else f"{key} is {shown}"
-                    found.append(
-                        name if key != "digest" else f"{other['path']} was measured on {name} than {first['path']}"
-                    )
+
+    def conditions(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+        dataset = evaluation.get("dataset") or {}
+        return {"digest": dataset.get("digest"), "split": dataset.get("split"), **(evaluation.get("settings") or {})}
+
+    mine, first = conditions(evaluations[0]), evaluations[0]["path"]
+    found = []
+    for theirs, other in ((conditions(e), e["path"]) for e in evaluations[1:]):
+        for key in dict.fromkeys([*mine, *theirs]):
+            here, there = mine.get(key), theirs.get(key)
+            if key == "digest" and here != there:
+                found.append(f"{other} was measured on other stories than {first}")
+            elif key != "metrics" and here != there:
+                found.append(f"{key} is {here!r} in {first}, {there!r} in {other}")
     return found
 
 
@@ -102,22 +93,19 @@ def merge(evaluations: Sequence[Mapping[str, Any]], differences: list[str]) -> d
     names = [name for evaluation in evaluations for name in evaluation["models"]]
     models: dict[str, Any] = {}
     for evaluation in evaluations:
+        path = Path(evaluation["path"]).resolve()
+        folder = path.parent if path.is_file() else path
+        folder = folder.parent if folder.name == "evaluation" else folder
         for name, model in evaluation["models"].items():
-            label = name
-            if names.count(name) > 1:
-                path = Path(evaluation["path"]).resolve()
-                folder = path.parent if path.is_file() else path
-                folder = folder.parent if folder.name == "evaluation" else folder
-                label = f"{folder.name}/{name}"
+            given = label = name if names.count(name) == 1 else f"{folder.name}/{name}"
             number = 2
             while label in models:
-                label, number = f"{label.partition(' (')[0]} ({number})", number + 1
+                label, number = f"{given} ({number})", number + 1
             models[label] = {"samples": [], "details": {}} | model
-    first = evaluations[0]
     return {
         "models": models,
-        "dataset": first.get("dataset", {}),
-        "settings": {} if differences else first.get("settings", {}),
+        "dataset": evaluations[0].get("dataset", {}),
+        "settings": {} if differences else evaluations[0].get("settings", {}),
         "notes": [f"Not measured alike: {difference}." for difference in differences],
         "silly_llm": __version__,
     }
@@ -127,16 +115,11 @@ def verdicts(models: Mapping[str, Any]) -> list[str]:
     """For each metric with a better direction, whether the best model's interval overlaps the others'."""
     lines = []
     for name, label in labels_of(models).items():
-        higher, percent = label.higher_is_better, label.percent
-        there = {m: v["metrics"][name] for m, v in models.items() if v["metrics"].get(name, {}).get("low") is not None}
-        if higher is None or len(there) < 2:
+        metrics = {model: results["metrics"].get(name) for model, results in models.items()}
+        if not (found := best_of(metrics, label.higher_is_better)):
             continue
-        best = (max if higher else min)(there, key=lambda m: there[m]["value"])
-        overlapping = [
-            m for m, v in there.items()
-            if m != best and v["high"] >= there[best]["low"] and v["low"] <= there[best]["high"]
-        ]  # fmt: skip
-        value = show(there[best]["value"], percent)
+        best, overlapping = found
+        value = show(metrics[best]["value"], label.percent)
         if overlapping:
             lines.append(f"{label.name}: no clear winner; {best} ({value}) overlaps with {', '.join(overlapping)}")
         else:

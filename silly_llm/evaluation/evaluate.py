@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +26,8 @@ from silly_llm.core.lookup import find_model
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
+from silly_llm.evaluation.report.report import read_json, write_report
+from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.text.languages import ENGLISH
 
 if TYPE_CHECKING:
@@ -37,22 +36,10 @@ if TYPE_CHECKING:
 PARTIAL = Path(PRIVATE, "partial")
 """Where the results of an interrupted evaluation wait."""
 SETTINGS = (
-    "window",
-    "context",
-    "num_documents",
-    "num_stories",
-    "beginning_words",
-    "max_new_tokens",
-    "temperature",
-    "top_p",
-    "generation_batch_size",
-    "seed",
-    "dtype",
-    "text_column",
-)
+    "window", "context", "num_documents", "num_stories", "beginning_words", "max_new_tokens", "temperature", "top_p",
+    "generation_batch_size", "seed", "dtype", "text_column",
+)  # fmt: skip
 """The keys that change numbers: `settings` in `results.json`; comparable results agree in all of them."""
-
-
 ARGUMENTS = EvaluationArguments
 
 
@@ -62,7 +49,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     # Check everything that can be checked before anything is written or loaded
     entries = model_entries(args.model)
-    check_components(args)
+    for metric in args.metrics:
+        registry.parse_component("evaluation_provider", metric, where="metrics:")
     source = open_source(args.dataset, container=container)
     folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
     present = [folder for folder in folders.values() if Path(folder).exists()]
@@ -91,19 +79,11 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             for metric in args.metrics
         }
         models = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
-        results = {
-            "models": models,
-            "dataset": data.about,
-            "settings": {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics},
-            "silly_llm": __version__,
-        }
+        settings = {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics}
+        results = {"models": models, "dataset": data.about, "settings": settings, "silly_llm": __version__}
 
         # Results and report
-        from silly_llm.evaluation.report.report import write_report
-        from silly_llm.evaluation.report.tables import metrics_table
-
-        write_text(output.folder / "results.json", to_json(results))
-        write_report(results, folders, output.folder, title=args.title, recipe=recipe.masked())
+        write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
         output.record(models=list(models), documents=data.about["documents_scored"])
         shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
         print(metrics_table(results))
@@ -111,12 +91,6 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
         if tuned:
             print(f"Talk to it: {command_line('chat', tuned.path)}")
-
-
-def check_components(args: EvaluationArguments) -> None:
-    """Every metric exists and takes the options given; builds nothing."""
-    for metric in args.metrics:
-        registry.parse_component("evaluation_provider", metric, where="metrics:")
 
 
 def model_entries(spec: Any) -> list[ModelEntry]:
@@ -153,73 +127,40 @@ def evaluate_model(
     key = fingerprint([asdict(entry), recipe.values, code_version()])
     files = {name: folder / f"{fingerprint([key, name])[:24]}.json" for name in providers}
     done = {name: read_json(file) for name, file in files.items()}
-    if any(result is None for result in done.values()):
-        with loaded(entry, args) as model:
-            for name, provider in providers.items():
-                if done[name] is None:
-                    done[name] = measure(provider, model, data)
-                    write_text(files[name], json.dumps(done[name]))
-    merged: dict[str, Any] = {"metrics": {}, "samples": [], "details": {}}
-    for result in done.values():
-        assert result is not None
-        merged["metrics"] |= result["metrics"]
-        merged["samples"] += result["samples"]
-        merged["details"] |= result["details"]
-    return merged
+    missing = [name for name, result in done.items() if result is None]
+    if missing:
+        from silly_llm.evaluation.model import LanguageModel
+
+        how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
+        model = LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, **how)
+        for name in missing:
+            done[name] = measure(providers[name], model, data)
+            write_text(files[name], json.dumps(done[name]))
+        del model  # one at a time in memory
+        gc.collect()
+    parts = [part for part in done.values() if part]
+    return {
+        "metrics": {name: metric for part in parts for name, metric in part["metrics"].items()},
+        "samples": [sample for part in parts for sample in part["samples"]],
+        "details": {name: value for part in parts for name, value in part["details"].items()},
+    }
 
 
 def measure(provider: EvaluationProvider, model: LanguageModel, data: EvaluationData) -> dict[str, Any]:
-    """One provider's part of a model's results."""
+    """One provider's part of a model's results; what is not finite becomes null."""
     metrics = provider.evaluate(model, data)
-    details: dict[str, Any] = {name: metric.details for name, metric in metrics.items() if metric.details}
-    details |= {
-        "parameters": model.parameters,
-        "context": model.context,
-        "vocabulary": len(model.tokenizer),
-        "chat": model.is_chat,
-    }
-    return {
+    part = {
         "metrics": {name: metric.as_json() for name, metric in metrics.items()},
         "samples": provider.samples(model, data),
-        "details": details,
+        "details": {name: metric.details for name, metric in metrics.items() if metric.details}
+        | {
+            "parameters": model.model.num_parameters(),  # tied embeddings count once
+            "context": model.context,
+            "vocabulary": len(model.tokenizer),
+            "chat": model.is_chat,
+        },
     }
-
-
-@contextmanager
-def loaded(entry: ModelEntry, args: EvaluationArguments) -> Iterator[LanguageModel]:
-    """The model, in memory only as long as it is measured."""
-    from silly_llm.evaluation.model import LanguageModel
-
-    yield LanguageModel.load(
-        entry.path,
-        name=entry.name,
-        revision=entry.revision,
-        dtype=args.dtype,
-        device=args.device,
-        context=args.context,
-    )
-    gc.collect()
-
-
-def read_json(file: Path) -> dict[str, Any] | None:
-    """The content of a JSON file, `None` when it is not there or not whole."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def to_json(results: dict[str, Any]) -> str:
-    """JSON that every reader takes: what is not finite becomes null."""
-
-    def finite(value: Any) -> Any:
-        if isinstance(value, float) and not math.isfinite(value):
-            return None
-        if isinstance(value, dict):
-            return {k: finite(v) for k, v in value.items()}
-        return [finite(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-    return json.dumps(finite(results), indent=2, ensure_ascii=False) + "\n"
+    return json.loads(json.dumps(part), parse_constant=lambda name: None)
 
 
 if __name__ == "__main__":

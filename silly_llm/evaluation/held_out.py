@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 from silly_llm.core.errors import RecipeError
@@ -13,9 +12,9 @@ from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words
 from silly_llm.data.sources import require_text
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.metrics.base import EvaluationData, Metric, StoryRequest
-from silly_llm.evaluation.metrics.instruction_following import features_included, words_included
+from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest
 from silly_llm.evaluation.metrics.statistics import distinct, openings
+from silly_llm.evaluation.metrics.stories import following
 from silly_llm.text.features import FEATURES
 from silly_llm.text.languages import ENGLISH, base, detect_language, standard
 from silly_llm.text.sentences import content_words
@@ -25,12 +24,7 @@ OPENER = "Write a story."
 
 
 def read_held_out(args: EvaluationArguments, records: Any, split: str) -> EvaluationData:
-    """Documents and requests from the records of a dataset.
-
-    Args:
-        args: Which column, how many, and the seed that draws them.
-        records: A `datasets.Dataset`.
-        split: Its name, for the report.
+    """Documents and requests from the records of a `datasets.Dataset`, `split` of it.
 
     Raises:
         RecipeError: no such column, or no stories.
@@ -39,17 +33,21 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     if "story_id" in records.column_names:  # several requests of one story: its text counts once
         first = {story: row for row, story in reversed(list(enumerate(records["story_id"])))}
         records = records.select(sorted(first.values()))
-    told = [row for row, text in enumerate(records[args.text_column]) if text and not text.isspace()]
-    if not told:
+    written = [row for row, text in enumerate(records[args.text_column]) if text and not text.isspace()]
+    if not written:
         raise RecipeError("dataset: there are no stories in it")
-    if blank := len(records) - len(told):
+    if blank := len(records) - len(written):
         print(f"dataset: {blank:,} of {len(records):,} rows are blank, and left out", flush=True)
-        records = records.select(told)
+        records = records.select(written)
     asked = draw(len(records), args.num_stories, f"stories {args.seed}")
     rows = [records[i] for i in asked]
-    shown = (row[args.text_column] or "" for row in islice(rows, 50))
-    language = base(standard(args.language) if args.language else detect_language(shown) or ENGLISH)
+    stories = [row[args.text_column] for row in rows]
+    language = base(standard(args.language) if args.language else detect_language(stories[:50]) or ENGLISH)
     requests = [request_of(row, args, i, language) for i, row in zip(asked, rows, strict=True)]
+    # The same measures of the held-out stories themselves: what a perfect student of them would get
+    words = [tokenize_words(story) for story in stories]
+    reference = {f"distinct_{k}": distinct(words, k) for k in (1, 2, 3, 4)} | {"top_opening": openings(words)}
+    reference |= following(list(zip(stories, requests, strict=True)), args.seed, language)
     scored = draw(len(records), args.num_documents, f"documents {args.seed}")
     texts = records.select(scored)[args.text_column]
     about = {
@@ -61,7 +59,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         **({"blank": blank} if blank else {}),
         "documents_scored": len(scored),
         "stories_asked_for": len(requests),
-        "reference": reference([row[args.text_column] for row in rows], requests, args.seed, language),
+        "reference": {name: {**m.as_json(), **m.details} for name, m in reference.items() if m.n},
     }
     return EvaluationData(texts, requests, about)
 
@@ -76,10 +74,9 @@ def draw(total: int, count: int | None, seed: str) -> list[int]:
 def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, language: str = ENGLISH) -> StoryRequest:
     """What is asked for in place of one held-out story.
 
-    An instruction dataset's row is asked as it stands (`prompt` holds messages; `types` tells what it asks for). A
+    An instruction dataset's row is asked as it stands (`prompt` holds messages; `types` says what it asks for). A
     row of a story dataset is asked for its own `words` and `features`; where it names none, for three content words
-    of its text and for one feature, both drawn by the seed. We can ask so in English only: in other languages nothing is asked
-    for, and the model tells what it likes.
+    of its text and for one feature, both drawn by the seed. Both are English only: in other languages the story is free.
     """
     rng = random.Random(f"request {args.seed} {index}")
     text = row[args.text_column]
@@ -99,16 +96,3 @@ def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, la
     lines = [kind(InstructionTypeConfig()).write(story, rng) for kind in (Words, Features)]
     content = "\n".join([OPENER, *filter(None, lines)])
     return StoryRequest(beginning, ({"role": "user", "content": content},), words, features)
-
-
-def reference(
-    texts: Sequence[str], requests: Sequence[StoryRequest], seed: int, language: str = ENGLISH
-) -> dict[str, dict[str, Any]]:
-    """The same measures of the held-out stories themselves: what a perfect student of them would get."""
-    words = [tokenize_words(text) for text in texts]
-    metrics: dict[str, Metric] = {f"distinct_{k}": distinct(words, k) for k in (1, 2, 3, 4)}
-    metrics["top_opening"] = openings(words)
-    pairs = list(zip(texts, requests, strict=True))
-    metrics["words_included"] = words_included(pairs, seed, language)
-    metrics["features_included"] = features_included(pairs, seed, language)
-    return {name: {**m.as_json(), **m.details} for name, m in metrics.items() if m.n}

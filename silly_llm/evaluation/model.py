@@ -4,16 +4,19 @@ Documents are scored apart: each starts with the begin-of-text token and never s
 those of exactly the text that was scored, so that bits per byte compares models with different tokenizers.
 """
 
-import hashlib
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from silly_llm.core.errors import RunError, first_line
+from silly_llm.core.sampling import Generation, SamplingParams, encode, end_tokens, positions_of, sample
 from silly_llm.evaluation.arguments import SamplingSettings
 
 DOCUMENTS_AT_ONCE = 1024  # tokenized and sorted by length together: bounds memory, not results
@@ -23,38 +26,25 @@ TOKENS_AT_ONCE = 2**13
 
 @dataclass(frozen=True)
 class DocumentScore:
-    """How well a model predicted one document.
-
-    Args:
-        nats: Sum of the negative log-likelihoods of the scored tokens.
-        tokens: How many tokens were scored: all of the document's (begin- and end-of-text are not counted) or, where
-            it was cut, those that fit.
-        bytes: UTF-8 bytes of the text that these tokens stand for.
-        cut: Whether the rest of the document was left out.
-        unknown: How many of them are the unknown token, whose bytes the model gets for free.
-    """
+    """How well a model predicted one document."""
 
     nats: float
+    """Sum of the negative log-likelihoods of the scored tokens."""
     tokens: int
+    """All tokens of the document (begin- and end-of-text are not counted) or, where it was cut, those that fit."""
     bytes: int
+    """UTF-8 bytes of the text that these tokens stand for."""
     cut: bool = False
+    """Whether the rest of the document was left out."""
     unknown: int = 0
-
-
-@dataclass(frozen=True)
-class Generation:
-    """A sampled text; `ended` tells whether the model stopped by itself, before the limit."""
-
-    text: str
-    ended: bool
-    tokens: int
+    """How many of them are the unknown token, whose bytes the model gets for free."""
 
 
 class LanguageModel:
     """A model, its tokenizer, and the two things evaluation does with them.
 
     Args:
-        model: A causal language model of transformers, in eval mode on its device.
+        model: A causal language model of transformers on its device; put into eval mode.
         tokenizer: Its tokenizer.
         name: How tables call it.
         context: Positions used for scoring and sampling; default: all that the model has.
@@ -73,9 +63,9 @@ class LanguageModel:
         name: str,
         revision: str | None = None,
         dtype: str = "float32",
-        device: str | None = None,
+        device: Any = None,
         context: int | None = None,
-    ) -> "LanguageModel":
+    ) -> LanguageModel:
         """Load a model folder or Hub id (with a LoRA adapter, too) by transformers' Auto classes.
 
         Raises:
@@ -88,16 +78,8 @@ class LanguageModel:
             model: Any = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=getattr(torch, dtype))
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise RunError(f"cannot load the model {path}: {first_line(error)}") from error
-        return cls(model.to(device or default_device()), tokenizer, name, context)
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers were trained (tied embeddings count once)."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
+        device = device or torch.accelerator.current_accelerator(check_available=True) or "cpu"
+        return cls(model.to(device), tokenizer, name, context)
 
     @property
     def is_chat(self) -> bool:
@@ -112,14 +94,6 @@ class LanguageModel:
                 return candidate
         raise RunError(f"{self.name}: the tokenizer names neither a begin- nor an end-of-text token")
 
-    @property
-    def eos_token_ids(self) -> list[int]:
-        """The tokens that end a text: the generation config's and the tokenizer's."""
-        listed = getattr(self.model.generation_config, "eos_token_id", None)
-        ids = set(listed if isinstance(listed, list) else [listed])
-        ids.add(self.tokenizer.eos_token_id)
-        return sorted(i for i in ids if i is not None)
-
     # Scoring ----------------------------------------------------------------------------------------------------------
 
     def score(self, texts: Iterable[str], window: str = "sliding") -> Iterator[DocumentScore]:
@@ -131,31 +105,22 @@ class LanguageModel:
                 half a context, so every token is predicted from at least half of one (each window begins with
                 begin-of-text again). `cut` scores the first `context` tokens, begin-of-text included.
         """
-        chunk: list[str] = []
-        for text in texts:
-            chunk.append(text)
-            if len(chunk) == DOCUMENTS_AT_ONCE:
-                yield from self._score_chunk(chunk, window)
-                chunk = []
-        if chunk:
+        rest = iter(texts)
+        while chunk := list(islice(rest, DOCUMENTS_AT_ONCE)):
             yield from self._score_chunk(chunk, window)
 
     def _score_chunk(self, texts: list[str], window: str) -> Iterator[DocumentScore]:
-        documents, windows = [], []
-        for index, text in enumerate(texts):
-            ids, length = self._encode(text, self.context - 1 if window == "cut" else None)
-            documents.append((ids, length))
-            windows += [(index, *piece) for piece in self._windows(ids)]
-        nats = [0.0] * len(texts)
+        documents = [self._encode(text, self.context - 1 if window == "cut" else None) for text in texts]
+        windows = [(index, *piece) for index, (ids, _) in enumerate(documents) for piece in self._windows(ids)]
         windows.sort(key=lambda piece: len(piece[1]), reverse=True)
+        nats = [0.0] * len(texts)
         for batch in self._batches(windows):
             for (index, _, _), loss in zip(batch, self._losses([b[1:] for b in batch]), strict=True):
                 nats[index] += loss
-        unknown = self.tokenizer.unk_token_id
+        unknown = {self.tokenizer.unk_token_id}.difference(end_tokens(self.model, self.tokenizer))
         for text, total, (ids, length) in zip(texts, nats, documents, strict=True):
-            unknowns = 0 if unknown is None or unknown in self.eos_token_ids else ids.count(unknown)
             size = len(text[:length].encode("utf-8", errors="replace"))
-            yield DocumentScore(total, len(ids), size, length < len(text), unknowns)
+            yield DocumentScore(total, len(ids), size, length < len(text), sum(token in unknown for token in ids))
 
     def _encode(self, text: str, limit: int | None) -> tuple[list[int], int]:
         """Token ids without special tokens, at most `limit`, and how many characters of `text` they stand for."""
@@ -180,11 +145,10 @@ class LanguageModel:
 
     def _windows(self, ids: list[int]) -> Iterator[tuple[list[int], int]]:
         """Pieces to feed: (begin-of-text + tokens, how many of the last tokens to score)."""
-        room = self.context - 1
         end = 0
         while end < len(ids):
-            start = max(0, end - self.context // 2) if end else 0
-            piece = ids[start : start + room]
+            start = max(0, end - self.context // 2)
+            piece = ids[start : start + self.context - 1]
             yield [self.bos_token_id, *piece], start + len(piece) - end
             end = start + len(piece)
 
@@ -192,17 +156,15 @@ class LanguageModel:
         """Batches of windows of about the same length, within the budget of tokens and logits."""
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
         tokens = max(1, min(TOKENS_AT_ONCE, LOGITS_AT_ONCE // vocabulary))
-        position = 0
-        while position < len(windows):
-            count = max(1, tokens // len(windows[position][1]))
-            yield windows[position : position + count]
-            position += count
+        rest = iter(windows)
+        while batch := list(islice(rest, 1)):
+            yield batch + list(islice(rest, max(1, tokens // len(batch[0][1])) - 1))
 
     @torch.inference_mode()
     def _losses(self, pieces: list[tuple[list[int], int]]) -> list[float]:
         """Nats of the last `count` tokens of each piece. Padded on the right: causal attention never looks there."""
         width = max(len(ids) for ids, _ in pieces)
-        inputs = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in pieces], device=self.device)
+        inputs = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in pieces], device=self.model.device)
         logits = self.model(input_ids=inputs, use_cache=False).logits[:, :-1].float()
         losses = cross_entropy(logits.transpose(1, 2), inputs[:, 1:], reduction="none").double().cpu()
         return [
@@ -211,28 +173,29 @@ class LanguageModel:
 
     # Sampling ---------------------------------------------------------------------------------------------------------
 
+    @torch.inference_mode()
     def generate(self, prompts: Sequence[Any], settings: SamplingSettings, seed: int) -> list[Generation]:
         """Sample one text a prompt; the same arguments give the same texts, and are computed only once.
 
         Args:
             prompts: Plain texts to continue (begin-of-text is put before them) or tuples of chat messages to answer.
             settings: Temperature, limit and batch size.
-            seed: Each batch of `batch_size` prompts draws from its own generator, made from this and its number.
+            seed: The n-th prompt draws by this and n: the n-th text of every model from the same numbers.
 
         Returns:
             The new text only, in the order of the prompts.
         """
-        key = hashlib.sha256(repr((list(prompts), settings, seed)).encode()).hexdigest()
+        key = repr((list(prompts), settings, seed))
         if key not in self._generated:
-            encoded = [self._prompt_ids(prompt) for prompt in prompts]
-            order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
-            texts: dict[int, Generation] = {}
-            size = settings.batch_size
-            for number, first in enumerate(range(0, len(order), size)):
-                rows = order[first : first + size]
-                made = self._generate_batch([encoded[i] for i in rows], settings, seed * 1_000_003 + number)
-                texts.update(zip(rows, made, strict=True))
-            self._generated[key] = [texts[i] for i in range(len(prompts))]
+            how = settings.max_new_tokens, settings.temperature, settings.top_p
+            self._generated[key] = sample(
+                self.model,
+                self.tokenizer,
+                [self._prompt_ids(prompt) for prompt in prompts],
+                [SamplingParams(seed * 1_000_003 + n, *how) for n in range(len(prompts))],
+                batch_size=settings.batch_size,
+                context=self.context,
+            )
         return self._generated[key]
 
     def _prompt_ids(self, prompt: Any) -> list[int]:
@@ -240,60 +203,9 @@ class LanguageModel:
         if isinstance(prompt, str):
             ids = self.tokenizer(prompt, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         else:
-            ids = self.tokenizer.apply_chat_template(
-                list(prompt), add_generation_prompt=True, tokenize=True, return_dict=True
-            )["input_ids"]
-            if ids[:1] == [self.bos_token_id]:
-                ids = ids[1:]
+            ids = encode(self.tokenizer, prompt)
+            ids = ids[1:] if ids[:1] == [self.bos_token_id] else ids
         return [self.bos_token_id, *ids[max(0, len(ids) - self.context // 2) :]]
-
-    @torch.inference_mode()
-    def _generate_batch(self, rows: list[list[int]], settings: SamplingSettings, seed: int) -> list[Generation]:
-        width = max(map(len, rows))
-        limit = max(1, min(settings.max_new_tokens, self.context - width))
-        pad = self.tokenizer.pad_token_id
-        pad = self.eos_token_ids[0] if pad is None and self.eos_token_ids else pad or 0
-        inputs = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=self.device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
-        sampling: dict[str, Any] = {"do_sample": False}
-        if settings.temperature > 0:
-            sampling = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed % 2**63)
-            output = self.model.generate(
-                input_ids=inputs,
-                attention_mask=mask,
-                max_new_tokens=limit,
-                max_length=None,
-                eos_token_id=self.eos_token_ids or None,
-                pad_token_id=pad,
-                use_cache=True,
-                **sampling,
-            )
-        new = output[:, width:].tolist()
-        return [self._generation(prompt, ids) for prompt, ids in zip(rows, new, strict=True)]
-
-    def _generation(self, prompt: list[int], ids: list[int]) -> Generation:
-        ends = set(self.eos_token_ids)
-        length = next((i for i, token in enumerate(ids) if token in ends), None)
-        kept = ids if length is None else ids[:length]
-        before = self.tokenizer.decode(prompt, skip_special_tokens=True)
-        after = self.tokenizer.decode(prompt + kept, skip_special_tokens=True)
-        # Decoded together, because tokenizers of the SentencePiece kind drop the space a text begins with.
-        text = after[len(before) :] if after.startswith(before) else self.tokenizer.decode(kept, True)
-        return Generation(text, length is not None, len(kept))
-
-
-def positions_of(model: Any) -> int:
-    """How many positions a model has (a model without a limit counts as 2048)."""
-    config = model.config.get_text_config()
-    return getattr(config, "max_position_embeddings", None) or 2048
-
-
-def default_device() -> str:
-    """The machine's accelerator, else the CPU."""
-    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
 
 
 def bits_per_byte(nats: float, size: int) -> float:

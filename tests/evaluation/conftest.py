@@ -1,5 +1,6 @@
 """A tiny Llama with its own tokenizer, and a few stories."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,54 +23,44 @@ def stories() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory) -> Path:
-    """A random two-layer Llama with 48 positions and a byte-level tokenizer of 300 tokens, saved."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<|bos|>", "<|eos|>", "<|pad|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(STORIES, trainer)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=special[0], eos_token=special[1], pad_token=special[2]
-    )
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=48, bos_token_id=0, eos_token_id=1, pad_token_id=2, initializer_range=0.3,
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    LlamaForCausalLM(config).save_pretrained(folder)
-    fast.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_chat_model(tiny_model, tmp_path_factory) -> Path:
-    """The same model, tuned by its tokenizer's chat template alone."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"
-    folder = tmp_path_factory.mktemp("models") / "tiny-chat"
-    AutoModelForCausalLM.from_pretrained(tiny_model).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def stories_file(tmp_path_factory) -> Path:
-    import json
-
     file = tmp_path_factory.mktemp("data") / "stories.jsonl"
     file.write_text("".join(json.dumps({"text": story}) + "\n" for story in STORIES), encoding="utf-8")
     return file
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory) -> tuple[Path, Path]:
+    """A random two-layer Llama with 48 positions and 300 tokens: as a base model, and tuned by its tokenizer's chat template alone."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
+
+    tokenizer = train_tokenizer(STORIES, TokenizerConfig(vocab_size=300), max_length=48)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+    config = LlamaConfig(vocab_size=300, max_position_embeddings=48, initializer_range=0.3, **sizes, **ids)
+    model, folder = LlamaForCausalLM(config), tmp_path_factory.mktemp("models")
+    for name, template in (
+        ("tiny", None),
+        ("tiny-chat", "{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"),
+    ):
+        tokenizer.chat_template = template
+        model.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+    return folder / "tiny", folder / "tiny-chat"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_models) -> Path:
+    return tiny_models[0]
+
+
+@pytest.fixture(scope="session")
+def model(tiny_model):
+    """The base model, loaded for evaluation."""
+    from silly_llm.evaluation.model import LanguageModel
+
+    return LanguageModel.load(str(tiny_model), name="tiny", device="cpu")

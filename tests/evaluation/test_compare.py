@@ -6,26 +6,23 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.evaluation.compare import main
 
 
-def write(folder, value, digest="d", seed=1, name="model", **more):
+def write(folder, value, digest="d", seed=1):
     metric = {"value": value, "low": value - 0.02, "high": value + 0.02, "n": 10}
+    settings = {"window": "cut", "temperature": 1, "top_p": 1, "max_new_tokens": 9, "beginning_words": 3, "seed": seed}
     results = {
-        "models": {name: {"metrics": {"bits_per_byte": metric}, "samples": [], "details": {}}},
+        "models": {"model": {"metrics": {"bits_per_byte": metric}}},
         "dataset": {"digest": digest, "split": "validation", "documents_scored": 10, "stories_asked_for": 5},
-        "settings": {
-            "seed": seed, "window": "cut", "temperature": 1, "top_p": 1, "max_new_tokens": 9, "beginning_words": 3
-        },
-    }  # fmt: skip
+        "settings": settings,
+    }
     folder.mkdir(parents=True)
-    (folder / "results.json").write_text(json.dumps(results | more))
+    (folder / "results.json").write_text(json.dumps(results))
     return str(folder)
 
 
 def test_side_by_side_with_verdicts(tmp_path, capsys):
     runs = [write(tmp_path / name / "evaluation", v) for name, v in (("a", 0.9), ("b", 0.91), ("c", 1.0))]
     main([runs[0], runs[1] + "/results.json", runs[2], "--output_dir", str(tmp_path / "out")])
-    out = capsys.readouterr().out
-    assert "a/model" in out and "c/model" in out
-    assert "no clear winner; a/model (0.900) overlaps with b/model" in out
+    assert "no clear winner; a/model (0.900) overlaps with b/model" in capsys.readouterr().out
     merged = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(merged["models"]) == ["a/model", "b/model", "c/model"]
     assert "b/model" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
@@ -44,15 +41,13 @@ def test_refuses_what_was_not_measured_alike(other, message, tmp_path):
     assert "Not measured alike" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
 
 
-def test_bad_inputs_are_one_line(tmp_path):
-    with pytest.raises(RecipeError, match="no such file"):
-        main([str(tmp_path / "none")])
-    (tmp_path / "results.json").write_text("[]")
-    with pytest.raises(RecipeError, match="no results"):
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such file"), ("[]", "holds no results"), ("{", "is not JSON")]
+)
+def test_bad_inputs_are_one_line(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+    with pytest.raises(RecipeError, match=message):
         main([str(tmp_path)])
-    (tmp_path / "results.json").write_text("{")
-    with pytest.raises(RecipeError, match="not JSON"):
-        main([str(tmp_path)])
-    good = write(tmp_path / "a", 0.9)
     with pytest.raises(RecipeError, match="not empty"):
-        main([good, "--output_dir", str(tmp_path)])
+        main([write(tmp_path / "a", 0.9), "--output_dir", str(tmp_path)])

@@ -6,6 +6,8 @@ one continues from its checkpoints, and a failed one is tried again, all by the 
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import multiprocessing
 import signal
@@ -81,19 +83,19 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
 
     def rows() -> list[dict[str, Any]]:
         there = [p for p in sweep.points if p.name in finished]
-        return [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
+        made = [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
+        write_rows(made, sweep.folder)
+        return made
 
     with closing(run_jobs(to_run, sweep.phase.runnable, jobs=sweep.jobs, gpus=gpus)) as ended:
         for point, reason in ended:
             if reason is None:
                 finished.add(point.name)
-                write_rows(rows(), sweep.folder)
+                rows()
             else:
                 failed[point.name] = reason
-            number = len(finished) + len(failed)
-            print(f"{number}/{len(sweep.points)} {outcome(point, reason)}", flush=True)
+            print(f"{len(finished) + len(failed)}/{len(sweep.points)} {outcome(point, reason)}", flush=True)
 
-    write_rows(rows(), sweep.folder)
     labels = list(dict.fromkeys(key for point in sweep.points for key in point.labels))
     keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
     table = write_report(rows(), sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file))
@@ -122,30 +124,23 @@ def look(sweep: Sweep) -> tuple[list[bool], int]:
 
 def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tuple[list[bool], int]:
     """`look` for the command lines of a phase, each with the name that messages begin with."""
-    import importlib
-
     import torch
 
     from silly_llm.commands.check import check_recipe
     from silly_llm.core.registry import only_registered
 
-    module = importlib.import_module(PHASES[command].module)
-    digests: dict[str, str] = {}  # all points read the same data
+    phase = PHASES[command]
+    inputs_of = importlib.import_module(phase.module).inputs_of
+    digest_once = functools.cache(digest)  # all points read the same data
     done = []
     for name, argv in named:
         try:
             with only_registered() if dry else nullcontext():
-                recipe = check_recipe(PHASES[command], argv)
-            inputs = [str(source) for source in module.inputs_of(recipe.args) if source is not None]
-        except RecipeError as error:
+                recipe = check_recipe(phase, argv)
+            sources = [str(source) for source in inputs_of(recipe.args) if source is not None]
+            done.append(is_up_to_date(recipe, {source: digest_once(source) for source in sources}))
+        except RecipeError as error:  # also of a finished model of another recipe
             raise type(error)(f"{name}: {error}") from None
-        for source in inputs:
-            if source not in digests:
-                digests[source] = digest(source)
-        try:
-            done.append(is_up_to_date(recipe, {source: digests[source] for source in inputs}))
-        except RecipeError as error:  # a finished model of another recipe
-            raise RecipeError(f"{name}: {error}") from None
     return done, torch.cuda.device_count()
 
 

@@ -21,97 +21,72 @@ def run_jobs(
 ) -> Generator[tuple[Point, str | None]]:
     """Run points; yield each with the reason why it failed, `None` if it did not, in the order they end.
 
-    Ctrl-C, or leaving the iterator early, ends what runs: a phase may be killed at any moment.
-
-    Args:
-        points: what to run.
-        module: the phase (`python -m MODULE`).
-        jobs: how many at once. Several share the cores evenly and take GPUs in turn; one has all that this process has.
-        gpus: how many there are.
+    Each is `python -m module`, `jobs` at once: several share the cores evenly and take the `gpus` in turn, one has all that this process
+    has. Ctrl-C, or leaving the iterator early, ends what runs: a phase may be killed at any moment.
     """
-    job_pool = JobPool(module, jobs, gpus)
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(job_pool.run, point): point for point in points}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            job_pool.stop()
+    lock, stopped = threading.Lock(), threading.Event()
+    places, running = deque(range(jobs)), dict[int, subprocess.Popen[str]]()
 
-
-class JobPool:
-    """Processes that run points.
-
-    Args:
-        module: the phase.
-        jobs: how many run at once.
-        gpus: how many there are.
-    """
-
-    def __init__(self, module: str, jobs: int, gpus: int) -> None:
-        self.module, self.jobs = module, jobs
-        self.processes: dict[int, subprocess.Popen[str]] = {}
-        self.lock, self.stopped = threading.Lock(), False
-        self.places = deque(range(jobs))
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        self.gpus = visible.split(",")[:gpus] if visible else [str(n) for n in range(gpus)]
-
-    def run(self, point: Point) -> str | None:
-        """Run one point; the reason why it failed, or `None`."""
-        with self.lock:
-            if self.stopped:
+    def run(point: Point) -> str | None:
+        with lock:
+            if stopped.is_set():
                 return "stopped"
-            place = self.places.popleft()
+            place = places.popleft()
             print(f"▸ {point.name}", flush=True)
-            process = subprocess.Popen(
-                [sys.executable, "-m", self.module, *point.argv],
-                env={**os.environ, **self.environment(place)},
+            process = running[place] = subprocess.Popen(
+                [sys.executable, "-m", module, *point.argv],
+                env={**os.environ, **environment(place, jobs, gpus)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
             )
-            self.processes[place] = process
         try:
-            said = self.listen(process, point)
+            last = pass_on(process, point, "  " if jobs == 1 else f"  [{point.name}] ")
         finally:
             code = process.wait()
-            with self.lock:
-                del self.processes[place]
-                self.places.append(place)
-        return None if code == 0 else reason_of(code, said)
+            with lock:
+                del running[place]
+                places.append(place)
+        return None if code == 0 else reason_of(code, last)
 
-    def environment(self, place: int) -> dict[str, str]:
-        """What a process at a place sees of the machine."""
-        shared = {"PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"}
-        if self.jobs > 1:
-            threads = max(1, (os.cpu_count() or 1) // self.jobs)
-            shared["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(threads))
-            if self.gpus:
-                shared["CUDA_VISIBLE_DEVICES"] = self.gpus[place % len(self.gpus)]
-        return shared
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(run, point): point for point in points}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            with lock:
+                stopped.set()
+                for process in running.values():
+                    process.terminate()
 
-    def listen(self, process: subprocess.Popen[str], point: Point) -> list[str]:
-        """Pass on what a process says until it ends; its last lines."""
-        last: deque[str] = deque(maxlen=50)
-        prefix = "  " if self.jobs == 1 else f"  [{point.name}] "
-        log = point.folder.with_name(f"{point.folder.name}.log")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        assert process.stdout is not None
-        with process.stdout, log.open("a", encoding="utf-8") as file:
-            for line in process.stdout:
-                file.write(line)
-                print(prefix + line.rstrip(), flush=True)
-                last.append(line.strip())
-        return list(last)
 
-    def stop(self) -> None:
-        """End all processes; what waits does not begin."""
-        with self.lock:
-            self.stopped = True
-            for process in self.processes.values():
-                process.terminate()
+def environment(place: int, jobs: int, gpus: int) -> dict[str, str]:
+    """What the process at one of `jobs` places sees of the machine."""
+    shared = {"PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"}
+    if jobs > 1:
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        shared["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(threads))
+        if gpus:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
+            shared["CUDA_VISIBLE_DEVICES"] = visible.split(",")[:gpus][place % gpus]
+    return shared
+
+
+def pass_on(process: subprocess.Popen[str], point: Point, prefix: str) -> Sequence[str]:
+    """Print what a process says until it ends, and add it to the point's log; its last lines."""
+    last: deque[str] = deque(maxlen=50)
+    log = point.folder.with_name(f"{point.folder.name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    assert process.stdout is not None
+    with process.stdout, log.open("a", encoding="utf-8") as file:
+        for line in process.stdout:
+            file.write(line)
+            print(prefix + line.rstrip(), flush=True)
+            last.append(line.strip())
+    return last
 
 
 def reason_of(code: int, said: Sequence[str]) -> str:

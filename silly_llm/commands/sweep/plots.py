@@ -12,23 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from silly_llm.commands.sweep.results import METRICS, SIZES, Group, curve, short
+from silly_llm.commands.sweep.points import short
+from silly_llm.commands.sweep.results import METRICS, SIZES, Group, curve
 from silly_llm.core.pages.plots import style_axes
+from silly_llm.evaluation.report.tables import is_number
 
 INK, MUTED, FAINT = "#22201c", "#736c60", "#e6dfd3"
 """The report's light colours."""
 NAMES = {"width": "Width", "layers": "Layers", "heads": "Attention heads"}
-LABELLED = 15
-"""Groups whose ends are labelled at most."""
+COMPUTE = "Compute: 6 · N · D, floating-point operations"
 
 
 def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Draw the plots that the grid supports, each as PNG and SVG.
-
-    Args:
-        groups: points by seed.
-        folder: where to.
-        keys: the recipe's keys that vary.
+    """Draw the plots that the grid of `keys` supports, each as PNG, for pages, and SVG, for papers; the same rows give the same bytes.
 
     Returns:
         File name (without its end) and caption of each.
@@ -39,29 +35,28 @@ def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tup
     groups = [g for g in groups if metric and g.metric(metric).n]
     if not metric or len(groups) < 2:
         return []
-    drawn = []
     free = free_dimensions(groups, keys)
+    figures: dict[str, tuple[str, Any]] = {}
     with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "silly-llm", "svg.fonttype": "none"}):
         if any(len(curve(g, metric)) > 1 for g in groups) or len({g.mean("compute") for g in groups}) > 1:
-            drawn.append(("compute", f"{METRICS[metric]} over compute"))
-            save(over_compute(groups, metric, free), folder / "compute")
+            by_size = sorted(groups, key=lambda g: g.mean("non_embedding_parameters"))
+            title = f"{METRICS[metric]} over compute"
+            figures["compute"] = title, over_compute({named(g, free): g for g in by_size}, metric, title)
         for x in free:
-            if x == "layers" and "width" in free:
-                continue  # they are the lines over width
             lines = lines_over(groups, x, [d for d in free if d != x])
-            if max(map(len, lines.values()), default=0) < 2:
-                continue
-            both = x == "width" and "layers" in free
-            name = "width_depth" if both else short(x, keys)
-            title = "Width against depth" if both else f"{METRICS[metric]} over {label_of(x, keys).lower()}"
-            save(over(lines, x, metric, title=title, x_label=label_of(x, keys)), folder / name)
-            drawn.append((name, title))
-    return drawn
-
-
-def dimension(group: Group, name: str) -> Any:
-    """The value of a dimension: of the model's size, or of a recipe's key."""
-    return group.rows[0].get(name)
+            if max(map(len, lines.values()), default=0) < 2 or (x == "layers" and "width" in free):
+                continue  # no number, or the lines over width
+            both, label = (
+                x == "width" and "layers" in free,
+                NAMES.get(x, short(x, keys).replace("_", " ").capitalize()),
+            )
+            title = "Width against depth" if both else f"{METRICS[metric]} over {label.lower()}"
+            figures["width_depth" if both else short(x, keys)] = title, over(lines, x, metric, title, label)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (_, figure) in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=200, facecolor="white", metadata={"Software": None})
+            figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    return [(name, title) for name, (title, _) in figures.items()]
 
 
 def free_dimensions(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
@@ -75,120 +70,72 @@ def free_dimensions(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
 
 def varying(groups: Sequence[Group], names: Iterable[str]) -> list[str]:
     """Those dimensions that vary where the ones before them do not."""
+
+    def different(names: Sequence[str]) -> int:
+        return len({json.dumps([g.value(name) for name in names]) for g in groups})
+
     free: list[str] = []
     for name in names:
-        found: dict[str, set[str]] = {}
-        for g in groups:
-            here = json.dumps([dimension(g, d) for d in free])
-            found.setdefault(here, set()).add(json.dumps(dimension(g, name)))
-        if any(len(values) > 1 for values in found.values()):
+        if different([*free, name]) > different(free):
             free.append(name)
     return free
 
 
-def lines_over(groups: Sequence[Group], x: str, others: Sequence[str]) -> dict[tuple, list[Group]]:
-    """Groups by their other dimensions (name and value), sorted by `x`; empty when `x` is not a number."""
-    numeric = [g for g in groups if _number(dimension(g, x))]
-    lines: dict[tuple, list[Group]] = {}
-    for g in sorted(numeric, key=lambda g: dimension(g, x)):
-        values = tuple((d, dimension(g, d)) for d in others)
-        lines.setdefault(values, []).append(g)
-    ordered = sorted(lines, key=lambda line: [v if _number(v) else math.inf for _, v in line])
-    return {line: lines[line] for line in ordered}
+def lines_over(groups: Sequence[Group], x: str, others: Sequence[str]) -> dict[str, list[Group]]:
+    """Groups by their other dimensions, as a legend names them, sorted by `x`; empty when `x` is not a number."""
+
+    def order(g: Group) -> list[float]:
+        return [v if is_number(v) else math.inf for v in map(g.value, (*others, x))]
+
+    lines: dict[str, list[Group]] = {}
+    for g in sorted((g for g in groups if is_number(g.value(x))), key=order):
+        lines.setdefault(named(g, others), []).append(g)
+    return lines
 
 
-def over(lines: Mapping[tuple, list[Group]], x: str, metric: str, *, title: str, x_label: str) -> Any:
+def over(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, x_label: str) -> Any:
     """A metric over one dimension, a line for each value of the others; lines stand a little apart, so that their bars do."""
-    figure, axes = figure_of(title, x_label, metric, [g for groups in lines.values() for g in groups])
-    xs = sorted({dimension(g, x) for groups in lines.values() for g in groups})
-    logarithmic = xs[0] > 0 and xs[-1] / xs[0] >= 4
-    handles = []
-    for number, (values, groups) in enumerate(lines.items()):
-        color = shades(len(lines))[number]
-        apart = 0.012 * (number - (len(lines) - 1) / 2)  # as a share of the axis
+    from matplotlib.transforms import offset_copy
 
-        def place(g: Group, apart: float = apart) -> float:
-            at = dimension(g, x)
-            return at * (xs[-1] / xs[0]) ** apart if logarithmic else at + apart * (xs[-1] - xs[0])
-
-        seeds = [(place(g), row[metric]) for g in groups for row in g.rows if len(g.rows) > 1]
+    groups = [g for line in lines.values() for g in line]
+    figure, axes = figure_of(title, x_label, metric, groups)
+    for number, (label, line) in enumerate(lines.items()):
+        apart = offset_copy(axes.transData, figure, 3.5 * (number - (len(lines) - 1) / 2), units="points")
+        style = {"color": shade(number, len(lines)), "transform": apart}
+        seeds = [(g.value(x), row[metric]) for g in line for row in g.rows if len(g.rows) > 1]
         if seeds:
-            axes.scatter(*zip(*seeds, strict=True), color=color, s=11, alpha=0.5, linewidths=0, zorder=2)
-        drawn = bars(axes, [place(g) for g in groups], groups, metric, color, line="-")
-        drawn.set_label(", ".join(named(d, v) for d, v in values))
-        handles.append(drawn)
-    if logarithmic:
+            axes.scatter(*zip(*seeds, strict=True), s=11, alpha=0.5, linewidths=0, zorder=2, **style)
+        bars(axes, [g.value(x) for g in line], line, metric, label=label, linestyle="-", **style)
+    found = [(g.value(x), g.metric(metric)) for g in groups]  # what is moved aside does not count for the limits
+    axes.update_datalim([(at, end) for at, m in found for end in (m.low or m.value, m.high or m.value)])
+    xs = sorted({g.value(x) for g in groups})
+    if xs[0] > 0 and xs[-1] / xs[0] >= 4:
         axes.set_xscale("log")
     axes.set_xticks(xs, [f"{value:g}" for value in xs])
-    axes.minorticks_off()
-    axes.margins(x=0.05)
-    if len(lines) > 1:
-        beside(axes, handles)
+    finish(axes, len(lines))
     return figure
 
 
-def over_compute(groups: Sequence[Group], metric: str, free: Sequence[str]) -> Any:
-    """A metric over floating-point operations on logarithmic axes: the trainings' curves, where each ended, and their envelope.
+def over_compute(groups: Mapping[str, Group], metric: str, title: str) -> Any:
+    """A metric over floating-point operations on logarithmic axes: the trainings' curves, where each ended, and their envelope."""
+    from matplotlib.ticker import MaxNLocator
 
-    Colour is the number of parameters; where all have the same, groups have colours of their own.
-    """
-    from matplotlib import cm, colors, patheffects, ticker
-
-    sizes = [g.mean("non_embedding_parameters") for g in groups]
-    several = len(set(sizes)) > 1
-    labelled = several and len(groups) <= LABELLED
-    figure, axes = figure_of(
-        f"{METRICS[metric]} over compute",
-        "Compute: 6 · N · D, floating-point operations",
-        metric,
-        groups,
-        note=f". Labels: {' × '.join(NAMES.get(d, d).lower() for d in free)}" if labelled else "",
-    )
+    figure, axes = figure_of(title, COMPUTE, metric, list(groups.values()))
     reached: list[tuple[float, float]] = []
-    handles = []
-    for number, (g, size) in enumerate(zip(groups, sizes, strict=True)):
-        color = shades(len(groups))[number]
-        if several:
-            color = palette()(math.log(size / min(sizes)) / math.log(max(sizes) / min(sizes)))
+    for number, (label, g) in enumerate(groups.items()):
+        color, size = shade(number, len(groups)), g.mean("non_embedding_parameters")
         along = [(6 * size * tokens, value) for tokens, value in curve(g, metric)]
-        end = (g.mean("compute"), g.metric(metric).value)
-        reached += [*along, end]
+        reached += [*along, (g.mean("compute"), g.metric(metric).value)]
         if len(along) > 1:
             axes.plot(*zip(*along, strict=True), color=color, linewidth=1.2, alpha=0.8, zorder=2)
-        drawn = bars(axes, [end[0]], [g], metric, color)
-        drawn.set_label(", ".join(named(d, dimension(g, d)) for d in free))
-        handles.append(drawn)
-        if labelled:
-            low = g.metric(metric).low or end[1]
-            axes.annotate(
-                " × ".join(f"{dimension(g, d)}" for d in free), (end[0], low), xytext=(0, -4),
-                textcoords="offset points", ha="center", va="top", color=color, fontsize=7.5, zorder=5,
-                path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],
-            )  # fmt: skip
-    frontier = envelope(reached)
-    dashes = (0, (4, 2))
-    line = axes.plot(
-        *zip(*frontier, strict=True), color=INK, linewidth=0.9, linestyle=dashes, zorder=1, label="envelope"
-    )
+        bars(axes, [g.mean("compute")], [g], metric, label=label, linestyle="none", color=color)
+    dashed: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 2)), "zorder": 1}
+    axes.plot(*zip(*envelope(reached), strict=True), label="envelope", **dashed)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.margins(x=0.05, y=0.06)
-    low, high = axes.get_ylim()
-    ticks = [v for v in ticker.MaxNLocator(6).tick_values(low, high) if low <= v <= high]
-    axes.set_yticks(ticks, [f"{value:g}" for value in ticks])
-    axes.minorticks_off()
-    if several:
-        by_size = cm.ScalarMappable(colors.LogNorm(min(sizes), max(sizes)), palette())
-        bar = figure.colorbar(by_size, ax=axes, pad=0.02, aspect=30)
-        bar.ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        bar.outline.set_visible(False)
-        bar.ax.tick_params(colors=INK, length=0, which="both")
-        bar.ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: people(value)))
-        bar.ax.yaxis.set_minor_formatter(ticker.NullFormatter())
-        bar.set_label("N: parameters that are no embeddings", color=INK)
-        axes.legend(handles=line, frameon=False, labelcolor="linecolor", loc="lower left")
-    else:
-        beside(axes, [*handles, *line])
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter("{x:g}")
+    finish(axes, len(groups))
     return figure
 
 
@@ -203,15 +150,13 @@ def envelope(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]
     for point in sorted(points):
         if hull and point[1] >= hull[-1][1]:
             continue
-        if hull and point[0] == hull[-1][0]:
-            hull.pop()
         while len(hull) > 1 and above(hull[-2], hull[-1], point):
             hull.pop()
         hull.append(point)
     return hull
 
 
-def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group], note: str = "") -> tuple[Any, Any]:
+def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group]) -> tuple[Any, Any]:
     """An empty plot that says what its bars are."""
     from matplotlib.figure import Figure
 
@@ -220,78 +165,43 @@ def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group], no
     style_axes(axes, title=title, x_label=x_label, ink=INK, faint=FAINT)
     axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=20)
     axes.set_ylabel(METRICS[metric], color=INK)
-    counts = sorted({len(g.rows) for g in groups})
-    said = "Held-out text; lower is better"
-    if counts[-1] > 1:
-        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        said += f". Mean over {seeds} seeds, 95 % interval"
-    axes.text(0, 1.03, said + note, transform=axes.transAxes, color=MUTED, fontsize=8)
     axes.set_axisbelow(True)
+    counts = sorted({len(g.rows) for g in groups})
+    seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    said = f". Mean over {seeds} seeds, 95 % interval" if counts[-1] > 1 else ""
+    axes.text(0, 1.03, f"Held-out text; lower is better{said}", transform=axes.transAxes, color=MUTED, fontsize=8)
     return figure, axes
 
 
-def bars(axes: Any, xs: Sequence[float], groups: Sequence[Group], metric: str, color: Any, line: str = "none") -> Any:
-    """Draw means with their intervals; the line that a legend shows."""
+def bars(axes: Any, xs: Sequence[float], groups: Sequence[Group], metric: str, **style: Any) -> None:
+    """Draw means with their intervals."""
     found = [g.metric(metric) for g in groups]
     half = [0.0 if m.high is None else m.high - m.value for m in found]
-    drawn = axes.errorbar(
-        xs, [m.value for m in found], yerr=half if any(half) else None, color=color, linestyle=line, linewidth=1.6,
-        marker="o", markersize=4.5, markeredgecolor="white", markeredgewidth=0.8, elinewidth=1.1, capsize=2.5, zorder=3,
-    )  # fmt: skip
-    return drawn.lines[0]
-
-
-def beside(axes: Any, handles: Sequence[Any]) -> None:
-    """A legend on the right of the plot."""
-    axes.legend(
-        handles=handles, frameon=False, labelcolor="linecolor", handlelength=1.4, loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
+    axes.errorbar(
+        xs, [m.value for m in found], yerr=half if any(half) else None, linewidth=1.6, marker="o", markersize=4.5,
+        markeredgecolor="white", markeredgewidth=0.8, elinewidth=1.1, capsize=2.5, zorder=3, **style,
     )  # fmt: skip
 
 
-def palette() -> Any:
-    """Colours in an order, from light to dark, all of which show on white."""
-    from matplotlib import colormaps, colors
-
-    return colors.ListedColormap(colormaps["viridis_r"]([0.25 + 0.7 * i / 255 for i in range(256)]))
-
-
-def shades(count: int) -> list[Any]:
-    """Colours of the palette as far apart as can be."""
-    scale = palette()
-    return [scale(i / (count - 1) if count > 1 else 0.6) for i in range(count)]
+def finish(axes: Any, lines: int) -> None:
+    """Room around the points, and a legend on the right where there are several lines, smaller where there are many."""
+    axes.minorticks_off()
+    axes.margins(x=0.05, y=0.06)
+    if lines > 1:
+        size = min(9.0, 180 / lines)
+        axes.legend(frameon=False, labelcolor="linecolor", loc="center left", bbox_to_anchor=(1, 0.5), fontsize=size)
 
 
-def save(figure: Any, path: Path) -> None:
-    """The figure as PNG, for pages, and SVG, for papers; the same figure gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(f"{path}.png", dpi=200, facecolor="white", metadata={"Software": None})
-    figure.savefig(f"{path}.svg", facecolor="white", metadata={"Date": None, "Creator": None})
+def shade(number: int, count: int) -> Any:
+    """One of `count` colours from light to dark, as far apart as can be, all of which show on white."""
+    from matplotlib import colormaps
+
+    return colormaps["viridis_r"](0.25 + 0.7 * (number / (count - 1) if count > 1 else 0.6))
 
 
-def label_of(name: str, keys: Sequence[str]) -> str:
-    """A dimension as an axis is labelled."""
-    return NAMES.get(name) or short(name, keys).replace("_", " ").capitalize()
-
-
-def named(name: str, value: Any) -> str:
-    """A value of a dimension as a legend has it."""
-    if name == "run":
-        return str(value)
-    if name == "layers":
-        return f"{value} layer" + ("" if value == 1 else "s")
-    if name in ("width", "heads"):
-        return f"{value} {'wide' if name == 'width' else 'heads' if value != 1 else 'head'}"
-    return f"{name.rpartition('.')[2].replace('_', ' ')} {value if isinstance(value, str) else json.dumps(value)}"
-
-
-def people(count: float) -> str:
-    """`12k`, `1.7M`."""
-    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.2g}{unit}" if count < 100 * size else f"{count / size:.0f}{unit}"
-    return f"{count:.0f}"
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def named(group: Group, dimensions: Sequence[str]) -> str:
+    """`width 64, layers 2`: what a legend calls a group; runs have names of their own."""
+    values = {name: group.value(name) for name in dimensions}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    last = {name: name.rpartition(".")[2].replace("_", " ") for name in dimensions}
+    return ", ".join(text if name == "run" else f"{last[name]} {text}" for name, text in texts.items())

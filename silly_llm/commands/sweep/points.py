@@ -14,6 +14,7 @@ from silly_llm.core.config import check, flatten, mask, parse_argv, read_recipe,
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.lookup import beside, locate
+from silly_llm.core.pages.markdown import one_line
 from silly_llm.core.phases import PHASES, Phase
 from silly_llm.core.recipe_files import phase_of_recipe
 
@@ -99,8 +100,7 @@ def read_sweep(argv: list[str]) -> Sweep:
         raise RecipeError(
             f"{file}: recipe: {recipe} is no {' or '.join(PHASES[p].recipe for p in SWEPT)} (or pretrain-NAME.yaml …)"
         )
-    run = Path(options.output_root) / run_name_of(file, options.environment)
-    folder = Path(args.output_dir) if args.output_dir else run / file.stem
+    folder = Path(args.output_dir or Path(options.output_root) / run_name_of(file, options.environment) / file.stem)
     common = ["--config", str(recipe), "--output_root", options.output_root]
     common += ["--environment", args.environment or options.environment]
     common += ["--force"] if options.force else []
@@ -114,73 +114,66 @@ def read_sweep(argv: list[str]) -> Sweep:
 def lay_out(args: SweepArguments, folder: Path, common: list[str]) -> list[Point]:
     """Every run at every combination of the grid; the first seed of each comes before the second of any.
 
-    Args:
-        args: the sweep's.
-        folder: the sweep's.
-        common: what the command lines of all points begin with.
-
     Raises:
         RecipeError: a key cannot vary, or two points are the same.
     """
     grid = {key: v if isinstance(v, list) else [v] for key, v in flatten(args.grid).items()}
-    empty = next((key for key, values in grid.items() if not values), None)
-    if empty is not None:
-        raise RecipeError(f"grid: {empty}: no values")
+    if empty := [key for key, choices in grid.items() if not choices]:
+        raise RecipeError(f"grid: {empty[0]}: no values")
     points: dict[str, Point] = {}
-    for run in args.runs or [{}]:
+    for run, combination in itertools.product(args.runs or [{}], itertools.product(*grid.values())):
         own = flatten({key: value for key, value in run.items() if key != "name"})
-        shown = {"run": str(run["name"])} if "name" in run else own
-        if "seed" in own:
-            shown = {**shown, "seed": own["seed"]}
-        for combination in itertools.product(*grid.values()):
-            varied = dict(zip(grid, combination, strict=True))
-            labels, values = {**shown, **varied}, {**own, **varied}
-            point = make_point(labels, values, flatten(args.set), folder, common)
-            if point.name in points and points[point.name].values == values:
-                raise RecipeError(f"two points are the same: {point.name}")
-            if point.name in points:
-                name = f"{point.name}_{fingerprint(values)[:6]}"
-                point = make_point(labels, values, flatten(args.set), folder, common, name)
-            points[point.name] = point
+        varied = dict(zip(grid, combination, strict=True))
+        values = {**own, **varied}
+        labels = values
+        if "name" in run:
+            labels = {"run": str(run["name"]), **{k: own[k] for k in own if k == "seed"}, **varied}
+        name = name_of(labels)
+        if name in points and points[name].values == values:
+            raise RecipeError(f"two points are the same: {name}")
+        if name in points:
+            name = f"{name}_{fingerprint(values)[:6]}"
+        place = folder / "points" / name
+        every = checked({**flatten(args.set), **values})
+        argv = [*common, *(f"--{key}:={json.dumps(value)}" for key, value in every.items())]
+        argv += [f"--output_dir={place}", "--push_to_hub=false"]
+        points[name] = Point(name, labels, values, place, argv)
     seeds = list(dict.fromkeys(json.dumps(p.values.get("seed")) for p in points.values()))
     return sorted(points.values(), key=lambda p: seeds.index(json.dumps(p.values.get("seed"))))
 
 
-def make_point(
-    labels: dict[str, Any],
-    values: dict[str, Any],
-    fixed: Mapping[str, Any],
-    folder: Path,
-    common: list[str],
-    name: str = "",
-) -> Point:
-    """A point from what varies and what is the same at every one.
+def checked(keys: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a point.
 
     Raises:
         RecipeError: a reserved key, or one key within another.
     """
-    every = {**fixed, **values}
-    for key in every:
+    for key in keys:
         if key in RESERVED:
             raise RecipeError(f"{key}: a sweep decides that itself")
-        inner = next((other for other in every if other.startswith(f"{key}.")), None)
+        inner = next((other for other in keys if other.startswith(f"{key}.")), None)
         if inner is not None:
             hint = "; name a preset by model.preset" if key == "model" else ""
             raise RecipeError(f"{key} and {inner} are both set, so one would undo the other{hint}")
-    name = name or name_of(labels)
-    place = folder / "points" / name
-    argv = [*common, *(f"--{key}:={json.dumps(value)}" for key, value in every.items())]
-    argv += [f"--output_dir={place}", "--push_to_hub=false"]
-    return Point(name, labels, values, place, argv)
+    return keys
 
 
 def name_of(labels: Mapping[str, Any]) -> str:
     """`hidden_size-64_seed-0`: the last parts of the keys where they differ, with the values as far as a file name can show them."""
-    last = [key.rpartition(".")[2] for key in labels]
     parts = []
-    for key, short in zip(labels, last, strict=True):
-        text = labels[key] if isinstance(labels[key], str) else json.dumps(labels[key])
-        shown = re.sub(r"[^\w.+-]+", "-", text).strip("-.")
-        shown = shown if shown and len(shown) <= 40 else fingerprint(labels[key])[:8]
-        parts.append(shown if key == "run" else f"{short if last.count(short) == 1 else key}-{shown}")
+    for key, value in labels.items():
+        text = re.sub(r"[^\w.+-]+", "-", shown(value)).strip("-.")
+        text = text if text and len(text) <= 40 else fingerprint(value)[:8]
+        parts.append(text if key == "run" else f"{short(key, labels)}-{text}")
     return "_".join(parts)
+
+
+def short(key: str, among: Any) -> str:
+    """The last part of a dotted key, where no other key ends alike."""
+    last = key.rpartition(".")[2]
+    return key if sum(other.rpartition(".")[2] == last for other in among) > 1 else last
+
+
+def shown(value: Any) -> str:
+    """A recipe's value as text."""
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

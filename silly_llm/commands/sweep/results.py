@@ -1,4 +1,4 @@
-"""What came out of a sweep: a row a point, a table over seeds with intervals, and the page that shows them with the plots."""
+"""What came out of a sweep: a row a point, and points by seed, with intervals."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from silly_llm.commands.sweep.points import short, shown
 from silly_llm.core.folders.files import write_text
-from silly_llm.core.pages.markdown import one_line
 from silly_llm.core.pages.plots import read_log
 from silly_llm.evaluation.metrics.statistics import Metric, mean_over_seeds
 
 SIZES = ("width", "layers", "heads")
 """A model's dimensions in a row."""
+COUNTS = ("parameters", "non_embedding_parameters", "tokens")
 METRICS = {"bits_per_byte": "Bits per byte", "loss": "Loss per token"}
 """What is measured: tunings have the loss alone."""
 Row = Mapping[str, Any]
@@ -31,6 +32,10 @@ class Group:
     values: dict[str, Any]
     """What tells them from other groups: the labels without the seed."""
     rows: list[Row]
+
+    def value(self, name: str) -> Any:
+        """What all its points have in common: a label, or a dimension of the model."""
+        return self.rows[0].get(name)
 
     def metric(self, name: str) -> Metric:
         """Mean and 95 % interval over the seeds."""
@@ -52,19 +57,10 @@ def read_row(point: str, values: Mapping[str, Any], folder: Path) -> dict[str, A
     `compute` is 6 · N · D floating-point operations (Kaplan et al. 2020, section 2.1): N the parameters that are no embeddings, D the tokens.
     """
     facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    body, tokens = facts.get("non_embedding_parameters"), facts.get("tokens")
-    return {
-        "point": point,
-        **values,
-        **{name: facts.get(name) for name in SIZES},
-        "parameters": facts.get("parameters"),
-        "non_embedding_parameters": body,
-        "tokens": tokens,
-        "compute": 6 * body * tokens if body and tokens else None,
-        "seconds": facts.get("training_seconds"),
-        **{name: facts.get("metrics", {}).get(name) for name in METRICS},
-        "folder": str(folder),
-    }
+    row = {"point": point, **values, **{name: facts.get(name) for name in (*SIZES, *COUNTS)}}
+    body, tokens = row["non_embedding_parameters"], row["tokens"]
+    row |= {"compute": 6 * body * tokens if body and tokens else None, "seconds": facts.get("training_seconds")}
+    return row | {name: facts.get("metrics", {}).get(name) for name in METRICS} | {"folder": str(folder)}
 
 
 def write_rows(rows: Sequence[Row], folder: Path) -> None:
@@ -99,14 +95,3 @@ def curve(found: Group, metric: str) -> list[tuple[float, float]]:
     ]
     common = set.intersection(*map(set, logs))
     return [(tokens, statistics.fmean(log[tokens] for log in logs)) for tokens in sorted(common)]
-
-
-def short(key: str, among: Any) -> str:
-    """The last part of a dotted key, where no other key ends alike."""
-    last = key.rpartition(".")[2]
-    return key if sum(other.rpartition(".")[2] == last for other in among) > 1 else last
-
-
-def shown(value: Any) -> str:
-    """A recipe's value as text."""
-    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _MARKS = re.compile(r"([\\`*_#<>|\[\]~&$])")
 _BEGINS = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=]))")
@@ -37,3 +38,14 @@ def quoted(text: str) -> str:
     """A block quote with the lines of the text."""
     lines = (inline(line) for line in text.strip().splitlines())
     return "\n".join(f"> {line}".rstrip() for line in lines)
+
+
+def table(rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """Rows of cells, the first row heads, as a table whose columns line up; all but the first `texts` columns stand on the right."""
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    ruler = ["-" * (w - 1) + ("-" if i < texts else ":") for i, w in enumerate(widths)]
+    lines = [
+        [text.ljust(w) if i < texts else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
+        for row in (rows[0], ruler, *rows[1:])
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

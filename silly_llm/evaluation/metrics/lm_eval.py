@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from silly_llm.core.errors import RecipeError, RunError
@@ -48,7 +48,7 @@ class LmEval(EvaluationProvider):
             from lm_eval.tasks import TaskManager
         except ImportError as error:
             raise RunError("the metric lm_eval needs lm-eval: pip install 'silly-llm[eval]'") from error
-        config, seed = self.config, self.settings.seed
+        config = self.config
         harness = HFLM(
             pretrained=model.model,
             tokenizer=model.tokenizer,
@@ -56,18 +56,16 @@ class LmEval(EvaluationProvider):
             max_length=model.context,
             add_bos_token=True,
         )
+        seeds = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
         answer = simple_evaluate(
             model=harness,
             tasks=list(config.tasks),
             task_manager=TaskManager(include_path=config.include_path),
             limit=config.limit,
             num_fewshot=config.num_fewshot,
-            random_seed=seed,
-            numpy_random_seed=seed,
-            torch_random_seed=seed,
-            fewshot_random_seed=seed,
             bootstrap_iters=1000,
             log_samples=False,
+            **dict.fromkeys(seeds, self.settings.seed),
         )
         metrics = {}
         for task, values in answer["results"].items():
@@ -76,8 +74,9 @@ class LmEval(EvaluationProvider):
                 name, _, variant = key.partition(",")
                 if not isinstance(value, (int, float)) or name.endswith("_stderr") or not variant:
                     continue
+                metrics[f"{task}/{name}"] = metric = Metric(float(value), n=n)
                 deviation = values.get(f"{name}_stderr,{variant}")
-                half = Z * deviation if isinstance(deviation, float) else None
-                low, high = (None, None) if half is None else (value - half, value + half)
-                metrics[f"{task}/{name}"] = Metric(float(value), low, high, n)
+                if isinstance(deviation, float):
+                    half = Z * deviation
+                    metrics[f"{task}/{name}"] = replace(metric, low=value - half, high=value + half)
         return metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from silly_llm.core.registry import register
@@ -28,29 +29,18 @@ class Perplexity(EvaluationProvider):
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         from tqdm.auto import tqdm
 
-        scores = [
-            score
-            for score in tqdm(
-                model.score(data.texts, self.settings.window),
-                total=len(data.texts),
-                desc=f"{model.name}: scoring",
-                unit=" documents",
-                disable=None,
-            )
-            if score.tokens
-        ]
-        nats = [score.nats for score in scores]
+        window, seed = self.settings.window, self.settings.seed
+        bar = partial(tqdm, total=len(data.texts), desc=f"{model.name}: scoring", unit=" documents", disable=None)
+        scores = [score for score in bar(model.score(data.texts, window)) if score.tokens]
+        nats, tokens, sizes = ([getattr(s, key) for s in scores] for key in ("nats", "tokens", "bytes"))
         details = {
-            "window": self.settings.window,
+            "window": window,
             "context": model.context,
             "documents": len(scores),
-            "tokens": sum(score.tokens for score in scores),
-            "bytes": sum(score.bytes for score in scores),
-            "documents_cut": sum(score.cut for score in scores),
-            "unknown_tokens": sum(score.unknown for score in scores),
+            "tokens": sum(tokens),
+            "bytes": sum(sizes),
+            "documents_cut": sum(s.cut for s in scores),
+            "unknown_tokens": sum(s.unknown for s in scores),
         }
-        seed = self.settings.seed
-        return {
-            "bits_per_byte": ratio(nats, [s.bytes for s in scores], seed, 1 / math.log(2), **details),
-            "loss": ratio(nats, [s.tokens for s in scores], seed),
-        }
+        bits = ratio(nats, sizes, seed, 1 / math.log(2), **details)
+        return {"bits_per_byte": bits, "loss": ratio(nats, tokens, seed)}

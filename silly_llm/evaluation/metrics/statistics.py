@@ -3,6 +3,8 @@
 All intervals are at 95 % and depend on nothing but the data and a seed.
 """
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,6 +16,8 @@ import numpy as np
 from silly_llm.text.words import join_words
 
 RESAMPLES = 1000
+DRAWN_AT_ONCE = 2**20
+"""Units that a bootstrap draws at once: bounds memory, not results."""
 Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
@@ -33,32 +37,24 @@ class Label:
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured number and its 95 % interval.
-
-    Args:
-        value: The measurement.
-        low: Lower end of the interval; `None` where no interval is known.
-        high: Upper end.
-        n: How many independent units (documents, stories) it was measured on.
-        details: Anything else worth keeping in `results.json` next to it, JSON-able.
-        label: How a report shows it; default: its bare name, without a direction.
-    """
+    """A measured number and its 95 % interval."""
 
     value: float
-    low: float | None
-    high: float | None
-    n: int
+    low: float | None = None
+    """Lower end of the interval; `None` where no interval is known."""
+    high: float | None = None
+    n: int = 0
+    """How many independent units (documents, stories) it was measured on."""
     details: dict[str, Any] = field(default_factory=dict)
+    """Anything else worth keeping in `results.json` next to it, JSON-able."""
     label: Label | None = None
+    """How a report shows it; default: its bare name, without a direction."""
 
     def as_json(self) -> dict[str, Any]:
         """The four numbers of `results.json`, and the label if there is one; what is not finite becomes null."""
-
-        def number(x: float | None) -> float | None:
-            return None if x is None or not math.isfinite(x) else float(x)
-
-        numbers = {"value": number(self.value), "low": number(self.low), "high": number(self.high), "n": self.n}
-        return numbers | ({"label": asdict(self.label)} if self.label else {})
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        finite = {k: None if x is None or not math.isfinite(x) else float(x) for k, x in numbers.items()}
+        return finite | {"n": self.n} | ({"label": asdict(self.label)} if self.label else {})
 
 
 def ratio(
@@ -73,29 +69,32 @@ def ratio(
         numerators: One number a unit, such as its nats.
         denominators: One number a unit, such as its bytes; their sum must be positive.
     """
-    top, bottom = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
-    n = len(top)
-    value = scale * top.sum() / bottom.sum()
+    from scipy.stats import bootstrap
+
+    n = len(numerators)
+    value = float(scale * np.sum(numerators) / np.sum(denominators))
     if n < 2:
-        return Metric(value, None, None, n, details)
-    random = np.random.default_rng(seed)
-    estimates = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        drawn = random.integers(0, n, n)
-        below = bottom[drawn].sum()
-        estimates[i] = scale * top[drawn].sum() / below if below > 0 else value
-    low, high = np.quantile(estimates, [0.025, 0.975])
-    return Metric(value, min(float(low), value), max(float(high), value), n, details)
+        return Metric(value, n=n, details=details)
+    found = bootstrap(
+        (np.asarray(numerators, float), np.asarray(denominators, float)),
+        lambda top, bottom, axis: scale * top.sum(axis) / bottom.sum(axis),
+        n_resamples=RESAMPLES,
+        batch=max(1, DRAWN_AT_ONCE // n),
+        paired=True,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Metric(value, min(float(found.low), value), max(float(found.high), value), n, details)
 
 
 def share(successes: int, n: int, **details: Any) -> Metric:
     """A proportion of `n` independent units with its Wilson score interval (Wilson, 1927)."""
+    from scipy.stats import binomtest
+
     if n == 0:
-        return Metric(math.nan, None, None, 0, details)
-    p = successes / n
-    centre = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    return Metric(p, max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p)), n, details)
+        return Metric(math.nan, details=details)
+    p, interval = successes / n, binomtest(successes, n).proportion_ci(method="wilson")
+    return Metric(p, min(interval.low, p), max(interval.high, p), n, details)
 
 
 def clustered_share(found: Sequence[int], asked: Sequence[int], seed: int = 0, **details: Any) -> Metric:
@@ -104,8 +103,8 @@ def clustered_share(found: Sequence[int], asked: Sequence[int], seed: int = 0, *
     Where no resample can differ (all found, or none), the bootstrap would claim certainty; then the
     Wilson interval over the clusters is given, which does not.
     """
-    if not asked or sum(asked) == 0:
-        return Metric(math.nan, None, None, 0, details)
+    if not sum(asked):
+        return Metric(math.nan, details=details)
     if sum(found) in (0, sum(asked)):
         return share(len(asked) if sum(found) else 0, len(asked), **details)
     return ratio(found, asked, seed, **details)
@@ -117,36 +116,25 @@ def distinct(stories: Iterable[Sequence[str]], k: int, **details: Any) -> Metric
     A bootstrap would draw the same story twice and call it repetition, so the interval is a delete-one
     jackknife over the stories. The measure falls as more text is looked at: compare equal amounts only.
     """
-    grams = [Counter(tuple(words[i : i + k]) for i in range(len(words) - k + 1)) for words in stories]
-    grams = [g for g in grams if g]
-    n = len(grams)
-    in_stories = Counter(gram for g in grams for gram in g)
-    total = sum(sum(g.values()) for g in grams)
-    if total == 0:
-        return Metric(math.nan, None, None, 0, details)
+    grams = [g for words in stories if (g := Counter(zip(*(words[i:] for i in range(k)), strict=False)))]
+    n, in_stories, total = len(grams), Counter(gram for g in grams for gram in g), sum(g.total() for g in grams)
+    if not n:
+        return Metric(math.nan, details=details)
     value = len(in_stories) / total
     if n < 2:
-        return Metric(value, None, None, n, details)
-    without = np.array(
-        [
-            (len(in_stories) - sum(1 for gram in g if in_stories[gram] == 1)) / max(1, total - sum(g.values()))
-            for g in grams
-        ]
-    )
-    half = Z * math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
+        return Metric(value, n=n, details=details)
+    alone = [sum(in_stories[gram] == 1 for gram in g) for g in grams]
+    without = [(len(in_stories) - own) / (total - g.total()) for own, g in zip(alone, grams, strict=True)]
+    half = Z * math.sqrt((n - 1) * float(np.var(without)))
     return Metric(value, max(0.0, value - half), min(1.0, value + half), n, details)
 
 
-def openings(stories: Iterable[Sequence[str]], length: int = 5) -> Metric:
+def openings(stories: Iterable[Sequence[str]], length: int = 5, **details: Any) -> Metric:
     """How many stories begin with the most common first five words; `most_common` in the details lists ten."""
-    heads = [join_words(words[:length]) for words in stories if len(words) >= length]
-    common = Counter(heads).most_common(10)
-    return share(
-        common[0][1] if common else 0,
-        len(heads),
-        different=len(set(heads)),
-        most_common=[{"words": head, "share": count / len(heads)} for head, count in common],
-    )
+    heads = Counter(join_words(words[:length]) for words in stories if len(words) >= length)
+    n, common = heads.total(), heads.most_common(10)
+    most_common = [{"words": head, "share": count / n} for head, count in common]
+    return share(common[0][1] if n else 0, n, different=len(heads), most_common=most_common, **details)
 
 
 def mean_over_seeds(values: Sequence[float], **details: Any) -> Metric:
@@ -154,18 +142,16 @@ def mean_over_seeds(values: Sequence[float], **details: Any) -> Metric:
 
     For the handful of seeds that a training is repeated with, of which a bootstrap would claim too much.
     """
-    from scipy.stats import t
+    from scipy.stats import sem, t
 
     n = len(values)
     value = float(np.mean(values)) if n else math.nan
     if n < 2:
-        return Metric(value, None, None, n, details)
-    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+        return Metric(value, n=n, details=details)
+    half = float(t.ppf(0.975, n - 1) * sem(values))
     return Metric(value, value - half, value + half, n, details)
 
 
 def mean(values: Sequence[float], seed: int = 0, **details: Any) -> Metric:
     """The mean over units, bootstrapped."""
-    if not values:
-        return Metric(math.nan, None, None, 0, details)
-    return ratio(values, [1.0] * len(values), seed, **details)
+    return ratio(values, [1.0] * len(values), seed, **details) if values else Metric(math.nan, details=details)

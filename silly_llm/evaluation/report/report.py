@@ -7,17 +7,20 @@ is escaped, as HTML or as Markdown.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from silly_llm import __version__
+from silly_llm.core.config import to_yaml
 from silly_llm.core.console.duration import duration
+from silly_llm.core.folders.files import write_text
 from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
-from silly_llm.evaluation.report.tables import headline, show, table, tiles
+from silly_llm.evaluation.report.tables import is_number, metrics_table, overview, show, table
 from silly_llm.evaluation.report.texts import feature_rows, hero_story, opening_lists, samples
 
 PHASE_TITLES = {
@@ -26,66 +29,62 @@ PHASE_TITLES = {
     "pretrain": "Pretraining",
     "instructions": "Instructions",
     "sft": "Instruction tuning",
-    "evaluation": "Evaluation",
 }
 
 
 def write_report(
     results: Mapping[str, Any],
-    folders: Mapping[str, str],
     output: Path,
     *,
     title: str | None = None,
+    folders: Mapping[str, str] | None = None,
     recipe: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `report.html` and `report.md`.
+    """Write `results.json`, `report.html` and `report.md`.
 
     Args:
         results: What `results.json` holds.
-        folders: Other phases' folders by phase (`stories`, `pretrain`, …); what is not there is left out.
         output: The folder to write to.
         title: Headline; default: made from the models' names.
+        folders: Other phases' folders by phase (`stories`, `pretrain`, …); what is not there is left out.
         recipe: The resolved recipe of the evaluation itself, secrets masked.
     """
-    context = report_context(results, folders, title, recipe)
+    write_text(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    context = report_context(results, title, folders or {}, recipe)
     for name in ("report.html", "report.md"):
         write_page(output / name, context)
 
 
 def report_context(
     results: Mapping[str, Any],
-    folders: Mapping[str, str],
     title: str | None = None,
+    folders: Mapping[str, str] | None = None,
     recipe: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything the templates show, in plain values."""
-    models = results["models"]
-    names = list(models)
-    present = {phase: Path(folder) for phase, folder in folders.items() if folder and Path(folder).is_dir()}
-    recipes = {PHASE_TITLES.get(phase, phase): read_text(folder / "recipe.yaml") for phase, folder in present.items()}
-    if recipe:
-        from silly_llm.core.config import to_yaml
-
-        recipes["Evaluation"] = to_yaml(dict(recipe))
-    language = results.get("dataset", {}).get("language") or "en"
-    logs = {phase: read_log(present[phase]) for phase in ("pretrain", "sft") if phase in present}
+    models, dataset = results["models"], results.get("dataset", {})
+    names, language = list(models), dataset.get("language") or "en"
+    present = {phase: Path(folder) for phase, folder in (folders or {}).items() if folder and Path(folder).is_dir()}
+    titled = {PHASE_TITLES.get(phase, phase): folder for phase, folder in present.items()}
+    files = {name: folder / "recipe.yaml" for name, folder in titled.items()}
+    recipes = {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()}
+    logs = {PHASE_TITLES[phase]: read_log(present[phase]) for phase in ("pretrain", "sft") if phase in present}
     return {
         "title": title or " and ".join(names) + (" compared" if len(names) > 2 else ""),
         "version": __version__,
-        "results": results,
         "names": names,
         "models": models,
-        "dataset": results.get("dataset", {}),
+        "dataset": dataset,
         "settings": results.get("settings", {}),
         "notes": results.get("notes", []),
-        "headline": headline(results),
         "hero": hero_story(models, language),
-        "tiles": tiles(models),
+        "tiles": overview(models),
         "groups": table(results),
-        "reference": bool(results.get("dataset", {}).get("reference")),
+        "markdown_table": metrics_table(results, page=True),
+        "reference": bool(dataset.get("reference")),
         "trainings": [
-            {"title": PHASE_TITLES[phase], "plots": [Markup(svg) for svg in training_plots(log)], "facts": training_facts(log)}
-            for phase, log in logs.items()
+            {"title": name, "plots": [Markup(svg) for svg in training_plots(log)], "facts": training_facts(log)}
+            for name, log in logs.items()
             if log
         ],
         "beginnings": samples(models, "beginning", language),
@@ -93,62 +92,54 @@ def report_context(
         "openings": opening_lists(results),
         "features": feature_rows(models),
         "statistics": statistics(present.get("stories")),
-        "times": phase_times(present),
-        "recipes": {name: text for name, text in recipes.items() if text},
-    }  # fmt: skip
+        "times": phase_times(titled),
+        "recipes": recipes | ({"Evaluation": to_yaml(dict(recipe))} if recipe else {}),
+    }
+
+
+def bars(pairs: Sequence[tuple[str, float]], shown: Callable[[Any], str]) -> list[dict[str, Any]]:
+    """Numbers with names as horizontal bars, as long as their share of the largest in percent."""
+    most = max((n for _, n in pairs), default=0) or 1
+    return [{"name": name, "shown": shown(n), "width": round(100 * n / most, 1)} for name, n in pairs]
 
 
 # Other phases ------------------------------------------------------------------------------------------
 
 
-def training_facts(log: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def training_facts(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """The end of a training in a few numbers."""
-    last = {key: row[key] for row in log for key in row if isinstance(row[key], (int, float))}
-    wanted = (
-        ("step", "steps", 1.0),
-        ("tokens", "tokens", 1.0),
-        ("seconds", "minutes", 60.0),
-        ("eval_loss", "held-out loss", 1.0),
-        ("eval_bits_per_byte", "held-out bits per byte", 1.0),
-    )
-    facts = []
-    for key, label, unit in wanted:
-        if key in last:
-            value = last[key] / unit
-            facts.append(
-                (
-                    label,
-                    f"{value:.1f}"
-                    if label == "minutes"
-                    else f"{value:,.0f}"
-                    if value == int(value) and value < 1e6
-                    else show(value),
-                )
-            )
-    return facts  # fmt: skip
+    last = {key: value for row in log for key, value in row.items() if is_number(value)}
+    shown = {"step": "steps", "tokens": "tokens", "seconds": "of training"}
+    shown |= {"eval_loss": "held-out loss", "eval_bits_per_byte": "held-out bits per byte"}
+    return [
+        (label, duration(last[key]) if key == "seconds" else show(last[key]))
+        for key, label in shown.items()
+        if key in last
+    ]
 
 
 # where in statistics.json, and what the report calls it
-FACTS = (
-    ("stories.kept", "stories kept"),
-    ("stories.rejected", "rejected"),
-    ("words_per_story.median", "words in the median story"),
-    ("vocabulary.requested", "words of the vocabulary asked for"),
-    ("sampled.words_included", "of the requested words included"),
-    ("sampled.different_words", "different words in the first stories"),
-    ("openings.different", "different openings"),
-    ("tokens.completion", "tokens written"),
-)
-BARS = (
-    ("words_per_story", "Words per story"),
-    ("features_requested", "Features requested"),
-    ("sampled.features_found", "Requested features found by rules"),
-    ("sampled.distinct_n", "Distinct n-grams by n"),
-    ("openings.most_common", "Most common openings"),
-    ("rejected_by", "Rejected by"),
-    ("templates", "Prompt templates"),
-    ("models", "Written by"),
-)
+FACTS = {
+    "stories.kept": "stories kept",
+    "stories.rejected": "rejected",
+    "words_per_story.median": "words in the median story",
+    "vocabulary.requested": "words of the vocabulary asked for",
+    "sampled.words_included": "of the requested words included",
+    "sampled.different_words": "different words in the first stories",
+    "openings.different": "different openings",
+    "tokens.completion": "tokens written",
+}
+BARS = {
+    "words_per_story": "Words per story",
+    "features_requested": "Features requested",
+    "sampled.features_found": "Requested features found by rules",
+    "sampled.distinct_n": "Distinct n-grams by n",
+    "openings.most_common": "Most common openings",
+    "rejected_by": "Rejected by",
+    "templates": "Prompt templates",
+    "models": "Written by",
+}
+BARS_SHOWN = 10
 
 
 def statistics(folder: Path | None) -> dict[str, Any] | None:
@@ -163,67 +154,38 @@ def statistics(folder: Path | None) -> dict[str, Any] | None:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
-    facts = [
-        (label, f"{value:,}" if isinstance(value, int) else show(value, percent=value <= 1))
-        for path, label in FACTS
-        if isinstance(value := find(path), (int, float)) and not isinstance(value, bool)
-    ]
-    bars = []
-    for path, label in BARS:
+    found = {label: find(path) for path, label in FACTS.items()}
+    drawn = []
+    for path, label in BARS.items():
         pairs = [(name, n) for name, n in as_pairs(find(path)) if n]
         if pairs:
-            most = max(n for _, n in pairs)
-            whole = most > 1 or all(isinstance(n, int) for _, n in pairs)
-            rows = [
-                {
-                    "name": name,
-                    "shown": f"{n:,.0f}" if whole else show(n, percent=True),
-                    "width": round(100 * n / most, 1),
-                }
-                for name, n in pairs[:10]
-            ]
-            bars.append({"title": label, "rows": rows, "more": max(0, len(pairs) - 10)})
-    return {"facts": facts, "bars": bars}
+            percent = max(n for _, n in pairs) <= 1 and not all(isinstance(n, int) for _, n in pairs)
+            rows = bars(pairs, partial(show, percent=True) if percent else "{:,.0f}".format)
+            drawn.append({"title": label, "rows": rows[:BARS_SHOWN], "more": max(0, len(rows) - BARS_SHOWN)})
+    facts = [(label, show(n, percent=isinstance(n, float) and n <= 1)) for label, n in found.items() if is_number(n)]
+    return {"facts": facts, "bars": drawn}
 
 
 def as_pairs(value: Any) -> list[tuple[str, float]]:
     """A mapping of numbers, or a list of (name, number), as pairs; what is neither is left out."""
     pairs = value.items() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [
-        (str(pair[0]).replace("_", " "), pair[1])
-        for pair in pairs
-        if isinstance(pair, (list, tuple))
-        and len(pair) == 2
-        and isinstance(pair[1], (int, float))
-        and not isinstance(pair[1], bool)
-    ]
+    whole = [pair for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
+    return [(str(name).replace("_", " "), n) for name, n in whole if is_number(n)]
 
 
 def phase_times(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
     """How long each phase took, from its `provenance.json`."""
-    seconds = {}
-    for phase, folder in folders.items():
-        provenance = read_json(folder / "provenance.json")
-        if isinstance(provenance, dict) and isinstance(provenance.get("seconds"), (int, float)):
-            seconds[PHASE_TITLES.get(phase, phase)] = float(provenance["seconds"])
-    longest = max(seconds.values(), default=0.0)
-    total = sum(seconds.values())
-    rows = [
-        {"name": name, "shown": duration(s), "width": round(100 * s / longest, 1) if longest else 0}
-        for name, s in seconds.items()
+    facts = {name: read_json(folder / "provenance.json") for name, folder in folders.items()}
+    seconds = [
+        (name, f["seconds"]) for name, f in facts.items() if isinstance(f, dict) and is_number(f.get("seconds"))
     ]
-    return [*rows, {"name": "Together", "shown": duration(total), "width": 0}] if len(rows) > 1 else rows
+    together = {"name": "Together", "shown": duration(sum(s for _, s in seconds)), "width": 0}
+    return [*bars(seconds, duration), *([together] if len(seconds) > 1 else [])]
 
 
 def read_json(file: Path) -> Any:
+    """The content of a JSON file, `None` when it is not there or not whole."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError:
-        return ""

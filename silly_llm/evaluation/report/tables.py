@@ -1,10 +1,11 @@
-"""The numbers of a report: tables of metrics with their intervals, a headline, and how people read a number."""
+"""The numbers of a report: the table of metrics with their intervals, the few to see first, and how people read a number."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from silly_llm.core.pages import markdown
 from silly_llm.core.schema import check
 from silly_llm.evaluation.metrics.statistics import Label
 
@@ -24,7 +25,19 @@ LABELS = {
     ),
 }
 """Those of our own metrics, in the order of the report."""
+HIGHLIGHTS = {
+    "bits_per_byte": ("bits per byte", "needs {} bits for a byte of held-out text"),
+    "ends_by_itself": ("end by themselves", "ends {} of its stories by itself"),
+    "words_included": ("words included", "includes {} of the words it is asked for"),
+}
+"""The metrics to see first, on a tile and in a sentence."""
 DASH = "–"
+MetricJson = Mapping[str, Any]
+"""A metric as `results.json` has it: `value`, `low`, `high`, `n`, and a label where it brings one."""
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def show(value: float | None, percent: bool = False) -> str:
@@ -35,17 +48,7 @@ def show(value: float | None, percent: bool = False) -> str:
         return f"{100 * value:.1f} %"
     if abs(value) >= 1e6:
         return f"{value / 1e6:.2f} M"
-    if abs(value) >= 10:
-        return f"{value:,.0f}"
-    return f"{value:.3f}"
-
-
-def interval(metric: Mapping[str, Any] | None, percent: bool = False) -> str:
-    """A 95 % interval, or nothing where none is known."""
-    if not metric or metric.get("low") is None or metric.get("high") is None:
-        return ""
-    low, high = show(metric["low"], percent), show(metric["high"], percent)
-    return f"{low.removesuffix(' %')} to {high}"
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 10 else f"{value:.3f}"
 
 
 def labels_of(models: Mapping[str, Any]) -> dict[str, Label]:
@@ -57,49 +60,38 @@ def labels_of(models: Mapping[str, Any]) -> dict[str, Label]:
             said[name] = LABELS.get(name) or (
                 check(given, Label, where=f"results.json: {name}: label") if given else said.get(name, Label(name))
             )
-    return {name: said[name] for name in [*(n for n in LABELS if n in said), *(n for n in said if n not in LABELS)]}
+    return {name: said[name] for name in dict.fromkeys([*LABELS, *said]) if name in said}
 
 
-def best_of(values: list[Mapping[str, Any] | None], higher: bool | None) -> int | None:
-    """Which model is better than every other one with intervals that do not overlap; None when none is."""
-    there = [(i, v) for i, v in enumerate(values) if v and v.get("low") is not None]
-    if higher is None or len(there) < 2:
+def best_of(metrics: Mapping[str, MetricJson | None], higher: bool | None) -> tuple[str, list[str]] | None:
+    """The model with the best value, and those whose intervals overlap with its own; `None` where nothing compares."""
+    known = {name: m for name, m in metrics.items() if m and m.get("low") is not None}
+    if higher is None or len(known) < 2:
         return None
-    best, metric = (max if higher else min)(there, key=lambda pair: pair[1]["value"])
-    apart = all(
-        (metric["low"] > other["high"]) if higher else (metric["high"] < other["low"])
-        for i, other in there
-        if i != best
-    )
-    return best if apart else None
+    best = (max if higher else min)(known, key=lambda name: known[name]["value"])
+    low, high = known[best]["low"], known[best]["high"]
+    return best, [name for name, m in known.items() if name != best and m["high"] >= low and m["low"] <= high]
 
 
 def table(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The table of metrics: groups of rows, each with a cell a model and one for the held-out stories themselves."""
-    models, reference = results["models"], results.get("dataset", {}).get("reference", {})
+    """The table of metrics: groups of rows, each with a cell a model and, where they were measured, one for the held-out stories."""
+    models, reference = results["models"], results.get("dataset", {}).get("reference")
     groups: dict[str, list[dict[str, Any]]] = {}
     for name, label in labels_of(models).items():
-        percent = label.percent
-        values = [model["metrics"].get(name) for model in models.values()]
-        known = [v for v in [*values, reference.get(name)] if v and v.get("value") is not None]
-        ends = [v[k] for v in known for k in ("low", "high", "value") if v.get(k) is not None]
-        low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
-        low, high = (0.0, 1.0) if percent else (low - 0.05 * (high - low), high + 0.05 * (high - low))
-        best = best_of(values, label.higher_is_better)
-        cells = [cell(v, percent, low, high, i == best) for i, v in enumerate(values)]
-        row = {
-            "label": label.name,
-            "hint": label.note,
-            "cells": cells,
-            "reference": cell(reference.get(name), percent, low, high),
-        }
-        groups.setdefault(label.group, []).append(row)
+        metrics = {model: found["metrics"].get(name) for model, found in models.items()}
+        best, overlapping = best_of(metrics, label.higher_is_better) or ("", [""])
+        row = [*metrics.values(), *([reference.get(name)] if reference else [])]
+        ends = [m[key] for m in row if m for key in ("low", "high", "value") if m.get(key) is not None]
+        low, high = (0.0, 1.0) if label.percent or not ends else (min(ends), max(ends))
+        margin = 0.0 if label.percent else 0.05 * (high - low)
+        cells = [cell(metric, label.percent, low - margin, high + margin) for metric in row]
+        if not overlapping:
+            cells[list(models).index(best)]["best"] = True
+        groups.setdefault(label.group, []).append({"label": label.name, "hint": label.note, "cells": cells})
     return [{"title": title, "rows": rows} for title, rows in groups.items()]
 
 
-def cell(
-    metric: Mapping[str, Any] | None, percent: bool, low: float, high: float, best: bool = False
-) -> dict[str, Any]:
+def cell(metric: MetricJson | None, percent: bool, low: float, high: float) -> dict[str, Any]:
     """One number of the table, with where its interval lies between `low` and `high` in percent of the width."""
     if not metric or metric.get("value") is None:
         return {"value": DASH, "interval": "", "n": 0, "best": False, "bar": None}
@@ -107,68 +99,51 @@ def cell(
     def place(x: float) -> float:
         return round(100 * min(1.0, max(0.0, (x - low) / (high - low))), 2) if high > low else 50.0
 
-    bar = None
-    if metric.get("low") is not None:
-        start, end = place(metric["low"]), place(metric["high"])
-        bar = {"left": start, "width": max(0.8, end - start), "dot": place(metric["value"])}
-    return {
+    made = {
         "value": show(metric["value"], percent),
-        "interval": interval(metric, percent),
+        "interval": "",
         "n": metric.get("n", 0),
-        "best": best,
-        "bar": bar,
+        "best": False,
+        "bar": None,
     }
+    if metric.get("low") is not None:
+        start, end = metric["low"], metric["high"]
+        made["interval"] = f"{show(start, percent).removesuffix(' %')} to {show(end, percent)}"
+        width = max(0.8, place(end) - place(start))
+        made["bar"] = {"left": place(start), "width": width, "dot": place(metric["value"])}
+    return made
 
 
-def metrics_table(results: Mapping[str, Any]) -> str:
-    """The metrics as a plain text table for the terminal."""
-    models = results["models"]
-    rows = [["", *models]]
-    for name, label in labels_of(models).items():
-        line, percent = [label.name], label.percent
-        for model in models.values():
-            metric = model["metrics"].get(name)
-            span = interval(metric, percent)
-            line.append((show(metric["value"], percent) if metric else DASH) + (f"  ({span})" if span else ""))
+def metrics_table(results: Mapping[str, Any], page: bool = False) -> str:
+    """The metrics as a Markdown table: short for the terminal; for a page escaped, with `n`, the held-out stories and the best in bold."""
+    escape = markdown.inline if page else str
+    names = [*results["models"], *(["held-out stories"] if results.get("dataset", {}).get("reference") else [])]
+    shown = len(names) if page else len(results["models"])
+    rows = [["", *map(escape, names[:shown])]]
+    for row in (row for group in table(results) for row in group["rows"]):
+        line = [escape(row["label"])]
+        for found in row["cells"][:shown]:
+            value = f"**{found['value']}**" if page and found["best"] else found["value"]
+            n = f"; n = {found['n']}" if page else ""
+            line.append(f"{value} ({found['interval']}{n})" if found["interval"] else value)
         rows.append(line)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+    return markdown.table(rows)
 
 
-def headline(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What came out, one sentence a model: its name and the rest of the sentence."""
-    sentences = []
-    for name, model in list(results["models"].items())[:3]:
-        metrics, parts = model["metrics"], []
-        if (m := metrics.get("bits_per_byte")) and m["value"] is not None:
-            parts.append(f"needs {m['value']:.3f} bits for a byte of held-out text")
-        if (m := metrics.get("ends_by_itself")) and m["value"] is not None:
-            parts.append(f"ends {100 * m['value']:.0f} % of its stories by itself")
-        if model.get("details", {}).get("chat") and (m := metrics.get("words_included")) and m["value"] is not None:
-            parts.append(f"includes {100 * m['value']:.0f} % of the words it is asked for")
-        if parts:
-            said = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-            sentences.append((name, f"{said}."))
-    return sentences
-
-
-def tiles(models: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A few numbers a model to see at first sight."""
-    wanted = {
-        "bits_per_byte": "bits per byte",
-        "ends_by_itself": "end by themselves",
-        "words_included": "words included",
-    }
-    rows = []
+def overview(models: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A few numbers a model to see at first sight, as facts and as a sentence without its subject."""
+    tiles = []
     for name, model in models.items():
         details = model.get("details", {})
-        facts = [
-            (show(m["value"], key != "bits_per_byte"), label)
-            for key, label in wanted.items()
-            if (m := model["metrics"].get(key)) and m["value"] is not None
-        ]
-        kind = "instruction-tuned model" if details.get("chat") else "base model"
-        size = f"{show(details['parameters'])} parameters" if details.get("parameters") else ""
-        rows.append({"name": name, "kind": kind, "size": size, "facts": facts})
-    return rows
+        chat, parameters = details.get("chat"), details.get("parameters")
+        found = {key: m["value"] for key in HIGHLIGHTS if (m := model["metrics"].get(key)) and m["value"] is not None}
+        shown = {key: show(value, LABELS[key].percent).replace(" ", "\u00a0") for key, value in found.items()}
+        parts = [HIGHLIGHTS[key][1].format(text) for key, text in shown.items() if chat or key != "words_included"]
+        tiles.append({
+            "name": name,
+            "kind": "instruction-tuned model" if chat else "base model",
+            "size": f"{show(parameters)} parameters" if parameters else "",
+            "facts": [(text, HIGHLIGHTS[key][0]) for key, text in shown.items()],
+            "said": " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])),
+        })  # fmt: skip
+    return tiles

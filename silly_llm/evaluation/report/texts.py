@@ -5,7 +5,8 @@ Everything a model wrote is escaped here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -15,20 +16,18 @@ from silly_llm.evaluation.report.tables import DASH
 
 def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[dict[str, Any]]:
     """One entry a prompt with every model's text, words that were asked for marked in it."""
-    by_prompt: dict[str, dict[str, Any]] = {}
+    by_prompt: dict[tuple[str, int], dict[str, Any]] = {}
     for name, model in models.items():
-        seen: dict[str, int] = {}
+        seen: Counter[str] = Counter()  # the same prompt may be there twice
         for sample in model.get("samples", []):
             if sample.get("kind", "beginning") != kind:
                 continue
-            seen[sample["prompt"]] = seen.get(sample["prompt"], -1) + 1  # the same prompt may be there twice
-            entry = by_prompt.setdefault(
-                f"{seen[sample['prompt']]} {sample['prompt']}", {"prompt": sample["prompt"], "texts": {}}
-            )
-            words = sample.get("words") or {}
+            prompt, words = sample["prompt"], sample.get("words") or {}
+            seen[prompt] += 1
+            entry = by_prompt.setdefault((prompt, seen[prompt]), {"prompt": prompt, "texts": {}})
             entry["texts"][name] = {
                 "text": sample["completion"],
-                "html": marked(sample["completion"], list(words), language),
+                "html": marked(sample["completion"], words, language),
                 "ended": sample.get("ended", True),
                 "words": words,
                 "features": {f.replace("_", " "): found for f, found in (sample.get("features") or {}).items()},
@@ -36,7 +35,7 @@ def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[
     return list(by_prompt.values())
 
 
-def marked(text: str, words: list[str], language: str = "en") -> Markup:
+def marked(text: str, words: Iterable[str], language: str = "en") -> Markup:
     """Escaped text with all forms of `words` in `<mark>`."""
     from silly_llm.text.inflection import find_word
     from silly_llm.text.words import composed
@@ -56,21 +55,21 @@ def hero_story(models: Mapping[str, Any], language: str = "en") -> dict[str, Any
         ended = [s for s in model.get("samples", []) if s.get("kind") == kind and s.get("ended")]
         if ended:
             best = max(ended, key=lambda s: sum((s.get("words") or {}).values()))
+            words = list(best.get("words") or {})
             text = best["completion"] if kind == "instruction" else best["prompt"] + best["completion"]
-            html = marked(text, list(best.get("words") or {}), language)
-            return {"name": name, "html": html, "text": text, "words": list(best.get("words") or {})}
+            return {"name": name, "html": marked(text, words, language), "words": words}
     return None
 
 
 def opening_lists(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The most common first five words, a list a model and one of the held-out stories."""
-    lists = []
     sources = {name: model.get("details", {}).get("top_opening") for name, model in results["models"].items()}
     sources["held-out stories"] = results.get("dataset", {}).get("reference", {}).get("top_opening")
-    for name, details in sources.items():
-        if details and details.get("most_common"):
-            lists.append({"name": name, "given": details.get("given_words", 0), "rows": details["most_common"][:5]})
-    return lists
+    return [
+        {"name": name, "given": details.get("given_words", 0), "rows": details["most_common"][:5]}
+        for name, details in sources.items()
+        if details and details.get("most_common")
+    ]
 
 
 def feature_rows(models: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -80,9 +79,11 @@ def feature_rows(models: Mapping[str, Any]) -> list[dict[str, Any]]:
         by_feature = model.get("details", {}).get("features_included", {}).get("by_feature", {})
         for feature, c in by_feature.items():
             if c["asked"]:
-                asked = f"{100 * c['found'] / c['asked']:.0f} %"
-                chance = f"{100 * c['found_although_not_asked'] / c['not_asked']:.0f} %" if c["not_asked"] else DASH
-                rows.setdefault(feature.replace("_", " "), {})[name] = f"{asked} ({chance})"
+                chance = (
+                    f"{100 * c['found_although_not_asked'] / c['not_asked']:.0f}\u00a0%" if c["not_asked"] else DASH
+                )
+                shown = f"{100 * c['found'] / c['asked']:.0f}\u00a0% ({chance})"
+                rows.setdefault(feature.replace("_", " "), {})[name] = shown
     return [
         {"feature": feature, "cells": [cells.get(name, DASH) for name in models]} for feature, cells in rows.items()
     ]
