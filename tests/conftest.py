@@ -8,9 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,16 +66,15 @@ def tinystories(shared) -> list[str]:
     return [json.loads(line)["text"] for line in lines]
 
 
-SILLY_LLM = (sys.executable, "-m", "silly_llm.cli")
-
-
 @pytest.fixture(scope="session")
 def silly_llm():
     """Run `silly-llm ARGUMENTS…` in a process of its own; gives the finished process with its text output."""
 
     def run(*arguments: object, cwd: Path = ROOT, timeout: float = 300, input: str | None = None, **environment: str):
         options = {"cwd": cwd, "timeout": timeout, "input": input, "env": {**os.environ, **environment}}
-        return subprocess.run([*SILLY_LLM, *map(str, arguments)], capture_output=True, text=True, **options)
+        return subprocess.run(
+            [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)], capture_output=True, text=True, **options
+        )
 
     return run
 
@@ -111,28 +107,6 @@ def quickstart(silly_llm, tmp_path_factory) -> tuple[Path, str]:
     assert done.returncode == 0, done.stderr[-3000:]
     (folder / "runs" / "quickstart").symlink_to("quickstart-smoke")
     return folder, done.stdout
-
-
-@pytest.fixture(scope="session")
-def kill_when():
-    """Start `silly-llm ARGUMENTS…` and kill it as soon as something has happened."""
-
-    def run(happened: Callable[[], object], *arguments: object, number: int = signal.SIGKILL, timeout: float = 240):
-        command = [*SILLY_LLM, *map(str, arguments)]
-        with (
-            tempfile.TemporaryFile() as said,
-            subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said) as process,
-        ):
-            deadline = time.monotonic() + timeout
-            while not happened():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    process.kill()
-                    said.seek(0)
-                    pytest.fail(f"ended before it could be killed: {said.read().decode()[-3000:]}")
-                time.sleep(0.005)
-            process.send_signal(number)
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from journals import kill
 from locations import ROOT
 
 from silly_llm.commands.run import main as run
@@ -69,12 +70,12 @@ def test_the_printed_chat_command_works(quickstart):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undisturbed, silly_llm, kill_when, tmp_path):
+def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undisturbed, silly_llm, tmp_path):
     """SIGKILL while stories are made, and again while the second model trains; each phase alone is killed in its own tests."""
     command = [*RUN, "--output_root", tmp_path]
     for phase, begun in (("generate", ".silly/run.json"), ("sft", "checkpoint-*")):
         within = folder(tmp_path, phase)
-        kill_when(lambda within=within, begun=begun: list(within.glob(begun)), *command)
+        kill(*command, when=lambda within=within, begun=begun: list(within.glob(begun)))
         assert not (within / "provenance.json").exists(), f"{phase} had finished before it was killed"
     again = silly_llm(*command)
     assert again.returncode == 0, again.stderr
