@@ -107,7 +107,7 @@ class Journal:
         """The answer recorded under `key`, or `None`."""
         with self._one_line:
             row = self._db.execute(GET, (key,)).fetchone()
-        return row and Completion(*row[:-1], json.loads(row[-1]))
+        return row and Completion(**dict(zip(COLUMNS[1:-1], row, strict=False)), extra=json.loads(row[-1]))
 
     def append(self, key: str, completion: Completion) -> None:
         """Write an answer; `flush` or `sync` makes it last."""
