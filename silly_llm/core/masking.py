@@ -43,14 +43,13 @@ SHAPES = [
 so `re` looks for them at a gigabyte a second."""
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 ALWAYS = frozenset(
-    "apikey authorization auth bearer cookie cred creds credential credentials jwt passphrase passwd password pwd secret secrets".split()
+    ["apikey", "authorization", "auth", "bearer", "cookie", "cred", "creds", "credential", "credentials", "jwt", "passphrase", "passwd", "password", "pwd", "secret", "secrets"]
 )
 """A name with one of these words is a secret's."""
 LAST = frozenset(["token", "key", "pass", "pat", "sas"])
 """So is one that ends with one of these …"""
 HARMLESS = frozenset(
-    """answer bos cache cls column completion decoder dict end eos foreign group image index label map mask messages metric new pad per
-    primary prompt public sep sort special start stop text think unk""".split()
+    ["answer", "bos", "cache", "cls", "column", "completion", "decoder", "dict", "end", "eos", "foreign", "group", "image", "index", "label", "map", "mask", "messages", "metric", "new", "pad", "per", "primary", "prompt", "public", "sep", "sort", "special", "start", "stop", "text", "think", "unk"]
 )
 """… but not after one of these: `eos_token`, `text_key`."""
 MISTYPED = ("apikey", "accesstoken", "authtoken", "authorization", "credentials", "password", "secretkey")
@@ -58,11 +57,10 @@ QUERY_NAMES = frozenset(["key", "code", "sig", "signature", "k"])
 """Query parameters that are secret beside those with a secret name."""
 SENT = frozenset(["headers", "extra_headers", "default_headers", "query", "extra_query"])
 """Mappings of a recipe that are sent along as they are: what is in them is secret …"""
-SENT_OPENLY = frozenset("accept api-version anthropic-version content-type http-referer user-agent x-title version".split())
+SENT_OPENLY = frozenset(["accept", "api-version", "anthropic-version", "content-type", "http-referer", "user-agent", "x-title", "version"])
 """… but for these."""
 NO_SECRETS = frozenset(
-    """dummy empty fake key lm-studio local no-key none not-needed null ollama sk-no-key-required test token true false vllm
-    xxx""".split()
+    ["dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none", "not-needed", "null", "ollama", "sk-no-key-required", "test", "token", "true", "false", "vllm", "xxx"]
 )
 """What people write where a key is asked for and none is needed."""
 ENV_REFERENCE = re.compile(r"oc\.env:\s*([A-Za-z_]\w*)")

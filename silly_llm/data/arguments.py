@@ -48,9 +48,7 @@ class VocabularyArguments:
     )
     words: int = _key(1500, "How many words in all.")
     language: str = _key(
-        "en",
-        "Language of the words, as a code (es, zh); checks that know English only are off where the recipe names "
-        "none.",
+        "en", "Language of the words, as a code (es, zh); English-only checks are off by default in other languages."
     )
     proportions: dict[str, float] = _key(
         lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
@@ -120,9 +118,7 @@ class GenerationArguments(CardKeys):
     seed: int = _key(0, "Every choice derives from (seed, index of the story).")
     output_dir: str = _key("", "Where the dataset folder goes.")
     features: dict[str, float] | list[str] | None = _key(
-        None,
-        "Which features stories may be asked for: a list, or probabilities by name; default: all six, each with "
-        "feature_probability.",
+        None, "Features to ask for: a list, or probabilities by name; default: all six, each with feature_probability."
     )
     feature_probability: float = _key(0.3, "Probability of a feature that `features` gives no probability for.")
     feature_conflicts: list[list[str]] = _key(list, "Pairs of features of which a story is asked for one at most.")
@@ -162,9 +158,7 @@ class GenerationArguments(CardKeys):
     top_p: float = _key(1.0, "Nucleus sampling: the smallest set of tokens of this mass.")
     max_failed: int = _key(0, "Stories that may be missing because their request failed after all retries.")
     max_attempts: int = _key(
-        1,
-        "How often a story may be asked for: one that the filters refuse is asked again with a new seed (copies are "
-        "not).",
+        1, "How often a story may be asked for: a refused one (not a copy) is asked for again with a new seed."
     )
     max_cost: float | None = _key(None, "Stop before more than this is spent (needs provider.price_per_million).")
     max_requests: int | None = _key(None, "Stop when this many requests were answered.")

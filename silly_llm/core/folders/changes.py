@@ -41,8 +41,7 @@ CARD = dict.fromkeys(("generate", "instruct"), ("license", "tags")) | dict.fromk
 """Keys that only the card shows."""
 NEUTRAL_PREFIXES = ("hub_", "ddp_", "trackio_")
 NEUTRAL_OF_PROVIDERS = frozenset(
-    """base_url api_key headers query bill_to price_per_million timeout attempts concurrency max_concurrency deadline first_wait
-    startup_timeout""".split()
+    ["base_url", "api_key", "headers", "query", "bill_to", "price_per_million", "timeout", "attempts", "concurrency", "max_concurrency", "deadline", "first_wait", "startup_timeout"]
 )
 """Where and how fast a teacher is asked: the same question to another server of the same model is the same question."""
 CHOOSES_A_CHECKPOINT = "load_best_model_at_end"

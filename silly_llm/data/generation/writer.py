@@ -66,6 +66,12 @@ class StoryWriter:
         """Keep a judged row for `commit`."""
         self._judged.setdefault(row["index"], []).append(row)
 
+    def judge_and_hold(self, *story: Any) -> bool:
+        """Both; whether the story stands."""
+        row = self.judge(*story)
+        self.hold(row)
+        return not row["rejected_by"]
+
     def commit(self, index: int) -> None:
         """Write the judged rows of story `index`; call it in the order of the stories. None is fine (a failed request)."""
         self.write(self._judged.pop(index, ()))
