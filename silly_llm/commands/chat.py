@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import find_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 HINT_TUNED = "Ask for a story. For instance:  Words: dog, jump, happy"
 HINT_BASE = "Begin a story, and the model goes on. For instance:  Once upon a time, there was a little"
@@ -32,19 +34,18 @@ def main(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     if args.temperature < 0 or args.max_new_tokens < 1 or not 0 < args.top_p <= 1:
         raise RecipeError("chat: temperature must be 0 or more, max_new_tokens 1 or more, top_p above 0 and at most 1")
-    model, tokenizer = load(args.model)
+    talker = Talker.load(args.model, args.temperature, args.top_p, args.max_new_tokens)
     if args.seed is not None:
         import torch
 
         torch.manual_seed(args.seed)
     if args.prompt is not None:
-        answer(model, tokenizer, args.prompt, args)
+        talker.tell(args.prompt)
         return
-    hint = HINT_TUNED if tokenizer.chat_template else HINT_BASE
-    print(f"{args.model} is listening. {hint}\n(An empty line or Ctrl-D ends the chat, Ctrl-C a story.)\n")
-    while prompt := read_line():
+    print(f"{args.model} is listening. {talker.hint}\n(An empty line or Ctrl-D ends the chat, Ctrl-C a story.)\n")
+    while (prompt := read_line()) is not None:
         try:
-            answer(model, tokenizer, prompt, args)
+            talker.tell(prompt)
         except KeyboardInterrupt:
             print(" …")
         except RecipeError as error:
@@ -53,63 +54,86 @@ def main(argv: list[str] | None = None) -> None:
     print("Bye!")
 
 
-def read_line() -> str:
-    """The next line that was typed; empty when the talk is over."""
+def read_line() -> str | None:
+    """The next line that was typed; None when the talk is over."""
     try:
-        return input("> " if sys.stdin.isatty() else "").strip()
+        return input("> " if sys.stdin.isatty() else "").strip() or None
     except (EOFError, KeyboardInterrupt):
         print()
-        return ""
+        return None
 
 
-def load(name: str) -> tuple[Any, Any]:
-    """The model and the tokenizer of a model folder or Hub id.
+class Talker:
+    """A model that streams its stories to the terminal."""
 
-    Raises:
-        RecipeError: there is no such folder or repository, or no language model in it.
-    """
-    name = find_model(name)
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        temperature: float,
+        top_p: float,
+        max_new_tokens: int,
+    ) -> None:
+        self.model, self.tokenizer, self.max_new_tokens = model.eval(), tokenizer, max_new_tokens
+        self.tuned = bool(tokenizer.chat_template)
+        self.hint = HINT_TUNED if self.tuned else HINT_BASE
+        self.sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+        if temperature == 0:
+            self.sampling = {"do_sample": False}
 
-    disable_progress_bar()
-    try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype="auto").eval(), AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise RecipeError(f"{name}: no such folder, and no model of the Hub can be loaded ({reason})") from error
+    @classmethod
+    def load(cls, name: str, temperature: float, top_p: float, max_new_tokens: int) -> Talker:
+        """Load a model folder or Hub id.
 
+        Raises:
+            RecipeError: there is no such folder or repository, or no language model in it.
+        """
+        name = find_model(name)
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
-def answer(model: Any, tokenizer: Any, prompt: str, args: Namespace) -> None:
-    """Print what the model says (a base model: the prompt and what follows) while it is made.
+        disable_progress_bar()
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name)
+            model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
+        except (OSError, ValueError) as error:
+            reason = first_line(error)
+            raise RecipeError(f"{name}: no such folder, and no model of the Hub can be loaded ({reason})") from error
+        return cls(model, tokenizer, temperature, top_p, max_new_tokens)
 
-    Raises:
-        RecipeError: the prompt alone fills the model's context.
-    """
-    from transformers import TextStreamer
+    def encode(self, prompt: str) -> Any:
+        """The token ids that the model sees: the chat template around the request, or begin-of-text and the text."""
+        if self.tuned:
+            messages = [{"role": "user", "content": prompt}]
+            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self.tokenizer(prompt)["input_ids"]
 
-    tuned = bool(tokenizer.chat_template)
-    if tuned:
-        messages = [{"role": "user", "content": prompt}]
-        inputs = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    def tell(self, prompt: str) -> None:
+        """Print the answer (a base model: the prompt and what follows) while it is made.
+
+        Raises:
+            RecipeError: the prompt alone fills the model's context.
+        """
+        import torch
+        from transformers import TextStreamer
+
+        ids = self.encode(prompt)
+        positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None) or 2048
+        room = min(self.max_new_tokens, positions - len(ids))
+        if room < 1:
+            raise RecipeError(f"that is {len(ids)} tokens, more than the model can take in ({positions}); say less")
+        streamer = TextStreamer(self.tokenizer, skip_prompt=self.tuned, skip_special_tokens=True)
+        inputs = torch.tensor([ids], device=self.model.device)
+        self.model.generate(
+            input_ids=inputs,
+            attention_mask=torch.ones_like(inputs),
+            max_new_tokens=room,
+            max_length=None,
+            streamer=streamer,
+            pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0,
+            **self.sampling,
         )
-    else:
-        inputs = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
-    length = inputs["input_ids"].shape[1]
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
-    if length >= positions:
-        raise RecipeError(f"that is {length} tokens, more than the model can take in ({positions}); say less")
-    sampling = {"temperature": args.temperature, "top_p": args.top_p, "top_k": 0} if args.temperature else {}
-    model.generate(
-        **inputs.to(model.device),
-        **sampling,
-        do_sample=bool(sampling),
-        max_new_tokens=min(args.max_new_tokens, positions - length),
-        max_length=None,
-        streamer=TextStreamer(tokenizer, skip_prompt=tuned, skip_special_tokens=True),
-        pad_token_id=tokenizer.pad_token_id or 0,
-    )
 
 
 if __name__ == "__main__":

@@ -9,11 +9,7 @@ from silly_llm.core.phases import Phase
 
 
 def check_recipe(phase: Phase, argv: list[str] | Options) -> Recipe:
-    """Read one recipe as its phase would, building and writing nothing.
-
-    Raises:
-        RecipeError: as the phase would.
-    """
+    """Read one recipe, and refuse it, as its phase would; builds and writes nothing."""
     module = importlib.import_module(phase.module)
     recipe = load_recipe(argv, phase=phase.command, arguments=module.ARGUMENTS)
     if hasattr(module, "check_components"):

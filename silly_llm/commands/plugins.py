@@ -9,8 +9,8 @@ from silly_llm.core.registry import KINDS, components
 def main(argv: list[str] | None = None) -> None:
     parser = Parser(prog="silly-llm plugins", description=__doc__)
     parser.add_argument("kind", nargs="?", choices=sorted(KINDS), help="only this kind")
-    kind = parser.parse_args(argv).kind
-    for kind in [kind] if kind else KINDS:
+    only = parser.parse_args(argv).kind
+    for kind in [only] if only else KINDS:
         found = components(kind)
         print(f"{kind.replace('_', ' ')} ({kind})")
         width = max((len(c.name) for c in found), default=0)

@@ -48,11 +48,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def copy(name: str, target: Path) -> None:
-    """Copy the recipe folder `name` (or `accelerate_configs`) into `target`, and beside it what its recipes extend.
-
-    Raises:
-        RecipeError: there is no such folder, or `target` holds one of that name.
-    """
+    """Copy the recipe folder `name` (or `accelerate_configs`) into `target`, and beside it what its recipes extend."""
     source = SHARED / name if name == ACCELERATE else locate(name)
     if not source.is_dir():
         near = suggestion(name, [*packaged_recipes(), ACCELERATE])
@@ -96,11 +92,7 @@ def describe(folder: Path) -> str:
 
 
 def check_all(folders: list[Path]) -> None:
-    """Check every recipe of `folders` in every environment its folder names.
-
-    Raises:
-        RecipeError: at the end, with the number of bad files; each is printed with its reason.
-    """
+    """Check every recipe in every environment its folder names and print the verdict; at the end a RecipeError if one is bad."""
     verdicts = []
     for folder in folders:
         environments = ["default", *sorted(environments_of(folder) - {"default"})]
@@ -124,11 +116,7 @@ def check_all(folders: list[Path]) -> None:
 
 
 def check_file(file: Path, environment: str) -> None:
-    """Check a recipe, or a sweep with the recipe of each of its points.
-
-    Raises:
-        RecipeError: as the phase or the sweep would.
-    """
+    """Check a recipe, or a sweep with the recipe of each of its points."""
     argv = ["--config", str(file), "--environment", environment]
     if phase := phase_of_recipe(file):
         check_recipe(phase, argv)

@@ -69,11 +69,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
-    """The phases of a recipe folder between two named ones, in their order.
-
-    Raises:
-        RecipeError: no such folder, no recipe in it, unknown phase, or `first` comes after `last`.
-    """
+    """The phases of a recipe folder between two named ones, in their order; a RecipeError where there are none."""
     if folder.is_file():
         raise RecipeError(f"{folder}: is a file; name the recipe folder that it lies in")
     if not folder.is_dir():
@@ -97,19 +93,14 @@ def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
 
 
 def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[str, Options]:
-    """What each phase is given, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`.
-
-    Raises:
-        RecipeError: an option that is neither ours nor a phase's key, or two names of one phase.
-    """
+    """What each phase is given, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`."""
     by_phase = {p.command: replace(options, config=str(folder / p.recipe), overrides={}) for p in phases}
     for name, said in options.overrides.items():
         phase = phase_named(name)
         if phase is None or not isinstance(said, dict):
             near = suggestion(name, ["from", "to", "force", "environment"])
-            raise RecipeError(
-                f"command line: unknown option --{name}{near}; a recipe's key is written --PHASE.KEY VALUE"
-            )
+            way_out = "a recipe's key is written --PHASE.KEY VALUE"
+            raise RecipeError(f"command line: unknown option --{name}{near}; {way_out}")
         if phase.command not in by_phase:
             continue
         if by_phase[phase.command].overrides:
@@ -130,7 +121,7 @@ def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
         took = read(phase.command, "provenance.json").get("seconds", float("nan"))
         print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
     print(f"{'this run':<12}{seconds:>9.0f}\n")
-    if words := read("vocabulary", "vocabulary.json"):  # a small model knows the words of its stories and hardly any other
+    if words := read("vocabulary", "vocabulary.json"):  # a small model knows hardly any words but those of its stories
         print(f"Ask for: Words: {words['nouns'][0]}, {words['verbs'][0]}, {words['adjectives'][0]}")
     report = run / PHASES["evaluate"].folder / "report.html"
     if report.is_file():

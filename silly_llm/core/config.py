@@ -8,27 +8,30 @@ refuses unknown keys and wrong types before anything is written.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import json
 import os
 import sys
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from omegaconf import OmegaConf
-from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.lookup import locate
 from silly_llm.core.masking import mask, remember
 from silly_llm.core.phases import PHASES
 from silly_llm.core.recipe_files import environment_of, map_texts, overlay, read_with_parents, said_by
-from silly_llm.core.schema import check, flow, hint_below, look, read
+from silly_llm.core.registry import config_class_of, resolve
+from silly_llm.core.schema import check, hint_below, read
 
 A = TypeVar("A")
 ENVIRONMENT_VARIABLE = "SILLY_LLM_ENVIRONMENT"
-SETTINGS, SWITCHES = ("config", "environment", "output_root"), ("print_config", "force", "debug")
 COMPONENTS = {
     "provider": "llm_provider",
     "prompt_generator": "prompt_generator",
@@ -98,7 +101,7 @@ def load_recipe(argv: list[str] | Options | None, *, phase: str, arguments: type
         SystemExit: code 0, after printing the recipe for `--print_config`.
     """
     options = argv if isinstance(argv, Options) else parse_argv(sys.argv[1:] if argv is None else argv)
-    file = locate(options.config) if options.config else None
+    file = locate(options.config) if options.config is not None else None
     values = read_recipe(file, options, arguments)
     run_name = run_name_of(file, options.environment)
     if "output_dir" in {f.name for f in dataclasses.fields(arguments)}:  # type: ignore[arg-type]
@@ -128,46 +131,30 @@ def parse_argv(argv: list[str]) -> Options:
         else:
             texts.append(token)
 
-    options = Options(environment=os.environ.get(ENVIRONMENT_VARIABLE) or "default")
-    for name, closed, texts in given:
-        key = name.replace("-", "_")
+    said: dict[str, Any] = {}
+    keys = [name.replace("-", "_").removesuffix(":") for name, _, _ in given]
+    for outer, inner in itertools.permutations(keys, 2):
+        if inner.startswith(f"{outer}."):
+            way_out = f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
+            way_out = "; name a preset by --model.preset" if outer == "model" else way_out
+            raise RecipeError(
+                f"command line: --{outer} and --{inner} are both given, so one would undo the other{way_out}"
+            )
+    for key, (name, closed, texts) in zip(keys, given, strict=True):
         value: Any = True if not texts else texts[0] if len(texts) == 1 else texts
-        if key in SETTINGS:
-            if not value or not isinstance(value, str):
-                raise RecipeError(f"command line: --{key} takes one value")
-            setattr(options, key, expand_home(value))
-        elif key in SWITCHES:
-            switched = look(value) if isinstance(value, str) else value
-            if not isinstance(switched, bool):
-                raise RecipeError(f"command line: --{key} is a switch and takes no value, got {value!r}")
-            setattr(options, key, switched)
-        else:
-            if closed and key.endswith(":"):
-                key = key[:-1]
-                try:
-                    value = Exactly(json.loads(texts[0]))
-                except json.JSONDecodeError as error:
-                    raise RecipeError(f"command line: --{name}= takes JSON ({error.msg})") from None
-            _set_nested(options.overrides, key, value)
-            remember(value.value if isinstance(value, Exactly) else value, key.rpartition(".")[2])
-    return options
-
-
-def _set_nested(target: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    for number, part in enumerate(path, 1):
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
-            raise _both(".".join(path[:number]), key)
-    if isinstance(target.get(last), dict):
-        raise _both(key, f"{key}.{next(iter(target[last]))}")
-    target[last] = value
-
-
-def _both(outer: str, inner: str) -> RecipeError:
-    component = f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
-    hint = "; name a preset by --model.preset" if outer == "model" else component
-    return RecipeError(f"command line: --{outer} and --{inner} are both given, so one would undo the other{hint}")
+        *path, last = key.split(".")
+        remember(value, last)
+        if closed and name.endswith(":"):
+            try:
+                value = Exactly(json.loads(texts[0]))
+            except json.JSONDecodeError as error:
+                raise RecipeError(f"command line: --{name}= takes JSON ({error.msg})") from None
+            remember(value.value, last)
+        functools.reduce(lambda inside, part: inside.setdefault(part, {}), path, said)[last] = value
+    hints = typing.get_type_hints(Options)
+    ours = {name: read(said.pop(name), hints[name]) for name in hints.keys() & said.keys() - {"overrides"}}
+    ours.setdefault("environment", os.environ.get(ENVIRONMENT_VARIABLE) or "default")
+    return check({**expand_home(ours), "overrides": said}, Options, where="command line")
 
 
 def run_name_of(file: Path | None, environment: str) -> str:
@@ -179,19 +166,18 @@ def run_name_of(file: Path | None, environment: str) -> str:
 def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[str, Any]:
     """The merged, interpolated values of a recipe as plain Python; unchecked, but what the command line says is read by the types
     of `arguments`."""
-    merged = read_with_parents(file) if file else OmegaConf.create({})
-    merged = overlay(merged, environment_of(merged.pop("environments", None) or {}, file, options.environment))
-    try:
-        merged = overlay(merged, OmegaConf.create(_structured(options.overrides)))
-    except GrammarParseError as error:
-        raise RecipeError(f"command line: {said_by(error)}") from None
     root = Path(options.output_root) / run_name_of(file, options.environment)
     OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
+    merged = read_with_parents(file) if file else {}
+    merged = overlay(merged, environment_of(merged.pop("environments", None) or {}, file, options.environment))
+    said, where = _typed(options.overrides, arguments, merged), "command line"
     try:
-        values: dict[str, Any] = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+        OmegaConf.create(said)
+        where = str(file or where)
+        content = OmegaConf.create(overlay(merged, said))
+        values: dict[str, Any] = OmegaConf.to_container(content, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        raise RecipeError(f"{file or 'command line'}: {said_by(error)}") from None
-    _settle(values, options.overrides, arguments)
+        raise RecipeError(f"{where}: {said_by(error)}") from None
     values = expand_home(values)
     remember(values)
     return values
@@ -202,37 +188,19 @@ def expand_home(value: Any) -> Any:
     return map_texts(value, lambda text: str(Path(text).expanduser()) if text.startswith("~/") else text)
 
 
-def _structured(said: Any) -> Any:
-    """Overrides with lists and mappings as such, so that they merge; a key of text gets its text back from `_settle`."""
-    if isinstance(said, Mapping):
-        return {key: _structured(value) for key, value in said.items()}
-    if isinstance(said, Exactly):
-        return said.value
-    return said if not isinstance(said, str) or (structure := flow(said)) is None else structure
-
-
-def _settle(values: dict[str, Any], said: Mapping[str, Any], hint: Any) -> None:
-    """Read what the command line said by the type that each key has, in place."""
+def _typed(said: Mapping[str, Any], hint: Any, under: Any) -> dict[str, Any]:
+    """What the command line said, read by the type that each key has; `under` is what it will be laid over."""
+    values: dict[str, Any] = {}
     for key, text in said.items():
-        below, value = hint_below(hint, key), values[key]
+        below, covered = hint_below(hint, key), under.get(key) if isinstance(under, Mapping) else None
         if isinstance(text, Mapping):
-            if hint_below(below, "") is Any and isinstance(value.get("type"), str) and key in COMPONENTS:
-                below = _options_of(COMPONENTS[key], value["type"]) or below
-            _settle(value, text, below)
-        elif text is not True and not isinstance(text, Exactly):
-            meant = read(value if "${" in str(text) else text, below)
-            # A mapping or list is what merging and interpolation made of it.
-            values[key] = value if isinstance(meant, (dict, list)) and not isinstance(value, str) else meant
-
-
-def _options_of(kind: str, name: str) -> type | None:
-    """The typed options of a registered component; `None` for one that is not known here, which its own check will say."""
-    from silly_llm.core.registry import config_class_of, resolve
-
-    try:
-        return None if ":" in name else config_class_of(resolve(kind, name))
-    except RecipeError:
-        return None
+            named = text.get("type") or (covered.get("type") if isinstance(covered, Mapping) else None)
+            if key in COMPONENTS and isinstance(named, str) and ":" not in named and hint_below(below, "") is Any:
+                below = config_class_of(resolve(COMPONENTS[key], named)) or below
+            values[key] = _typed(text, below, covered)
+        else:
+            values[key] = text.value if isinstance(text, Exactly) else read(text, below)
+    return values
 
 
 def to_yaml(values: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
+from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import constructor_parameters, parse_component
 
 T = TypeVar("T")
@@ -42,15 +43,15 @@ class Container(ExitStack):
         """Make a component: its config from the recipe, all else that its constructor asks for by annotated type.
 
         Args:
-            spec: what the recipe says, or what `parse_component` made of it.
+            spec: what the recipe says, or what `parse_component` made of it; its mistakes are RecipeErrors.
             as_type: an override of this type is taken instead.
-
-        Raises:
-            RecipeError: the component or one of its options does not exist, or has the wrong type.
         """
-        if as_type in self._services.maps[0]:
+        if as_type is not None and as_type in self._services.maps[0]:
             return self._services[as_type]
         cls, config = spec if isinstance(spec, tuple) else parse_component(kind, spec)
+        if cls is None:
+            reason = "is the recipe's own code, which a dry run does not import; leave out --dry_run if you trust it"
+            raise RecipeError(f"{kind.replace('_', ' ')} {config!r} {reason}")
         arguments: dict[str, Any] = {}
         for name, parameter in constructor_parameters(cls).items():
             if name == "config":

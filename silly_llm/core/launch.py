@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.console import streams
-from silly_llm.core.console.signals import Stopped, first_heard, listening
+from silly_llm.core.console.signals import SIGNALS, Stopped, as_ctrl_c, first_heard, handled
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.lookup import name_of
 from silly_llm.core.masking import mask
@@ -49,7 +49,7 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
     streams.prepare(debug="--debug" in argv)
     phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
     try:
-        with streams.until_nobody_reads(), listening():
+        with streams.until_nobody_reads(), handled(SIGNALS[1:], as_ctrl_c):
             print(phase_help(phase)) if phase and wants_help(argv) else main(argv)
     except Stopped as stop:
         fail(str(stop), 128 + stop.number)
@@ -64,36 +64,27 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
             raise SystemExit(code) from None
         fail(_one_line(error), code)
     finally:
-        if "torch.distributed" in sys.modules:
-            ended = sys.exc_info()[1]
-            if leave_process_group(failed=ended is not None) and "RANK" in os.environ:
-                EXIT_CODES.append(int(ended.code or 0) if isinstance(ended, SystemExit) else int(ended is not None))
+        _leave_process_group(sys.exc_info()[1])
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, RecipeError):
-        return str(error)
     reason = " ".join(str(error).split())
-    if isinstance(error, RunError):
+    if isinstance(error, (RecipeError, RunError)):
         return reason
-    full = next((said for number, said in NO_ROOM.items() if os.strerror(number) in reason), None)
-    if full:
+    if full := next((said for number, said in NO_ROOM.items() if os.strerror(number) in reason), None):
         return f"{full}; make room, and the same command continues"
     return f"{type(error).__name__}: {reason} (--debug shows where)"
 
 
-def leave_process_group(*, failed: bool = False) -> bool:
-    """Leave the process group, as torch asks for; whether there was one.
-
-    Of a `failed` process NCCL would first wait for what others never send: it is left as it is.
-    """
-    from torch import distributed
-
-    if not distributed.is_available() or not distributed.is_initialized():
-        return False
-    if not (failed and "nccl" in distributed.get_backend()):
+def _leave_process_group(error: BaseException | None) -> None:
+    """As torch asks for; but of a failed process NCCL would first wait for what others never send."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return
+    if error is None or "nccl" not in distributed.get_backend():
         distributed.destroy_process_group()
-    return True
+    if "RANK" in os.environ:
+        EXIT_CODES.append(int(error.code or 0) if isinstance(error, SystemExit) else int(error is not None))
 
 
 @atexit.register  # before the libraries register theirs: it is called last

@@ -47,11 +47,7 @@ def packaged_recipes() -> list[str]:
 
 
 def find(name: str | Path, where: str = "") -> str:
-    """The path or Hub id of what a name means; `where` is what messages begin with.
-
-    Raises:
-        RecipeError: nothing is there, and it does not look like a Hub id either.
-    """
+    """The path or Hub id that a name means; a RecipeError (which begins with `where`) where it is neither."""
     path = Path(name).expanduser()
     if path.exists():
         return str(path)
@@ -68,11 +64,7 @@ def looked_for(path: Path) -> str:
 
 
 def find_model(name: str | Path, where: str = "", holds: str = "config.json") -> str:
-    """The folder or Hub id of a model, or of an adapter.
-
-    Raises:
-        RecipeError: there is no such folder, or it does not have the file `holds`.
-    """
+    """The folder or Hub id of a model, or of an adapter; a RecipeError where the folder does not have the file `holds`."""
     found = Path(find(name, where))
     if found.exists() and not any((found / file).is_file() for file in (holds, "adapter_config.json")):
         raise RecipeError(f"{where}{name}: holds no model (no {holds})")

@@ -42,26 +42,32 @@ SHAPES = [
 """Texts that are a secret by their form alone (a group is what stands before it). Each begins with letters as they are, not with a `\\b`:
 so `re` looks for them at a gigabyte a second."""
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-ALWAYS = frozenset(
-    ["apikey", "authorization", "auth", "bearer", "cookie", "cred", "creds", "credential", "credentials", "jwt", "passphrase", "passwd", "password", "pwd", "secret", "secrets"]
-)
+ALWAYS = frozenset([
+    "apikey", "authorization", "auth", "bearer", "cookie", "cred", "creds", "credential", "credentials", "jwt", "passphrase", "passwd",
+    "password", "pwd", "secret", "secrets",
+])  # fmt: skip
 """A name with one of these words is a secret's."""
 LAST = frozenset(["token", "key", "pass", "pat", "sas"])
 """So is one that ends with one of these …"""
-HARMLESS = frozenset(
-    ["answer", "bos", "cache", "cls", "column", "completion", "decoder", "dict", "end", "eos", "foreign", "group", "image", "index", "label", "map", "mask", "messages", "metric", "new", "pad", "per", "primary", "prompt", "public", "sep", "sort", "special", "start", "stop", "text", "think", "unk"]
-)
+HARMLESS = frozenset([
+    "answer", "bos", "cache", "cls", "column", "completion", "decoder", "dict", "end", "eos", "foreign", "group", "image", "index", "label",
+    "map", "mask", "messages", "metric", "new", "pad", "per", "primary", "prompt", "public", "sep", "sort", "special", "start", "stop", "text",
+    "think", "unk",
+])  # fmt: skip
 """… but not after one of these: `eos_token`, `text_key`."""
 MISTYPED = ("apikey", "accesstoken", "authtoken", "authorization", "credentials", "password", "secretkey")
 QUERY_NAMES = frozenset(["key", "code", "sig", "signature", "k"])
 """Query parameters that are secret beside those with a secret name."""
 SENT = frozenset(["headers", "extra_headers", "default_headers", "query", "extra_query"])
 """Mappings of a recipe that are sent along as they are: what is in them is secret …"""
-SENT_OPENLY = frozenset(["accept", "api-version", "anthropic-version", "content-type", "http-referer", "user-agent", "x-title", "version"])
+SENT_OPENLY = frozenset([
+    "accept", "api-version", "anthropic-version", "content-type", "http-referer", "user-agent", "x-title", "version",
+])  # fmt: skip
 """… but for these."""
-NO_SECRETS = frozenset(
-    ["dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none", "not-needed", "null", "ollama", "sk-no-key-required", "test", "token", "true", "false", "vllm", "xxx"]
-)
+NO_SECRETS = frozenset([
+    "dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none", "not-needed", "null", "ollama", "sk-no-key-required", "test",
+    "token", "true", "false", "vllm", "xxx",
+])  # fmt: skip
 """What people write where a key is asked for and none is needed."""
 ENV_REFERENCE = re.compile(r"oc\.env:\s*([A-Za-z_]\w*)")
 USER_INFO = re.compile(r"(?<=://)[^\s/?#'\"<>`]*@")
@@ -139,9 +145,8 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
     if key and is_secret_name(key):
         return MASK
     if isinstance(value, Mapping):
-        return {
-            k: MASK if _is_sent_secretly(key, str(k)) else mask(v, str(k), loosely=loosely) for k, v in value.items()
-        }
+        shown = {k: mask(v, str(k), loosely=loosely) for k, v in value.items()}
+        return {k: MASK if _is_sent_secretly(key, str(k)) else v for k, v in shown.items()}
     if isinstance(value, (list, tuple)):
         return [mask(v, key, loosely=loosely) for v in value]
     if not isinstance(value, str):
@@ -149,8 +154,12 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
     for secret in known_secrets(loosely=loosely):
         for form in forms_of(secret):
             if form in value:
-                value = re.sub(_bounded(form), MASK, value)
-    value = QUERY_VALUE.sub(lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], USER_INFO.sub("", value))
+                before, after = (
+                    ("(?<![A-Za-z0-9])", "(?![A-Za-z0-9])") if len(form) < 8 else ("", "")
+                )  # alone where short
+                value = re.sub(f"{before}{re.escape(form)}{after}", MASK, value)
+    value = USER_INFO.sub("", value)
+    value = QUERY_VALUE.sub(lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], value)
     for shape in SHAPES:
         value = shape.sub(lambda found: (found[1] if found.re.groups else "") + MASK, value)
     return value
@@ -185,8 +194,9 @@ def _keep_address(text: str) -> None:
         parts = urlsplit(text.strip())
     except ValueError:
         return
-    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    for secret in (f"{user}:{password}", password) if password else (user,):  # else https://TOKEN@host
+    user_info = parts.netloc.rpartition("@")[0]
+    user, _, password = user_info.partition(":")
+    for secret in (user_info, password or user):  # https://TOKEN@host
         _keep(secret)
         _keep(unquote(secret))
     for name, secret in [*parse_qsl(parts.query), *parse_qsl(parts.fragment)]:
@@ -206,12 +216,6 @@ def _unmistakable(secret: str) -> bool:
     """Whether nothing else is likely to read the same: not a word of a story, not a number."""
     word_or_number = secret.isdigit() or (secret.isalpha() and secret[1:].islower())
     return len(secret) >= (12 if word_or_number else 6)
-
-
-def _bounded(secret: str) -> str:
-    """The pattern of a secret; a short one must stand alone."""
-    pattern = re.escape(secret)
-    return pattern if len(secret) >= 8 else rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
 
 
 def _is_path(text: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     GrammarParseError,
     InterpolationResolutionError,
@@ -25,12 +26,8 @@ from silly_llm.core.phases import Phase, phase_named
 ENDINGS = (".yaml", ".yml", ".json")
 
 
-def read_file(file: Path) -> DictConfig:
-    """One recipe file as it stands, its `extends` unread.
-
-    Raises:
-        RecipeError: no such file, empty, not UTF-8, not YAML or JSON, or not a mapping.
-    """
+def read_file(file: Path) -> dict[str, Any]:
+    """One recipe file as it stands, its `extends` unread; a RecipeError where it is no mapping in YAML or JSON."""
     try:
         text = file.read_text(encoding="utf-8")
         content = OmegaConf.create(json.loads(text) if file.suffix == ".json" and text.strip() else text)
@@ -50,13 +47,11 @@ def read_file(file: Path) -> DictConfig:
     except OmegaConfBaseException as error:
         reason = said_by(error)
     else:
-        if text.strip() and not isinstance(content, DictConfig):
-            reason = "a recipe must be a mapping of keys to values"
-        elif not content:
-            reason = "is empty"
-        else:
-            remember(OmegaConf.to_container(content))
-            return content
+        if content and isinstance(content, DictConfig):
+            values: Any = OmegaConf.to_container(content)
+            remember(values)
+            return values
+        reason = "a recipe must be a mapping of keys to values" if content else "is empty"
     raise RecipeError(f"{file}: {reason}")
 
 
@@ -70,8 +65,8 @@ def _not_yaml(error: YAMLError, text: str) -> str:
     return f"line {mark.line + 1}: not YAML ({problem})"
 
 
-def read_with_parents(file: Path, children: tuple[Path, ...] = ()) -> DictConfig:
-    """A recipe file merged over those that it extends; `${here:foods.txt}` is the file beside the recipe in which it stands."""
+def read_with_parents(file: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe file laid over those that it extends; `${here:foods.txt}` is the file beside the recipe in which it stands."""
     resolved = file.resolve()
     if resolved in children:
         chain = " → ".join(p.name for p in (*children[children.index(resolved) :], resolved))
@@ -80,8 +75,7 @@ def read_with_parents(file: Path, children: tuple[Path, ...] = ()) -> DictConfig
     def here(text: str) -> str:
         return re.sub(r"\$\{here:([^{}]*)\}", lambda found: str(Path(name_of(file.parent), found[1])), text)
 
-    content = OmegaConf.create(map_texts(OmegaConf.to_container(read_file(file)), here))
-    merged = OmegaConf.create({})
+    content, merged = map_texts(read_file(file), here), {}
     for parent in parents_of(content):
         if not isinstance(parent, str):
             raise RecipeError(f"{file}: extends: expected a path or a list of paths, got {parent!r}")
@@ -93,10 +87,25 @@ def read_with_parents(file: Path, children: tuple[Path, ...] = ()) -> DictConfig
     return overlay(merged, content)
 
 
-def parents_of(content: DictConfig) -> list[Any]:
+def parents_of(content: Mapping[str, Any]) -> list[Any]:
     """What a recipe says that it extends."""
     parents = content.get("extends") or []
-    return [parents] if isinstance(parents, str) else list(parents)
+    return parents if isinstance(parents, list) else [parents]
+
+
+def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`: mappings merge, but for `{}` and a component (a mapping with `type`) of another type; all else replaces."""
+    merged = dict(below)
+    for key, new in above.items():
+        old = merged.get(key)
+        mappings = isinstance(old, dict) and isinstance(new, dict) and new
+        if mappings and ("type" not in old or "type" not in new or old["type"] == new["type"]):
+            merged[key] = overlay(old, new)
+            continue
+        if isinstance(old, (dict, list)) and isinstance(new, (dict, list)):
+            del merged[key]  # the new one comes last: prompts fill their slots in this order
+        merged[key] = new
+    return merged
 
 
 def map_texts(value: Any, change: Callable[[str], Any]) -> Any:
@@ -108,52 +117,26 @@ def map_texts(value: Any, change: Callable[[str], Any]) -> Any:
     return change(value) if isinstance(value, str) else value
 
 
-def environment_of(environments: Any, file: Path | None, name: str) -> DictConfig:
+def environment_of(environments: Any, file: Path | None, name: str) -> dict[str, Any]:
     """The overlay of a recipe's environment; empty where another recipe of the folder knows that environment."""
-    if not isinstance(environments, (dict, DictConfig)):
+    if not isinstance(environments, dict):
         raise RecipeError(f"{file}: environments: expected a mapping of names to overlays")
-    chosen = environments.get(name)
-    if chosen is not None and not isinstance(chosen, DictConfig):
+    chosen = environments.get(name) or {}
+    if not isinstance(chosen, dict):
         raise RecipeError(f"{file}: environments.{name}: expected a mapping")
     if file and name not in {"default", *environments} and name not in (known := environments_of(file.parent)):
         raise RecipeError(f"{file}: unknown environment {name!r}{suggestion(name, {'default', *known})}")
-    return chosen or OmegaConf.create({})
+    return chosen
 
 
 def environments_of(folder: Path) -> set[str]:
     """All environments that the recipes of a folder name."""
     names: set[str] = set()
     for path in sorted(p for p in folder.glob("*.*") if p.suffix in ENDINGS):
-        try:
+        with suppress(RecipeError):  # the file is reported when it is itself read
             environments = read_with_parents(path).get("environments")
-        except RecipeError:
-            continue  # the file is reported when it is itself read
-        names |= set(map(str, environments)) if isinstance(environments, DictConfig) else set()
+            names |= set(map(str, environments)) if isinstance(environments, dict) else set()
     return names
-
-
-def overlay(base: DictConfig, top: DictConfig) -> DictConfig:
-    """`top` merged over `base`; a component (a mapping with `type`) of another type replaces, and so do lists and `{}`."""
-    _drop_replaced(base, top)
-    try:
-        return OmegaConf.merge(base, top)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise RecipeError(said_by(error)) from None
-
-
-def _drop_replaced(base: DictConfig, top: DictConfig) -> None:
-    for key in top:
-        below, above = base._get_node(key), top._get_node(key)
-        if not isinstance(below, Container) or not isinstance(above, Container):
-            continue
-        if not isinstance(below, DictConfig) or not isinstance(above, DictConfig):
-            del base[key]
-        elif above._is_none() or above._is_interpolation():
-            continue
-        elif not above or ("type" in below and "type" in above and below._get_node("type") != above._get_node("type")):
-            del base[key]  # `{}` is nothing, not what was there
-        elif not below._is_none():
-            _drop_replaced(below, above)
 
 
 def said_by(error: OmegaConfBaseException) -> str:

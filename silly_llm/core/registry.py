@@ -1,13 +1,8 @@
 """Named components: ours by decorator, third parties' by entry point, one-offs as `my_module:MyClass`.
 
 A recipe names a component by `type:` and gives its options beside it. `parse_component` finds the class and checks the
-options against the dataclass that its constructor annotates as `config`; `silly_llm.core.container` builds it.
-
-A third party's package adds components without touching a file of ours::
-
-    [options.entry_points]
-    silly_llm.plugins =
-        my_plugin = my_package.components     # a module that uses @register
+options against the dataclass that its constructor annotates as `config`; `silly_llm.core.container` builds it. A package's entry point in
+the group `silly_llm.plugins` names a module that uses `@register` (docs/architecture/plugins.md).
 """
 
 from __future__ import annotations
@@ -20,7 +15,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -76,19 +70,15 @@ def only_registered() -> Iterator[None]:
 
 
 def register(kind: str, name: str) -> Callable[[T], T]:
-    """Class decorator: make a component known by `name` among those of its `kind`.
-
-    Raises:
-        ValueError: unknown kind, or the name is taken by another class.
-    """
-    _require_kind(kind)
+    """Class decorator: make a component known by `name` among those of its `kind`; a ValueError where the name is taken."""
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of component {kind!r}{suggestion(kind, KINDS)}")
 
     def decorate(cls: T) -> T:
-        ours = cls.__module__.partition(".")[0] == "silly_llm"
+        source = "silly-llm" if cls.__module__.startswith("silly_llm.") else _plugin.get() or cls.__module__
         known = _components.get((kind, name))
         if known and (known.cls.__module__, known.cls.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"{kind} {name!r} is already registered by {known.source}")
-        source = "silly-llm" if ours else _plugin.get() or cls.__module__
         _components[kind, name] = Component(kind, name, cls, source)
         return cls
 
@@ -108,7 +98,7 @@ def names(kind: str) -> list[str]:
 def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
     """The class of a component and its config (`None` where it takes no options), checked; builds nothing.
 
-    Within `only_registered` a one-off is `(None, None)`: its code is not imported.
+    Within `only_registered` a one-off is `None` and its name: its code is not imported.
 
     Args:
         spec: what the recipe says: a name, or a mapping with `type` and options.
@@ -119,7 +109,7 @@ def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = ""
     """
     name, options = split_type(kind, spec)
     if ":" in name and _only_registered.get():
-        return None, None
+        return None, name
     cls = resolve(kind, name)
     label = f"{where} {_label(kind)} {name!r}".lstrip()
     config_class = config_class_of(cls)
@@ -143,19 +133,9 @@ def split_type(kind: str, spec: Mapping[str, Any] | str) -> tuple[str, dict[str,
 
 
 def resolve(kind: str, name: str) -> type:
-    """The class of a component.
-
-    Raises:
-        RecipeError: no such component (with the nearest known name), or `module:Class` cannot be imported, or must not
-            (`only_registered`).
-    """
+    """The class of a component; a RecipeError where there is none, or `module:Class` cannot be imported."""
     if ":" in name:
-        if not _only_registered.get():
-            return _import_class(name)
-        raise RecipeError(
-            f"{_label(kind)} {name!r} is code of the recipe's own, which is not imported for a dry run; "
-            "leave out --dry_run if you trust it"
-        )
+        return _import_class(name)
     _load(kind)
     if component := _components.get((kind, name)):
         return component.cls
@@ -164,14 +144,14 @@ def resolve(kind: str, name: str) -> type:
     raise RecipeError(f"unknown {_label(kind)} {name!r}{near}; known: {', '.join(known) or 'none'}")
 
 
+def class_to_look_at(kind: str, name: str) -> Any:
+    return parse_component(kind, name)[0] if ":" in name else resolve(kind, name)
+
+
 def config_class_of(cls: type) -> type | None:
     """The dataclass of a component's options, `None` for one without."""
     parameter = constructor_parameters(cls).get("config")
-    if parameter is None:
-        return None
-    if not (isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)):
-        raise TypeError(f"{cls.__qualname__}: annotate `config` with a dataclass")
-    return parameter.annotation
+    return parameter.annotation if parameter else None
 
 
 def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:
@@ -185,13 +165,7 @@ def _label(kind: str) -> str:
     return kind.replace("_", " ")
 
 
-def _require_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of component {kind!r}{suggestion(kind, KINDS)}")
-
-
 def _load(kind: str) -> None:
-    _require_kind(kind)
     for module in KINDS[kind].split():
         importlib.import_module(f"silly_llm.{module}")
     _load_plugins()
@@ -225,5 +199,5 @@ def _import_class(name: str) -> type:
         raise RecipeError(f"component {name!r} is not a class")
     if new and is_main_process():
         file = getattr(sys.modules[module], "__file__", None)
-        print(f"silly-llm: this run uses code of the recipe's own: {module} ({file})", file=sys.stderr, flush=True)
+        print(f"silly-llm: this run uses the recipe's own code: {module} ({file})", file=sys.stderr, flush=True)
     return cls

@@ -11,6 +11,8 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -48,7 +50,7 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     hints = typing.get_type_hints(cls)
     arguments = {key: _convert(value, hints[key], where, key) for key, value in values.items()}
     for name, f in fields.items():
-        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+        if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
         if refuse := getattr(cls, "refuse", None):
@@ -69,45 +71,41 @@ def read(text: Any, hint: Any) -> Any:
     What it looks like (`look`) where the type takes that, else the text itself, to the last space; then switches, and decimal numbers
     with leading zeros. A key of a list takes a single item too. What does not fit stays as it looks, for `check` to refuse.
     """
-    item = next((a[0] for m in _members(hint) if _is(m, Sequence) and (a := typing.get_args(m))), Any)
+    lists = [member for member in _members(hint) if _is(member, Sequence)]
+    item = next((parts[0] for member in lists if (parts := typing.get_args(member))), Any)
     if isinstance(text, list):
         return [read(each, item) for each in text]
-    if not isinstance(text, str):  # what an interpolation gave
+    if not isinstance(text, str):  # a switch
         return text
     seen = look(text)
-    decimal = int(text) if re.fullmatch(r"[-+]?\d[\d_]*", text) else text
+    mappings = [member for member in _members(hint) if _is(member, Mapping) or dataclasses.is_dataclass(member)]
+    if (lists and isinstance(seen, list)) or (mappings and isinstance(seen, dict)):
+        return seen
+    decimal = int(text) if re.fullmatch(r"[-+]?\d+(_\d+)*", text) else text
     for meant in (seen, text, SWITCHES.get(text.lower(), text), decimal):
-        try:
+        with suppress(RecipeError):
             _convert(meant, hint, "", "")
-        except RecipeError:
-            continue
-        return meant
-    listed = any(_is(member, Sequence) for member in _members(hint)) and not isinstance(seen, (dict, list))
-    return [read(text, item)] if listed else seen
+            return meant
+    return [read(text, item)] if lists and not isinstance(seen, dict) else seen
 
 
 def look(text: str) -> Any:
     """What a text looks like, by the rules of JSON (YAML 1.2): a number (`12`, `-0.5`, `1e-3`), true, false, null, a list or mapping
-    in brackets (which are YAML); everything else is text: `0123`, `1:30`, `yes`, `a: b`."""
-    if text.lower() in CONSTANTS:
-        return CONSTANTS[text.lower()]
-    if NUMBER.fullmatch(text):
-        return int(text) if text.lstrip("+-").isdecimal() else float(text)
-    return text if (structure := flow(text)) is None else structure
-
-
-def flow(text: str) -> Any:
-    """The list or mapping that a text in brackets is, by the rules of recipes; `None` where it is none."""
+    in brackets (by the rules of recipes); everything else is text: `0123`, `1:30`, `yes`, `a: b`."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
+    if text.lower() in CONSTANTS:
+        return CONSTANTS[text.lower()]
+    if NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
     if text[:1] + text[-1:] not in ("[]", "{}"):
-        return None
+        return text
     try:
         return OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index, call-overload]
     except (OmegaConfBaseException, YAMLError, TypeError):
-        return None
+        return text
 
 
 def hint_below(hint: Any, key: str) -> Any:
@@ -122,21 +120,21 @@ def hint_below(hint: Any, key: str) -> Any:
 
 def _members(hint: Any) -> tuple[Any, ...]:
     """The types that a union takes; of any other type itself alone."""
-    if typing.get_origin(hint) is typing.Annotated:
-        return _members(typing.get_args(hint)[0])
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        return tuple(member for part in typing.get_args(hint) for member in _members(part))
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType, typing.Annotated):
+        return tuple(m for part in (parts[:1] if origin is typing.Annotated else parts) for m in _members(part))
     return (hint,)
 
 
 def _is(hint: Any, *containers: type) -> bool:
     cls = typing.get_origin(hint) or hint
-    return isinstance(cls, type) and issubclass(cls, containers) and not (issubclass(cls, str) and Sequence in containers)
+    text = isinstance(cls, type) and issubclass(cls, str) and Sequence in containers
+    return isinstance(cls, type) and issubclass(cls, containers) and not text
 
 
 def default_of(field: dataclasses.Field) -> Any:
     """The default of a dataclass's field; `MISSING` where there is none."""
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 # The check ------------------------------------------------------------------------------------------------------------
@@ -155,75 +153,69 @@ PLAIN: dict[Any, tuple[str, typing.Callable[[Any], bool]]] = {
     Path: ("a path", lambda value: isinstance(value, (str, Path))),
 }
 """Types without parts: their names, and what is taken for one."""
-LISTS = (Sequence, set, frozenset, Iterable)
 
 
 def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
-    """`value` as the type that `hint` names.
-
-    Raises:
-        RecipeError: it is of another.
-    """
+    """`value` as the type that `hint` names; a RecipeError where it is of another."""
     members = _members(hint)
+    wrong: RecipeError | None = None
     # An exact type first, so that 1 stays an integer in `float | int`; then whatever converts.
-    wrong: list[RecipeError] = []
     for member in sorted(members, key=lambda m: type(value) is not m):
         try:
-            if (converted := _as(value, member, where, key)) is not dataclasses.MISSING:
+            if (converted := _as(value, member, where, key)) is not MISSING:
                 return converted
-        except RecipeError as error:
-            wrong.append(error)
-    if wrong:
-        raise wrong[-1]
-    raise RecipeError(f"{where}: {key}: expected {_named(members)}, got {_shown(value, key)}")
+        except RecipeError as error:  # of a part: it says more
+            wrong = error
+    choices = [choice for member in members for choice in _choices(member) if isinstance(value, str)]
+    near = suggestion(str(value), choices)
+    raise wrong or RecipeError(f"{where}: {key}: expected {_named(hint)}, got {_shown(value, key)}{near}")
 
 
 def _as(value: Any, hint: Any, where: str, key: str) -> Any:
     """`value` as one type that is no union; `MISSING` where it is none, a RecipeError where a part of it is not."""
     parameters, cls = typing.get_args(hint), typing.get_origin(hint) or hint
     if cls in PLAIN:
-        fits = PLAIN[cls][1](value)
-        return dataclasses.MISSING if not fits else value if value is None else cls(value)
-    if cls is Literal:
-        if any(value == p and type(value) is type(p) for p in parameters):
-            return value
-        near = suggestion(value, parameters) if isinstance(value, str) else ""
-        raise RecipeError(f"{where}: {key}: expected {_named((hint,))}, got {_shown(value, key)}{near}")
+        return MISSING if not PLAIN[cls][1](value) else value if value is None else cls(value)
+    if choices := _choices(hint):
+        chosen = "no" if value is False and cls is not Literal else value  # YAML reads a bare `no` as false
+        fits = any(chosen == choice and type(chosen) is type(choice) for choice in choices)
+        return MISSING if not fits else chosen if cls is Literal else cls(chosen)
     if dataclasses.is_dataclass(cls):
         return value if isinstance(value, cls) else check(value, cls, where=f"{where}: {key}")  # type: ignore[arg-type]
-    if _is(cls, enum.Enum):
-        wanted = "no" if value is False else value  # YAML reads a bare `no` as false
-        return next((member for member in cls if wanted in (member, member.value)), dataclasses.MISSING)
     if _is(cls, Mapping):
-        if not isinstance(value, Mapping):
-            return dataclasses.MISSING
         inner = parameters[1] if len(parameters) == 2 else Any
-        return {k: _convert(v, inner, where, f"{key}.{k}") for k, v in value.items()}
-    if _is(cls, *LISTS):
-        if not isinstance(value, (list, tuple)):
-            return dataclasses.MISSING
+        fits = isinstance(value, Mapping)
+        return {k: _convert(v, inner, where, f"{key}.{k}") for k, v in value.items()} if fits else MISSING
+    if _is(cls, Sequence, set, frozenset, Iterable):
         inner = parameters[0] if parameters else Any
+        if not isinstance(value, (list, tuple)):
+            return MISSING
         items = [_convert(v, inner, where, f"{key}[{i}]") for i, v in enumerate(value)]
         return tuple(items) if cls is tuple else items
     return value  # Any, a type variable, a class that no recipe can write
 
 
-def _named(members: Iterable[Any]) -> str:
-    """How messages name the types of a union."""
+def _choices(hint: Any) -> Sequence[Any]:
+    """The values of a literal or an enum."""
+    cls = typing.get_origin(hint) or hint
+    return typing.get_args(hint) if cls is Literal else [member.value for member in cls] if _is(cls, enum.Enum) else ()
+
+
+def _named(hint: Any) -> str:
+    """How messages name a type."""
     names = []
-    for hint in members:
-        parameters, cls = typing.get_args(hint), typing.get_origin(hint) or hint
+    for member in _members(hint):
+        parameters, cls = typing.get_args(member), typing.get_origin(member) or member
         if cls in PLAIN:
             names.append(PLAIN[cls][0])
-        elif cls is Literal or _is(cls, enum.Enum):
-            choices = parameters or [member.value for member in cls]
+        elif choices := _choices(member):
             names.append(f"one of {', '.join(map(repr, choices))}")
         elif _is(cls, Mapping) or dataclasses.is_dataclass(cls):
             names.append("a mapping")
         elif _is(cls, Sequence):
-            names.append(f"a list of {_named(_members(parameters[0]))}" if parameters else "a list")
+            names.append(f"a list of {_named(parameters[0])}" if parameters else "a list")
         else:
-            names.append(getattr(hint, "__name__", str(hint)))
+            names.append(getattr(cls, "__name__", str(cls)))
     return " or ".join(dict.fromkeys(name for name in names if name != "nothing"))
 
 

@@ -32,20 +32,14 @@ def first_heard() -> int:
     return heard[0] if heard else signal.SIGINT
 
 
-def listening() -> AbstractContextManager[None]:
-    """A context in which each of `SIGNALS` does what Ctrl-C does."""
-    return handled(SIGNALS[1:], as_ctrl_c)
-
-
 def deferred() -> AbstractContextManager[None]:
-    """A context in which a signal is only noted in `heard`, for the work to look at between its steps. A second Ctrl-C is
-    KeyboardInterrupt, at once."""
+    """A context in which a signal is only noted in `heard`, for the work to look at between steps; a second Ctrl-C interrupts at once."""
     return handled(SIGNALS, note)
 
 
 @contextmanager
 def handled(numbers: tuple[int, ...], handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """A handler for a while. What this process was made deaf to (by nohup, or `&` in a script) it stays deaf to."""
+    """A handler for a while. Signals that this process ignores (by nohup, or `&` in a script) stay ignored."""
     heard.clear()
     if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
         yield
@@ -69,6 +63,7 @@ def note(number: int, frame: Any) -> None:
 
 
 def as_ctrl_c(number: int, frame: Any) -> None:
+    """Do what Ctrl-C does."""
     note(number, frame)
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler):

@@ -32,11 +32,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of an output folder, which is made if missing.
-
-    Raises:
-        RunError: another process holds it, or the folder cannot be made.
-    """
+    """Hold the lock of an output folder, which is made if missing; a RunError where another process holds it."""
     from filelock import FileLock, Timeout
 
     try:

@@ -32,13 +32,8 @@ MODEL = (
 )
 REPORT = ("results.json", "report.html", "report.md")
 WRITES = {
-    "vocabulary": (*COMMON, "vocabulary.json"),
-    "generate": DATASET,
-    "instruct": DATASET,
-    "pretrain": MODEL,
-    "sft": MODEL,
-    "evaluate": (*COMMON, *REPORT),
-    "compare": REPORT,
+    **{"vocabulary": (*COMMON, "vocabulary.json"), "generate": DATASET, "instruct": DATASET},
+    **{"pretrain": MODEL, "sft": MODEL, "evaluate": (*COMMON, *REPORT), "compare": REPORT},
     "sweep": ("README.md", "results.csv", "results.jsonl", "plots/*.png", "plots/*.svg"),
 }
 """What each phase, and each tool with a folder of its own, writes there, as globs."""
@@ -95,13 +90,11 @@ def files_of(folder: Path) -> Iterator[Path]:
 
 
 def ours(folder: Path, phase: str, state: Mapping[str, Any]) -> list[str]:
-    """The files that a phase wrote and nobody changed since.
-
-    An unfinished folder has no manifest yet: it was empty of such files when the phase began, so all of them are ours.
-    """
-    if not state.get("finished"):
+    """The files that a phase wrote and nobody changed since."""
+    if not state.get("finished"):  # no manifest yet: it was empty of such files when the phase began
         return matching(folder, WRITES[phase])
-    return [name for name, digest in recorded(folder).items() if _is_as_written(folder / name, digest)]
+    there = {n: d for n, d in recorded(folder).items() if (folder / n).is_file() or (folder / n).is_symlink()}
+    return [name for name, digest in there.items() if digest is None or file_digest(folder / name) == digest]
 
 
 def in_the_way(folder: Path, phase: str, state: Mapping[str, Any]) -> list[str]:
@@ -150,10 +143,6 @@ def file_digest(path: Path) -> str:
         return hashlib.sha256(bytes(path.readlink())).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_as_written(path: Path, digest: str | None) -> bool:
-    return (path.is_file() or path.is_symlink()) and (digest is None or file_digest(path) == digest)
 
 
 def _of_checkpoint(name: str) -> bool:

@@ -78,7 +78,7 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
         spent = _seconds_spent(folder) if output.resumed else 0.0
         if not output.resumed:
             _clear(output)
-        state = {
+        state: dict[str, Any] = {
             "phase": recipe.phase,
             "values": _plain(recipe.masked()),
             "inputs": output.sources,
@@ -110,8 +110,8 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
         raise RecipeError(f"{folder}: holds the output of `silly-llm {state['phase']}`; {way_out}")
     before, now = state.get("values", {}), _plain(recipe.masked())
     differing = changes(phase, before, state.get("inputs", {}), now, sources, type(recipe.args))
-    others = "; ".join(str(change) for change in differing if not change.grown)
-    grown = "; ".join(str(change) for change in differing if change.grown)
+    others = "; ".join(change.said for change in differing if not change.grown)
+    grown = "; ".join(change.said for change in differing if change.grown)
     finished = state["finished"] and manifest.result_is_there(folder)
     checkpoints = any(folder.glob("checkpoint-*"))
     if not differing:
@@ -132,7 +132,10 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
     if phase in TRAINS:
         made = "a finished model" if finished else "an unfinished training" if checkpoints else ""
     elif finished and manifest.holds_answers(folder):
-        made, stays = "a finished dataset with paid answers", ", the paid answers in its journal stay and are used again"
+        made, stays = (
+            "a finished dataset with paid answers",
+            ", the paid answers in its journal stay and are used again",
+        )
     if made:
         why = others or f"{grown}; no checkpoint is there to go on from"
         gone = manifest.listed(output.remove) or "nothing"
@@ -143,11 +146,7 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
 
 
 def require_room(folder: Path, tool: str) -> None:
-    """Refuse a folder that is not ours before a tool which is no phase, or a preview, writes there.
-
-    Raises:
-        RecipeError: the folder is somebody else's, or files in it are that the tool would overwrite.
-    """
+    """Refuse a folder that is somebody else's, or has files that a tool which is no phase, or a preview, would overwrite."""
     state = read_state(folder) or ({"finished": True} if (folder / PRIVATE / tool).exists() else {})
     if tool not in PHASES or not state:  # else the preview's answers go into the journal
         _room(folder, tool, state, force=False)

@@ -83,11 +83,9 @@ def digest(source: str | Path) -> str:
             return fingerprint(str(source))
     except OSError:  # a name that can be no path
         return fingerprint(str(source))
-    files = [file for file in manifest.files_of(path) if _counts(file.relative_to(path))]
-    return fingerprint([(file.relative_to(path).as_posix(), manifest.file_digest(file)) for file in files])
-
-
-def _counts(inside: Path) -> bool:
-    """Whether a file of a folder counts as input."""
-    kept = any(part.startswith(("journal", "checkpoint-")) for part in inside.parts)
-    return not kept and inside.name not in VOLATILE
+    digests = []
+    for file in manifest.files_of(path):
+        inside = file.relative_to(path)
+        if inside.name not in VOLATILE and not any(p.startswith(("journal", "checkpoint-")) for p in inside.parts):
+            digests.append((inside.as_posix(), manifest.file_digest(file)))
+    return fingerprint(digests)

@@ -43,7 +43,7 @@ def line_plot(lines: Mapping[str, Points], *, title: str, x_label: str, marked: 
             shape = "o" if last or len(points) == 1 else None  # one point is no line
             axes.plot(xs, ys, color=color, label=name, linewidth=1.6, marker=shape, markersize=3.5)
             if last:
-                place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "right"}
+                place: dict[str, Any] = {"xytext": (0, 7), "textcoords": "offset points", "ha": "right"}
                 axes.annotate(f"{ys[-1]:.3f}", (xs[-1], ys[-1]), color=color, fontweight="bold", **place)
         style_axes(axes, title=title, x_label=x_label)
         axes.yaxis.set_major_locator(MaxNLocator(5))

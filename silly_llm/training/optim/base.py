@@ -35,8 +35,7 @@ class OptimizerFactory(ABC):
 
 def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> None:
     """The optimizer that a recipe names exists, takes the options given, and works with the other keys; builds nothing."""
-    registry.parse_component("optimizer", spec, where="optimizer:")
-    cls: Any = registry.class_to_look_at("optimizer", registry.split_type("optimizer", spec)[0])
+    cls, _ = registry.parse_component("optimizer", spec, where="optimizer:")
     if cls is not None and issubclass(cls, OptimizerFactory):
         cls.check(args)
 
