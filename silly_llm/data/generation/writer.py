@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from silly_llm.data.generation.statistics import StoryStatistics
     from silly_llm.providers.base import Completion
 
-JUDGED = "judged"
-"""The split of a shard: rows that the stateful filters have not seen."""
-
 
 class StoryWriter:
     """Writes the rows of a dataset folder. A context manager: leaving it by an error leaves no dataset.
@@ -80,7 +77,7 @@ class StoryWriter:
         """Write judged rows."""
         for judged in rows:
             row = dict(judged)
-            split = JUDGED
+            split = "judged"  # of a shard: the stateful filters have not seen it
             if self.parts.args.shard_index is None:
                 if not row["rejected_by"]:
                     row["rejected_by"], row["duplicate_of"] = reasons_against(row, self.stateful_filters)
