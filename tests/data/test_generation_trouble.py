@@ -97,6 +97,37 @@ def test_a_second_process_on_one_folder_stops(tmp_path, server, recipe):
     assert len(server.asked()) == 200
 
 
+BAD_FILTERS = """
+import multiprocessing, os
+from silly_llm.data.filters.base import StoryFilter
+
+class Odd(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+class Raises(StoryFilter):
+    def refuse(self, story):
+        raise Odd("not", "pickled")
+
+class Dies(StoryFilter):
+    def refuse(self, story):
+        assert multiprocessing.parent_process(), "not forked"
+        os._exit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Raises", "Odd: not pickled"), ("Dies", "process that writes the stories died; the same command")],
+)
+def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, monkeypatch, server, recipe, name, said):
+    (tmp_path / "bad_filters.py").write_text(BAD_FILTERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RunError, match=said):
+        generate("--config", recipe, "--filters", f"[bad_filters:{name}]")
+    assert not (tmp_path / "stories" / "data").exists() and len(journalled(tmp_path / "stories")) > 0
+
+
 @pytest.mark.parametrize("type", ["openai", "tgi"])
 def test_prompts_longer_than_the_context_are_not_sent_again(tmp_path, server, type):
     recipe = write_recipe(tmp_path, server, tmp_path / "stories", type=type)

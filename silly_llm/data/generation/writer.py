@@ -38,7 +38,7 @@ class StoryWriter:
         self.stateful_filters = [(name, f) for name, f in parts.filters if f.stateful]
         self.statistics = StoryStatistics(parts.language)
         self._kept = 0
-        self._dataset = DatasetWriter(folder, schema())
+        self.dataset = DatasetWriter(folder, schema())
         self._judged: dict[int, list[dict[str, Any]]] = {}
 
     def __enter__(self) -> StoryWriter:
@@ -46,11 +46,11 @@ class StoryWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self._dataset.abandon()
+            self.dataset.abandon()
 
     def finish(self) -> StoryStatistics:
         """Put the dataset in place; its statistics."""
-        self._dataset.close()
+        self.dataset.close()
         return self.statistics
 
     def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Completion) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class StoryWriter:
                 if not row["rejected_by"]:
                     self._kept += 1
                     split = "validation" if validates(self._kept, self.parts.args.validation_fraction) else "train"
-            self._dataset.write(split, row)
+            self.dataset.write(split, row)
             self.statistics.add(split, row)
 
     def counts(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import asyncio
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import sys
 import threading
@@ -153,6 +154,7 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    shutil.rmtree(_writer.dataset.temporary, ignore_errors=True)  # this process still holds the lock of the folder
     os._exit(1)
 
 
