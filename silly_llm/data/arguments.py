@@ -8,7 +8,9 @@ from typing import Any
 from silly_llm.core.errors import RecipeError
 from silly_llm.hub.card_keys import CardKeys
 
-FILTERS: list[str | dict[str, Any]] = [
+Spec = str | dict[str, Any]
+"""A component: its name, or a mapping with `type` and options."""
+FILTERS: list[Spec] = [
     "finish_reason", "length", "refusals", "assistant_talk", "markup", "repetition", "language", "profanity", "personal_data",
     "required_words", "duplicates", "near_duplicates",
 ]  # fmt: skip
@@ -43,7 +45,7 @@ class WordChecks:
 class VocabularyArguments:
     """What `silly-llm vocabulary` understands."""
 
-    provider: str | dict[str, Any] = _key(
+    provider: Spec = _key(
         "storyteller", "Who is asked for words: an LLM provider; storyteller reads the embedded list."
     )
     words: int = _key(1500, "How many words in all.")
@@ -56,9 +58,7 @@ class VocabularyArguments:
     )
     seed: int = _key(0, "Every choice derives from it.")
     output_dir: str = _key("", "Where vocabulary.json goes.")
-    extend: str | None = _key(
-        None, "A vocabulary (path or Hub id) whose words are kept; only what is missing is asked for."
-    )
+    extend: str | None = _key(None, "A vocabulary (path or Hub id) to keep the words of; only the rest is asked for.")
     checks: WordChecks = _key(
         WordChecks, "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
     )
@@ -108,12 +108,8 @@ class VocabularyArguments:
 class GenerationArguments(CardKeys):
     """What `silly-llm generate` understands."""
 
-    provider: str | dict[str, Any] = _key(
-        "storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …)."
-    )
-    vocabulary: str | None = _key(
-        None, "vocabulary.json, its folder, or a Hub dataset id; default: the embedded list."
-    )
+    provider: Spec = _key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
+    vocabulary: str | None = _key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
     num_stories: int = _key(1000, "How many stories to ask for (filters keep fewer).")
     seed: int = _key(0, "Every choice derives from (seed, index of the story).")
     output_dir: str = _key("", "Where the dataset folder goes.")
@@ -124,11 +120,10 @@ class GenerationArguments(CardKeys):
     feature_conflicts: list[list[str]] = _key(list, "Pairs of features of which a story is asked for one at most.")
     max_features: int | None = _key(None, "Most features that one story is asked for.")
     feature_descriptions: dict[str, str] = _key(
-        dict, "One's own features by name: what a prompt says of each ('the letter has a joke')."
+        dict, "One's own features by name, as prompts say them ('the letter has a joke')."
     )
-    prompt_generator: str | dict[str, Any] = _key(
-        "tinystories",
-        "Component that makes the prompts: tinystories, or slots, whose own `slots` are drawn from (any corpus).",
+    prompt_generator: Spec = _key(
+        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
     )
     corpus: str = _key("stories", "What the texts are, in the plural, for card and messages.")
     template: str | list[str] | dict[str, float] = _key(
@@ -137,20 +132,20 @@ class GenerationArguments(CardKeys):
         "}}, {{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name.",
     )
     templates: dict[str, str] = _key(dict, "One's own templates by name, for `template` to name.")
-    examples: str | dict[str, Any] | None = _key(
+    examples: Spec | None = _key(
         None,
         "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
         "`text` and `words` (or `prompt`).",
     )
     num_examples: int = _key(0, "How many of them each request shows.")
     system: str | None = _key(None, "System message, put before every prompt.")
-    cleaning: list[str | dict[str, Any]] | None = _key(
+    cleaning: list[Spec] | None = _key(
         None,
         "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
         "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them.",
     )
-    filters: list[str | dict[str, Any]] = _key(
-        FILTERS.copy, "Story filters, by name or with options; refused stories go to the split `rejected`."
+    filters: list[Spec] = _key(
+        FILTERS.copy, "Story filters, by name or with options; what they refuse is the split `rejected`."
     )
     validation_fraction: float = _key(0.01, "Share of the kept stories that becomes the split `validation`.")
     max_tokens: int = _key(512, "Longest story, in tokens of the provider.")
