@@ -95,12 +95,16 @@ def parents_of(content: Mapping[str, Any]) -> list[Any]:
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` laid over `below`: mappings merge, but for `{}` and a component (a mapping with `type`) of another type; all else replaces."""
-    merged = below | above
-    for key in below.keys() & above.keys():
-        old, new = below[key], above[key]
-        if isinstance(old, dict) and isinstance(new, dict) and new:
-            same = "type" not in old or "type" not in new or old["type"] == new["type"]
-            merged[key] = overlay(old, new) if same else new
+    merged = dict(below)
+    for key, new in above.items():
+        old = merged.get(key)
+        mappings = isinstance(old, dict) and isinstance(new, dict) and new
+        if mappings and ("type" not in old or "type" not in new or old["type"] == new["type"]):
+            merged[key] = overlay(old, new)
+            continue
+        if isinstance(old, (dict, list)) and isinstance(new, (dict, list)):
+            del merged[key]  # the new one comes last: prompts fill their slots in this order
+        merged[key] = new
     return merged
 
 

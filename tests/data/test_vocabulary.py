@@ -136,7 +136,7 @@ def test_a_teacher_is_asked_only_for_what_is_missing(tmp_path):
 def test_a_teacher_that_runs_dry_is_not_asked_for_ever(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
         run(tmp_path / "words", *asking(server, 400), "--patience", 2)
-        assert "nothing new came any more" in capsys.readouterr().out
+        assert "no new words came" in capsys.readouterr().out
         assert len(server.asked()) < 30
 
 

@@ -48,6 +48,10 @@ class StoryFilter(ABC):
     """It compares with the stories kept before, so it runs last and only on stories that nothing else refuses."""
     english_only: bool = False
 
+    def __init_subclass__(cls) -> None:
+        if hasattr(cls, "remembers"):
+            raise TypeError(f"{cls.__qualname__}: remembers is now called stateful")
+
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
         """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
@@ -175,7 +179,7 @@ class FinishReasonConfig:
 
 @register("story_filter", "finish_reason")
 class FinishReasonFilter(StoryFilter):
-    """Refuses stories that did not end by themselves (cut at the token limit, stopped by a content filter)."""
+    """Refuses stories that did not end naturally (cut at the token limit, stopped by a content filter)."""
 
     def __init__(self, config: FinishReasonConfig) -> None:
         self.allowed = frozenset(config.allowed)
@@ -224,7 +228,7 @@ class RepetitionFilter(StoryFilter):
 
 @register("story_filter", "duplicates")
 class DuplicatesFilter(StoryFilter):
-    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; says whose."""
+    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; names that one."""
 
     stateful = True
 

@@ -54,7 +54,7 @@ class LanguageConfig:
         check_share(self, "max_foreign_characters", "max_unknown_words")
         known = counted_languages() | recognised_languages()
         if self.language is not None and (code := base(standard(self.language))) not in known:
-            raise RecipeError(f"language: {code!r} is none of {', '.join(sorted(known))}")
+            raise RecipeError(f"language: {code!r} is unknown; known: {', '.join(sorted(known))}")
 
 
 @functools.cache

@@ -46,7 +46,7 @@ class NearDuplicatesConfig:
 
 @register("story_filter", "near_duplicates")
 class NearDuplicatesFilter(StoryFilter):
-    """Refuses near-copies of stories kept before, also with other names and sentences swapped; says whose."""
+    """Refuses near-copies of stories kept before, also with other names and sentences swapped; names the original."""
 
     stateful = True
 
@@ -81,8 +81,8 @@ def shingles(text: str, language: str = ENGLISH) -> list[str]:
     words = runs(text)
     if language in CAPITAL_NOUNS:
         words = [word.lower() for word in words]
-    lower = {word: word.lower() for word in set(words)}
-    masked = {word: low if low in lower or low in FUNCTION_WORDS else "@" for word, low in lower.items()}
+    different = set(words)
+    masked = {word: low if (low := word.lower()) in different or low in FUNCTION_WORDS else "@" for word in different}
     words = [masked[word] for word in words]
     return list(map(operator.add, words, words[1:])) if len(words) > 1 else words
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from silly_llm.data.filters.base import StoryFilter
     from silly_llm.data.prompts.base import PromptGenerator, StoryPrompt
 
-Filters = list[tuple[str, "StoryFilter"]]
-
 
 class Named(NamedTuple):
     """A component as a recipe names it; `cls` is `None` for code of the recipe's own that must not be imported (`--dry_run`)."""
@@ -52,7 +50,7 @@ class GenerationComponents:
 
     provider: LLMProvider
     prompts: PromptGenerator
-    filters: Filters
+    filters: list[tuple[str, StoryFilter]]
 
     def __init__(self, args: GenerationArguments) -> None:
         from silly_llm.data.prompts.base import PromptSettings

@@ -4,7 +4,7 @@ Each example asks for a story by a random subset of instruction types (words it 
 features, its summary: TinyStories, section 6) and answers with the story itself. Every choice derives from
 ``(seed, story, k)``, so the order of the stories, restarts and the number of processes change nothing.
 
-How training and validation are kept apart is told in `split.py`.
+`split.py` keeps training and validation apart.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class StorySplit:
                 if position < self.fraction:
                     self._validation_ids.add(story.story_id)
             if lowest[1]:
-                self._validation_ids.add(lowest[1])  # of few stories one is held back all the same
+                self._validation_ids.add(lowest[1])  # even of very few stories one is held back
         for story in self._read("train", "stories remembered"):
             if story.story_id not in self._validation_ids:
                 self._trained_on.add(story.summary or "")

@@ -1,7 +1,7 @@
 """Phase 1a: a vocabulary of nouns, verbs and adjectives that a small child knows.
 
-Asks the provider for words by part of speech, checks each one, keeps why others were refused, and asks again until there are enough
-or nothing new comes. Words that the output folder (made with the same seed and teacher) or `extend:` already holds are kept; only
+Asks the provider for words by part of speech, checks each one, records why others were refused, and asks again until there are enough
+or no new ones come. Words that the output folder (made with the same seed and teacher) or `extend:` already holds are kept; only
 what is missing is asked for. The parts of speech are asked for concurrently, each in an order that (seed, number of the request)
 decides.
 """
@@ -195,7 +195,7 @@ async def ask(searches: Sequence[Search], provider: LLMProvider, args: Vocabular
 
 
 async def search_words(search: Search, engine: Engine, args: VocabularyArguments) -> None:
-    """Ask again and again for one part of speech, until there is enough or nothing new comes."""
+    """Ask again and again for one part of speech, until there are enough or no new ones come."""
     fruitless = 0
     while search.missing and fruitless < args.patience:
         request = word_request(search, args, structured=engine.provider.structured)
@@ -260,5 +260,5 @@ def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], star
     print(f"{sum(len(s.accepted) for s in searches)} words in {path}: {counts}{kept}; {refused} refused")
     for s in searches:
         if s.missing:
-            print(f"{PARTS_OF_SPEECH[s.pos]}: nothing new came any more, {s.missing} of {s.wanted} are missing")
+            print(f"{PARTS_OF_SPEECH[s.pos]}: no new words came, {s.missing} of {s.wanted} are missing")
     print(f"next: {next_command(recipe, 'generate', '--vocabulary', path)}")
