@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from journals import journalled, kill
+from servers.scripted_llm import ScriptedLLM, answer
 
 from silly_llm.asking.engine import Engine, answer_all
 from silly_llm.asking.journal import Journal
@@ -20,9 +21,6 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.data.generation.generate import main
 from silly_llm.data.generation.rows import validates
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM, answer
 
 RECIPE = """\
 provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, max_concurrency: 8, first_wait: 0.01}}

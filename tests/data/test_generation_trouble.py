@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 from journals import journalled
 from locations import ROOT
+from servers.scripted_llm import ScriptedLLM
 from test_generation import contents, generate, rows, write_recipe
 
 from silly_llm.core.errors import RecipeError, RunError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM
 
 
 def limited(recipe: Path, *options: object, kilobytes: int | None = None) -> subprocess.CompletedProcess[str]:
