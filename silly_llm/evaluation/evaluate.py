@@ -49,8 +49,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     # Check everything that can be checked before anything is written or loaded
     entries = model_entries(args.model)
-    for metric in args.metrics:
-        registry.parse_component("evaluation_provider", metric, where="metrics:")
+    check_components(args)
     source = open_source(args.dataset, container=container)
     folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
     present = [folder for folder in folders.values() if Path(folder).exists()]
@@ -91,6 +90,12 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
         if tuned:
             print(f"Talk to it: {command_line('chat', tuned.path)}")
+
+
+def check_components(args: EvaluationArguments) -> None:
+    """Every metric exists and takes the options given; builds nothing."""
+    for metric in args.metrics:
+        registry.parse_component("evaluation_provider", metric, where="metrics:")
 
 
 def model_entries(spec: Any) -> list[ModelEntry]:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, nullcontext
-from typing import Any
 
 from silly_llm.commands.sweep.points import Point, Sweep, read_sweep
 from silly_llm.core.errors import RecipeError, RunError
@@ -74,31 +73,26 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
     """
     from silly_llm.commands.sweep.jobs import run_jobs
     from silly_llm.commands.sweep.report import write_report
-    from silly_llm.commands.sweep.results import read_row, write_rows
+    from silly_llm.commands.sweep.results import write_rows
 
     started = time.monotonic()
     finished = {point.name for point, is_done in zip(sweep.points, done, strict=True) if is_done}
     to_run = [point for point in sweep.points if point.name not in finished]
     failed: dict[str, str] = {}
 
-    def rows() -> list[dict[str, Any]]:
-        there = [p for p in sweep.points if p.name in finished]
-        made = [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
-        write_rows(made, sweep.folder)
-        return made
-
     with closing(run_jobs(to_run, sweep.phase.runnable, jobs=sweep.jobs, gpus=gpus)) as ended:
         for point, reason in ended:
             if reason is None:
                 finished.add(point.name)
-                rows()
+                write_rows([p for p in sweep.points if p.name in finished], sweep.folder)
             else:
                 failed[point.name] = reason
             print(f"{len(finished) + len(failed)}/{len(sweep.points)} {outcome(point, reason)}", flush=True)
 
+    rows = write_rows([p for p in sweep.points if p.name in finished], sweep.folder)
     labels = list(dict.fromkeys(key for point in sweep.points for key in point.labels))
     keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
-    table = write_report(rows(), sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file))
+    table = write_report(rows, sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file))
     print(f"\n{table}\n\n{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
     for name, reason in failed.items():
         print(f"✗ {name}: {reason} (all it said: {sweep.folder / 'points' / name}.log)")
