@@ -19,8 +19,7 @@ from locations import ROOT
 from silly_llm.commands.sweep.jobs import environment, reason_of
 from silly_llm.commands.sweep.plots import draw, envelope, free_dimensions
 from silly_llm.commands.sweep.points import read_sweep
-from silly_llm.commands.sweep.report import markdown_table
-from silly_llm.commands.sweep.results import Group, curve, group
+from silly_llm.commands.sweep.results import Group, curve, group, markdown_table
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.pages.plots import read_log
 

@@ -22,6 +22,7 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.output import PRIVATE, is_finished, is_up_to_date, open_tool_output, require_room
 from silly_llm.core.folders.provenance import digest
 from silly_llm.core.launch import run_main
+from silly_llm.core.pages.markdown import code
 from silly_llm.core.phases import PHASES
 
 USAGE = """silly-llm sweep: run one recipe at every point of a grid, and plot what came out
@@ -72,8 +73,10 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
         RunError: at the end, when points failed.
     """
     from silly_llm.commands.sweep.jobs import run_jobs
-    from silly_llm.commands.sweep.report import write_report
-    from silly_llm.commands.sweep.results import write_rows
+    from silly_llm.commands.sweep.plots import draw
+    from silly_llm.commands.sweep.results import group, markdown_table, write_rows
+    from silly_llm.core.pages.render import write_page
+    from silly_llm.evaluation.compare import verdicts
 
     started = time.monotonic()
     finished = {point.name for point, is_done in zip(sweep.points, done, strict=True) if is_done}
@@ -92,8 +95,14 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
     rows = write_rows([p for p in sweep.points if p.name in finished], sweep.folder)
     labels = list(dict.fromkeys(key for point in sweep.points for key in point.labels))
     keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
-    table = write_report(rows, sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file))
-    print(f"\n{table}\n\n{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
+    groups = group(rows, labels)
+    table = markdown_table(groups, labels)
+    best = verdicts({g.name: {"metrics": {"bits_per_byte": g.metric("bits_per_byte").as_json()}} for g in groups})
+    page = {"title": sweep.file, "count": len(rows), "command": code(f"silly-llm sweep --config {sweep.file}")}
+    page |= {"table": table, "best": best, "plots": draw(groups, sweep.folder / "plots", keys), "failed": failed}
+    write_page(sweep.folder / "README.md", page, "sweep.md")
+    print("\n".join(["", table, *best, ""]))
+    print(f"{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
     for name, reason in failed.items():
         print(f"✗ {name}: {reason} (all it said: {sweep.folder / 'points' / name}.log)")
     print(f"Report: {sweep.folder / 'README.md'}")

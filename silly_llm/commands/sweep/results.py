@@ -14,6 +14,7 @@ from typing import Any
 
 from silly_llm.commands.sweep.points import Point, short, shown
 from silly_llm.core.folders.files import write_text
+from silly_llm.core.pages import markdown
 from silly_llm.core.pages.plots import read_log
 from silly_llm.evaluation.metrics.statistics import Metric, mean_over_seeds
 
@@ -101,3 +102,23 @@ def curve(found: Group, metric: str) -> list[tuple[float, float]]:
     ]
     common = set.intersection(*map(set, logs))
     return [(tokens, statistics.fmean(log[tokens] for log in logs)) for tokens in sorted(common)]
+
+
+def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> str:
+    """A row a group: what it is, how large, how much compute, and what it reached; the best in bold."""
+    columns = [key for key in labels if key != "seed"]
+    metrics = [m for m in METRICS if any(g.metric(m).n for g in groups)]
+    numbers = {**dict.fromkeys(COUNTS, ",.0f"), "compute": ".2e", "seconds": ".0f"}
+    heads = [short(key, columns) for key in columns]
+    heads += ["parameters", "no embeddings", "tokens", "compute", "seconds", *(METRICS[m] for m in metrics), "n"]
+    best = {m: min((g.metric(m).value for g in groups if g.metric(m).n), default=None) for m in metrics}
+    rows = [heads]
+    for g in groups:
+        cells = [shown(g.values.get(key, "")).replace("|", r"\|") for key in columns]
+        means = {name: g.mean(name) for name in numbers}
+        cells += ["–" if math.isnan(mean) else f"{mean:{numbers[name]}}" for name, mean in means.items()]
+        for name, found in ((m, g.metric(m)) for m in metrics):
+            text = f"{found.value:.3f}" + ("" if found.high is None else f" ± {found.high - found.value:.3f}")
+            cells.append("–" if not found.n else f"**{text}**" if found.value == best[name] else text)
+        rows.append([*cells, str(len(g.rows))])
+    return markdown.table(rows, len(columns))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,10 @@ def statistics(folder: Path | None) -> dict[str, Any] | None:
         return None
 
     def find(path: str) -> Any:
-        return reduce(lambda value, key: value.get(key) if isinstance(value, dict) else None, path.split("."), content)
+        value: Any = content
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
 
     found = {label: find(path) for path, label in FACTS.items()}
     drawn = []
