@@ -108,18 +108,16 @@ def plot(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, 
     reached: list[tuple[float, float]] = []
     for number, (label, line) in enumerate(lines.items()):
         aside = 0.0 if compute else 3.5 * (number - (count - 1) / 2)
-        style = {
-            "color": shade(number, count),
-            "transform": offset_copy(axes.transData, figure, aside, units="points"),
-        }
+        color, apart = shade(number, count), offset_copy(axes.transData, figure, aside, units="points")
         seeds = [(g.mean(x), row[metric]) for g in line for row in g.rows if len(g.rows) > 1]
-        if seeds:
-            axes.scatter(*zip(*seeds, strict=True), s=11, alpha=0.5, linewidths=0, zorder=2, **style)
+        at, values = [x for x, _ in seeds], [value for _, value in seeds]
+        axes.scatter(at, values, color=color, transform=apart, s=11, alpha=0.5, linewidths=0, zorder=2)
         xs, found = [g.mean(x) for g in line], [g.metric(metric) for g in line]
         half = [0.0 if m.high is None else m.high - m.value for m in found]
         axes.errorbar(
-            xs, [m.value for m in found], yerr=half if any(half) else None, label=label, linewidth=1.6, marker="o",
-            markersize=4.5, markeredgecolor="white", markeredgewidth=0.8, elinewidth=1.1, capsize=2.5, zorder=3, **style,
+            xs, [m.value for m in found], yerr=half if any(half) else None, color=color, transform=apart, label=label,
+            linewidth=1.6, marker="o", markersize=4.5, markeredgecolor="white", markeredgewidth=0.8, elinewidth=1.1,
+            capsize=2.5, zorder=3,
         )  # fmt: skip
         # what is moved aside does not count for the limits by itself
         axes.update_datalim([(at, m.value + end) for at, m, h in zip(xs, found, half, strict=True) for end in (-h, h)])
@@ -127,7 +125,7 @@ def plot(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, 
             along = [(6 * g.mean("non_embedding_parameters") * tokens, value) for tokens, value in curve(g, metric)]
             reached += [*along, (g.mean(x), g.metric(metric).value)]
             if len(along) > 1:
-                axes.plot(*zip(*along, strict=True), color=style["color"], linewidth=1.2, alpha=0.8, zorder=2)
+                axes.plot(*zip(*along, strict=True), color=color, linewidth=1.2, alpha=0.8, zorder=2)
     if compute:
         dashed: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 2)), "zorder": 1}
         axes.plot(*zip(*envelope(reached), strict=True), label="envelope", **dashed)

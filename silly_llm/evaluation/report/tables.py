@@ -93,19 +93,14 @@ def table(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def cell(metric: MetricJson | None, percent: bool, low: float, high: float) -> dict[str, Any]:
     """One number of the table, with where its interval lies between `low` and `high` in percent of the width."""
+    made: dict[str, Any] = {"value": DASH, "interval": "", "n": 0, "best": False, "bar": None}
     if not metric or metric.get("value") is None:
-        return {"value": DASH, "interval": "", "n": 0, "best": False, "bar": None}
+        return made
 
     def place(x: float) -> float:
         return round(100 * min(1.0, max(0.0, (x - low) / (high - low))), 2) if high > low else 50.0
 
-    made = {
-        "value": show(metric["value"], percent),
-        "interval": "",
-        "n": metric.get("n", 0),
-        "best": False,
-        "bar": None,
-    }
+    made |= {"value": show(metric["value"], percent), "n": metric.get("n", 0)}
     if metric.get("low") is not None:
         start, end = metric["low"], metric["high"]
         made["interval"] = f"{show(start, percent).removesuffix(' %')} to {show(end, percent)}"
