@@ -110,7 +110,7 @@ def plot(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, 
         aside = 0.0 if compute else 3.5 * (number - (count - 1) / 2)
         color, apart = shade(number, count), offset_copy(axes.transData, figure, aside, units="points")
         seeds = [(g.mean(x), row[metric]) for g in line for row in g.rows if len(g.rows) > 1]
-        at, values = [x for x, _ in seeds], [value for _, value in seeds]
+        at, values = [place for place, _ in seeds], [value for _, value in seeds]
         axes.scatter(at, values, color=color, transform=apart, s=11, alpha=0.5, linewidths=0, zorder=2)
         xs, found = [g.mean(x) for g in line], [g.metric(metric) for g in line]
         half = [0.0 if m.high is None else m.high - m.value for m in found]
