@@ -69,14 +69,14 @@ class EvaluationArguments:
     num_stories: int = key("How many stories each model is asked for.", 200)
     beginning_words: int = key("A base model continues this many first words of a held-out story; 0: none.", 3)
     max_new_tokens: int = key("Longest story in tokens; less where the model's context ends before.", 512)
-    temperature: float = key("Of sampling; 0 takes the likeliest token.", 0.8)
+    temperature: float = key("Sampling temperature; 0 takes the likeliest token.", 0.8)
     top_p: float = key("Nucleus sampling; 1 is off.", 1.0)
     generation_batch_size: int = key("Stories sampled at once.", 100)
     num_samples: int = key("Stories of each model that the report shows.", 6)
     language: str | None = key(
         "Language of the texts, as a code (en, es, zh); default: as the texts show, else en.", None
     )
-    seed: int = key("Everything random derives from it.", 42)
+    seed: int = key("Seed of everything random.", 42)
     dtype: Literal["float32", "bfloat16", "float16"] = key("Precision of weights and computation.", "float32")
     device: str | None = key("Such as cpu or cuda; default: an accelerator if any.", None)
     title: str | None = key("Headline of the report.", None)

@@ -1,7 +1,7 @@
-"""`silly-llm sweep`: run one training recipe at every point of a grid, each in a process of its own, and plot what came out.
+"""`silly-llm sweep`: run one training recipe at every point of a grid, each in a process of its own, and plot the results.
 
-A point is the recipe with a few keys set, and its folder is what `silly-llm pretrain` leaves: so a finished one is skipped, an interrupted
-one continues from its checkpoints, and a failed one is tried again, all by the same command.
+A point is the recipe with a few keys set, and its folder is what `silly-llm pretrain` leaves: so the same command skips finished points,
+continues interrupted ones from their checkpoints, and tries failed ones again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     sweep = read_sweep(argv)
     require_room(sweep.folder, "sweep")
 
-    # Every point is checked before the first begins: nobody waits a night for a typo.
+    # Check every point before the first begins: nobody waits a night for a typo
     done, gpus = look(sweep)
     print(f"{len(sweep.points)} points of {sweep.recipe} into {sweep.folder}, {sum(done)} done")
     for point, is_done in zip(sweep.points, done, strict=True):
@@ -104,7 +104,7 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
     print("\n".join(["", table, *best, ""]))
     print(f"{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
     for name, reason in failed.items():
-        print(f"✗ {name}: {reason} (all it said: {sweep.folder / 'points' / name}.log)")
+        print(f"✗ {name}: {reason} (full output: {sweep.folder / 'points' / name}.log)")
     print(f"Report: {sweep.folder / 'README.md'}")
     if failed:
         raise RunError(f"{len(failed)} of {len(sweep.points)} points failed; the same command tries them again")

@@ -1,4 +1,4 @@
-"""The report: everything an evaluation and the phases before it left behind, as one page to show to a friend.
+"""The report: everything an evaluation and the phases before it left behind, on one page to show to a friend.
 
 `report.html` is one self-contained file: style and plots are inside, nothing is fetched. All text of models and datasets
 is escaped, as HTML or as Markdown.

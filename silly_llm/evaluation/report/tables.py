@@ -1,4 +1,4 @@
-"""The numbers of a report: the table of metrics with their intervals, the few to see first, and how people read a number."""
+"""The numbers of a report: the table of metrics with their intervals, the highlights, and how a number is shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HIGHLIGHTS = {
     "ends_by_itself": ("end by themselves", "ends {} of its stories by itself"),
     "words_included": ("words included", "includes {} of the words it is asked for"),
 }
-"""The metrics to see first, on a tile and in a sentence."""
+"""The highlights: as captioned on a tile, and in a sentence."""
 DASH = "–"
 MetricJson = Mapping[str, Any]
 """A metric as `results.json` has it: `value`, `low`, `high`, `n`, and a label where it brings one."""
@@ -41,7 +41,7 @@ def is_number(value: Any) -> bool:
 
 
 def show(value: float | None, percent: bool = False) -> str:
-    """A number as people read it."""
+    """A number for people: `0.912`, `1,234`, `2.16 M`, `93.1 %`."""
     if value is None:
         return DASH
     if percent:
@@ -126,7 +126,7 @@ def metrics_table(results: Mapping[str, Any], page: bool = False) -> str:
 
 
 def overview(models: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A few numbers a model to see at first sight, as facts and as a sentence without its subject."""
+    """The highlights of each model, as facts and as a sentence without its subject."""
     tiles = []
     for name, model in models.items():
         details = model.get("details", {})
