@@ -1,4 +1,4 @@
-"""Launcher of the comparison: `python scripts/compare.py runs/a/evaluation runs/b/evaluation`."""
+"""The same as `silly-llm compare`, for `python scripts/compare.py FOLDER FOLDER`."""
 
 from silly_llm.core.launch import run_main
 from silly_llm.evaluation.compare import main

@@ -1,4 +1,4 @@
-"""Launcher of phase 5: `python scripts/evaluate.py --config recipes/quickstart/evaluation.yaml`."""
+"""The same as `silly-llm evaluate`, for `python scripts/evaluate.py --config RECIPE`."""
 
 from silly_llm.core.launch import run_main
 from silly_llm.evaluation.evaluate import main

@@ -1,4 +1,4 @@
-"""Launcher: the same as `silly-llm generate`, for `python scripts/generate.py --config RECIPE`."""
+"""The same as `silly-llm generate`, for `python scripts/generate.py --config RECIPE`."""
 
 from silly_llm.core.launch import run_main
 from silly_llm.data.generation.generate import main

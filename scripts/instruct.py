@@ -1,4 +1,4 @@
-"""Launcher of phase 3: `python scripts/instruct.py --config recipes/quickstart/instructions.yaml`."""
+"""The same as `silly-llm instruct`, for `python scripts/instruct.py --config RECIPE`."""
 
 from silly_llm.core.launch import run_main
 from silly_llm.data.instructions.instruct import main

@@ -1,4 +1,4 @@
-"""`accelerate launch scripts/pretrain.py --config RECIPE`: phase 2, the same as `silly-llm pretrain`."""
+"""The same as `silly-llm pretrain`, for `accelerate launch scripts/pretrain.py --config RECIPE`."""
 
 from silly_llm.core.launch import run_main
 from silly_llm.training.pretrain import main

@@ -1,4 +1,4 @@
-"""Launcher of phase 4: `accelerate launch --config_file accelerate_configs/X.yaml scripts/sft.py --config RECIPE`."""
+"""The same as `silly-llm sft`, for `accelerate launch scripts/sft.py --config RECIPE`."""
 
 from silly_llm.core.launch import run_main
 from silly_llm.training.sft import main

@@ -1,4 +1,4 @@
-"""Launcher of sweeps: `python scripts/sweep.py --config recipes/tinystories/sweep.yaml`."""
+"""The same as `silly-llm sweep`, for `python scripts/sweep.py --config RECIPE`."""
 
 from silly_llm.commands.sweep.command import main
 from silly_llm.core.launch import run_main

@@ -1,4 +1,4 @@
-"""Launcher: the same as `silly-llm vocabulary`, for `python scripts/vocabulary.py --config RECIPE`."""
+"""The same as `silly-llm vocabulary`, for `python scripts/vocabulary.py --config RECIPE`."""
 
 from silly_llm.core.launch import run_main
 from silly_llm.data.vocabulary.vocabulary import main

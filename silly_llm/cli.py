@@ -25,42 +25,35 @@ TOOLS = {
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `silly-llm`."""
-    argv = sys.argv[1:] if argv is None else argv
-    streams.prepare(debug="--debug" in argv)
+    command, *rest = (sys.argv[1:] if argv is None else argv) or [""]
+    streams.prepare(debug="--debug" in rest)
     with streams.until_nobody_reads():
-        dispatch(argv)
-
-
-def dispatch(argv: list[str]) -> None:
-    """Do what a command line says."""
-    if not argv:
-        fail("name a command: silly-llm --help lists them; begin with: silly-llm run quickstart", 2)
-    command, rest = argv[0], argv[1:]
-    if command in ("-h", "--help", "help"):
-        print(usage())
-    elif command == "--version":
-        print(f"silly-llm {__version__}")
-    elif command in PHASES:
-        if wants_help(rest):
+        if not command:
+            fail("name a command: silly-llm --help lists them; begin with: silly-llm run quickstart", 2)
+        elif command in ("-h", "--help", "help"):
+            print(usage())
+        elif command == "--version":
+            print(f"silly-llm {__version__}")
+        elif command in PHASES and wants_help(rest):
             print(phase_help(PHASES[command]))
+        elif command in PHASES or command in TOOLS:
+            module = PHASES[command].module if command in PHASES else TOOLS[command][0]
+            run_main(importlib.import_module(module).main, rest)
         else:
-            run_main(importlib.import_module(PHASES[command].module).main, rest)
-    elif command in TOOLS:
-        run_main(importlib.import_module(TOOLS[command][0]).main, rest)
-    else:
-        fail(f"unknown command {command!r}{suggestion(command, [*PHASES, *TOOLS])}; see silly-llm --help", 2)
+            fail(f"unknown command {command!r}{suggestion(command, [*PHASES, *TOOLS])}; see silly-llm --help", 2)
 
 
 def usage() -> str:
     """The text of `silly-llm --help`."""
     width = max(map(len, [*PHASES, *TOOLS]))
-    lines = [f"silly-llm {__version__}: small language models from synthetic stories", ""]
-    lines += ["usage: silly-llm COMMAND [--config RECIPE] [--key value …]", "", "the five phases:"]
-    lines += [f"  {phase.command:<{width}}  {phase.summary}" for phase in PHASES.values()]
-    lines += ["", "tools:"]
-    lines += [f"  {name:<{width}}  {summary}" for name, (_, summary) in TOOLS.items()]
-    lines += ["", "silly-llm COMMAND --help lists the keys of a command.", "Begin with: silly-llm run quickstart"]
-    return "\n".join(lines)
+    phases = [f"  {phase.command:<{width}}  {phase.summary}" for phase in PHASES.values()]
+    tools = [f"  {name:<{width}}  {summary}" for name, (_, summary) in TOOLS.items()]
+    return "\n".join([
+        f"silly-llm {__version__}: small language models from synthetic stories\n",
+        "usage: silly-llm COMMAND [--config RECIPE] [--key value …]\n",
+        *("the five phases:", *phases, "", "tools:", *tools, ""),
+        "silly-llm COMMAND --help lists the keys of a command.\nBegin with: silly-llm run quickstart",
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

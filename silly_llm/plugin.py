@@ -16,25 +16,7 @@ from silly_llm.text.languages import Language
 from silly_llm.training.optim.base import OptimizerFactory
 
 __all__ = [
-    "ChatRequest",
-    "Completion",
-    "DataProvider",
-    "EvaluationData",
-    "EvaluationProvider",
-    "InstructionType",
-    "LLMProvider",
-    "Language",
-    "Metric",
-    "NotInstalledError",
-    "OptimizerFactory",
-    "PromptGenerator",
-    "RecipeError",
-    "Refusal",
-    "RequestFailed",
-    "RunError",
-    "Story",
-    "StoryFilter",
-    "StoryPrompt",
-    "Vocabulary",
-    "register",
-]
+    "ChatRequest", "Completion", "DataProvider", "EvaluationData", "EvaluationProvider", "InstructionType", "LLMProvider", "Language",
+    "Metric", "NotInstalledError", "OptimizerFactory", "PromptGenerator", "RecipeError", "Refusal", "RequestFailed", "RunError", "Story",
+    "StoryFilter", "StoryPrompt", "Vocabulary", "register",
+]  # fmt: skip

@@ -1,16 +1,21 @@
-"""What tests share: the folder of extra data where it is there, and commands run as a user runs them."""
+"""What tests share: extra data where it is there, commands run as a user runs them, stories and tiny models."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from locations import ROOT, SHARED
+from tiny import STORIES, tiny_llama, tiny_tokenizer
 
 from silly_llm.core.console.streams import QUIET
 
@@ -65,18 +70,106 @@ def tinystories(shared) -> list[str]:
     return [json.loads(line)["text"] for line in lines]
 
 
-@pytest.fixture
+SILLY_LLM = (sys.executable, "-m", "silly_llm.cli")
+
+
+@pytest.fixture(scope="session")
 def silly_llm():
     """Run `silly-llm ARGUMENTS…` in a process of its own; gives the finished process with its text output."""
 
-    def run(*arguments: object, cwd: Path = ROOT, timeout: float = 300, **environment: str):
-        return subprocess.run(
-            [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)],
-            cwd=cwd,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+    def run(*arguments: object, cwd: Path = ROOT, timeout: float = 300, input: str | None = None, **environment: str):
+        options = {"cwd": cwd, "timeout": timeout, "input": input, "env": {**os.environ, **environment}}
+        return subprocess.run([*SILLY_LLM, *map(str, arguments)], capture_output=True, text=True, **options)
 
     return run
+
+
+@pytest.fixture
+def in_process(capsys, monkeypatch):
+    """The same in this process, without the seconds that imports take; what the test printed before is dropped."""
+    from silly_llm.cli import main
+
+    def run(*arguments: object, cwd: Path = ROOT):
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code or 0
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kill_when():
+    """Start `silly-llm ARGUMENTS…` and kill it as soon as something has happened."""
+
+    def run(happened: Callable[[], object], *arguments: object, number: int = signal.SIGKILL, timeout: float = 240):
+        command = [*SILLY_LLM, *map(str, arguments)]
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said) as process,
+        ):
+            deadline = time.monotonic() + timeout
+            while not happened():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    process.kill()
+                    said.seek(0)
+                    pytest.fail(f"ended before it could be killed: {said.read().decode()[-3000:]}")
+                time.sleep(0.005)
+            process.send_signal(number)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A scripted LLM that the tests of a module share."""
+    from servers.scripted_llm import ScriptedLLM
+
+    with ScriptedLLM(tmp_path_factory.mktemp("server"), log_bodies=True) as running:
+        yield running
+
+
+@pytest.fixture
+def well(server):
+    """The same, behaving well again afterwards."""
+    before = server.behave()
+    yield server
+    server.behave(**before)
+
+
+@pytest.fixture(scope="session")
+def stories() -> list[str]:
+    """Eight stories: quotes, an emoji, an accent, paragraphs, one of one letter and one too long for `tiny_model`."""
+    return STORIES
+
+
+@pytest.fixture(scope="session")
+def stories_file(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "stories.jsonl"
+    file.write_text("".join(json.dumps({"text": story}) + "\n" for story in STORIES), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A random two-layer Llama with 48 positions and a byte-level tokenizer of 300 tokens, saved."""
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "initializer_range": 0.3}
+    tokenizer = tiny_tokenizer(STORIES, 300)
+    return tiny_llama(tmp_path_factory.mktemp("models") / "tiny", tokenizer, max_position_embeddings=48, **sizes)
+
+
+@pytest.fixture(scope="session")
+def tiny_chat_model(tiny_model, tmp_path_factory) -> Path:
+    """The same model, tuned by its tokenizer's chat template alone."""
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-chat"
+    shutil.copytree(tiny_model, folder)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tiny import tiny_llama, tiny_tokenizer
+
 from silly_llm.core.config import load_recipe
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.prompts.templates import tells_tinystories
@@ -65,23 +67,9 @@ def save_stories(folder: Path, workspace: Path) -> Path:
 
 
 def save_tiny_model(folder: Path, workspace: Path) -> Path:
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate(["<|bos|>", "<|eos|>", "<|pad|>", *alphabet])}
-    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<|bos|>", eos_token="<|eos|>", pad_token="<|pad|>"
-    )
-    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}"
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = LlamaConfig(vocab_size=len(vocabulary), max_position_embeddings=64, eos_token_id=1, **sizes)
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    """A model folder as a phase leaves it, with the things that must not be published."""
+    template = "{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}"
+    tiny_llama(folder, tiny_tokenizer(chat_template=template))
     recipe = generation_recipe(workspace)
     recipe.phase, recipe.values = "sft", {"model_name_or_path": "someone/base", "dataset": "someone/stories"}
     card = model_card(

@@ -36,9 +36,7 @@ def test_cards_do_not_call_a_language_model_a_storyteller_and_show_no_secret(tmp
     monkeypatch.setenv("OTHER_API_KEY", SECRET)
     provider = {"type": "openai", "model": "big-teacher", "base_url": f"http://host/{SECRET}", "api_key": "abc"}
     recipe = generation_recipe(tmp_path, provider=provider)
-    card = dataset_card(
-        "stories", recipe, tinystories=tells_tinystories(recipe.args), statistics={"splits": {"train": 5_000}}
-    )
+    card = dataset_card("stories", recipe, tinystories=True, statistics={"splits": {"train": 5_000}})
     assert "`big-teacher`" in card and "storyteller" not in card
     assert "license: unknown" in card and "terms of the teacher" in card and "1K<n<10K" in card
     assert SECRET not in card and "abc" not in card
@@ -85,23 +83,15 @@ def test_size_categories_and_quotes():
 
 def test_hub_ids_are_told_from_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "stories").mkdir()
+    (tmp_path / "mine" / "stories").mkdir(parents=True)
     weighted = [{"path": "a/b", "weight": 2}, "mine/stories", {"type": "mixture", "sources": ["c/d", "a/b"]}]
     assert hub_ids(weighted) == ["a/b", "c/d"]
     assert hub_ids("data/x.jsonl") == hub_ids("runs/quickstart") == hub_ids(None) == hub_ids("a/b/c") == []
 
 
 NAMES = (
-    "a\n# b",
-    "a|b",
-    "<script>x</script>",
-    "---\nlicense: mit",
-    "`x`",
-    "``x",
-    "[x](javascript:1)",
-    "a\u2028- b",
-    "```\n# c",
+    *("a\n# b", "a|b", "<script>x</script>", "---\nlicense: mit", "`x`", "``x", "[x](javascript:1)"),
+    *("a\u2028- b", "```\n# c"),
 )
 """What somebody calls a model, a dataset, a run or a tag, and what nobody should read as markup."""
 
@@ -111,12 +101,9 @@ def structure(markdown: str) -> list[str]:
     from markdown_it import MarkdownIt
 
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
-    inner = [
-        token.type for block in tokens for token in block.children or () if token.type not in ("text", "softbreak")
-    ]
-    return [token.type + token.tag for token in tokens] + [
-        t for t in inner if t not in ("text_special", "code_inline")
-    ]
+    inner = [token.type for block in tokens for token in block.children or ()]
+    plain = ("text", "softbreak", "text_special", "code_inline")
+    return [token.type + token.tag for token in tokens] + [kind for kind in inner if kind not in plain]
 
 
 def header_and_body(card: str) -> tuple[dict, str]:
@@ -127,30 +114,20 @@ def header_and_body(card: str) -> tuple[dict, str]:
 def cards_with(name: str, folder) -> list[str]:
     """Cards of all kinds with a name everywhere where a name from outside may stand."""
     folder.mkdir()
-    generated = generation_recipe(
-        folder, provider={"type": "openai", "model": name, "base_url": "http://h"}, corpus=name, tags=[name]
-    )
+    provider = {"type": "openai", "model": name, "base_url": "http://h"}
+    generated = generation_recipe(folder, provider=provider, corpus=name, tags=[name])
+    generated.run_name = name
     statistics = {"splits": {"train": 5}, "models": {name: 5}, name: {name: name}}
     sample = {"prompt": name, "text": f"Once.\n{name}\n\n    {name}"}
     stories = dataset_card(
-        "stories",
-        generated,
-        tinystories=tells_tinystories(generated.args),
-        statistics=statistics,
-        sample=sample,
-        title=name,
+        "stories", generated, tinystories=tells_tinystories(generated.args), statistics=statistics, sample=sample
     )
     tuned = generation_recipe(folder)
-    tuned.phase = "sft"
-    tuned.values = {
-        "model_name_or_path": name,
-        "dataset": [name, {"path": name}],
-        "tags": [name],
-        "sample_prompts": [name],
-    }
+    tuned.phase, tuned.run_name = "sft", name
+    tuned.values = {"model_name_or_path": name, "dataset": [name, {"path": name}]}
+    tuned.values |= {"tags": [name], "sample_prompts": [name]}
     samples = [{"prompt": name, "completion": name}]
-    model = model_card(tuned, statistics={name: name}, metrics={name: 1.0}, samples=samples, title=name)
-    return [stories, model]
+    return [stories, model_card(tuned, statistics={name: name}, metrics={name: 1.0}, samples=samples)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -186,15 +163,13 @@ def test_license_and_language_come_from_the_cards_of_the_data(tmp_path):
     one, two, three = (str(tmp_path / name) for name in ("one", "two", "three"))
     recipe = generation_recipe(tmp_path)
     recipe.phase = "pretrain"
-    for source, license in (
-        (one, "mit"),
-        ([one, {"path": two}], "mit"),
-        ([one, three], "unknown"),
-        ([one, "x"], "unknown"),
+    for source, license, tagged, language in (
+        (one, "mit", True, ["fr"]),
+        ([one, {"path": two}], "mit", True, ["fr"]),
+        ([one, three], "unknown", True, ["fr"]),
+        ([one, "x"], "unknown", False, None),
     ):
         recipe.values = {"dataset": source}
         header, _ = header_and_body(model_card(recipe, statistics={}))
-        assert header["license"] == license, source
-        assert ("synthetic" in header["tags"], header.get("language")) == (
-            (False, None) if "x" in source else (True, ["fr"])
-        )
+        assert header["license"] == license and header.get("language") == language, source
+        assert ("synthetic" in header["tags"]) is tagged, source

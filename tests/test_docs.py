@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from locations import ROOT
+from servers.scripted_llm import ScriptedLLM
 
 PAGES = [
     ROOT / "README.md",
@@ -20,6 +21,7 @@ PAGES = [
     *sorted((ROOT / "recipes").rglob("*.md")),
 ]
 BIN = str(Path(sys.executable).parent)
+WORDS = "silly_llm/text/words.json"
 # What a test cannot do here, and what is checked of it instead.
 NEEDS_GPU_OR_HUB = re.compile(
     r"accelerate_configs/(single_gpu|ddp|fsdp|zero|multi_node)|recipes/tinystories|--environment (hub|tgi|llm)|NAME|someone/model"
@@ -86,8 +88,32 @@ def test_every_link_in_the_docs_leads_somewhere():
                 assert (page.parent / target).exists(), (page, target)
 
 
+SMALLER = {
+    r"^python -m": "--help",  # the same phases and recipes as by silly-llm
+    r"^silly-llm pretrain --dataset": "--max_steps 2",
+    r"--model runs/quickstart/pretrain": "--num_documents 10 --num_stories 4 --max_new_tokens 40",
+    r"^silly-llm compare": "--allow_different",
+}
+
+
+@pytest.fixture
+def type_in(in_process):
+    """Type a command of the docs: ours in this process, others into a shell."""
+
+    def run(command: str, cwd: Path, **environment: str) -> None:
+        environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **environment}
+        if command.startswith("silly-llm "):
+            done = in_process(*shlex.split(command)[1:], cwd=cwd)
+        else:
+            options = {"env": environment, "capture_output": True, "text": True, "timeout": 400}
+            done = subprocess.run(command, shell=True, cwd=cwd, **options)
+        assert done.returncode == 0, (command, done.stdout[-1000:], done.stderr[-2000:])
+
+    return run
+
+
 @pytest.mark.slow
-def test_the_commands_of_the_readme_work(tmp_path):
+def test_the_commands_of_the_readme_work(tmp_path, type_in, monkeypatch):
     """In their order, in a copy of what they name, at the smallest size (SILLY_LLM_ENVIRONMENT=smoke)."""
     for name in ("recipes", "scripts", "accelerate_configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
@@ -96,70 +122,40 @@ def test_the_commands_of_the_readme_work(tmp_path):
     (tmp_path / "my" / "stories.jsonl").write_text("".join(told))
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "quickstart").symlink_to("quickstart-smoke")
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "SILLY_LLM_ENVIRONMENT": "smoke"}
-    ran = []
+    monkeypatch.setenv("SILLY_LLM_ENVIRONMENT", "smoke")
+    ran = set()
     for command in commands(ROOT / "README.md"):
         if command.startswith(("make ", "export ")) or NEEDS_GPU_OR_HUB.search(command) or " publish " in command:
             continue  # make: CI runs them; publish: tests/test_hub.py
-        if "--model runs/quickstart/pretrain" in command:
-            command += " --num_documents 10 --num_stories 4 --max_new_tokens 40"
-        if command.startswith("silly-llm compare"):
-            command += " --allow_different"
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400
-        )
-        assert done.returncode == 0, (command, done.stdout[-1000:], done.stderr[-2000:])
-        ran.append(command.split()[1])
-    assert {
-        "run",
-        "vocabulary",
-        "generate",
-        "pretrain",
-        "instruct",
-        "sft",
-        "evaluate",
-        "compare",
-        "chat",
-        "launch",
-    } <= set(ran)
+        more = [more for pattern, more in SMALLER.items() if re.search(pattern, command)]
+        type_in(" ".join([command, *more]), tmp_path)
+        ran.add(command.split()[1])
+    phases = {"vocabulary", "generate", "pretrain", "instruct", "sft", "evaluate"}
+    assert {*phases, "run", "compare", "chat", "launch"} <= ran
 
 
 @pytest.mark.slow
-def test_the_examples_of_the_plugin_page_run(tmp_path):
+def test_the_examples_of_the_plugin_page_run(tmp_path, silly_llm):
     page = ROOT / "docs" / "architecture" / "plugins.md"
     for _, title, text in blocks(page):
         if title:
             with (tmp_path / title).open("a", encoding="utf-8") as file:
                 file.write(text + "\n\n")
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     for command in commands(page):
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
+        done = silly_llm(*shlex.split(command)[1:], cwd=tmp_path)
         assert done.returncode == 0, (command, done.stdout[-1000:], done.stderr[-2000:])
     assert '"numbers"' in (tmp_path / "out" / "evaluation" / "results.json").read_text()
 
 
-def test_the_commands_of_the_teachers_page_work(tmp_path):
+def test_the_commands_of_the_teachers_page_work(tmp_path, type_in):
     """What asks a server asks the scripted one, for a few stories; the other commands need a GPU, the Hub or a build."""
-    sys.path.insert(0, str(ROOT / "tests" / "servers"))
-    from scripted_llm import ScriptedLLM
-
     ran = 0
     with ScriptedLLM(tmp_path) as server:
         for number, command in enumerate(commands(ROOT / "docs" / "teachers.md")):
-            words = shlex.split(command)
-            if words[:2] != ["silly-llm", "generate"] or "hf-inference" in words:
+            if not command.startswith("silly-llm generate") or "hf-inference" in command:
                 continue
             command = re.sub(r"http://127\.0\.0\.1:\d+", server.url, command).replace("NAME", "scripted")
             command = re.sub(r"--num_stories \d+", "", command)
-            command += (
-                f" --num_stories 20 --output_dir {tmp_path / str(number)} --vocabulary silly_llm/text/words.json"
-            )
-            environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-            done = subprocess.run(
-                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-            )
-            assert done.returncode == 0, (command, done.stderr[-2000:])
+            type_in(f"{command} --num_stories 20 --output_dir {tmp_path / str(number)} --vocabulary {WORDS}", ROOT)
             ran += 1
     assert ran >= 4

@@ -32,6 +32,7 @@ LANGUAGES = {
         "words": {"nouns": ["小狗", "小猫", "小鸟"], "verbs": ["跑", "跳", "玩"], "adjectives": ["快乐", "红色", "大"]},
         "template": "请写一个给孩子的故事，用上这些词：{{ words | join('、') }}。",
         "request": "请用这些词写故事：{value}",
+        "numbers": "零一二三四五六七八九",
         "story": "从前有一只{0}住在第{i}号房子里。有一天，{0}想在公园里{1}。“你好，朋友！”它说。它们都觉得非常{2}，一起回家吃了{i}个苹果。",
     },
 }  # fmt: skip
@@ -43,21 +44,17 @@ class Teacher(LLMProvider):
     model = "teacher"
 
     def __init__(self, language: str) -> None:
-        self.told, self.count = LANGUAGES[language], 0
+        self.told = LANGUAGES[language]
 
     async def complete(self, requests):
         return [Completion(self.answer(r), "stop", 9, 9, self.model) for r in requests]
 
     def answer(self, request):
-        self.count += 1
         if request.fields.get("task") == "vocabulary":
             return "\n".join(self.told["words"][f"{request.fields['pos']}s"])
-        words = list(request.fields["words"].values())
-        numbers = (
-            "零一二三四五六七八九" if "从前" in self.told["story"] else [f"n{'aeiou'[k % 5]}{k}" for k in range(10)]
-        )
+        numbers = self.told.get("numbers") or [f"n{'aeiou'[k % 5]}{k}" for k in range(10)]
         i = "".join(numbers[int(digit)] for digit in str(request.seed))
-        return self.told["story"].format(*words, i=i)
+        return self.told["story"].format(*request.fields["words"].values(), i=i)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -65,13 +62,11 @@ def test_all_phases_in_another_language(language, tmp_path):
     told = LANGUAGES[language]
 
     def run(main, **values):
-        options = {"output_dir": tmp_path / main.__module__.rpartition(".")[2]} | values
-        shown = {k: v if isinstance(v, (str, Path)) else json.dumps(v, ensure_ascii=False) for k, v in options.items()}
-        main(
-            [f"--{key}={value}" for key, value in shown.items()],
-            container=Container().override(LLMProvider, Teacher(language)),
-        )
-        return options["output_dir"]
+        folder = tmp_path / main.__module__.rpartition(".")[2]
+        shown = {k: v if isinstance(v, (str, Path)) else json.dumps(v, ensure_ascii=False) for k, v in values.items()}
+        options = [f"--{key}={value}" for key, value in {**shown, "output_dir": folder}.items()]
+        main(options, container=Container().override(LLMProvider, Teacher(language)))
+        return folder
 
     teacher = {"type": "openai", "model": "teacher", "base_url": "http://127.0.0.1:9/v1"}
     words = run(
@@ -157,13 +152,15 @@ def test_instructions_speak_the_language_that_the_data_says_it_has(tmp_path):
 @pytest.mark.parametrize(
     ("main", "options", "said"),
     [
-        (vocabulary.main, ["--checks.profanity", "true"], "checks: max_syllables, profanity, part_of_speech"),
+        (
+            vocabulary.main,
+            ["--checks.profanity", "true", "--checks.max_length", "9"],
+            "checks: max_syllables, profanity, part_of_speech",
+        ),
         (vocabulary.main, [], "the storyteller knows English words only"),
         (instructions.main, ["--dataset", "x.jsonl"], "types: the phrasings of words are English"),
     ],
 )
 def test_other_phases_refuse_too(main, options, said, tmp_path):
-    if main is vocabulary.main and options:
-        options = [*options, "--checks.max_length", "9"]
     with pytest.raises(RecipeError, match=said):
         main([*options, "--language", "es", "--output_dir", str(tmp_path / "out")])

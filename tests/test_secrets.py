@@ -181,10 +181,7 @@ def test_no_planted_secret_is_written_printed_or_published(tmp_path, call, envir
         done = silly_llm("publish", folder, "alice/told", **env)
         assert done.returncode == 0, done.stderr
         assert "not published" in done.stdout and "credentials.json, link.txt, more.jsonl.gz" in done.stdout
-        assert (
-            "data/train-00000-of-00001.parquet"
-            in hub.app.store.repos["dataset", "alice/told"].commits.popitem()[1].tree
-        )
+        assert "data/train-00000-of-00001.parquet" in hub.files("dataset", "alice/told")
         assert found_below(hub_root) == []
 
     # Refused, before anything is sent: what the data itself holds.

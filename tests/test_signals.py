@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from silly_llm.core.console.signals import SIGNALS, leave_dead_streams
+from silly_llm.core.console.signals import SIGNALS
+from silly_llm.core.console.streams import leave_dead_streams
 from silly_llm.core.launch import run_main
 
 NAMES = [number.name for number in SIGNALS]

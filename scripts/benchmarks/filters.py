@@ -61,7 +61,7 @@ def main() -> None:
         began = time.process_time()
         verdicts = [reasons_against(row, [(name, story_filter)]).reasons for row in rows]
         each = 1e6 * (time.process_time() - began) / len(rows)
-        of_one_story += [] if story_filter.remembers else [(name, story_filter)]
+        of_one_story += [] if story_filter.stateful else [(name, story_filter)]
         reasons = Counter(reason.partition(": ")[2] for verdict in verdicts for reason in verdict)
         share = sum(map(bool, verdicts)) / len(rows)
         print(f"{name:<18}{each:>9.1f}{share:>9.2%}  {dict(reasons.most_common(4)) or ''}")

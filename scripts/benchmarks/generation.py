@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +48,11 @@ def parts():
     """Arguments and prompt generator of the default recipe."""
     from silly_llm.core.container import Container
     from silly_llm.data.arguments import GenerationArguments
-    from silly_llm.data.generation.components import check_components
+    from silly_llm.data.generation.components import GenerationComponents
     from silly_llm.data.vocabulary.lists import load_vocabulary
 
     args = GenerationArguments()
-    settings, vocabulary = check_components(args), load_vocabulary(None)
+    settings, vocabulary = GenerationComponents(args).settings, load_vocabulary(None)
     container = Container().provide(type(settings), settings).provide(type(vocabulary), vocabulary)
     return args, container.build("prompt_generator", args.prompt_generator)
 
@@ -110,7 +111,7 @@ async def ours(url: str, total: int, in_flight: int, folder: Path) -> None:
     args, prompts = parts()
     provider = provider_of(url, in_flight)
     pairs = ((i, request_for(args, i, 0, prompts.prompt(args.seed, i))) for i in range(total))
-    with Journal(folder / "journal.jsonl") as journal:
+    with Journal(folder / "journal.sqlite") as journal:
         async for _, _, answer in answer_all(pairs, Engine(provider, journal)):
             assert isinstance(answer, Completion), answer
     await provider.aclose()
@@ -165,28 +166,32 @@ def contestant(name: str, url: str, total: int, in_flight: int) -> None:
         print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak}))
 
 
+@contextmanager
+def server(latency: float) -> Iterator[str]:
+    """The scripted server's address, on a core of its own."""
+    command = [sys.executable, "-m", "servers.scripted_llm", f"latency={latency}", "cheap_answers=true"]
+    with subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
 def race(options: argparse.Namespace) -> None:
     """Serve, run every contestant, print the table."""
-    sys.path.insert(0, str(ROOT / "tests" / "servers"))
-    from scripted_llm import ScriptedLLM
-
     names = options.only or [*CONTESTANTS, *(["distilabel"] if options.peer_python else [])]
     print(f"{'':<22}{'in flight':>10}{'requests/s':>12}{'of ceiling':>12}{'CPU ms':>8}{'peak MB':>9}")
     for in_flight in options.in_flight:
         ceiling = in_flight / options.latency
         total = int(ceiling * options.seconds)
         for name in names:
-            with (
-                tempfile.TemporaryDirectory() as folder,
-                ScriptedLLM(Path(folder), latency=options.latency, log=False, cheap_answers=True) as server,
-            ):
-                os.sched_setaffinity(server.process.pid, {min(os.sched_getaffinity(0))})
+            with server(options.latency) as url:
                 if name == "distilabel":
                     lines = "\n".join(json.dumps(body) for body in requests_of(total))
-                    command = [options.peer_python, "-c", PEER, server.url, total, in_flight]
+                    command = [options.peer_python, "-c", PEER, url, total, in_flight]
                 else:
                     lines = ""
-                    command = [sys.executable, __file__, "--contestant", name, "--url", server.url]
+                    command = [sys.executable, __file__, "--contestant", name, "--url", url]
                     command += ["--total", total, "--in_flight", in_flight]
                 done = subprocess.run([str(c) for c in command], input=lines, capture_output=True, text=True)
             if done.returncode:

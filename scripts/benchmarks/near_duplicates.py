@@ -36,7 +36,7 @@ Story = dict[str, str]
 def scale(sizes: list[int]) -> None:
     """Print time, memory and recall of our filter as the stories stream by."""
     draw, began_with = random.Random(1), memory()
-    twin_of = ours(NearDuplicatesConfig().threshold)
+    find = ours(NearDuplicatesConfig().threshold)
     pending: list[tuple[int, str, str]] = []
     seconds = part = planted = found = other = 0.0
     print(f"{'stories':>10}{'CPU µs':>10}{'of the last':>13}{'MB':>7}{'copies found':>14}{'other refused':>15}")
@@ -47,12 +47,12 @@ def scale(sizes: list[int]) -> None:
         while pending and pending[0][0] <= i:
             stories.append((f"copy-{pending[0][1]}", heapq.heappop(pending)[2]))
         began = time.process_time()
-        twins = [twin_of({"id": name, "text": told}) for name, told in stories]
+        originals = [find({"id": name, "text": told}) for name, told in stories]
         took = time.process_time() - began
         seconds, part = seconds + took, part + took
-        other += twins[0] is not None
-        planted += len(twins) - 1
-        found += sum(twin is not None for twin in twins[1:])
+        other += originals[0] is not None
+        planted += len(originals) - 1
+        found += sum(original is not None for original in originals[1:])
         if (i + 1) % 10_000 == 0:
             if i + 1 in sizes:
                 print(
@@ -100,14 +100,14 @@ def corpus(background: list[str], copies: int) -> tuple[list[Story], dict[str, s
 
 
 def ours(threshold: float) -> Callable[[Story], str | None]:
-    """`near_duplicates`: the id of the twin."""
+    """`near_duplicates`: the id of the original."""
     story_filter = NearDuplicatesFilter(NearDuplicatesConfig(threshold))
 
-    def twin(story: Story) -> str | None:
+    def original(story: Story) -> str | None:
         refusal = story_filter.refuse(story)
-        return refusal.twin if isinstance(refusal, Refusal) else None
+        return refusal.duplicate_of if isinstance(refusal, Refusal) else None
 
-    return twin
+    return original
 
 
 def datasketch(threshold: float) -> Callable[[Story], str | None]:
@@ -116,7 +116,7 @@ def datasketch(threshold: float) -> Callable[[Story], str | None]:
 
     lsh = MinHashLSH(threshold=threshold, num_perm=128)
 
-    def twin(story: Story) -> str | None:
+    def original(story: Story) -> str | None:
         sketch = MinHash(num_perm=128)
         sketch.update_batch([shingle.encode() for shingle in shingles(story["text"])])
         if found := lsh.query(sketch):
@@ -124,7 +124,7 @@ def datasketch(threshold: float) -> Callable[[Story], str | None]:
         lsh.insert(story["id"], sketch)
         return None
 
-    return twin
+    return original
 
 
 def rensa(threshold: float) -> Callable[[Story], str | None]:
@@ -133,7 +133,7 @@ def rensa(threshold: float) -> Callable[[Story], str | None]:
 
     index = RMinHashDeduplicator(threshold=threshold, num_perm=128, use_lsh=True, num_bands=32)
 
-    def twin(story: Story) -> str | None:
+    def original(story: Story) -> str | None:
         sketch = RMinHash(num_perm=128, seed=42)
         sketch.update(shingles(story["text"]))
         if found := index.get_duplicates(sketch):
@@ -141,7 +141,7 @@ def rensa(threshold: float) -> Callable[[Story], str | None]:
         index.add(story["id"], sketch)
         return None
 
-    return twin
+    return original
 
 
 def main() -> None:
@@ -165,12 +165,12 @@ def main() -> None:
     stories, planted = corpus(background, options.copies)
     texts = {story["id"]: story["text"] for story in stories}
     print(f"{len(background):,} stories, {len(planted):,} copies, threshold {options.threshold}")
-    print(f"{'':<12}{'recall':>8}{'precision':>11}{'right twin':>12}{'CPU ms':>10}{'MB':>8}")
+    print(f"{'':<12}{'recall':>8}{'precision':>11}{'right one':>12}{'CPU ms':>10}{'MB':>8}")
     for name in options.only:
-        twin_of = {"ours": ours, "datasketch": datasketch, "rensa": rensa}[name](options.threshold)
+        find = {"ours": ours, "datasketch": datasketch, "rensa": rensa}[name](options.threshold)
         before = memory()
         began = time.process_time()
-        refused = {story["id"]: twin for story in stories if (twin := twin_of(story)) is not None}
+        refused = {story["id"]: original for story in stories if (original := find(story)) is not None}
         seconds = time.process_time() - began
         right = [copy for copy in refused if copy in planted]
         named = sum(refused[copy] == planted[copy] for copy in right)

@@ -105,7 +105,8 @@ def prepare(text: Path, megabytes: int, folder: Path) -> None:
     """So much text, and a tokenizer trained on the file."""
     from datasets import load_dataset
 
-    from silly_llm.training.corpus.tokenizer import TokenizerConfig, texts_of, train_tokenizer
+    from silly_llm.training.corpus.texts import texts_of
+    from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
 
     source = load_dataset("json", data_files=str(text), split="train")
     left = megabytes * 1_000_000

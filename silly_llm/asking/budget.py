@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from silly_llm.core.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, Prices, RequestFailed
@@ -22,21 +23,24 @@ class BudgetSpent(RunError):
     """The budget allows for no further request. What was answered is kept; with a larger budget the run goes on."""
 
 
-@dataclass
-class Spending:
+class Spending(NamedTuple):
     """Requests, tokens and money: spent, or set aside for requests in flight."""
 
     requests: int = 0
     tokens: int = 0
     cost: float = 0.0
 
+    def plus(self, other: Spending, sign: int = 1) -> Spending:
+        requests, tokens, cost = other
+        return Spending(self.requests + sign * requests, self.tokens + sign * tokens, self.cost + sign * cost)
+
 
 class Budget:
     """Limits, and what was spent of them. All three may be `None`: no limit.
 
     Args:
-        spent: what earlier runs into the same journal spent.
         prices: for `max_cost`.
+        requests, prompt_tokens, completion_tokens: what earlier runs into the same journal spent.
     """
 
     def __init__(
@@ -46,68 +50,55 @@ class Budget:
         max_tokens_total: int | None = None,
         max_cost: float | None = None,
         prices: Prices | None = None,
-        spent: Spending | None = None,
+        requests: int = 0,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
     ) -> None:
-        self.limits = {
-            "max_requests": ("requests", max_requests),
-            "max_tokens_total": ("tokens", max_tokens_total),
-            "max_cost": ("cost", max_cost),
-        }
+        self.limits = {"max_requests": max_requests, "max_tokens_total": max_tokens_total, "max_cost": max_cost}
         self.prices = prices
-        self.spent = spent or Spending()
-        self._under_way = Spending()
+        self.spent = self._spending(requests, prompt_tokens, completion_tokens)
+        self._in_flight = Spending()
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
 
-    async def reserve(self, requests: Sequence[ChatRequest]) -> Spending:
-        """Set the worst case of `requests` aside, when it fits; `give_back` it afterwards.
+    @asynccontextmanager
+    async def reserved(self, requests: Sequence[ChatRequest]) -> AsyncIterator[None]:
+        """Within it the worst case of `requests` is set aside; entered once it fits.
 
         Raises:
             BudgetSpent: it does not fit, and nothing in flight could leave room.
         """
-        need = Spending(len(requests))
+        need = Spending()
         for request in requests:
             characters = sum(len(message["content"]) for message in request.messages)
-            prompt = math.ceil(characters / CHARACTERS_PER_TOKEN)
-            need.tokens += prompt + request.max_tokens
-            need.cost += self.prices.cost(prompt, request.max_tokens) if self.prices else 0.0
-        async with self._turn:  # who came first goes first, or what is small would overtake and leave gaps
-            while (limit := self._exceeded(need)) is not None:
-                if not self._under_way.requests:
-                    raise BudgetSpent(f"{limit} leaves no room for another request ({self.said()})")
+            need = need.plus(self._spending(1, math.ceil(characters / CHARACTERS_PER_TOKEN), request.max_tokens))
+        async with self._turn:  # first come, first served: small requests that overtake would leave gaps
+            while limit := self._exceeded(need):
+                if not self._in_flight.requests:
+                    cost = f", {self.spent.cost:,.4f} spent" if self.prices else ""
+                    spent = f"{self.spent.requests:,} answers, {self.spent.tokens:,} tokens{cost}"
+                    raise BudgetSpent(f"{limit} leaves no room for another request ({spent})")
                 self._changed.clear()
                 await self._changed.wait()
-            self._add(self._under_way, need, 1)
-        return need
+            self._in_flight = self._in_flight.plus(need)
+        try:
+            yield
+        finally:
+            self._in_flight = self._in_flight.plus(need, -1)
+            self._changed.set()
 
     def spend(self, answers: Sequence[Completion | RequestFailed]) -> None:
-        """Count what came."""
+        """Count what the answers took."""
         for answer in answers:
             if isinstance(answer, Completion):
-                self.spent.requests += 1
-                self.spent.tokens += answer.prompt_tokens + answer.completion_tokens
-                if self.prices:
-                    self.spent.cost += self.prices.cost(answer.prompt_tokens, answer.completion_tokens)
+                spent = self._spending(1, answer.prompt_tokens, answer.completion_tokens)
+                self.spent = self.spent.plus(spent)
 
-    def give_back(self, reserved: Spending) -> None:
-        """What was set aside is free again."""
-        self._add(self._under_way, reserved, -1)
-        self._changed.set()
-
-    def said(self) -> str:
-        """What was spent, for people."""
-        cost = f", {self.spent.cost:,.4f} spent" if self.prices else ""
-        return f"{self.spent.requests:,} answers, {self.spent.tokens:,} tokens{cost}"
+    def _spending(self, requests: int, prompt: int, completion: int) -> Spending:
+        cost = self.prices.cost(prompt, completion) if self.prices else 0.0
+        return Spending(requests, prompt + completion, cost)
 
     def _exceeded(self, need: Spending) -> str | None:
-        for name, (kind, limit) in self.limits.items():
-            total = getattr(self.spent, kind) + getattr(self._under_way, kind) + getattr(need, kind)
-            if limit is not None and total > limit:
-                return name
-        return None
-
-    @staticmethod
-    def _add(to: Spending, what: Spending, sign: int) -> None:
-        to.requests += sign * what.requests
-        to.tokens += sign * what.tokens
-        to.cost += sign * what.cost
+        total = self.spent.plus(self._in_flight).plus(need)
+        limits = zip(self.limits.items(), total, strict=True)
+        return next((name for (name, limit), amount in limits if limit is not None and amount > limit), None)

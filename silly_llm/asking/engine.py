@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from silly_llm.asking.budget import Budget
+from silly_llm.asking.budget import Budget, BudgetSpent
 from silly_llm.asking.journal import Journal, request_key
 from silly_llm.core.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
@@ -34,27 +35,23 @@ Result = TypeVar("Result")
 
 @dataclass
 class RequestCounts:
-    """What happened so far."""
+    """What happened so far; `asked`, `empty` and the tokens count answers that the provider gave in this run."""
 
     asked: int = 0
-    """Answers that the provider gave in this run."""
     reused: int = 0
     """Answers that came from the journal."""
     failed: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
     """Failures by reason."""
     empty: int = 0
-    """Answers of this run that say nothing, such as thinking that used up the token limit."""
-    empty_reasons: dict[str, int] = field(default_factory=dict)
+    """Answers that say nothing, such as thinking that used up the token limit."""
+    empty_reasons: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
-    """Of the answers that the provider gave in this run."""
     completion_tokens: int = 0
-    reasoning_tokens: int = 0
-    """Of the completion tokens: what the teacher thought, by its own count or an estimate."""
 
 
 class Engine:
-    """Answers requests from the journal, or by asking, and records what it was told.
+    """Answers requests from the journal, or by asking, and records the answers.
 
     Args:
         provider: who answers.
@@ -70,10 +67,8 @@ class Engine:
         tally: RequestCounts | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self.provider = provider
-        self.journal = journal
-        self.tally = tally if tally is not None else RequestCounts()
-        self.budget = budget
+        self.provider, self.journal, self.budget = provider, journal, budget
+        self.tally = RequestCounts() if tally is None else tally
         self.stopped: Exception | None = None
         """Why nothing more is asked."""
 
@@ -88,36 +83,35 @@ class Engine:
         return 1 if self.at_once > 1 else max(1, self.provider.batch_size)
 
     async def ask(self, requests: list[ChatRequest]) -> list[Answer]:
-        """Answer `requests`, in their order.
+        """Answer `requests`, in their order, without the teacher's thinking, which only the journal has.
 
         Raises:
             RunError: a fatal failure, or nothing but failures, or a spent budget; what was answered is in the journal.
         """
-        if self.journal is None:
-            answers = await self._ask(requests)
-            self._stop_if_hopeless()
-            return [self._said(answer) for answer in answers]
-        keys = [request_key(self.provider, request) for request in requests]
-        known: list[Answer | None] = [self.journal.get(key) for key in keys]
-        missing = [i for i, answer in enumerate(known) if answer is None]
-        self.tally.reused += len(requests) - len(missing)
-        if missing:
+        journal, whole = self.journal, range(len(requests))
+        answers: dict[int, Answer] = {}
+        if journal is not None:
+            keys = [request_key(self.provider, request) for request in requests]
+            answers |= {i: found for i, key in enumerate(keys) if (found := journal.get(key))}
+        self.tally.reused += len(answers)
+        if missing := [i for i in whole if i not in answers]:
             # A teacher in process answers the same only to the same batch, and asking it again costs nothing.
-            whole = self.provider.answers_depend_on_batch
-            asked = range(len(requests)) if whole else missing
+            asked = whole if self.provider.answers_depend_on_batch else missing
             new = dict(zip(asked, await self._ask([requests[i] for i in asked]), strict=True))
-            for i in missing:
-                answer = known[i] = new[i]
-                if isinstance(answer, Completion):
-                    self.journal.append(keys[i], answer)
-        self._stop_if_hopeless()
-        return [self._said(answer) for answer in known if answer is not None]
+            answers |= {i: new[i] for i in missing}
+            if journal is not None:
+                for i in missing:
+                    if isinstance(answer := new[i], Completion):
+                        journal.append(keys[i], answer)
+        reason = self._reason_to_stop()  # before others can spend the rest of the budget
+        if journal is not None and missing:
+            await journal.flush()
+        if reason is not None:
+            raise reason
+        return [self._said(answers[i]) for i in whole]
 
     def _said(self, answer: Answer) -> Answer:
-        """What the teacher said, without its thinking; the journal has all of it."""
-        if self.provider.free or not isinstance(answer, Completion):
-            return answer
-        return without_thinking(answer)
+        return answer if self.provider.free or isinstance(answer, RequestFailed) else without_thinking(answer)
 
     async def _ask(self, requests: list[ChatRequest]) -> list[Answer]:
         if self.stopped:
@@ -126,121 +120,98 @@ class Engine:
             answers = await self.provider.complete(requests)
         else:
             try:
-                reserved = await self.budget.reserve(requests)
-            except RunError as error:
+                async with self.budget.reserved(requests):
+                    answers = await self.provider.complete(requests)
+                    self.budget.spend(answers)
+            except BudgetSpent as error:
                 self.stopped = error
                 raise
-            try:
-                answers = await self.provider.complete(requests)
-                self.budget.spend(answers)
-            finally:
-                self.budget.give_back(reserved)
+        tally = self.tally
         for answer in answers:
-            if isinstance(answer, Completion):
-                self.tally.asked += 1
-                self.tally.prompt_tokens += answer.prompt_tokens
-                self.tally.completion_tokens += answer.completion_tokens
-                if not self.provider.free:
-                    self._count_what_was_said(without_thinking(answer))
+            if isinstance(answer, RequestFailed):
+                tally.failed += 1
+                tally.reasons[answer.reason] += 1
+                if answer.fatal and self.stopped is None:
+                    self.stopped = RunError(answer.reason)
                 continue
-            self.tally.failed += 1
-            self.tally.reasons[answer.reason] = self.tally.reasons.get(answer.reason, 0) + 1
-            if answer.fatal and self.stopped is None:
-                self.stopped = RunError(answer.reason)
+            tally.asked += 1
+            tally.prompt_tokens += answer.prompt_tokens
+            tally.completion_tokens += answer.completion_tokens
+            if not self.provider.free and (reason := nothing_said(without_thinking(answer))):
+                tally.empty += 1
+                tally.empty_reasons[reason] += 1
         return answers
 
-    def _count_what_was_said(self, answer: Completion) -> None:
-        self.tally.reasoning_tokens += answer.extra.get("reasoning_tokens", 0)
-        if reason := nothing_said(answer):
-            self.tally.empty += 1
-            self.tally.empty_reasons[reason] = self.tally.empty_reasons.get(reason, 0) + 1
-
-    def _stop_if_hopeless(self) -> None:
-        """Called when what came is in the journal."""
+    def _reason_to_stop(self) -> Exception | None:
+        """Why nothing more is asked, such as failures only."""
         tally = self.tally
         if self.stopped is None and tally.failed + tally.empty >= GIVE_UP_AFTER and tally.asked == tally.empty:
-            failed = tally.failed >= tally.empty
-            reasons = tally.reasons if failed else tally.empty_reasons
-            reason = max(reasons, key=lambda r: reasons[r])
-            what = (
-                f"the first {tally.failed} requests all failed"
-                if failed
-                else f"the first {tally.empty} answers say nothing"
-            )
-            hint = f"; {SWITCH_OFF}" if reason.startswith("thinking") else ""
-            self.stopped = RunError(f"{what}: {reason}{hint}")
-        if self.stopped is not None:
-            raise self.stopped
+            if tally.failed >= tally.empty:
+                reasons, what = tally.reasons, f"the first {tally.failed} requests all failed"
+            else:
+                reasons, what = tally.empty_reasons, f"the first {tally.empty} answers say nothing"
+            reason = reasons.most_common(1)[0][0]
+            self.stopped = RunError(f"{what}: {reason}{f'; {SWITCH_OFF}' if reason.startswith('thinking') else ''}")
+        return self.stopped
 
 
 async def in_order(
-    work: Callable[[Job], Awaitable[Result]], jobs: Iterable[Job], *, at_once: int
+    work: Callable[[Job], Coroutine[Any, Any, Result]], jobs: Iterable[Job], *, at_once: int
 ) -> AsyncGenerator[Result, None]:
     """Yield `await work(job)` for each of `jobs`, in their order, `at_once` of them in flight.
 
-    Jobs are taken lazily; at most `WINDOW * at_once` results wait for the oldest one. What `work` raises is raised
-    here, after the results before it, and after other jobs in flight had `GRACE` seconds to finish.
+    Jobs are taken lazily; at most `WINDOW * at_once` results wait for the oldest one. What `work` raises is raised here, after
+    the results before it, and after other jobs in flight had `GRACE` seconds to finish (`asyncio.TaskGroup` would cancel them).
     """
-    iterator = iter(jobs)
-    results: dict[int, Result] = {}
     room = asyncio.Semaphore(at_once * WINDOW if at_once > 1 else 1)
-    ready = asyncio.Event()
+    free = asyncio.Semaphore(at_once)
+    started: asyncio.Queue[asyncio.Task[Result] | None] = asyncio.Queue()
+    in_flight: set[asyncio.Task[Result]] = set()
     failure: BaseException | None = None
-    taken = wanted = running = 0
-    over = False
 
-    async def worker() -> None:
-        nonlocal taken, failure, over, running
+    async def start() -> None:
+        nonlocal failure
         try:
-            while True:
+            for job in jobs:
                 await room.acquire()
-                if over:
-                    break
-                try:
-                    job = next(iterator)
-                except StopIteration:
-                    break
-                number, taken = taken, taken + 1
-                results[number] = await work(job)
-                if number == wanted:
-                    ready.set()
+                await free.acquire()
+                in_flight.add(task := asyncio.create_task(work(job)))
+                task.add_done_callback(ended)
+                started.put_nowait(task)
         except Exception as error:
-            failure = failure or error
+            failure = error
         finally:
-            over = True
-            running -= 1
-            room.release()  # the next worker sees that it is over
-            ready.set()
+            started.put_nowait(None)
 
-    workers = [asyncio.create_task(worker()) for _ in range(at_once)]
-    running = len(workers)
+    def ended(task: asyncio.Task[Result]) -> None:
+        nonlocal failure
+        in_flight.discard(task)
+        free.release()
+        error = None if task.cancelled() else task.exception()
+        if error is not None and failure is None:
+            failure = error
+            starter.cancel()
+            asyncio.get_running_loop().call_later(GRACE, lambda: [late.cancel() for late in in_flight])
+
+    starter = asyncio.create_task(start())
     with rare_garbage_collection():
         try:
-            while running or wanted in results:
-                while wanted in results:
-                    result = results.pop(wanted)
-                    wanted += 1
-                    room.release()
-                    yield result
-                if wanted not in results and running and failure is None:
-                    ready.clear()
-                    await ready.wait()
-                elif failure is not None:
+            while task := await started.get():
+                if not task.done():
+                    await asyncio.wait([task])  # `await task` would pass a cancellation on to a paid request
+                if failure is not None and task.cancelled():
                     break
+                yield task.result()
+                room.release()
             if failure is not None:
-                await asyncio.wait(workers, timeout=GRACE)
-                while wanted in results:
-                    yield results.pop(wanted)
-                    wanted += 1
                 raise failure
         finally:
-            over = True
-            left = [task for task in workers if not task.done()]
-            if left:
-                await asyncio.wait(left, timeout=0.0 if failure is not None else GRACE)
-                for task in left:
-                    task.cancel()
-                await asyncio.gather(*left, return_exceptions=True)
+            starter.cancel()
+            if in_flight:
+                await asyncio.wait(in_flight, timeout=GRACE)
+            for task in in_flight:
+                task.cancel()
+            await asyncio.gather(starter, *in_flight, return_exceptions=True)
 
 
 @contextmanager

@@ -1,30 +1,40 @@
-"""The journal: every answer that was paid for, once, before anything else is done with it.
+"""The journal: every paid answer, recorded before anything else is done with it.
 
-An append-only file of JSON lines next to the output, one record per answered request, keyed by a fingerprint of what
-was asked. A record is written the moment its answer arrives (`kill -9` loses nothing that was written) and reaches
-the disk (fsync, in a thread) within a second. After a crash the last record may be torn: it is cut off and asked again.
-Failures are never written. Every `rows_per_shard` records the file becomes a Parquet shard beside it and begins anew, so
-memory and the time to open it stay small: it holds keys, never texts.
+One SQLite file beside the output, keyed by a fingerprint of what was asked. An answer is committed before it is handed on,
+together with those that arrive in the same turn of the event loop, so `kill -9` loses nothing that was handed on; a thread
+sends commits to the disk (fsync) within a second. Failures are never written. Memory holds SQLite's page cache, never the texts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from silly_llm.asking.journal_shards import JournalShards
 from silly_llm.core.errors import RunError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 
-KEY_DIGITS = 32
-"""Hex digits of a key: 128 bits of SHA-256."""
-ROWS_PER_SHARD = 20_000
+JOURNAL = "journal.sqlite"
+SYNC_SECONDS = 1.0
+"""Seconds after which a commit is on the disk."""
+COLUMNS = ("key", "text", "finish_reason", "prompt_tokens", "completion_tokens", "model", "extra")
+GET = f"SELECT {', '.join(COLUMNS[1:])} FROM answers WHERE key = ?"
+PUT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * len(COLUMNS))})"
+SETTINGS = (
+    "locking_mode=EXCLUSIVE",
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "wal_autocheckpoint=10000",
+    "cache_size=-64000",
+)
+"""One process at a time, which also works without shared memory (network file systems); pages of 4 KiB, a cache of 64 MB."""
 
 
 def request_key(provider: LLMProvider, request: ChatRequest) -> str:
@@ -46,48 +56,37 @@ def request_key(provider: LLMProvider, request: ChatRequest) -> str:
         asked["schema"] = dict(request.schema)
     if provider.uses_fields:
         asked["fields"] = dict(request.fields)
-    return fingerprint(asked)[:KEY_DIGITS]
+    return fingerprint(asked)[:32]
 
 
 class Journal:
     """Answers on disk, by key. A context manager; the caller holds the lock of the folder.
 
     Args:
-        path: the file; made (with its folder) if missing, continued if there.
-        sync_every: records after which what was appended is sent to the disk.
-        sync_seconds: seconds after which it is sent earlier.
-        rows_per_shard: records after which the file becomes a Parquet shard.
+        path: the file; made (with its folder) if missing. What earlier versions kept beside it, as JSON lines
+            (`STEM.jsonl`) and Parquet shards (`STEM-00000.parquet`), is taken over.
+
+    Raises:
+        RunError: from any method: the disk is full or gone, or the file is damaged. What was committed before stays.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        sync_every: int = 256,
-        sync_seconds: float = 1.0,
-        rows_per_shard: int = ROWS_PER_SHARD,
-    ) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.sync_every = sync_every
-        self.sync_seconds = sync_seconds
-        self.rows_per_shard = rows_per_shard
-        self.damaged = 0
-        """Records that could not be read back (torn by a crash); their requests are asked again."""
-        self.tokens = [0, 0]
-        """Prompt and completion tokens of all records: what was paid for."""
-        self._offsets: dict[str, int] = {}
-        self._unsynced = 0
-        self._synced = time.monotonic()
-        self._disk = ThreadPoolExecutor(1, "journal")
-        self._syncing: Future[None] | None = None
+        self._one_line = _OneLine(self.path)
+        self._fsync = ThreadPoolExecutor(1, "journal")
+        self._synced, self._syncing = time.monotonic(), Future[None]()
+        self._syncing.set_result(None)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be opened ({error.strerror})") from None
-        self._shards = JournalShards(self.path)
-        self._end = self._read_index()
-        self.tokens = [a + b for a, b in zip(self.tokens, self._shards.tokens, strict=True)]
+            self._db = sqlite3.connect(self.path, timeout=1.0)
+            for setting in SETTINGS:
+                self._db.execute(f"PRAGMA {setting}")
+            self._db.execute(f"CREATE TABLE IF NOT EXISTS answers ({', '.join(COLUMNS)}, UNIQUE (key))")
+            len(self)  # reads the index, and makes the write-ahead log
+            self._log = os.open(f"{self.path}-wal", os.O_RDWR)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{self.path}: cannot be opened ({error})") from None
+        self._take_over_older()
 
     def __enter__(self) -> Journal:
         return self
@@ -96,168 +95,102 @@ class Journal:
         self.close()
 
     def __len__(self) -> int:
-        return len(self._offsets) + len(self._shards)
+        return self._db.execute("SELECT count(*) FROM answers").fetchone()[0]
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._offsets or key in self._shards
+    def tokens(self) -> tuple[int, int]:
+        """Prompt and completion tokens of all answers: what was paid for. Reads the whole file."""
+        return self._db.execute(
+            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM answers"
+        ).fetchone()
 
     def get(self, key: str) -> Completion | None:
         """The answer recorded under `key`, or `None`."""
-        offset = self._offsets.get(key)
-        record = self._shards.get(key) if offset is None else json.loads(self._line_at(offset))
-        return None if record is None else _completion(record)
+        with self._one_line:
+            row = self._db.execute(GET, (key,)).fetchone()
+        return row and Completion(*row[:-1], json.loads(row[-1]))
 
     def append(self, key: str, completion: Completion) -> None:
-        """Write an answer. It survives the death of this process at once, and that of the machine after `sync`.
+        """Write an answer; `flush` or `sync` makes it last."""
+        self._insert(vars(completion) | {"key": key, "extra": json.dumps(dict(completion.extra))})
 
-        Raises:
-            RunError: the disk is full or gone; what was recorded before stays.
-        """
-        record = {
-            "key": key,
-            "text": completion.text,
-            "finish_reason": completion.finish_reason,
-            "prompt_tokens": completion.prompt_tokens,
-            "completion_tokens": completion.completion_tokens,
-            "model": completion.model,
-        }
-        if completion.extra:
-            record["extra"] = dict(completion.extra)
-        line = _line(record)
-        self._write(line)
-        self._offsets[key] = self._end
-        self._end += len(line)
-        self._unsynced += 1
-        self.tokens[0] += completion.prompt_tokens
-        self.tokens[1] += completion.completion_tokens
-        if self._unsynced >= self.sync_every or time.monotonic() - self._synced > self.sync_seconds:
-            self._sync_behind()
-        if len(self._offsets) >= self.rows_per_shard:
-            self._begin_anew()
+    async def flush(self) -> None:
+        """Commit what was appended, together with what else arrives in this turn of the event loop; it survives this process."""
+        await asyncio.sleep(0)
+        self._commit()
+        if self._syncing.done() and time.monotonic() - self._synced > SYNC_SECONDS:
+            self._synced = time.monotonic()
+            self._syncing = self._fsync.submit(os.fsync, self._log)
 
     def sync(self) -> None:
         """Make what was appended survive power loss; returns when it does."""
-        try:
-            if self._syncing is not None:
-                self._syncing.result()
-            if self._unsynced:
-                os.fsync(self._file)
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written ({error.strerror})") from None
-        self._syncing, self._unsynced, self._synced = None, 0, time.monotonic()
+        self._commit()
+        with self._one_line:
+            self._syncing.result()
+            os.fsync(self._log)
 
     def close(self) -> None:
-        if self._file >= 0:
-            try:
+        if self._log < 0:
+            return
+        try:
+            if self._one_line.failure is None:
                 self.sync()
-            finally:
-                if (
-                    not self._end
-                ):  # nothing was asked, or all of it is in shards; readers of folders take it for empty data
-                    self.path.unlink(missing_ok=True)
-                os.close(self._file)
-                self._file = -1
-                self._disk.shutdown()
+        finally:
+            empty = self._one_line.failure is None and not len(self)
+            self._fsync.shutdown()
+            os.close(self._log)
+            self._log = -1
+            self._db.close()
+            if empty:
+                self.path.unlink()
 
-    def _sync_behind(self) -> None:
-        """Send what was appended to the disk without waiting for it."""
-        if self._syncing is not None:
-            if not self._syncing.done():
-                return
+    def _insert(self, record: Mapping[str, Any]) -> None:
+        row = [record[name] for name in COLUMNS]
+        row[1] = row[1].encode(errors="replace").decode()  # halves of characters
+        with self._one_line:
+            self._db.execute(PUT, row)
+
+    def _commit(self) -> None:
+        with self._one_line:
+            self._db.commit()
+
+    def _take_over_older(self) -> None:
+        """Take over the answers that earlier versions kept; their files go once the answers are safe."""
+        lines = self.path.with_suffix(".jsonl")
+        shards = sorted(self.path.parent.glob(f"{self.path.stem}-[0-9][0-9][0-9][0-9][0-9].parquet"))
+        for shard in shards:
+            import pyarrow.parquet as pq
+
+            with pq.ParquetFile(shard) as file:
+                for batch in file.iter_batches(1_000):
+                    for record in batch.to_pylist():
+                        self._insert(record | {"extra": record["extra"] or "{}"})
+        damaged = 0
+        for line in lines.open("rb") if lines.exists() else ():
             try:
-                self._syncing.result()
-            except OSError as error:
-                raise RunError(f"{self.path}: cannot be written ({error.strerror})") from None
-        self._unsynced, self._synced = 0, time.monotonic()
-        self._syncing = self._disk.submit(os.fsync, self._file)
-
-    def _begin_anew(self) -> None:
-        """Make a Parquet shard of the file, and begin it anew. Dying in between leaves both, which does no harm."""
+                record = json.loads(line)
+                self._insert(record | {"extra": json.dumps(record.get("extra") or {})})
+            except (ValueError, KeyError, TypeError):  # it is asked again
+                damaged += line.endswith(b"\n")  # else torn by a crash
         self.sync()
-        try:
-            self._shards.write(self._records())
-            os.ftruncate(self._file, 0)
-        except OSError as error:
-            raise RunError(
-                f"{self.path}: cannot be made a Parquet shard ({error.strerror}); answers recorded so far are kept, "
-                "and the same command continues"
-            ) from None
-        self._shards.adopt()
-        self._offsets.clear()
-        self._end = 0
-
-    def _records(self) -> Iterator[Mapping[str, Any]]:
-        with os.fdopen(os.dup(self._file), "rb") as file:
-            file.seek(0)
-            for line in file:
-                record = _record(line)
-                if record is not None and record["key"] in self._offsets:
-                    yield record
-
-    def _write(self, line: bytes) -> None:
-        """Write a whole line at the end, or leave the file as it was."""
-        written = 0
-        try:
-            while written < len(line):
-                written += os.pwrite(self._file, line[written:], self._end + written)
-        except OSError as error:
-            os.ftruncate(self._file, self._end)
-            raise RunError(
-                f"{self.path}: cannot be written ({error.strerror}); answers recorded so far are kept, "
-                "and the same command continues"
-            ) from None
-
-    def _read_index(self) -> int:
-        """Learn the offset of every whole record; returns where the next one goes, a torn tail cut off."""
-        position = 0
-        with os.fdopen(os.dup(self._file), "rb") as file:
-            file.seek(0)
-            for line in file:
-                whole = line.endswith(b"\n")
-                record = _record(line) if whole else None
-                if record is None:
-                    self.damaged += 1
-                elif record["key"] not in self._shards:  # else it died between making a shard and beginning anew
-                    self._offsets[record["key"]] = position
-                    self.tokens[0] += record["prompt_tokens"]
-                    self.tokens[1] += record["completion_tokens"]
-                if not whole:
-                    break
-                position += len(line)
-        os.ftruncate(self._file, position)
-        return position
-
-    def _line_at(self, offset: int) -> bytes:
-        parts: list[bytes] = []
-        while True:
-            block = os.pread(self._file, 8192, offset)
-            end = block.find(b"\n")
-            if end >= 0 or not block:
-                return b"".join([*parts, block[: max(end, 0)]])
-            parts.append(block)
-            offset += len(block)
+        if lines.exists():
+            lines.rename(lines.with_name(f"{lines.name}.damaged")) if damaged else lines.unlink()
+        for shard in shards:
+            shard.unlink()
 
 
-def _line(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+class _OneLine:
+    """Errors of SQLite and the system as one line; after the first, nothing that was appended with it counts as recorded."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failure: RunError | None = None
 
-def _record(line: bytes) -> Mapping[str, Any] | None:
-    """The record in a line, or `None` when it is not whole."""
-    try:
-        record = json.loads(line)
-        _completion(record)
-        return record if len(bytes.fromhex(record["key"])) * 2 == KEY_DIGITS else None
-    except (ValueError, KeyError, TypeError):
-        return None
+    def __enter__(self) -> None:
+        if self.failure is not None:
+            raise self.failure
 
-
-def _completion(record: Mapping[str, Any]) -> Completion:
-    return Completion(
-        text=record["text"],
-        finish_reason=record["finish_reason"],
-        prompt_tokens=record["prompt_tokens"],
-        completion_tokens=record["completion_tokens"],
-        model=record["model"],
-        extra=record.get("extra") or {},
-    )
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (OSError, sqlite3.Error)):
+            kept = "answers recorded so far are kept, and the same command continues"
+            self.failure = RunError(f"{self.path}: cannot be read or written ({error}); {kept}")
+            raise self.failure from None

@@ -9,14 +9,9 @@ from silly_llm.core.phases import Phase
 
 
 def check_recipe(phase: Phase, argv: list[str] | Options) -> Recipe:
-    """Read one recipe as its phase would, building and writing nothing.
-
-    Raises:
-        RecipeError: as the phase would.
-    """
+    """Read one recipe, and refuse it, as its phase would; builds and writes nothing."""
     module = importlib.import_module(phase.module)
     recipe = load_recipe(argv, phase=phase.command, arguments=module.ARGUMENTS)
-    check_components = getattr(module, "check_components", None)
-    if check_components:
-        check_components(recipe.args)
+    if hasattr(module, "check_components"):
+        module.check_components(recipe.args)
     return recipe

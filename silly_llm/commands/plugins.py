@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from silly_llm.core import registry
 from silly_llm.core.launch import Parser
+from silly_llm.core.registry import KINDS, components
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = Parser(prog="silly-llm plugins", description=__doc__)
-    parser.add_argument("kind", nargs="?", choices=sorted(registry.KINDS), help="only this kind")
-    arguments = parser.parse_args(argv)
-    for kind in [arguments.kind] if arguments.kind else registry.KINDS:
-        found = registry.components(kind)
+    parser.add_argument("kind", nargs="?", choices=sorted(KINDS), help="only this kind")
+    only = parser.parse_args(argv).kind
+    for kind in [only] if only else KINDS:
+        found = components(kind)
         print(f"{kind.replace('_', ' ')} ({kind})")
         width = max((len(c.name) for c in found), default=0)
         for component in found:

@@ -10,7 +10,7 @@ from silly_llm.commands.sweep.points import is_sweep, read_sweep
 from silly_llm.core.errors import NotInstalledError, RecipeError, suggestion
 from silly_llm.core.launch import Parser, command_line
 from silly_llm.core.lookup import SHARED, beside, locate, name_of, packaged_recipes
-from silly_llm.core.recipe_files import environments_of, phase_of_recipe, read_file
+from silly_llm.core.recipe_files import ENDINGS, environments_of, parents_of, phase_of_recipe, read_file
 from silly_llm.core.registry import only_registered
 
 BASE = "base"
@@ -25,12 +25,8 @@ def main(argv: list[str] | None = None) -> None:
         "folder", nargs="?", help="where recipe folders lie (default: ./recipes, else those of the package)"
     )
     parser.add_argument("--check", action="store_true", help="read and check every file, in every environment")
-    parser.add_argument(
-        "--copy",
-        nargs=2,
-        metavar=("NAME", "FOLDER"),
-        help="copy a recipe folder, and what it extends, into FOLDER to change it there; overwrites nothing",
-    )
+    copy_help = "copy a recipe folder, and what it extends, into FOLDER to change it there; overwrites nothing"
+    parser.add_argument("--copy", nargs=2, metavar=("NAME", "FOLDER"), help=copy_help)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
     if arguments.copy:
@@ -39,13 +35,12 @@ def main(argv: list[str] | None = None) -> None:
         copy(arguments.copy[0], Path(arguments.copy[1]).expanduser())
         return
     root = locate(arguments.folder or "recipes")
-    folders = recipe_folders(root)
+    folders = [f for f in (root, *sorted(p for p in root.glob("*") if p.is_dir())) if recipe_files(f)]
     if not folders:
         raise RecipeError(f"{root}: no recipe folder here")
-    names = {folder: name_of(folder) for folder in folders}
-    width = max(map(len, names.values()))
-    for folder, name in names.items():
-        print(f"{name:<{width}}  {describe(folder)}")
+    width = max(len(name_of(folder)) for folder in folders)
+    for folder in folders:
+        print(f"{name_of(folder):<{width}}  {describe(folder)}")
     if arguments.check:
         print()
         with only_registered():
@@ -53,15 +48,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def copy(name: str, target: Path) -> None:
-    """Copy the recipe folder `name` (or `accelerate_configs`) into `target`, and beside it what its recipes extend.
-
-    Raises:
-        RecipeError: there is no such folder, or `target` holds one of that name.
-    """
+    """Copy the recipe folder `name` (or `accelerate_configs`) into `target`, and beside it what its recipes extend."""
     source = SHARED / name if name == ACCELERATE else locate(name)
     if not source.is_dir():
-        known = [*packaged_recipes(), ACCELERATE]
-        raise RecipeError(f"{name}: no such recipe folder{suggestion(name, known)}")
+        near = suggestion(name, [*packaged_recipes(), ACCELERATE])
+        raise RecipeError(f"{name}: no such recipe folder{near}")
     to = target / source.resolve().name
     if to.exists():
         raise RecipeError(f"{to}: is there already; remove it, or name another folder")
@@ -82,21 +73,14 @@ def copy(name: str, target: Path) -> None:
 
 def ancestors(file: Path) -> set[Path]:
     """The files that a recipe extends, and those that they extend."""
-    parents = read_file(file).get("extends") or []
-    names = [parents] if isinstance(parents, str) else list(parents)
-    paths = {beside(file, name).resolve() for name in names}
-    return paths.union(*(ancestors(path) for path in paths))
-
-
-def recipe_folders(root: Path) -> list[Path]:
-    """`root` itself when it holds recipes, else its sub-folders that do."""
-    return [f for f in [root, *sorted(p for p in root.glob("*") if p.is_dir())] if recipe_files(f)]
+    paths = {beside(file, name).resolve() for name in parents_of(read_file(file))}
+    return paths.union(*map(ancestors, paths))
 
 
 def recipe_files(folder: Path) -> list[Path]:
-    return sorted(
-        p for p in folder.glob("*") if p.suffix in (".yaml", ".yml", ".json") and (phase_of_recipe(p) or is_sweep(p))
-    )
+    """The recipes and sweeps of a folder."""
+    files = sorted(p for p in folder.glob("*") if p.suffix in ENDINGS)
+    return [p for p in files if phase_of_recipe(p) or is_sweep(p)]
 
 
 def describe(folder: Path) -> str:
@@ -108,42 +92,35 @@ def describe(folder: Path) -> str:
 
 
 def check_all(folders: list[Path]) -> None:
-    """Check every recipe of `folders` in every environment its folder names.
-
-    Raises:
-        RecipeError: at the end, with the number of bad files; each is printed with its reason.
-    """
-    bad = checked = 0
+    """Check every recipe in every environment its folder names and print the verdict; at the end a RecipeError if one is bad."""
+    verdicts = []
     for folder in folders:
-        for file in recipe_files(folder):
-            phase, name = phase_of_recipe(file), name_of(file)
-            for environment in ["default", *sorted(environments_of(folder) - {"default"})]:
-                checked += 1
-                try:
-                    argv = ["--config", str(file), "--environment", environment]
-                    check_recipe(phase, argv) if phase else check_sweep(argv)
-                except NotInstalledError as error:
-                    print(f"✓ {name} ({environment}), to run it: {error}")
-                except RecipeError as error:
-                    # Keys are checked for name and type first, so one that only lacks others is right as far as it goes.
-                    if folder.name == BASE and str(error).endswith("is missing"):
-                        print(f"✓ {name} ({environment}), to be extended")
-                        continue
-                    bad += 1
-                    print(f"✗ {name} ({environment}): {error}")
+        environments = ["default", *sorted(environments_of(folder) - {"default"})]
+        for file, environment in ((f, e) for f in recipe_files(folder) for e in environments):
+            verdict, more = "✓", ""
+            try:
+                check_file(file, environment)
+            except NotInstalledError as error:
+                more = f", to run it: {error}"
+            except RecipeError as error:
+                # Keys are checked for name and type first, so one that only lacks others is right as far as it goes.
+                if folder.name == BASE and str(error).endswith("is missing"):
+                    more = ", to be extended"
                 else:
-                    print(f"✓ {name} ({environment})")
-    if bad:
-        raise RecipeError(f"{bad} of {checked} recipes are wrong")
-    print(f"{checked} recipes are right")
+                    verdict, more = "✗", f": {error}"
+            verdicts.append(verdict)
+            print(f"{verdict} {name_of(file)} ({environment}){more}")
+    if bad := verdicts.count("✗"):
+        raise RecipeError(f"{bad} of {len(verdicts)} recipes are wrong")
+    print(f"{len(verdicts)} recipes are right")
 
 
-def check_sweep(argv: list[str]) -> None:
-    """Read a sweep's file and the recipe of each of its points.
-
-    Raises:
-        RecipeError: as the sweep would.
-    """
+def check_file(file: Path, environment: str) -> None:
+    """Check a recipe, or a sweep with the recipe of each of its points."""
+    argv = ["--config", str(file), "--environment", environment]
+    if phase := phase_of_recipe(file):
+        check_recipe(phase, argv)
+        return
     sweep = read_sweep(argv)
     for point in sweep.points:
         check_recipe(sweep.phase, point.argv)

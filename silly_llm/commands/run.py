@@ -17,7 +17,7 @@ from silly_llm.commands.check import check_recipe
 from silly_llm.core.config import Options, parse_argv, run_name_of
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.folders.files import PRIVATE
-from silly_llm.core.launch import command_line
+from silly_llm.core.launch import command_line, wants_help
 from silly_llm.core.lookup import locate, packaged_recipes
 from silly_llm.core.phases import PHASES, Phase, phase_named
 
@@ -39,16 +39,21 @@ phases: """ + ", ".join(PHASES)
 
 def main(argv: list[str] | None = None) -> None:
     argv = list(sys.argv[1:] if argv is None else argv)
-    if "-h" in argv or "--help" in argv:
+    if wants_help(argv):
         print(USAGE)
         return
-    folder, argv = _take_folder(argv)
+    if argv and not argv[0].startswith("--"):
+        folder = locate(argv.pop(0))
+    elif len(argv) >= 2 and not argv[-1].startswith("--") and argv[-2] in ("--force", "--debug"):
+        folder = locate(argv.pop())
+    else:
+        begin = "silly-llm run FOLDER … (begin with: silly-llm run quickstart)"
+        raise RecipeError(f"command line: name the recipe folder first: {begin}")
     options = parse_argv(argv)
     phases = select(folder, options.overrides.pop("from", None), options.overrides.pop("to", None))
     if options.config or options.print_config:
-        raise RecipeError(
-            f"command line: --{'config' if options.config else 'print_config'} is for a single phase: silly-llm PHASE …"
-        )
+        option = "config" if options.config else "print_config"
+        raise RecipeError(f"command line: --{option} is for a single phase: silly-llm PHASE …")
     by_phase = phase_options(folder, phases, options)
 
     # Every recipe is checked before the first phase begins: nobody waits an hour for a typo.
@@ -64,86 +69,66 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
-    """The phases of a recipe folder between two named ones, in their order.
-
-    Raises:
-        RecipeError: no such folder, no recipe in it, unknown phase, or `first` comes after `last`.
-    """
+    """The phases of a recipe folder between two named ones, in their order; a RecipeError where there are none."""
+    if folder.is_file():
+        raise RecipeError(f"{folder}: is a file; name the recipe folder that it lies in")
     if not folder.is_dir():
-        if folder.is_file():
-            raise RecipeError(f"{folder}: is a file; name the recipe folder that it lies in")
-        names = [*(p.name for p in folder.parent.glob("*") if p.is_dir()), *packaged_recipes()]
-        raise RecipeError(
-            f"{folder}: no such recipe folder, neither here nor in the package{suggestion(folder.name, names)}"
-        )
+        near = suggestion(folder.name, [*(p.name for p in folder.parent.glob("*") if p.is_dir()), *packaged_recipes()])
+        raise RecipeError(f"{folder}: no such recipe folder, neither here nor in the package{near}")
     known = list(PHASES.values())
     bounds = []
     for name, default in ((first, known[0]), (last, known[-1])):
         phase = phase_named(str(name)) if name is not None else default
         if phase is None:
-            raise RecipeError(
-                f"unknown phase {str(name)!r}{suggestion(str(name), PHASES)}; known: {', '.join(PHASES)}"
-            )
+            near = suggestion(str(name), PHASES)
+            raise RecipeError(f"unknown phase {str(name)!r}{near}; known: {', '.join(PHASES)}")
         bounds.append(known.index(phase))
     if bounds[0] > bounds[1]:
         raise RecipeError(f"--from {first} comes after --to {last}")
-    phases = [p for p in known[bounds[0] : bounds[1] + 1] if (folder / p.recipe).is_file()]
+    wanted = known[bounds[0] : bounds[1] + 1]
+    phases = [phase for phase in wanted if (folder / phase.recipe).is_file()]
     if not phases:
-        wanted = ", ".join(p.recipe for p in known[bounds[0] : bounds[1] + 1])
-        raise RecipeError(f"{folder}: holds none of {wanted}")
+        raise RecipeError(f"{folder}: holds none of {', '.join(phase.recipe for phase in wanted)}")
     return phases
 
 
 def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[str, Options]:
-    """What each phase is told, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`.
-
-    Raises:
-        RecipeError: an option that is neither ours nor a phase's key, or two names of one phase.
-    """
-    by_phase = {p.command: replace(options, config=str(folder / p.recipe), overrides={}, values={}) for p in phases}
-    for kind in ("overrides", "values"):
-        for name, said in getattr(options, kind).items():
-            phase = phase_named(name)
-            if phase is None or not isinstance(said, dict):
-                raise RecipeError(
-                    f"command line: unknown option --{name}{suggestion(name, ['from', 'to', 'force', 'environment'])}; "
-                    "a recipe's key is written --PHASE.KEY VALUE"
-                )
-            if phase.command not in by_phase:
-                continue
-            if getattr(by_phase[phase.command], kind):
-                raise RecipeError(f"command line: --{name}.… and another name of the same phase are both given")
-            setattr(by_phase[phase.command], kind, said)
+    """What each phase is given, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`."""
+    by_phase = {p.command: replace(options, config=str(folder / p.recipe), overrides={}) for p in phases}
+    for name, said in options.overrides.items():
+        phase = phase_named(name)
+        if phase is None or not isinstance(said, dict):
+            near = suggestion(name, ["from", "to", "force", "environment"])
+            raise RecipeError(
+                f"command line: unknown option --{name}{near}; a recipe's key is written --PHASE.KEY VALUE"
+            )
+        if phase.command not in by_phase:
+            continue
+        if by_phase[phase.command].overrides:
+            raise RecipeError(f"command line: --{name}.… and another name of the same phase are both given")
+        by_phase[phase.command].overrides = said
     return by_phase
 
 
 def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
     """Print what was made, how long it took and what to do next."""
+
+    def read(phase: str, name: str) -> dict:
+        file = run / PHASES[phase].folder / name
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
     print(f"\n{'phase':<12}{'seconds':>9}  folder")
     for phase in phases:
-        provenance = run / phase.folder / "provenance.json"
-        took = json.loads(provenance.read_text(encoding="utf-8"))["seconds"] if provenance.is_file() else float("nan")
+        took = read(phase.command, "provenance.json").get("seconds", float("nan"))
         print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
     print(f"{'this run':<12}{seconds:>9.0f}\n")
-    vocabulary = run / PHASES["vocabulary"].folder / "vocabulary.json"
-    if vocabulary.is_file():  # a small model knows the words of its stories and hardly any other
-        words = json.loads(vocabulary.read_text(encoding="utf-8"))
+    if words := read(
+        "vocabulary", "vocabulary.json"
+    ):  # a small model knows the words of its stories and hardly any other
         print(f"Ask for: Words: {words['nouns'][0]}, {words['verbs'][0]}, {words['adjectives'][0]}")
     report = run / PHASES["evaluate"].folder / "report.html"
     if report.is_file():
         print(f"Report:  {report}")
-    for command in ("sft", "pretrain"):
-        model = run / PHASES[command].folder
-        if (model / "config.json").is_file() and (model / PRIVATE).is_dir():
-            print(f"Chat:    {command_line('chat', model)}")
-            break
-
-
-def _take_folder(argv: list[str]) -> tuple[Path, list[str]]:
-    if argv and not argv[0].startswith("--"):
-        return locate(argv[0]), argv[1:]
-    if len(argv) >= 2 and not argv[-1].startswith("--") and argv[-2] in ("--force", "--debug"):
-        return locate(argv[-1]), argv[:-1]
-    raise RecipeError(
-        "command line: name the recipe folder first: silly-llm run FOLDER … (begin with: silly-llm run quickstart)"
-    )
+    models = [run / PHASES[command].folder for command in ("sft", "pretrain")]
+    if model := next((m for m in models if (m / "config.json").is_file() and (m / PRIVATE).is_dir()), None):
+        print(f"Chat:    {command_line('chat', model)}")

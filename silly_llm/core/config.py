@@ -8,29 +8,27 @@ refuses unknown keys and wrong types before anything is written.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import json
 import os
-import re
 import sys
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from omegaconf import OmegaConf
-from omegaconf.errors import (
-    GrammarParseError,
-    InterpolationResolutionError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-)
+from omegaconf.errors import OmegaConfBaseException
 
-from silly_llm.core.errors import RecipeError, first_line
+from silly_llm.core.errors import RecipeError
 from silly_llm.core.lookup import locate
-from silly_llm.core.masking import MASK, mask, remember
+from silly_llm.core.masking import mask, remember
 from silly_llm.core.phases import PHASES
-from silly_llm.core.recipe_files import ESCAPE, environment_of, key_of, overlay, read_with_parents, reason_of
-from silly_llm.core.schema import check, flow, hint_below, look, read
+from silly_llm.core.recipe_files import environment_of, map_texts, overlay, read_with_parents, said_by
+from silly_llm.core.registry import config_class_of, resolve
+from silly_llm.core.schema import check, hint_below, read
 
 A = TypeVar("A")
 ENVIRONMENT_VARIABLE = "SILLY_LLM_ENVIRONMENT"
@@ -42,8 +40,6 @@ COMPONENTS = {
     "eval_dataset": "data_provider",
 }
 """The keys whose options have the types that the component named by `type` gives them."""
-
-__all__ = ["MASK", "Options", "Recipe", "check", "load_recipe", "mask", "parse_argv", "read_recipe", "to_yaml"]
 
 
 @dataclass
@@ -57,9 +53,14 @@ class Options:
     force: bool = False
     debug: bool = False
     overrides: dict[str, Any] = field(default_factory=dict)
-    """`--a.b text`, nested; the text as it was given, a list of several, `True` where there was none."""
-    values: dict[str, Any] = field(default_factory=dict)
-    """`--a.b:=JSON`, nested."""
+    """`--a.b text`, nested; the text as it was given, a list of several, `True` where there was none; `Exactly` of `--a.b:=JSON`."""
+
+
+@dataclass(frozen=True)
+class Exactly:
+    """A value of the command line that is what it says, whatever the type of its key."""
+
+    value: Any
 
 
 @dataclass
@@ -78,13 +79,9 @@ class Recipe(Generic[A]):
         return self.options.environment
 
     @property
-    def output_root(self) -> Path:
-        return Path(self.options.output_root)
-
-    @property
     def where(self) -> str:
         """How messages name the recipe."""
-        return str(self.file) if self.file else "command line"
+        return str(self.file or "command line")
 
     def masked(self) -> dict[str, Any]:
         """The resolved values without secrets: what may be printed, saved and published."""
@@ -104,13 +101,12 @@ def load_recipe(argv: list[str] | Options | None, *, phase: str, arguments: type
         SystemExit: code 0, after printing the recipe for `--print_config`.
     """
     options = argv if isinstance(argv, Options) else parse_argv(sys.argv[1:] if argv is None else argv)
-    file = locate(options.config) if options.config else None
+    file = locate(options.config) if options.config is not None else None
     values = read_recipe(file, options, arguments)
     run_name = run_name_of(file, options.environment)
-    names = {f.name for f in dataclasses.fields(arguments)}  # type: ignore[arg-type]
-    if "output_dir" in names and "output_dir" not in values:
-        values["output_dir"] = str(Path(options.output_root) / run_name / PHASES[phase].folder)
-    args = check(values, arguments, where=str(file) if file else "command line")
+    if "output_dir" in {f.name for f in dataclasses.fields(arguments)}:  # type: ignore[arg-type]
+        values.setdefault("output_dir", str(Path(options.output_root) / run_name / PHASES[phase].folder))
+    args = check(values, arguments, where=str(file or "command line"))
     recipe = Recipe(phase, args, values, file, options, run_name)
     if options.print_config:
         print(to_yaml(recipe.masked()), end="")
@@ -124,42 +120,41 @@ def parse_argv(argv: list[str]) -> Options:
     `--a.b 1`, `--a.b=1` and `--a-b 1` (for `a_b`) all work; a key without a value is true; several values make a list. What a text
     means is for the type of its key to say (`silly_llm.core.schema.read`); `--a.b:=JSON` says it by itself.
     """
-    options = Options(environment=os.environ.get(ENVIRONMENT_VARIABLE) or "default")
-    position = 0
-    while position < len(argv):
-        token = argv[position]
-        if not token.startswith("--") or token == "--":
-            before = argv[position - 1].lstrip("-").partition("=")[0] if position else ""
-            raise RecipeError(f"command line: expected --key value, got {mask(token, before)!r}")
-        name, equals, text = token[2:].partition("=")
-        position += 1
-        texts = [text] if equals else []
-        while not equals and position < len(argv) and not argv[position].startswith("--"):
-            texts.append(argv[position])
-            position += 1
-        key = name.replace("-", "_")
-        if key in ("config", "environment", "output_root"):
-            if len(texts) != 1 or not texts[0]:
-                raise RecipeError(f"command line: --{key} takes one value")
-            setattr(options, key, expand_home(texts[0]))
-            continue
+    given: list[tuple[str, bool, list[str]]] = []
+    for token in argv:
+        name, closed, texts = given[-1] if given else ("", True, [])
+        if token.startswith("--") and token != "--":
+            name, equals, text = token[2:].partition("=")
+            given.append((name, bool(equals), [text] if equals else []))
+        elif closed or token == "--":
+            raise RecipeError(f"command line: expected --key value, got {mask(token, name)!r}")
+        else:
+            texts.append(token)
+
+    said: dict[str, Any] = {}
+    keys = [name.replace("-", "_").removesuffix(":") for name, _, _ in given]
+    for outer, inner in itertools.permutations(keys, 2):
+        if inner.startswith(f"{outer}."):
+            way_out = f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
+            way_out = "; name a preset by --model.preset" if outer == "model" else way_out
+            raise RecipeError(
+                f"command line: --{outer} and --{inner} are both given, so one would undo the other{way_out}"
+            )
+    for key, (name, closed, texts) in zip(keys, given, strict=True):
         value: Any = True if not texts else texts[0] if len(texts) == 1 else texts
-        if key in ("print_config", "force", "debug"):
-            switched = look(value) if isinstance(value, str) else value
-            if not isinstance(switched, bool):
-                raise RecipeError(f"command line: --{key} is a switch and takes no value, got {value!r}")
-            setattr(options, key, switched)
-        elif equals and key.endswith(":"):
+        *path, last = key.split(".")
+        remember(value, last)
+        if closed and name.endswith(":"):
             try:
-                value = json.loads(text)
+                value = Exactly(json.loads(texts[0]))
             except json.JSONDecodeError as error:
                 raise RecipeError(f"command line: --{name}= takes JSON ({error.msg})") from None
-            _set_nested(options.values, key[:-1], value)
-            remember(value, key[:-1].rpartition(".")[2])
-        else:
-            _set_nested(options.overrides, key, value)
-            remember(value, key.rpartition(".")[2])
-    return options
+            remember(value.value, last)
+        functools.reduce(lambda inside, part: inside.setdefault(part, {}), path, said)[last] = value
+    hints = typing.get_type_hints(Options)
+    ours = {name: read(said.pop(name), hints[name]) for name in hints.keys() & said.keys() - {"overrides"}}
+    ours.setdefault("environment", os.environ.get(ENVIRONMENT_VARIABLE) or "default")
+    return check({**expand_home(ours), "overrides": said}, Options, where="command line")
 
 
 def run_name_of(file: Path | None, environment: str) -> str:
@@ -171,28 +166,18 @@ def run_name_of(file: Path | None, environment: str) -> str:
 def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[str, Any]:
     """The merged, interpolated values of a recipe as plain Python; unchecked, but what the command line says is read by the types
     of `arguments`."""
-    merged = read_with_parents(file, ()) if file else OmegaConf.create({})
-    environments = merged.pop("environments", None) or {}
-    merged = overlay(merged, environment_of(environments, file, options.environment))
-    try:
-        for said in (options.values, _structured(options.overrides)):
-            merged = overlay(merged, OmegaConf.create(said))
-    except GrammarParseError as error:
-        raise RecipeError(f"command line: {key_of(error)}{first_line(error)}; {ESCAPE}") from None
     root = Path(options.output_root) / run_name_of(file, options.environment)
     OmegaConf.register_resolver("run", lambda path="": str(root / path), replace=True)
-    where = str(file) if file else "command line"
+    merged = read_with_parents(file) if file else {}
+    merged = overlay(merged, environment_of(merged.pop("environments", None) or {}, file, options.environment))
+    said, where = _typed(options.overrides, arguments, merged), "command line"
     try:
-        values: dict[str, Any] = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    except (InterpolationResolutionError, GrammarParseError) as error:
-        unset = re.search(r"Environment variable '([^']+)' not found", str(error))
-        reason = f"environment variable {unset[1]} is not set" if unset else f"{reason_of(error)}; {ESCAPE}"
-        raise RecipeError(f"{where}: {key_of(error)}{reason}") from None
-    except MissingMandatoryValue as error:
-        raise RecipeError(f"{where}: {key_of(error)}a value is missing ('???')") from None
+        OmegaConf.create(said)
+        where = str(file or where)
+        content = OmegaConf.create(overlay(merged, said))
+        values: dict[str, Any] = OmegaConf.to_container(content, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        raise RecipeError(f"{where}: {key_of(error)}{reason_of(error)}") from None
-    _settle(values, options.overrides, arguments)
+        raise RecipeError(f"{where}: {said_by(error)}") from None
     values = expand_home(values)
     remember(values)
     return values
@@ -200,48 +185,22 @@ def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[st
 
 def expand_home(value: Any) -> Any:
     """`~/…` in any text of a recipe as a shell would give it."""
-    if isinstance(value, dict):
-        return {key: expand_home(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [expand_home(item) for item in value]
-    return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~/") else value
+    return map_texts(value, lambda text: str(Path(text).expanduser()) if text.startswith("~/") else text)
 
 
-def _structured(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides with lists and mappings as such, so that they merge; a key of text gets its text back from `_settle`."""
-    return {
-        key: _structured(value) if isinstance(value, Mapping) else _or_text(value) if isinstance(value, str) else value
-        for key, value in said.items()
-    }
-
-
-def _or_text(text: str) -> Any:
-    structure = flow(text)
-    return text if structure is None else structure
-
-
-def _settle(values: dict[str, Any], said: Mapping[str, Any], hint: Any) -> None:
-    """Read what the command line said by the type that each key has, in place."""
+def _typed(said: Mapping[str, Any], hint: Any, under: Any) -> dict[str, Any]:
+    """What the command line said, read by the type that each key has; `under` is what it will be laid over."""
+    values: dict[str, Any] = {}
     for key, text in said.items():
-        below, value = hint_below(hint, key), values[key]
+        below, covered = hint_below(hint, key), under.get(key) if isinstance(under, Mapping) else None
         if isinstance(text, Mapping):
-            if hint_below(below, "") is Any and isinstance(value.get("type"), str) and key in COMPONENTS:
-                below = _options_of(COMPONENTS[key], value["type"]) or below
-            _settle(value, text, below)
-        elif text is not True:
-            meant = read(value if "${" in str(text) else text, below)
-            # A mapping or list is what merging and interpolation made of it.
-            values[key] = value if isinstance(meant, (dict, list)) and not isinstance(value, str) else meant
-
-
-def _options_of(kind: str, name: str) -> type | None:
-    """The typed options of a registered component; `None` for one that is not known here, which its own check will say."""
-    from silly_llm.core import registry
-
-    try:
-        return None if ":" in name else registry.options_of(kind, name)
-    except RecipeError:
-        return None
+            named = text.get("type") or (covered.get("type") if isinstance(covered, Mapping) else None)
+            if key in COMPONENTS and isinstance(named, str) and ":" not in named and hint_below(below, "") is Any:
+                below = config_class_of(resolve(COMPONENTS[key], named)) or below
+            values[key] = _typed(text, below, covered)
+        else:
+            values[key] = text.value if isinstance(text, Exactly) else read(text, below)
+    return values
 
 
 def to_yaml(values: dict[str, Any]) -> str:
@@ -249,24 +208,6 @@ def to_yaml(values: dict[str, Any]) -> str:
     import yaml
 
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _set_nested(target: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    for number, part in enumerate(path, 1):
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
-            raise _both(".".join(path[:number]), key)
-    if isinstance(target.get(last), dict):
-        raise _both(key, f"{key}.{next(iter(target[last]))}")
-    target[last] = value
-
-
-def _both(outer: str, inner: str) -> RecipeError:
-    hint = {"model": "; name a preset by --model.preset"}.get(
-        outer, f"; name a component by --{outer}.type" if outer in COMPONENTS else ""
-    )
-    return RecipeError(f"command line: --{outer} and --{inner} are both given, so one would undo the other{hint}")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Any
 
 import torch
+
+EAGER_LENGTH = 512
+"""The longest context, in tokens, at which plain matrix products are the faster attention on CPUs."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`."""
 
 
 def computes_in_bf16(use_cpu: bool) -> bool:
@@ -15,17 +21,9 @@ def computes_in_bf16(use_cpu: bool) -> bool:
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
-EAGER_LENGTH = 512
-"""The longest context, in tokens, at which plain matrix products are the faster attention on CPUs."""
-
-
 def attention_for(use_cpu: bool, max_length: int | None) -> str:
     """The attention that trains fastest: on CPUs eager at short contexts (1.2 times sdpa; docs/lab-log.md), else sdpa."""
     return "eager" if use_cpu and max_length and max_length <= EAGER_LENGTH else "sdpa"
-
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's `mallopt`."""
 
 
 def keep_freed_memory() -> None:
@@ -34,9 +32,7 @@ def keep_freed_memory() -> None:
     Else every large activation comes as new pages from the system, each to be cleared: a seventh of a small model's step
     (docs/lab-log.md). The process then stays as large as it once was.
     """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt") and hasattr(libc, "gnu_get_libc_version"):
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

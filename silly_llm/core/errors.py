@@ -1,32 +1,33 @@
 """The errors that people see as one line, without secrets."""
 
+import difflib
+from collections.abc import Iterable
+
 from silly_llm.core.masking import mask
 
 
-class RecipeError(ValueError):
-    """What was asked for is wrong (a recipe, an option, a path). Exit code 2; nothing has been written."""
+class Masked(Exception):
+    """An error whose message shows no secret."""
 
     def __init__(self, message: object) -> None:
         super().__init__(mask(str(message), loosely=True))
+
+
+class RecipeError(Masked, ValueError):
+    """What was asked for is wrong (a recipe, an option, a path). Exit code 2; nothing has been written."""
 
 
 class NotInstalledError(RecipeError):
     """What was asked for is right, but needs something that is not installed here. Exit code 2 as well."""
 
 
-class RunError(RuntimeError):
+class RunError(Masked, RuntimeError):
     """What was asked for is right, but could not be done (no server, no disk, another process). Exit code 1."""
 
-    def __init__(self, message: object) -> None:
-        super().__init__(mask(str(message), loosely=True))
 
-
-def suggestion(name: str, known) -> str:
+def suggestion(name: str, known: Iterable[object]) -> str:
     """``" (did you mean 'x'?)"`` for the nearest of the `known` names, or the empty string."""
-    import difflib
-
-    names = [str(k) for k in known]
-    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(str(name), map(str, known), n=1, cutoff=0.5)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""
 
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.console import streams
-from silly_llm.core.console.signals import Stopped, first_heard, listening
+from silly_llm.core.console.signals import SIGNALS, Stopped, as_ctrl_c, first_heard, handled
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.lookup import name_of
 from silly_llm.core.masking import mask
 from silly_llm.core.phases import PHASES, Phase
+from silly_llm.core.schema import default_of
 
 if TYPE_CHECKING:
     from silly_llm.core.config import Recipe
@@ -34,6 +35,8 @@ NO_ROOM = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "a file would be larger than is allowed here (ulimit -f)",
 }
+EXIT_CODES: list[int] = []
+"""That of a launched process which was in a process group."""
 
 
 def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -> None:
@@ -46,7 +49,7 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
     streams.prepare(debug="--debug" in argv)
     phase = next((p for p in PHASES.values() if p.module == _module_of(main)), None)
     try:
-        with streams.until_nobody_reads(), listening():
+        with streams.until_nobody_reads(), handled(SIGNALS[1:], as_ctrl_c):
             print(phase_help(phase)) if phase and wants_help(argv) else main(argv)
     except Stopped as stop:
         fail(str(stop), 128 + stop.number)
@@ -55,39 +58,33 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
         fail(f"stopped{by}; the same command continues where it was", 128 + number)
     except Exception as error:
+        code = 2 if isinstance(error, RecipeError) else 1
         if "--debug" in argv:
             print(mask(traceback.format_exc(), loosely=True), end="", file=sys.stderr, flush=True)
-            raise SystemExit(2 if isinstance(error, RecipeError) else 1) from None
-        if isinstance(error, RecipeError):
-            fail(str(error), 2)
-        reason = " ".join(str(error).split())
-        full = next((said for said in NO_ROOM if os.strerror(said) in reason), None)
-        if not isinstance(error, RunError) and full is not None:
-            fail(f"{NO_ROOM[full]}; make room, and the same command continues", 1)
-        fail(reason if isinstance(error, RunError) else f"{type(error).__name__}: {reason} (--debug shows where)", 1)
+            raise SystemExit(code) from None
+        fail(_one_line(error), code)
     finally:
-        if "torch.distributed" in sys.modules:
-            ended = sys.exc_info()[1]
-            if leave_process_group(failed=ended is not None) and "RANK" in os.environ:
-                EXIT_CODES.append(int(ended.code or 0) if isinstance(ended, SystemExit) else int(ended is not None))
+        _leave_process_group(sys.exc_info()[1])
 
 
-def leave_process_group(*, failed: bool = False) -> bool:
-    """Leave the process group, as torch asks for; whether there was one.
+def _one_line(error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if isinstance(error, (RecipeError, RunError)):
+        return reason
+    if full := next((said for number, said in NO_ROOM.items() if os.strerror(number) in reason), None):
+        return f"{full}; make room, and the same command continues"
+    return f"{type(error).__name__}: {reason} (--debug shows where)"
 
-    Of a `failed` process NCCL would first wait for what others never send: it is left as it is.
-    """
-    from torch import distributed
 
-    if not distributed.is_available() or not distributed.is_initialized():
-        return False
-    if not (failed and "nccl" in distributed.get_backend()):
+def _leave_process_group(error: BaseException | None) -> None:
+    """As torch asks for; but of a failed process NCCL would first wait for what others never send."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return
+    if error is None or "nccl" not in distributed.get_backend():
         distributed.destroy_process_group()
-    return True
-
-
-EXIT_CODES: list[int] = []
-"""That of a launched process which was in a process group."""
+    if "RANK" in os.environ:
+        EXIT_CODES.append(int(error.code or 0) if isinstance(error, SystemExit) else int(error is not None))
 
 
 @atexit.register  # before the libraries register theirs: it is called last
@@ -119,44 +116,41 @@ def fail(message: str, code: int) -> typing.NoReturn:
 
 
 def wants_help(argv: list[str]) -> bool:
-    return any(token in ("-h", "--help") for token in argv)
+    return bool({"-h", "--help"}.intersection(argv))
+
+
+PHASE_HELP = """silly-llm {command}: {summary}
+
+usage: silly-llm {command} --config RECIPE [--environment NAME] [--key value …]
+       python -m {runnable} --config RECIPE [--key value …]
+
+keys of a recipe, and options:
+{keys}
+
+for every phase:
+  --config FILE           the recipe (YAML or JSON)
+  --environment NAME      one of the recipe's environments (or SILLY_LLM_ENVIRONMENT)
+  --output_root DIR       what ${{run:…}} in recipes lies below (default: runs)
+  --print_config          print the resolved recipe, secrets masked, and stop
+  --force                 begin anew; what is not ours and in the way is set aside, never deleted
+  --debug                 show the traceback of an error"""
 
 
 def phase_help(phase: Phase) -> str:
     """The text of `silly-llm PHASE --help`: the phase's own keys with their defaults."""
     module, _, name = phase.arguments.partition(":")
-    cls = getattr(importlib.import_module(module), name)
-    lines = [f"silly-llm {phase.command}: {phase.summary}", ""]
-    lines += [f"usage: silly-llm {phase.command} --config RECIPE [--environment NAME] [--key value …]"]
-    lines += [
-        f"       python -m {phase.runnable} --config RECIPE [--key value …]",
-        "",
-        "keys of a recipe, and options:",
-    ]
-    for field in dataclasses.fields(cls):
-        lines.append(f"  --{field.name}{_default(field)}")
+    lines = []
+    for field in dataclasses.fields(getattr(importlib.import_module(module), name)):
+        default = default_of(field)
+        shown = "" if default is None or default in ("", [], {}) else f"  (default: {default})"
+        lines.append(f"  --{field.name}{'  (required)' if default is dataclasses.MISSING else shown}")
         if help_text := field.metadata.get("help"):
             lines.append(f"      {help_text}")
     if phase.passes_to:
         lines += ["", f"and every key of {phase.passes_to}."]
-    lines += ["", "for every phase:"]
-    lines += ["  --config FILE           the recipe (YAML or JSON)"]
-    lines += ["  --environment NAME      one of the recipe's environments (or SILLY_LLM_ENVIRONMENT)"]
-    lines += ["  --output_root DIR       what ${run:…} in recipes lies below (default: runs)"]
-    lines += ["  --print_config          print the resolved recipe, secrets masked, and stop"]
-    lines += ["  --force                 begin anew; what is not ours and in the way is set aside, never deleted"]
-    lines += ["  --debug                 show the traceback of an error"]
-    return "\n".join(lines)
-
-
-def _default(field: dataclasses.Field) -> str:
-    if field.default_factory is not dataclasses.MISSING:
-        value = field.default_factory()
-    elif field.default is dataclasses.MISSING:
-        return "  (required)"
-    else:
-        value = field.default
-    return "" if value is None or value in ("", [], {}) else f"  (default: {value})"
+    return PHASE_HELP.format(
+        command=phase.command, summary=phase.summary, runnable=phase.runnable, keys="\n".join(lines)
+    )
 
 
 def _module_of(main: Callable) -> str:
@@ -181,16 +175,15 @@ def next_command(recipe: Recipe[Any], command: str, *words: object) -> str:
 
 def command_line(*words: object) -> str:
     """`silly-llm WORDS…` as it can be typed into a shell in the current folder."""
-    return " ".join([executable(), *(shlex.quote(str(word)) for word in words)])
+    return f"{executable()} {shlex.join(map(str, words))}"
 
 
 def executable() -> str:
     """How to call this `silly-llm` from a shell in the current folder: by name when the path leads to it, else with its path."""
     found, beside_python = shutil.which("silly-llm"), Path(sys.executable).with_name("silly-llm")
-    if found and (not beside_python.exists() or Path(found).samefile(beside_python)):
-        return "silly-llm"
     if not beside_python.exists():
-        return f"{shlex.quote(sys.executable)} -m silly_llm.cli"
-    here = Path.cwd()
-    inside = here in beside_python.parent.parents
-    return shlex.quote(str(beside_python.relative_to(here) if inside else beside_python))
+        return "silly-llm" if found else f"{shlex.quote(sys.executable)} -m silly_llm.cli"
+    if found and Path(found).samefile(beside_python):
+        return "silly-llm"
+    inside = beside_python.is_relative_to(Path.cwd())
+    return shlex.quote(str(beside_python.relative_to(Path.cwd()) if inside else beside_python))

@@ -8,15 +8,10 @@ from pathlib import Path
 from silly_llm.core.errors import RecipeError, suggestion
 
 PACKAGE = Path(__file__).parents[1]
-SHARED = PACKAGE / "share"
+SHARED = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parent
 """What the wheel brings besides code (see setup.py); a checkout has the same folders beside the package."""
-if not SHARED.is_dir():
-    SHARED = PACKAGE.parent
 RECIPES = SHARED / "recipes"
-
-DATA = re.compile(
-    r"\.(jsonl?|parquet|csv|tsv|txt|ya?ml|arrow|jinja|gguf|safetensors)(\.(gz|zst|bz2|xz))?$", re.IGNORECASE
-)
+FILE = re.compile(r"\.(jsonl?|parquet|csv|tsv|txt|ya?ml|arrow|jinja|gguf|safetensors)(\.(gz|zst|bz2|xz))?$", re.I)
 """Endings of files: `stories/train.jsonl` is one that is missing, not a repository."""
 
 
@@ -25,10 +20,10 @@ def locate(name: str | Path) -> Path:
     `tinystories/pretrain.yaml`, with or without `recipes/` before it), else `name` as it is.
     """
     path = Path(name).expanduser()
-    if path.exists() or path.is_absolute() or ".." in path.parts:
+    if path.exists() or path.is_absolute() or ".." in path.parts or not path.parts:
         return path
-    found = RECIPES / (path.relative_to("recipes") if path.parts[:1] == ("recipes",) else path)
-    if not path.parts or not found.exists():
+    found = RECIPES / (path.relative_to("recipes") if path.parts[0] == "recipes" else path)
+    if not found.exists():
         return path
     here = Path.cwd()
     return found.relative_to(here) if found.is_relative_to(here) else found
@@ -42,11 +37,8 @@ def beside(file: Path, name: str) -> Path:
 
 def name_of(path: Path) -> str:
     """The shortest name by which `locate` finds `path` again: `quickstart/pretrain.yaml` for what the package brings."""
-    if path.is_absolute() and path.is_relative_to(RECIPES):
-        name = path.relative_to(RECIPES)
-        if locate(name) == path:
-            return str(name)
-    return str(path)
+    name = path.relative_to(RECIPES) if path.is_absolute() and path.is_relative_to(RECIPES) else path
+    return str(name if locate(name) == path else path)
 
 
 def packaged_recipes() -> list[str]:
@@ -55,11 +47,7 @@ def packaged_recipes() -> list[str]:
 
 
 def find(name: str | Path, where: str = "") -> str:
-    """The path or Hub id of what a name means; `where` is what messages begin with.
-
-    Raises:
-        RecipeError: nothing is there, and it does not look like a Hub id either.
-    """
+    """The path or Hub id that a name means; a RecipeError (which begins with `where`) where it is neither."""
     path = Path(name).expanduser()
     if path.exists():
         return str(path)
@@ -76,11 +64,7 @@ def looked_for(path: Path) -> str:
 
 
 def find_model(name: str | Path, where: str = "", holds: str = "config.json") -> str:
-    """The folder or Hub id of a model, or of an adapter.
-
-    Raises:
-        RecipeError: there is no such folder, or it does not have the file `holds`.
-    """
+    """The folder or Hub id of a model, or of an adapter; a RecipeError where the folder does not have the file `holds`."""
     found = Path(find(name, where))
     if found.exists() and not any((found / file).is_file() for file in (holds, "adapter_config.json")):
         raise RecipeError(f"{where}{name}: holds no model (no {holds})")
@@ -94,9 +78,8 @@ def is_hub_id(name: str | Path) -> bool:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
-    text = str(name)
     try:
-        validate_repo_id(text)
+        validate_repo_id(str(name))
     except HFValidationError:
         return False
-    return not DATA.search(text) and not Path(text).expanduser().exists()
+    return not FILE.search(str(name)) and not Path(name).expanduser().exists()

@@ -43,16 +43,16 @@ SHAPES = [
 so `re` looks for them at a gigabyte a second."""
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 ALWAYS = frozenset([
-    "apikey", "authorization", "auth", "bearer", "cookie", "cred", "creds", "credential", "credentials",
-    "jwt", "passphrase", "passwd", "password", "pwd", "secret", "secrets",
+    "apikey", "authorization", "auth", "bearer", "cookie", "cred", "creds", "credential", "credentials", "jwt", "passphrase", "passwd",
+    "password", "pwd", "secret", "secrets",
 ])  # fmt: skip
 """A name with one of these words is a secret's."""
 LAST = frozenset(["token", "key", "pass", "pat", "sas"])
 """So is one that ends with one of these …"""
 HARMLESS = frozenset([
-    "answer", "bos", "cache", "cls", "column", "completion", "decoder", "dict", "end", "eos", "foreign",
-    "group", "image", "index", "label", "map", "mask", "messages", "metric", "new", "pad", "per",
-    "primary", "prompt", "public", "sep", "sort", "special", "start", "stop", "text", "think", "unk",
+    "answer", "bos", "cache", "cls", "column", "completion", "decoder", "dict", "end", "eos", "foreign", "group", "image", "index", "label",
+    "map", "mask", "messages", "metric", "new", "pad", "per", "primary", "prompt", "public", "sep", "sort", "special", "start", "stop", "text",
+    "think", "unk",
 ])  # fmt: skip
 """… but not after one of these: `eos_token`, `text_key`."""
 MISTYPED = ("apikey", "accesstoken", "authtoken", "authorization", "credentials", "password", "secretkey")
@@ -61,13 +61,12 @@ QUERY_NAMES = frozenset(["key", "code", "sig", "signature", "k"])
 SENT = frozenset(["headers", "extra_headers", "default_headers", "query", "extra_query"])
 """Mappings of a recipe that are sent along as they are: what is in them is secret …"""
 SENT_OPENLY = frozenset([
-    "accept", "api-version", "anthropic-version", "content-type", "http-referer", "user-agent",
-    "x-title", "version",
+    "accept", "api-version", "anthropic-version", "content-type", "http-referer", "user-agent", "x-title", "version",
 ])  # fmt: skip
 """… but for these."""
 NO_SECRETS = frozenset([
-    "dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none", "not-needed", "null",
-    "ollama", "sk-no-key-required", "test", "token", "true", "false", "vllm", "xxx",
+    "dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none", "not-needed", "null", "ollama", "sk-no-key-required", "test",
+    "token", "true", "false", "vllm", "xxx",
 ])  # fmt: skip
 """What people write where a key is asked for and none is needed."""
 ENV_REFERENCE = re.compile(r"oc\.env:\s*([A-Za-z_]\w*)")
@@ -146,9 +145,8 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
     if key and is_secret_name(key):
         return MASK
     if isinstance(value, Mapping):
-        return {
-            k: MASK if _is_sent_secretly(key, str(k)) else mask(v, str(k), loosely=loosely) for k, v in value.items()
-        }
+        shown = {k: mask(v, str(k), loosely=loosely) for k, v in value.items()}
+        return {k: MASK if _is_sent_secretly(key, str(k)) else v for k, v in shown.items()}
     if isinstance(value, (list, tuple)):
         return [mask(v, key, loosely=loosely) for v in value]
     if not isinstance(value, str):
@@ -156,8 +154,12 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
     for secret in known_secrets(loosely=loosely):
         for form in forms_of(secret):
             if form in value:
-                value = re.sub(_bounded(form), MASK, value)
-    value = QUERY_VALUE.sub(_without_query_secret, USER_INFO.sub("", value))
+                before, after = (
+                    ("(?<![A-Za-z0-9])", "(?![A-Za-z0-9])") if len(form) < 8 else ("", "")
+                )  # alone where short
+                value = re.sub(f"{before}{re.escape(form)}{after}", MASK, value)
+    value = USER_INFO.sub("", value)
+    value = QUERY_VALUE.sub(lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], value)
     for shape in SHAPES:
         value = shape.sub(lambda found: (found[1] if found.re.groups else "") + MASK, value)
     return value
@@ -182,33 +184,27 @@ def forms_of(secret: str) -> Iterator[str]:
 def _keep(secret: str) -> None:
     if len(secret) >= SHORTEST and secret.lower() not in NO_SECRETS and secret != MASK:
         _remembered.add(secret)
-        if secret.count("\n"):  # a PEM key may be shown line by line
+        if "\n" in secret:  # a PEM key may be shown line by line
             _remembered.update(line for line in map(str.strip, secret.splitlines()) if len(line) >= 16)
 
 
 def _keep_address(text: str) -> None:
     """Remember what an address gives away."""
-    if "@" not in text and "?" not in text and "#" not in text:
-        return
     try:
         parts = urlsplit(text.strip())
     except ValueError:
         return
-    user_info, at, _ = parts.netloc.rpartition("@")
-    if at:
-        user, _, password = user_info.partition(":")
-        for secret in (user_info, unquote(user_info), password, unquote(password)):
-            _keep(secret)
-        if not password:  # https://TOKEN@host
-            _keep(unquote(user))
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    for secret in (f"{user}:{password}", password) if password else (user,):  # else https://TOKEN@host
+        _keep(secret)
+        _keep(unquote(secret))
     for name, secret in [*parse_qsl(parts.query), *parse_qsl(parts.fragment)]:
-        if is_secret_name(name) or name.lower() in QUERY_NAMES:
+        if _is_query_secret(name):
             _keep(secret)
 
 
-def _without_query_secret(found: re.Match[str]) -> str:
-    name = found[1]
-    return f"{name}={MASK}" if is_secret_name(name) or name.lower() in QUERY_NAMES else found[0]
+def _is_query_secret(name: str) -> bool:
+    return is_secret_name(name) or name.lower() in QUERY_NAMES
 
 
 def _is_sent_secretly(key: str, name: str) -> bool:
@@ -219,12 +215,6 @@ def _unmistakable(secret: str) -> bool:
     """Whether nothing else is likely to read the same: not a word of a story, not a number."""
     word_or_number = secret.isdigit() or (secret.isalpha() and secret[1:].islower())
     return len(secret) >= (12 if word_or_number else 6)
-
-
-def _bounded(secret: str) -> str:
-    """The pattern of a secret; a short one must stand alone."""
-    pattern = re.escape(secret)
-    return pattern if len(secret) >= 8 else rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
 
 
 def _is_path(text: str) -> bool:

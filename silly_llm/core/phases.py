@@ -1,12 +1,9 @@
-"""The phases: their commands, modules, recipe files and folders. One table, read by the CLI and the pipeline."""
+"""The phases: their commands, modules, recipe files and folders. One table, read by the command line and `silly-llm run`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from importlib.util import find_spec
 
 
 @dataclass(frozen=True)
@@ -15,84 +12,42 @@ class Phase:
 
     command: str
     """The sub-command of `silly-llm`."""
+    recipe: str
+    """The file of a recipe folder that configures it."""
+    folder: str
+    """Its folder below `runs/NAME/`."""
     module: str
     """The module whose `main` is the phase."""
     arguments: str
     """`module:Class` of the light dataclass that lists the phase's own keys."""
-    recipe: str
-    """The file of a recipe folder that configures it; empty when `silly-llm run` leaves it out."""
-    folder: str
-    """Its folder below `runs/NAME/`."""
     summary: str
     """One line for `--help`."""
     passes_to: str = ""
     """The Hugging Face classes whose keys a recipe of this phase may use too."""
-    run_as: str = ""
-    """What `python -m` runs, where it is not the module itself but its package."""
 
     @property
     def runnable(self) -> str:
-        return self.run_as or self.module
+        """What `python -m` runs: the module's package where that can be run."""
+        package = self.module.rpartition(".")[0]
+        return package if find_spec(f"{package}.__main__") else self.module
 
 
-PHASES = {
-    phase.command: phase
-    for phase in (
-        Phase(
-            "vocabulary",
-            "silly_llm.data.vocabulary.vocabulary",
-            "silly_llm.data.arguments:VocabularyArguments",
-            "vocabulary.yaml",
-            "vocabulary",
-            "make the vocabulary of a child: nouns, verbs, adjectives",
-            run_as="silly_llm.data.vocabulary",
-        ),
-        Phase(
-            "generate",
-            "silly_llm.data.generation.generate",
-            "silly_llm.data.arguments:GenerationArguments",
-            "generation.yaml",
-            "stories",
-            "have an LLM write a dataset of stories",
-            run_as="silly_llm.data.generation",
-        ),
-        Phase(
-            "pretrain",
-            "silly_llm.training.pretrain",
-            "silly_llm.training.arguments:PretrainKeys",
-            "pretrain.yaml",
-            "pretrain",
-            "train a small model from scratch",
-            "transformers.TrainingArguments",
-        ),
-        Phase(
-            "instruct",
-            "silly_llm.data.instructions.instruct",
-            "silly_llm.data.instructions.arguments:InstructionArguments",
-            "instructions.yaml",
-            "instructions",
-            "derive an instruction dataset from stories",
-            run_as="silly_llm.data.instructions",
-        ),
-        Phase(
-            "sft",
-            "silly_llm.training.sft",
-            "silly_llm.training.sft_arguments:SftKeys",
-            "sft.yaml",
-            "sft",
-            "tune a model to follow instructions",
-            "trl.SFTConfig and trl.ModelConfig",
-        ),
-        Phase(
-            "evaluate",
-            "silly_llm.evaluation.evaluate",
-            "silly_llm.evaluation.arguments:EvaluationArguments",
-            "evaluation.yaml",
-            "evaluation",
-            "measure models and write the report",
-        ),
-    )
-}
+# fmt: off
+PHASES = {phase.command: phase for phase in (
+    Phase("vocabulary", "vocabulary.yaml", "vocabulary", "silly_llm.data.vocabulary.vocabulary",
+          "silly_llm.data.arguments:VocabularyArguments", "make the vocabulary of a child: nouns, verbs, adjectives"),
+    Phase("generate", "generation.yaml", "stories", "silly_llm.data.generation.generate",
+          "silly_llm.data.arguments:GenerationArguments", "have an LLM write a dataset of stories"),
+    Phase("pretrain", "pretrain.yaml", "pretrain", "silly_llm.training.pretrain",
+          "silly_llm.training.arguments:PretrainKeys", "train a small model from scratch", "transformers.TrainingArguments"),
+    Phase("instruct", "instructions.yaml", "instructions", "silly_llm.data.instructions.instruct",
+          "silly_llm.data.instructions.arguments:InstructionArguments", "derive an instruction dataset from stories"),
+    Phase("sft", "sft.yaml", "sft", "silly_llm.training.sft",
+          "silly_llm.training.arguments:SftKeys", "tune a model to follow instructions", "trl.SFTConfig and trl.ModelConfig"),
+    Phase("evaluate", "evaluation.yaml", "evaluation", "silly_llm.evaluation.evaluate",
+          "silly_llm.evaluation.arguments:EvaluationArguments", "measure models and write the report"),
+)}
+# fmt: on
 
 
 def phase_named(name: str) -> Phase | None:

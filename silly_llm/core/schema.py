@@ -11,6 +11,8 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -19,6 +21,7 @@ from silly_llm.core.masking import declare, is_secret_name, mask, remember
 
 A = TypeVar("A")
 NUMBER = re.compile(r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+CONSTANTS = {"true": True, "false": False, "null": None}
 SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 """What YAML 1.1, and so a recipe, takes for true and false besides."""
 
@@ -41,14 +44,13 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     for key in values:
         if key not in fields:
             raise RecipeError(f"{where}: unknown key {str(key)!r}{suggestion(str(key), fields)}")
-    for key, value in values.items():
         if fields[key].metadata.get("secret"):
             declare(key)
-            remember(value, key)
+            remember(values[key], key)
     hints = typing.get_type_hints(cls)
-    arguments = {key: _coerce(value, hints[key], where, key) for key, value in values.items()}
+    arguments = {key: _convert(value, hints[key], where, key) for key, value in values.items()}
     for name, f in fields.items():
-        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+        if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
         if refuse := getattr(cls, "refuse", None):
@@ -63,65 +65,44 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
 # What the command line means ------------------------------------------------------------------------------------------
 
 
-def read(text: str | list[str], hint: Any) -> Any:
+def read(text: Any, hint: Any) -> Any:
     """What a text of the command line means for a key of this type.
 
-    A key of text takes it as it is, to the last space; `null` is nothing wherever a key may be nothing; numbers are decimal, also with
-    leading zeros. A key that takes text and something else besides gets the other thing where the text looks exactly like it (`look`);
-    so does one whose type is not known. A key of a list takes a single item too. What does not fit stays text, for `check` to refuse.
+    What it looks like (`look`) where the type takes that, else the text itself, to the last space; then switches, and decimal numbers
+    with leading zeros. A key of a list takes a single item too. What does not fit stays as it looks, for `check` to refuse.
     """
-    members = _members(hint)
+    lists = [member for member in _members(hint) if _is(member, Sequence)]
+    item = next((parts[0] for member in lists if (parts := typing.get_args(member))), Any)
     if isinstance(text, list):
-        return [read(item, _item(members)) for item in text]
-    if not isinstance(text, str) or (text == "null" and type(None) in members):
-        return text if not isinstance(text, str) else None
-    seen = look(text)
-    if Any in members:
-        return seen
-    literals = [p for m in members if typing.get_origin(m) is Literal for p in typing.get_args(m)]
-    listed = _item(members) is not Any or any(_is(m, Sequence) for m in members)
-    if isinstance(seen, dict):
-        fits = any(_is(m, Mapping) or dataclasses.is_dataclass(m) for m in members)
-    elif isinstance(seen, list):
-        fits = listed
-    elif isinstance(seen, bool):
-        fits = bool in members or any(seen is p for p in literals)
-    else:
-        fits = (isinstance(seen, (int, float)) and float in members) or (int in members and _whole(seen))
-    if fits:
-        return seen
-    if any(m in (str, Path) or _is(m, enum.Enum) for m in members) or any(isinstance(p, str) for p in literals):
+        return [read(each, item) for each in text]
+    if not isinstance(text, str):  # a switch
         return text
-    if bool in members and text.lower() in SWITCHES:
-        return SWITCHES[text.lower()]
-    if {int, float} & set(members) and re.fullmatch(r"[-+]?\d[\d_]*", text):
-        return int(text)
-    return [read(text, _item(members))] if listed and not isinstance(seen, dict) else seen
+    seen = look(text)
+    decimal = int(text) if re.fullmatch(r"[-+]?\d+(_\d+)*", text) else text
+    for meant in (seen, text, SWITCHES.get(text.lower(), text), decimal):
+        with suppress(RecipeError):
+            _convert(meant, hint, "", "")
+            return meant
+    return [read(text, item)] if lists and not isinstance(seen, (dict, list)) else seen
 
 
 def look(text: str) -> Any:
     """What a text looks like, by the rules of JSON (YAML 1.2): a number (`12`, `-0.5`, `1e-3`), true, false, null, a list or mapping
-    in brackets (which are YAML); everything else is text: `0123`, `1:30`, `yes`, `a: b`."""
-    if text.lower() in ("true", "false", "null"):
-        return {"true": True, "false": False, "null": None}[text.lower()]
-    if NUMBER.fullmatch(text):
-        return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
-    structure = flow(text)
-    return text if structure is None else structure
-
-
-def flow(text: str) -> Any:
-    """The list or mapping that a text in brackets is, by the rules of recipes; `None` where it is none."""
+    in brackets (by the rules of recipes); everything else is text: `0123`, `1:30`, `yes`, `a: b`."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
+    if text.lower() in CONSTANTS:
+        return CONSTANTS[text.lower()]
+    if NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
     if text[:1] + text[-1:] not in ("[]", "{}"):
-        return None
+        return text
     try:
         return OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index, call-overload]
     except (OmegaConfBaseException, YAMLError, TypeError):
-        return None
+        return text
 
 
 def hint_below(hint: Any, key: str) -> Any:
@@ -135,133 +116,103 @@ def hint_below(hint: Any, key: str) -> Any:
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        return tuple(m for part in typing.get_args(hint) for m in _members(part))
-    return _members(typing.get_args(hint)[0]) if typing.get_origin(hint) is typing.Annotated else (hint,)
+    """The types that a union takes; of any other type itself alone."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType, typing.Annotated):
+        return tuple(m for part in (parts[:1] if origin is typing.Annotated else parts) for m in _members(part))
+    return (hint,)
 
 
-def _item(members: tuple[Any, ...]) -> Any:
-    """The type of the items of the list among the types of a key."""
-    return next((a[0] for m in members if _is(m, Sequence) and (a := typing.get_args(m))), Any)
-
-
-def _is(hint: Any, container: type) -> bool:
+def _is(hint: Any, *containers: type) -> bool:
     cls = typing.get_origin(hint) or hint
-    return isinstance(cls, type) and issubclass(cls, container) and not issubclass(cls, str)
+    text = isinstance(cls, type) and issubclass(cls, str) and Sequence in containers
+    return isinstance(cls, type) and issubclass(cls, containers) and not text
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+def default_of(field: dataclasses.Field) -> Any:
+    """The default of a dataclass's field; `MISSING` where there is none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 # The check ------------------------------------------------------------------------------------------------------------
 
 
-class _Mismatch(Exception):
-    pass
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _coerce(value: Any, hint: Any, where: str, key: str) -> Any:
-    try:
-        return _convert(value, hint, where, key)
-    except _Mismatch:
-        raise RecipeError(f"{where}: {key}: expected {_named(hint)}, got {_shown(value, key)}") from None
+PLAIN: dict[Any, tuple[str, typing.Callable[[Any], bool]]] = {
+    type(None): ("nothing", lambda value: value is None),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number", lambda value: _number(value) and value % 1 == 0),
+    float: ("a number", _number),
+    str: ("text", lambda value: isinstance(value, str)),
+    Path: ("a path", lambda value: isinstance(value, (str, Path))),
+}
+"""Types without parts: their names, and what is taken for one."""
 
 
 def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
-    origin, parameters = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any or isinstance(hint, TypeVar):
-        return value
-    if origin is typing.Annotated:
-        return _convert(value, parameters[0], where, key)
-    if origin in (Union, types.UnionType):
-        return _convert_union(value, parameters, where, key)
-    if origin is Literal:
-        if value in parameters and not (
-            isinstance(value, bool) and True not in parameters and False not in parameters
-        ):
-            return value
-        near = suggestion(value, parameters) if isinstance(value, str) else ""
-        raise RecipeError(
-            f"{where}: {key}: expected one of {', '.join(map(repr, parameters))}, got {_shown(value, key)}{near}"
-        )
-    if hint is None or hint is type(None):
-        return _accept(value is None, value)
-    if hint is bool:
-        return _accept(isinstance(value, bool), value)
-    if hint is int:
-        whole = isinstance(value, float) and value.is_integer()
-        return int(_accept((isinstance(value, int) or whole) and not isinstance(value, bool), value))
-    if hint is float:
-        return float(_accept(isinstance(value, (int, float)) and not isinstance(value, bool), value))
-    if hint is str:
-        return _accept(isinstance(value, str), value)
-    if hint is Path:
-        return Path(_accept(isinstance(value, (str, Path)), value))
-    container = origin or hint
-    if not isinstance(container, type):
-        return value
-    if dataclasses.is_dataclass(container):
-        return value if isinstance(value, container) else check(value, container, where=f"{where}: {key}")
-    if issubclass(container, enum.Enum):
-        try:
-            return container("no" if value is False else value)  # YAML reads a bare `no` as false
-        except ValueError:
-            raise _Mismatch from None
-    if issubclass(container, Mapping):
-        _accept(isinstance(value, Mapping), value)
-        inner = parameters[1] if len(parameters) == 2 else Any
-        return {k: _coerce(v, inner, where, f"{key}.{k}") for k, v in value.items()}
-    if issubclass(container, (Sequence, set, frozenset)) or container in (Iterable, list, tuple):
-        _accept(isinstance(value, (list, tuple)), value)
-        inner = parameters[0] if parameters else Any
-        items = [_coerce(v, inner, where, f"{key}[{i}]") for i, v in enumerate(value)]
-        return tuple(items) if container is tuple else items
-    return value
-
-
-def _convert_union(value: Any, members: tuple, where: str, key: str) -> Any:
-    if value is None and type(None) in members:
-        return None
+    """`value` as the type that `hint` names; a RecipeError where it is of another."""
+    members = _members(hint)
+    wrong: RecipeError | None = None
     # An exact type first, so that 1 stays an integer in `float | int`; then whatever converts.
-    ordered = sorted((m for m in members if m is not type(None)), key=lambda m: type(value) is not m)
-    failure: RecipeError | None = None
-    for member in ordered:
+    for member in sorted(members, key=lambda m: type(value) is not m):
         try:
-            return _convert(value, member, where, key)
-        except _Mismatch:
-            continue
-        except RecipeError as error:
-            failure = error
-    if failure is not None:
-        raise failure
-    raise _Mismatch
+            if (converted := _as(value, member, where, key)) is not MISSING:
+                return converted
+        except RecipeError as error:  # of a part: it says more
+            wrong = error
+    near = suggestion(str(value), (choice for member in members for choice in _choices(member)))
+    raise wrong or RecipeError(f"{where}: {key}: expected {_named(hint)}, got {_shown(value, key)}{near}")
 
 
-def _accept(condition: bool, value: Any) -> Any:
-    if not condition:
-        raise _Mismatch
-    return value
+def _as(value: Any, hint: Any, where: str, key: str) -> Any:
+    """`value` as one type that is no union; `MISSING` where it is none, a RecipeError where a part of it is not."""
+    parameters, cls = typing.get_args(hint), typing.get_origin(hint) or hint
+    if cls in PLAIN:
+        return MISSING if not PLAIN[cls][1](value) else value if value is None else cls(value)
+    if choices := _choices(hint):
+        chosen = "no" if value is False and cls is not Literal else value  # YAML reads a bare `no` as false
+        fits = any(chosen == choice and type(chosen) is type(choice) for choice in choices)
+        return MISSING if not fits else chosen if cls is Literal else cls(chosen)
+    if dataclasses.is_dataclass(cls):
+        return value if isinstance(value, cls) else check(value, cls, where=f"{where}: {key}")  # type: ignore[arg-type]
+    if _is(cls, Mapping):
+        inner = parameters[1] if len(parameters) == 2 else Any
+        fits = isinstance(value, Mapping)
+        return {k: _convert(v, inner, where, f"{key}.{k}") for k, v in value.items()} if fits else MISSING
+    if _is(cls, Sequence, set, frozenset, Iterable):
+        inner = parameters[0] if parameters else Any
+        if not isinstance(value, (list, tuple)):
+            return MISSING
+        items = [_convert(v, inner, where, f"{key}[{i}]") for i, v in enumerate(value)]
+        return tuple(items) if cls is tuple else items
+    return value  # Any, a type variable, a class that no recipe can write
+
+
+def _choices(hint: Any) -> Sequence[Any]:
+    """The values of a literal or an enum."""
+    cls = typing.get_origin(hint) or hint
+    return typing.get_args(hint) if cls is Literal else [member.value for member in cls] if _is(cls, enum.Enum) else ()
 
 
 def _named(hint: Any) -> str:
-    origin, parameters = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_named(p) for p in parameters if p is not type(None)))
-    if origin is Literal:
-        return "one of " + ", ".join(map(repr, parameters))
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
-    if hint in names:
-        return names[hint]
-    container = origin or hint
-    if isinstance(container, type):
-        if issubclass(container, Mapping) or dataclasses.is_dataclass(container):
-            return "a mapping"
-        if issubclass(container, enum.Enum):
-            return "one of " + ", ".join(repr(m.value) for m in container)
-        if issubclass(container, Sequence):
-            return f"a list of {_named(parameters[0])}" if parameters else "a list"
-    return getattr(hint, "__name__", str(hint))
+    """How messages name a type."""
+    names = []
+    for member in _members(hint):
+        parameters, cls = typing.get_args(member), typing.get_origin(member) or member
+        if cls in PLAIN:
+            names.append(PLAIN[cls][0])
+        elif choices := _choices(member):
+            names.append(f"one of {', '.join(map(repr, choices))}")
+        elif _is(cls, Mapping) or dataclasses.is_dataclass(cls):
+            names.append("a mapping")
+        elif _is(cls, Sequence):
+            names.append(f"a list of {_named(parameters[0])}" if parameters else "a list")
+        else:
+            names.append(getattr(cls, "__name__", str(cls)))
+    return " or ".join(dict.fromkeys(name for name in names if name != "nothing"))
 
 
 def _shown(value: Any, key: str = "") -> str:

@@ -8,6 +8,19 @@ from typing import Any
 from silly_llm.core.errors import RecipeError
 from silly_llm.hub.card_keys import CardKeys
 
+FILTERS: list[str | dict[str, Any]] = [
+    "finish_reason", "length", "refusals", "assistant_talk", "markup", "repetition", "language", "profanity", "personal_data",
+    "required_words", "duplicates", "near_duplicates",
+]  # fmt: skip
+
+
+def _key(default: Any, help: str) -> Any:
+    """A key with its line of `--help`; a callable default makes a new value for each recipe."""
+    metadata = {"help": help}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
 
 @dataclass
 class WordChecks:
@@ -30,37 +43,31 @@ class WordChecks:
 class VocabularyArguments:
     """What `silly-llm vocabulary` understands."""
 
-    provider: str | dict[str, Any] = field(
-        default="storyteller",
-        metadata={"help": "Who is asked for words: an LLM provider; storyteller reads the embedded list."},
+    provider: str | dict[str, Any] = _key(
+        "storyteller", "Who is asked for words: an LLM provider; storyteller reads the embedded list."
     )
-    words: int = field(default=1500, metadata={"help": "How many words in all."})
-    language: str = field(
-        default="en",
-        metadata={
-            "help": "Language of the words, as a code (es, zh); checks that know English only are off where the recipe names none."
-        },
+    words: int = _key(1500, "How many words in all.")
+    language: str = _key(
+        "en",
+        "Language of the words, as a code (es, zh); checks that know English only are off where the recipe names "
+        "none.",
     )
-    proportions: dict[str, float] = field(
-        default_factory=lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
-        metadata={"help": "Shares of nouns, verbs and adjectives; they are scaled to sum to 1."},
+    proportions: dict[str, float] = _key(
+        lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
+        "Shares of nouns, verbs and adjectives; they are scaled to sum to 1.",
     )
-    seed: int = field(default=0, metadata={"help": "Every choice derives from it."})
-    output_dir: str = field(default="", metadata={"help": "Where vocabulary.json goes."})
-    extend: str | None = field(
-        default=None,
-        metadata={"help": "A vocabulary (path or Hub id) whose words are kept; only what is missing is asked for."},
+    seed: int = _key(0, "Every choice derives from it.")
+    output_dir: str = _key("", "Where vocabulary.json goes.")
+    extend: str | None = _key(
+        None, "A vocabulary (path or Hub id) whose words are kept; only what is missing is asked for."
     )
-    checks: WordChecks = field(
-        default_factory=WordChecks,
-        metadata={"help": "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."},
+    checks: WordChecks = _key(
+        WordChecks, "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
     )
-    words_per_request: int = field(default=50, metadata={"help": "How many words one request asks for."})
-    patience: int = field(
-        default=5, metadata={"help": "Requests in a row that bring no new word before a part of speech is given up."}
-    )
-    max_tokens: int = field(default=512, metadata={"help": "Longest answer to one request, in tokens."})
-    temperature: float = field(default=1.0, metadata={"help": "Sampling temperature of the provider."})
+    words_per_request: int = _key(50, "How many words one request asks for.")
+    patience: int = _key(5, "Requests in a row that bring no new word before a part of speech is given up.")
+    max_tokens: int = _key(512, "Longest answer to one request, in tokens.")
+    temperature: float = _key(1.0, "Sampling temperature of the provider.")
 
     def __post_init__(self) -> None:
         self._check_language()
@@ -88,15 +95,14 @@ class VocabularyArguments:
                 f"checks: min_frequency: knows no words of {self.language}; switch it off (min_frequency: null)"
             )
         english = ("max_syllables", "profanity", "part_of_speech")
-        on = [name for name in english if getattr(self.checks, name) not in (None, False)]
-        if on and self.language != "en":
+        if on := [
+            name for name in english if getattr(self.checks, name) not in (None, False) and self.language != "en"
+        ]:
             raise RecipeError(
                 f"checks: {', '.join(on)}: know English only, and language is {self.language}; switch them off "
                 "(max_syllables: null, profanity: false, part_of_speech: false)"
             )
-        if self.provider == "storyteller" or (
-            isinstance(self.provider, dict) and self.provider.get("type") == "storyteller"
-        ):
+        if "storyteller" in (self.provider, isinstance(self.provider, dict) and self.provider.get("type")):
             raise RecipeError(f"provider: the storyteller knows English words only, and language is {self.language}")
 
 
@@ -104,127 +110,74 @@ class VocabularyArguments:
 class GenerationArguments(CardKeys):
     """What `silly-llm generate` understands."""
 
-    provider: str | dict[str, Any] = field(
-        default="storyteller", metadata={"help": "Who writes: an LLM provider (`type`, `model`, `base_url` …)."}
+    provider: str | dict[str, Any] = _key(
+        "storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …)."
     )
-    vocabulary: str | None = field(
-        default=None,
-        metadata={"help": "vocabulary.json, its folder, or a Hub dataset id; default: the embedded list."},
+    vocabulary: str | None = _key(
+        None, "vocabulary.json, its folder, or a Hub dataset id; default: the embedded list."
     )
-    num_stories: int = field(default=1000, metadata={"help": "How many stories to ask for (filters keep fewer)."})
-    seed: int = field(default=0, metadata={"help": "Every choice derives from (seed, index of the story)."})
-    output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
-    features: dict[str, float] | list[str] | None = field(
-        default=None,
-        metadata={
-            "help": "Which features stories may be asked for: a list, or probabilities by name; default: all six, each "
-            "with feature_probability."
-        },
+    num_stories: int = _key(1000, "How many stories to ask for (filters keep fewer).")
+    seed: int = _key(0, "Every choice derives from (seed, index of the story).")
+    output_dir: str = _key("", "Where the dataset folder goes.")
+    features: dict[str, float] | list[str] | None = _key(
+        None,
+        "Which features stories may be asked for: a list, or probabilities by name; default: all six, each with "
+        "feature_probability.",
     )
-    feature_probability: float = field(
-        default=0.3, metadata={"help": "Probability of a feature that `features` gives no probability for."}
+    feature_probability: float = _key(0.3, "Probability of a feature that `features` gives no probability for.")
+    feature_conflicts: list[list[str]] = _key(list, "Pairs of features of which a story is asked for one at most.")
+    max_features: int | None = _key(None, "Most features that one story is asked for.")
+    feature_descriptions: dict[str, str] = _key(
+        dict, "One's own features by name: what a prompt says of each ('the letter has a joke')."
     )
-    feature_conflicts: list[list[str]] = field(
-        default_factory=list, metadata={"help": "Pairs of features of which a story is asked for one at most."}
+    prompt_generator: str | dict[str, Any] = _key(
+        "tinystories",
+        "Component that makes the prompts: tinystories, or slots, whose own `slots` are drawn from (any corpus).",
     )
-    max_features: int | None = field(default=None, metadata={"help": "Most features that one story is asked for."})
-    feature_descriptions: dict[str, str] = field(
-        default_factory=dict,
-        metadata={"help": "One's own features by name: what a prompt says of each ('the letter has a joke')."},
+    corpus: str = _key("stories", "What the texts are, in the plural, for card and messages.")
+    template: str | list[str] | dict[str, float] = _key(
+        "tinystories",
+        "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
+        "}}, {{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name.",
     )
-    prompt_generator: str | dict[str, Any] = field(
-        default="tinystories",
-        metadata={
-            "help": "Component that makes the prompts: tinystories, or slots, whose own `slots` are drawn from (any corpus)."
-        },
+    templates: dict[str, str] = _key(dict, "One's own templates by name, for `template` to name.")
+    examples: str | dict[str, Any] | None = _key(
+        None,
+        "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
+        "`text` and `words` (or `prompt`).",
     )
-    corpus: str = field(
-        default="stories", metadata={"help": "What the texts are, in the plural, for card and messages."}
+    num_examples: int = _key(0, "How many of them each request shows.")
+    system: str | None = _key(None, "System message, put before every prompt.")
+    cleaning: list[str | dict[str, Any]] | None = _key(
+        None,
+        "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
+        "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them.",
     )
-    template: str | list[str] | dict[str, float] = field(
-        default="tinystories",
-        metadata={
-            "help": "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words }}, "
-            "{{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name."
-        },
+    filters: list[str | dict[str, Any]] = _key(
+        FILTERS.copy, "Story filters, by name or with options; refused stories go to the split `rejected`."
     )
-    templates: dict[str, str] = field(
-        default_factory=dict, metadata={"help": "One's own templates by name, for `template` to name."}
+    validation_fraction: float = _key(0.01, "Share of the kept stories that becomes the split `validation`.")
+    max_tokens: int = _key(512, "Longest story, in tokens of the provider.")
+    temperature: float = _key(1.0, "Sampling temperature.")
+    top_p: float = _key(1.0, "Nucleus sampling: the smallest set of tokens of this mass.")
+    max_failed: int = _key(0, "Stories that may be missing because their request failed after all retries.")
+    max_attempts: int = _key(
+        1,
+        "How often a story may be asked for: one that the filters refuse is asked again with a new seed (copies are "
+        "not).",
     )
-    examples: str | dict[str, Any] | None = field(
-        default=None,
-        metadata={
-            "help": "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, "
-            "with `text` and `words` (or `prompt`)."
-        },
+    max_cost: float | None = _key(None, "Stop before more than this is spent (needs provider.price_per_million).")
+    max_requests: int | None = _key(None, "Stop when this many requests were answered.")
+    max_tokens_total: int | None = _key(None, "Stop before prompts and answers have more tokens than this.")
+    num_shards: int = _key(1, "Into how many parts the work is split; without shard_index: merge the finished parts.")
+    shard_index: int | None = _key(None, "Which part this process does, from 0 to num_shards - 1.")
+    preview: int = _key(
+        0, "Ask for this many stories, show prompts and answers, and estimate tokens, cost and time of the whole run."
     )
-    num_examples: int = field(default=0, metadata={"help": "How many of them each request shows."})
-    system: str | None = field(default=None, metadata={"help": "System message, put before every prompt."})
-    cleaning: list[str | dict[str, Any]] | None = field(
-        default=None,
-        metadata={
-            "help": "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
-            "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them."
-        },
-    )
-    filters: list[str | dict[str, Any]] = field(
-        default_factory=lambda: [
-            "finish_reason",
-            "length",
-            "refusals",
-            "assistant_talk",
-            "markup",
-            "repetition",
-            "language",
-            "profanity",
-            "personal_data",
-            "required_words",
-            "duplicates",
-            "near_duplicates",
-        ],
-        metadata={"help": "Story filters, by name or with options; refused stories go to the split `rejected`."},
-    )
-    validation_fraction: float = field(
-        default=0.01, metadata={"help": "Share of the kept stories that becomes the split `validation`."}
-    )
-    max_tokens: int = field(default=512, metadata={"help": "Longest story, in tokens of the provider."})
-    temperature: float = field(default=1.0, metadata={"help": "Sampling temperature."})
-    top_p: float = field(default=1.0, metadata={"help": "Nucleus sampling: the smallest set of tokens of this mass."})
-    max_failed: int = field(
-        default=0, metadata={"help": "Stories that may be missing because their request failed after all retries."}
-    )
-    max_attempts: int = field(
-        default=1,
-        metadata={
-            "help": "How often a story may be asked for: one that the filters refuse is asked again with a new seed (copies "
-            "are not)."
-        },
-    )
-    max_cost: float | None = field(
-        default=None, metadata={"help": "Stop before more than this is spent (needs provider.price_per_million)."}
-    )
-    max_requests: int | None = field(default=None, metadata={"help": "Stop when this many requests were answered."})
-    max_tokens_total: int | None = field(
-        default=None, metadata={"help": "Stop before prompts and answers have more tokens than this."}
-    )
-    num_shards: int = field(
-        default=1,
-        metadata={"help": "Into how many parts the work is split; without shard_index: merge the finished parts."},
-    )
-    shard_index: int | None = field(
-        default=None, metadata={"help": "Which part this process does, from 0 to num_shards - 1."}
-    )
-    preview: int = field(
-        default=0,
-        metadata={
-            "help": "Ask for this many stories, show prompts and answers, and estimate tokens, cost and time of the "
-            "whole run."
-        },
-    )
-    dry_run: bool = field(default=False, metadata={"help": "With preview: send and write nothing."})
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder when it is done."})
-    hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."})
-    hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
+    dry_run: bool = _key(False, "With preview: send and write nothing.")
+    push_to_hub: bool = _key(False, "Publish the dataset folder when it is done.")
+    hub_dataset_id: str | None = _key(None, "Where to publish it, as NAMESPACE/NAME.")
+    hub_private: bool = _key(False, "Publish it as a private dataset.")
 
     def written_language(self) -> str | None:
         """The language that the texts are said to have: the recipe's, or the one that its filter keeps; `None`: neither."""
@@ -236,29 +189,30 @@ class GenerationArguments(CardKeys):
         self.check_card()
         _at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0, max_attempts=1, num_shards=1)
         for name in ("max_cost", "max_requests", "max_tokens_total"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise RecipeError(f"{name}: must be above 0, got {getattr(self, name)}")
-        if self.shard_index is not None and not 0 <= self.shard_index < self.num_shards:
-            raise RecipeError(
-                f"shard_index: must be between 0 and num_shards - 1 = {self.num_shards - 1}, got {self.shard_index}"
-            )
+            limit = getattr(self, name)
+            _require(self, name, limit is None or limit > 0, "must be above 0")
+        if self.shard_index is not None:
+            last = self.num_shards - 1
+            bounds = f"must be between 0 and num_shards - 1 = {last}"
+            _require(self, "shard_index", 0 <= self.shard_index <= last, bounds)
         if self.num_shards > self.num_stories:
             raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
         if bool(self.examples) != bool(self.num_examples):
             raise RecipeError("examples and num_examples go together: examples: stories.jsonl, num_examples: 2")
         if self.dry_run and not self.preview:
             raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
-        if not 0 <= self.validation_fraction < 1:
-            raise RecipeError(f"validation_fraction: must be between 0 and 1, got {self.validation_fraction}")
-        if not 0 < self.top_p <= 1:
-            raise RecipeError(f"top_p: must be between 0 and 1, got {self.top_p}")
-        if self.temperature < 0:
-            raise RecipeError(f"temperature: must not be negative, got {self.temperature}")
+        _require(self, "validation_fraction", 0 <= self.validation_fraction < 1, "must be between 0 and 1")
+        _require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
+        _require(self, "temperature", self.temperature >= 0, "must not be negative")
         if self.push_to_hub and not self.hub_dataset_id:
             raise RecipeError("push_to_hub: say where with hub_dataset_id: NAMESPACE/NAME")
 
 
+def _require(arguments: object, name: str, holds: bool, what: str) -> None:
+    if not holds:
+        raise RecipeError(f"{name}: {what}, got {getattr(arguments, name)}")
+
+
 def _at_least(arguments: object, **bounds: int) -> None:
     for name, bound in bounds.items():
-        if getattr(arguments, name) < bound:
-            raise RecipeError(f"{name}: must be at least {bound}, got {getattr(arguments, name)}")
+        _require(arguments, name, getattr(arguments, name) >= bound, f"must be at least {bound}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.folders.files import write_text
@@ -33,54 +33,51 @@ class DatasetWriter:
     """
 
     def __init__(self, folder: str | Path, schema: pa.Schema, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
-        self.folder = Path(folder)
-        self.schema = schema
-        self.rows_per_shard = rows_per_shard
-        self.counts: dict[str, int] = {}
+        self.folder, self.schema, self.rows_per_shard = Path(folder), schema, rows_per_shard
+        self.counts: Counter[str] = Counter()
+        """Rows of each split."""
         self._temporary = self.folder / ".data-being-written"
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(parents=True)
-        self._buffers: dict[str, list[Mapping[str, Any]]] = {}
+        self._buffers: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._writers: dict[str, pq.ParquetWriter] = {}
-        self._shards: dict[str, list[Path]] = {}
+        self._shards: defaultdict[str, list[Path]] = defaultdict(list)
 
     def __enter__(self) -> DatasetWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._abandon()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close() if kind is None else self.abandon()
 
     def write(self, split: str, row: Mapping[str, Any]) -> None:
         """Append a row (a mapping with the schema's columns; missing ones are null) to a split."""
-        buffer = self._buffers.setdefault(split, [])
+        buffer = self._buffers[split]
         buffer.append(row)
-        self.counts[split] = self.counts.get(split, 0) + 1
+        self.counts[split] += 1
         if len(buffer) >= min(ROWS_PER_GROUP, self.rows_per_shard):
             self._flush(split)
 
     def close(self) -> None:
         """Finish the shards and put them in place. A split without rows has no file."""
-        for split in list(self._buffers):
+        for split in self._buffers:
             self._flush(split)
         for writer in self._writers.values():
             writer.close()
-        self._writers.clear()
+        data = self.folder / "data"  # beside what somebody else keeps there: only shards are ours
+        data.mkdir(exist_ok=True)
+        for old in self.folder.glob(SHARDS):
+            old.unlink()
         for split, shards in self._shards.items():
             for number, shard in enumerate(shards):
-                shard.rename(shard.with_name(f"{split}-{number:05d}-of-{len(shards):05d}.parquet"))
-        # Beside what somebody else keeps in data/: only shards are ours.
-        data = self.folder / "data"
-        data.mkdir(exist_ok=True)
-        for shard in self.folder.glob(SHARDS):
-            shard.unlink()
-        for shard in self._temporary.iterdir():
-            shard.rename(data / shard.name)
+                shard.rename(data / f"{split}-{number:05d}-of-{len(shards):05d}.parquet")
         self._temporary.rmdir()
+
+    def abandon(self) -> None:
+        """Leave nothing of what was written."""
+        for writer in self._writers.values():
+            with suppress(OSError):  # the disk is full: the first error is the one to show
+                writer.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _flush(self, split: str) -> None:
         import pyarrow as pa
@@ -89,20 +86,14 @@ class DatasetWriter:
         rows = self._buffers[split]
         if not rows:
             return
-        shards = self._shards.setdefault(split, [])
         if split not in self._writers:
+            shards = self._shards[split]
             shards.append(self._temporary / f"{split}-{len(shards):05d}.parquet")
             self._writers[split] = pq.ParquetWriter(shards[-1], self.schema, compression="zstd")
         self._writers[split].write_table(pa.Table.from_pylist(list(rows), schema=self.schema))
         rows.clear()
         if self.counts[split] % self.rows_per_shard == 0:
             self._writers.pop(split).close()
-
-    def _abandon(self) -> None:
-        for writer in self._writers.values():
-            with suppress(OSError):  # the disk is full: the first error is the one to show
-                writer.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
 
 
 def write_dataset_folder(

@@ -13,7 +13,7 @@ from datatrove.pipeline.base import PipelineStep
 
 
 class GenerateShard(PipelineStep):
-    """One shard of the stories: the task's rank of the world's size.
+    """One shard of the stories: the task's rank of the world's size. Yields no documents, for the rows are in the shard's folder.
 
     Args:
         arguments: of `silly-llm generate`, without `num_shards` and `shard_index`.
@@ -26,16 +26,20 @@ class GenerateShard(PipelineStep):
         super().__init__()
         self.arguments = list(arguments)
 
+    def shard(self, rank: int, world_size: int) -> list[str]:
+        """The arguments that say which shard it is."""
+        return ["--num_shards", str(world_size), "--shard_index", str(rank)]
+
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Generate; gives no documents, for the rows are in the shard's folder."""
+        """Generate, or merge."""
         from silly_llm.data.generation.generate import main
 
         with self.track_time():
-            main([*self.arguments, "--num_shards", str(world_size), "--shard_index", str(rank)])
+            main([*self.arguments, *self.shard(rank, world_size)])
         yield from data or ()
 
 
-class MergeShards(PipelineStep):
+class MergeShards(GenerateShard):
     """The dataset of all shards; one task.
 
     Args:
@@ -43,18 +47,12 @@ class MergeShards(PipelineStep):
         num_shards: how many shards there are.
     """
 
-    name = "Silly LLM stories"
     type = "merge"
 
     def __init__(self, arguments: Sequence[str], num_shards: int) -> None:
-        super().__init__()
-        self.arguments = list(arguments)
+        super().__init__(arguments)
         self.num_shards = num_shards
 
-    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Merge."""
-        from silly_llm.data.generation.generate import main
-
-        with self.track_time():
-            main([*self.arguments, "--num_shards", str(self.num_shards)])
-        yield from data or ()
+    def shard(self, rank: int, world_size: int) -> list[str]:
+        """Of none: all are merged."""
+        return ["--num_shards", str(self.num_shards)]

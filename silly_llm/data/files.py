@@ -10,27 +10,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.core.errors import RecipeError
+from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import register
 from silly_llm.data.layout import file_system, kind_of, local_path, splits_of
 from silly_llm.data.opening import telling
 from silly_llm.data.rows import check_columns, check_lines, csv_columns, read_rows, text_type
-from silly_llm.data.sources import (
-    END_OF_TEXT,
-    ROWS_AT_ONCE,
-    DataProvider,
-    check_split,
-    guarded,
-    joined,
-    require_text,
-    stamp,
-)
+from silly_llm.data.sources import DataProvider, guarded, require_text
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
-if TYPE_CHECKING:
-    from datasets import Dataset, IterableDataset
+
+END_OF_TEXT = "<|endoftext|>"
+"""Separates documents in the published TinyStories files."""
+ROWS_AT_ONCE = 200
+"""Rows in memory while files are read."""
+ESCAPES = {r"\n": "\n", r"\r": "\r", r"\t": "\t"}
 
 
 @dataclass
@@ -47,9 +42,7 @@ class FilesProvider(DataProvider):
 
     def __init__(self, config: FilesConfig) -> None:
         self.config = config
-        self.separator = re.sub(
-            r"\\([nrt])", lambda found: {"n": "\n", "r": "\r", "t": "\t"}[found[1]], config.separator
-        )
+        self.separator = re.sub(r"\\[nrt]", lambda found: ESCAPES[found[0]], config.separator)
         if not self.separator:
             raise RecipeError("dataset: separator: must not be empty")
         self.path = local_path(config.path)
@@ -57,7 +50,7 @@ class FilesProvider(DataProvider):
             (self.path / name).is_file() for name in ("dataset_dict.json", "state.json")
         )
         if self.path is None:
-            file_system(config.path)  # asks for nothing yet
+            file_system(config.path)  # its package is installed; sends nothing yet
         elif not self.saved:
             _ = self.files
 
@@ -90,56 +83,57 @@ class FilesProvider(DataProvider):
 
     def _open(self, split: str, column: str | None, *, streaming: bool) -> Any:
         """The records of a split, or one column of them, which holds texts."""
-        check_split(split, self.splits(), self.config.path)
+        if split not in (known := self.splits()):
+            near = suggestion(split, known)
+            raise RecipeError(f"dataset: {self.config.path!r} has no split {split!r}{near}; it has {', '.join(known)}")
         if self.saved:
             return self.on_disk[split].to_iterable_dataset() if streaming else self.on_disk[split]
         kinds: dict[str, list[str]] = {}
         for name in self.files[split]:
             kinds.setdefault(str(kind_of(name)), []).append(name)
-        parts = [self._read(kind, names, column, streaming) for kind, names in kinds.items()]
+        exact = {"csv", "text"} | ({"json"} if column is not None else set())
+        parts = [
+            (self._read_exactly if kind in exact else self._load)(kind, names, column, streaming)
+            for kind, names in kinds.items()
+        ]
         return guarded(self.config.path, lambda: joined(parts)) if len(parts) > 1 else parts[0]
 
-    def _read(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
-        from datasets import Dataset, Features, IterableDataset, Value, load_dataset
+    def _read_exactly(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
+        """Texts by our own readers (`silly_llm.data.rows`)."""
+        from datasets import Dataset, Features, IterableDataset, Value
 
-        if kind in ("csv", "text") or (kind == "json" and column is not None):
-            if column is not None:
-                columns = [column]
-            else:
-                columns = list(dict.fromkeys(c for n in names for c in csv_columns(n))) if kind == "csv" else ["text"]
-            arguments = {
-                "files": [(name, stamp(name)) for name in names],
-                "kind": kind,
-                "columns": tuple(columns),
-                "separator": self.separator,
-            }
-            features = Features(dict.fromkeys(columns, Value("string")))
-            if streaming:
-                return IterableDataset.from_generator(read_rows, features=features, gen_kwargs=arguments)
-            return guarded(
-                self.config.path,
-                lambda: Dataset.from_generator(
-                    read_rows, features=features, gen_kwargs=arguments, writer_batch_size=ROWS_AT_ONCE
-                ),
-            )
-        options: dict[str, Any] = {}
+        if column is not None:
+            columns = [column]
+        else:
+            columns = list(dict.fromkeys(c for n in names for c in csv_columns(n))) if kind == "csv" else ["text"]
+        files = [(name, stamp(name)) for name in names]
+        arguments = {"files": files, "kind": kind, "columns": tuple(columns), "separator": self.separator}
+        features = Features(dict.fromkeys(columns, Value("string")))
+        if streaming:
+            return IterableDataset.from_generator(read_rows, features=features, gen_kwargs=arguments)
+        options = {"features": features, "gen_kwargs": arguments, "writer_batch_size": ROWS_AT_ONCE}
+        return guarded(self.config.path, lambda: Dataset.from_generator(read_rows, **options))
+
+    def _load(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
+        """Records by `datasets`, whose errors name neither file nor row: so what it would misread or reject is looked for first."""
+        from datasets import Features, Value, load_dataset
+
+        options: dict[str, Any] = {"data_files": [n if "://" in n else glob.escape(n) for n in names]}
         if kind == "parquet" and column is not None:
-            for name in names:
-                with telling(name):
-                    text_type(name, column)
-            options = {"columns": [column], "features": Features({column: Value("string")})}
+            options |= {"columns": [column], "features": Features({column: Value("string")})}
         for name in names:
             if "://" not in name and os.path.expandvars(name) != name:
                 raise RecipeError(
                     f"dataset: {name}: `datasets` takes the $ in this path for a variable; rename it, or read it through a link"
                 )
+            if "columns" in options:
+                with telling(name):
+                    text_type(name, str(column))
             if kind == "json" and "://" not in name:
                 check_lines(name)  # `datasets` takes any bytes for text
-        escaped = [name if "://" in name else glob.escape(name) for name in names]
         try:
             records = guarded(
-                self.config.path,
-                lambda: load_dataset(kind, data_files=escaped, split="train", streaming=streaming, **options),
+                self.config.path, lambda: load_dataset(kind, split="train", streaming=streaming, **options)
             )
         except RecipeError:
             for name in names if kind == "json" else ():
@@ -170,3 +164,26 @@ class RunProvider(FilesProvider):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(FilesConfig(path=str(Path(config.folder) / config.phase)))
+
+
+def joined(parts: list[Any]) -> Any:
+    """Records one after the other, without the columns that are of several types; where a column is missing, it is null."""
+    from datasets import concatenate_datasets
+
+    types: dict[str, list[Any]] = {}
+    for part in parts:
+        for column, kind in (part.features or {}).items():
+            types.setdefault(column, []).append(kind)
+    mixed = [column for column, kinds in types.items() if any(kind != kinds[0] for kind in kinds)]
+    if mixed:
+        print(f"dataset: left out, since files have them as several types: {', '.join(mixed)}", flush=True)
+    return concatenate_datasets([p.remove_columns([c for c in mixed if c in p.features]) for p in parts])
+
+
+def stamp(name: str) -> Any:
+    """What changes when a file does."""
+    if "://" in name:
+        files, path = file_system(name)
+        return files.ukey(path)
+    facts = Path(name).stat()
+    return facts.st_size, facts.st_mtime_ns

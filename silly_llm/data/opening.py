@@ -1,4 +1,4 @@
-"""Files opened as text, whatever packs or encodes them; what is wrong with one in a line."""
+"""Files opened as text, unpacked; what is wrong with one is said in a line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from silly_llm.core.errors import RecipeError, RunError, first_line
+from silly_llm.core.lookup import locate
 
 LIMIT = 1 << 28
 """Bytes of a line, or characters of a document, at most."""
@@ -31,11 +32,7 @@ def raw_file(name: str) -> Any:
 
 @contextmanager
 def opened(name: str) -> Iterator[BinaryIO]:
-    """The bytes of a local or remote file, unpacked as its ending says.
-
-    Raises:
-        RecipeError: they are UTF-16.
-    """
+    """The bytes of a local or remote file, unpacked as its ending says; raises a RecipeError where they are UTF-16."""
     with raw_file(name) as raw:
         unpack: Any = UNPACK.get(ending(name))
         file = unpack(raw) if unpack else raw
@@ -57,14 +54,14 @@ UNPACK = {"gz": lambda file: gzip.GzipFile(fileobj=file), "bz2": bz2.BZ2File, "x
 
 
 def ending(name: str) -> str:
-    """What follows the last dot of a path or URL, in small letters; a URL's query does not count."""
+    """What follows the last dot of a path or URL, in lower case and without a URL's query."""
     path = re.split(r"[?#]", name)[0] if "://" in name else name
     return path.rpartition("/")[2].rpartition(".")[2].lower()
 
 
 @contextmanager
 def telling(name: str) -> Iterator[None]:
-    """What goes wrong with a file becomes one line that names it."""
+    """Within it, errors of reading become one line that names the file."""
     import pyarrow as pa
 
     try:
@@ -81,7 +78,6 @@ def telling(name: str) -> Iterator[None]:
 
 
 def _where_not_utf8(name: str) -> str:
-    """The first byte that is not UTF-8."""
     before = 0
     with opened(name) as file:
         for number, line in enumerate(lines(file, name), 1):
@@ -97,8 +93,16 @@ def _where_not_utf8(name: str) -> str:
 
 
 def convert(encoding: str, name: str) -> str:
-    """How to make UTF-8 of a file."""
+    """How to convert a file to UTF-8."""
     return f"convert it: iconv -f {encoding} -t UTF-8 {Path(name).name!r} > NEW"
+
+
+def read_text(path: str, where: str) -> str:
+    """A small file of text, which a recipe names; `where` is what an error begins with."""
+    try:
+        return locate(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{where}: {path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def too_long(name: str, number: int) -> RecipeError:
@@ -107,9 +111,7 @@ def too_long(name: str, number: int) -> RecipeError:
 
 def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     """Lines with their ends, without a byte order mark, none of them longer than `LIMIT`."""
-    number = 0
-    while line := file.readline(LIMIT + 1):
-        number += 1
+    for number, line in enumerate(iter(lambda: file.readline(LIMIT + 1), b""), 1):
         if len(line) > LIMIT:
             raise too_long(name, number)
         yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line

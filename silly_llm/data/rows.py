@@ -1,18 +1,17 @@
-"""Rows of JSON, CSV and text files, read exactly.
+"""Rows of JSON, CSV and text files, read exactly, one at a time.
 
-`datasets` reads these kinds too, but guesses (a CSV cell `007` becomes 7, and `NA` nothing), wants the same columns in all files, and says
-neither file nor row of what it cannot read. Here what is not UTF-8, JSON, CSV or text is one line with both; one row is in memory at a time;
-and lines have a limit, so that a small file may unpack to any size.
+`datasets` reads these kinds too, but guesses (a CSV cell `007` becomes 7, and `NA` nothing), wants the same columns in all files, and names
+neither file nor row of what it cannot read. Here an error names both, and lines have a limit, so that a small file may unpack to any size.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, BinaryIO
 
 from fsspec.compression import available_compressions, register_compression
@@ -22,7 +21,10 @@ from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, tellin
 
 CHATS = ("messages", "conversations", "conversation", "prompt")
 """Columns that hold a chat rather than a text."""
-NAMES = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", bytes: "bytes"}
+NAMES: dict[type, str] = {
+    bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", bytes: "bytes", str: "a text",
+    type(None): "null",
+}  # fmt: skip
 
 
 def read_rows(
@@ -41,13 +43,14 @@ def read_rows(
     """
     for name, _ in files:
         with telling(name):
-            if kind == "csv":
-                yield from csv_rows(name, columns)
-            elif kind == "json":
-                yield from json_rows(name, columns[0])
-            else:
-                for text in documents(name, separator):
-                    yield {columns[0]: text}
+            match kind:
+                case "csv":
+                    yield from csv_rows(name, columns)
+                case "json":
+                    yield from json_rows(name, columns[0])
+                case _:
+                    for text in documents(name, separator):
+                        yield {columns[0]: text}
 
 
 def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
@@ -63,17 +66,16 @@ def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
         elif isinstance(row, str):
             text, found = row, True
         else:
-            raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
+            raise _wrong(name, number, f" is {_called(row)}, not an object")
         if text is not None and type(text) is not str:
-            raise RecipeError(f"dataset: {name}: row {number}: {no_text(column, text)}")
+            raise _wrong(name, number, f": {no_text(column, text)}")
         if text and not text.isascii():
             try:
                 text.encode()
             except UnicodeEncodeError as error:
                 half = ascii(text[error.start]).strip("'")
-                raise RecipeError(
-                    f"dataset: {name}: row {number}: {column!r} has {half}, half of a character; write whole ones"
-                ) from None
+                what = f": {column!r} has {half}, half of a character; write whole ones"
+                raise _wrong(name, number, what) from None
         yield {column: text}
     if known and not found:
         raise RecipeError(f"text_column: {name}: {no_column(column, list(known))}")
@@ -96,12 +98,12 @@ def json_values(name: str) -> Iterator[tuple[int, Any]]:
                 if number == 1 and start[0] == "{":
                     yield from _spread(file, name, start, in_list=False)
                     return
-                raise RecipeError(f"dataset: {name}: row {number} is not JSON ({error.msg})") from None
+                raise _wrong(name, number, f" is not JSON ({error.msg})") from None
 
 
 def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterator[tuple[int, Any]]:
     """JSON values that keep to no lines; memory holds one of them."""
-    decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")()
+    decoder, rest = json.JSONDecoder(), io.TextIOWrapper(file, "utf-8")
     between = re.compile(r"[\s,]*" if in_list else r"\s*")
     number, at, size = 1, 0, BLOCK
     while True:
@@ -113,11 +115,10 @@ def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterato
         except json.JSONDecodeError as error:
             if len(buffer) - at > LIMIT:
                 raise too_long(name, number) from None
-            more = utf8.decode(block := file.read(size), final=not block)
-            if not block:
+            if not (more := rest.read(size)):
                 if at == len(buffer) and not in_list:
                     return
-                raise RecipeError(f"dataset: {name}: row {number} is not JSON ({error.msg})") from None
+                raise _wrong(name, number, f" is not JSON ({error.msg})") from None
             buffer, at, size = buffer[at:] + more, 0, size * 2
             continue
         yield number, value
@@ -137,15 +138,12 @@ def csv_rows(name: str, columns: Sequence[str]) -> Iterator[dict[str, str | None
                 if not row and len(header) > 1:
                     continue
                 if len(row) > len(header):
-                    raise RecipeError(
-                        f"dataset: {name}: row {number} (line {reader.line_num}) has {len(row)} cells, the header {len(header)}; "
-                        'a text with separators in it must be in "quotes"'
-                    )
+                    cells = f"has {len(row)} cells, the header {len(header)}"
+                    hint = 'a text with separators in it must be in "quotes"'
+                    raise _wrong(name, number, f" (line {reader.line_num}) {cells}; {hint}")
                 yield {c: row[place] if place < len(row) else None if row else "" for c, place in places}
         except csv.Error as error:
-            raise RecipeError(
-                f"dataset: {name}: row {number + 1} (line {reader.line_num}) is not CSV ({error})"
-            ) from None
+            raise _wrong(name, number + 1, f" (line {reader.line_num}) is not CSV ({error})") from None
 
 
 def csv_columns(name: str) -> list[str]:
@@ -160,40 +158,32 @@ def _csv(file: BinaryIO, name: str) -> tuple[Any, list[str]]:
     text = (line.decode() for line in lines(file, name))
     first = next(text, "")
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(_chain(first, text), delimiter=delimiter, strict=True)
+    reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True)
     header = next(reader, [])
-    if repeated := [c for c in header if header.count(c) > 1]:
-        raise RecipeError(f"dataset: {name}: the column {repeated[0]!r} is there twice; rename one")
+    for column in header:
+        _require_once(name, column, header)
     return reader, header
 
 
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+def _require_once(name: str, column: str, columns: Sequence[str]) -> None:
+    if columns.count(column) > 1:
+        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
 
 
 def documents(name: str, separator: str) -> Iterator[str]:
     """The documents of a text file, without white space around them and without blank ones; memory holds one."""
-    utf8 = codecs.getincrementaldecoder("utf-8-sig")()
-    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
-    overlap = len(separator) - 1
     parts: list[str] = []
     rest, size = "", 0
-    with opened(name) as file:
-        while True:
-            block = file.read(BLOCK)
-            *ended, rest = (rest + decoder.decode(block, final=not block)).split(separator)
+    with opened(name) as file, io.TextIOWrapper(file, "utf-8-sig") as blocks:
+        while block := blocks.read(BLOCK):
+            *ended, rest = (rest + block).split(separator)
             for end in ended:
                 if text := ("".join(parts) + end).strip():
                     yield text
                 parts, size = [], 0
-            if not block:
-                break
-            # A separator may begin in what is kept back
-            done = rest[: len(rest) - overlap] if len(rest) > overlap else ""
-            rest = rest[len(done) :]
-            parts.append(done)
-            size += len(done)
+            whole = max(0, len(rest) - len(separator) + 1)  # a separator may begin in what is kept back
+            parts.append(rest[:whole])
+            rest, size = rest[whole:], size + whole
             if size > LIMIT:
                 raise RecipeError(
                     f"dataset: {name}: a document of more than {LIMIT:,} characters; name what separates documents, such as "
@@ -220,13 +210,17 @@ def check_columns(name: str) -> None:
     with telling(name):
         for number, row in json_values(name):
             if not isinstance(row, dict):
-                raise RecipeError(f"dataset: {name}: row {number} is {_called(row)}, not an object")
+                raise _wrong(name, number, f" is {_called(row)}, not an object")
             for column, value in row.items():
-                known, where = first.setdefault(column, (_called(value), number)) if value is not None else ("", 0)
-                if value is not None and known != _called(value):
-                    raise RecipeError(
-                        f"dataset: {name}: row {number}: {column!r} is {_called(value)}, in row {where} it is {known}"
-                    )
+                if value is None:
+                    continue
+                known, where = first.setdefault(column, (_called(value), number))
+                if known != _called(value):
+                    raise _wrong(name, number, f": {column!r} is {_called(value)}, in row {where} it is {known}")
+
+
+def _wrong(name: str, number: int, what: str) -> RecipeError:
+    return RecipeError(f"dataset: {name}: row {number}{what}")
 
 
 def no_text(column: str, value: Any) -> str:
@@ -245,11 +239,7 @@ def no_column(column: str, known: Sequence[str]) -> str:
 
 
 def _called(value: Any) -> str:
-    return (
-        "a text"
-        if isinstance(value, str)
-        else NAMES.get(type(value), "null" if value is None else f"a {type(value).__name__}")
-    )
+    return NAMES.get(type(value), f"a {type(value).__name__}")
 
 
 def text_type(name: str, column: str) -> None:
@@ -261,14 +251,10 @@ def text_type(name: str, column: str) -> None:
         schema = pq.read_schema(file)
     if column not in schema.names:
         raise RecipeError(f"text_column: {name}: {no_column(column, schema.names)}")
-    if schema.names.count(column) > 1:
-        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
+    _require_once(name, column, schema.names)
     kind = schema.field(column).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if not any(
-        is_text(kind)
-        for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    ):
+    if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
         chat = "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
         raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")

@@ -8,15 +8,14 @@ or as a `datasets.IterableDataset` where a recipe streams.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.container import Container
-from silly_llm.core.errors import RecipeError, RunError, suggestion
+from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.registry import parse_component, register
-from silly_llm.data.layout import file_system, is_local
+from silly_llm.data.layout import is_local
 from silly_llm.data.rows import no_column, no_text
 
 if TYPE_CHECKING:
@@ -25,12 +24,10 @@ if TYPE_CHECKING:
 Source = str | dict[str, Any] | list
 """What a recipe may write for a dataset."""
 
-ROWS_AT_ONCE = 200
-"""Rows in memory while files are read."""
 EVALUATION_SPLITS = ("validation", "test", "train")
-"""Which split an evaluation takes, the first that exists."""
-END_OF_TEXT = "<|endoftext|>"
-"""What separates documents in a text file, as in the published TinyStories files."""
+"""An evaluation takes the first of these splits that exists."""
+NOT_FOUND = ("DatasetNotFoundError", "EmptyDatasetError")
+"""Errors of `datasets`."""
 
 
 class DataProvider(ABC):
@@ -75,23 +72,21 @@ def open_source(spec: Source, *, container: Container | None = None) -> DataProv
         RecipeError: the spec is malformed, or names a file that does not exist.
     """
     if isinstance(spec, str):
-        local = is_local(spec)
-        mapping: dict[str, Any] = {"type": "files" if local else "hub", "path": spec}
-    elif isinstance(spec, Mapping):
-        mapping = dict(spec)
-        if "type" not in mapping and isinstance(mapping.get("path"), str):
-            mapping["type"] = "files" if is_local(mapping["path"]) else "hub"
-    elif isinstance(spec, Sequence):
-        mapping = {"type": "mixture", "sources": list(spec)}
-    else:
+        spec = {"path": spec}
+    elif isinstance(spec, list):
+        spec = {"type": "mixture", "sources": spec}
+    elif not isinstance(spec, Mapping):
         raise RecipeError(f"dataset: expected a Hub id, a path, a mapping or a list, got {spec!r}")
+    mapping = dict(spec)
+    if isinstance(path := mapping.get("path"), str):
+        mapping.setdefault("type", "files" if is_local(path) else "hub")
     parse_component("data_provider", mapping, where="dataset:")
     return (container or Container()).build("data_provider", mapping)
 
 
-def load_records(spec: Source, *, split: str | Sequence[str] = "train", container: Container | None = None) -> Dataset:
-    """The records a spec names, of `split` or of the first of several splits that exists."""
-    provider = open_source(spec, container=container)
+def load_records(spec: Source | DataProvider, *, split: str | Sequence[str] = "train") -> Dataset:
+    """The records of `split`, or of the first of several splits that exists (of its first one if none does)."""
+    provider = spec if isinstance(spec, DataProvider) else open_source(spec)
     if isinstance(split, str):
         return provider.load(split)
     known = provider.splits()
@@ -123,22 +118,14 @@ class HubProvider(DataProvider):
         c = self.config
         return guarded(c.path, lambda: get_dataset_split_names(c.path, c.name, revision=c.revision))
 
-    def load(self, split: str = "train") -> Dataset:
-        return self._open(split, streaming=False)
-
-    def stream(self, split: str = "train") -> IterableDataset:
-        return self._open(split, streaming=True)
-
-    def _open(self, split: str, *, streaming: bool) -> Any:
+    def load(self, split: str = "train", *, streaming: bool = False) -> Dataset:
         from datasets import load_dataset
 
-        c = self.config
-        return guarded(
-            c.path,
-            lambda: load_dataset(
-                c.path, c.name, split=split, revision=c.revision, data_files=c.data_files, streaming=streaming
-            ),
-        )
+        options = {**asdict(self.config), "split": split, "streaming": streaming}
+        return guarded(self.config.path, lambda: load_dataset(**options))
+
+    def stream(self, split: str = "train") -> IterableDataset:
+        return self.load(split, streaming=True)
 
     def inputs(self) -> list[str]:
         return [f"{self.config.path}@{self.config.revision or 'main'}"]
@@ -164,17 +151,17 @@ class MixtureProvider(DataProvider):
             raise RecipeError("dataset: a list of sources must not be empty")
         self.config = config
         self.providers: list[DataProvider] = []
-        weights: list[float] = []
+        weights = []
         for source in config.sources:
-            weight, spec = 1.0, source
+            weight = 1.0
             if isinstance(source, Mapping):
-                weight = source.get("weight", 1.0)
-                rest = {k: v for k, v in source.items() if k != "weight"}
-                spec = rest["dataset"] if set(rest) == {"dataset"} else rest
+                weight = source.get("weight", weight)
+                source = {k: v for k, v in source.items() if k != "weight"}
+                source = source["dataset"] if list(source) == ["dataset"] else source
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight <= 0:
                 raise RecipeError(f"dataset: weight: expected a number above 0, got {weight!r}")
-            weights.append(float(weight))
-            self.providers.append(open_source(spec))
+            weights.append(weight)
+            self.providers.append(open_source(source))
         self.probabilities = [w / sum(weights) for w in weights]
 
     def splits(self) -> list[str]:
@@ -219,57 +206,23 @@ def require_text(records: Dataset | IterableDataset, column: str) -> None:
     kind = getattr(records.features[column], "dtype", None) if records.features else "string"
     if kind in ("string", "large_string", "null"):
         return
-    rows = enumerate(record[column] for record in records.select_columns([column]))
-    for number, value in rows:
-        if value is not None and not isinstance(value, str):
-            raise RecipeError(f"dataset: row {number + 1}: {no_text(column, value)}")
+    for number, record in enumerate(records.select_columns([column]), 1):
+        if not isinstance(value := record[column], str | None):
+            raise RecipeError(f"dataset: row {number}: {no_text(column, value)}")
 
 
-def joined(parts: list[Any]) -> Any:
-    """Records one after the other, without the columns that are of several types; where a column is missing, it is null."""
-    from datasets import concatenate_datasets
-
-    types: dict[str, list[Any]] = {}
-    for part in parts:
-        for column, kind in (part.features or {}).items():
-            types.setdefault(column, []).append(kind)
-    mixed = [column for column, kinds in types.items() if any(kind != kinds[0] for kind in kinds)]
-    if mixed:
-        print(f"dataset: left out, since files have them as several types: {', '.join(mixed)}", flush=True)
-    return concatenate_datasets([p.remove_columns([c for c in mixed if c in p.features]) for p in parts])
-
-
-def stamp(name: str) -> Any:
-    """What changes when a file does."""
-    if "://" in name:
-        files, path = file_system(name)
-        return files.ukey(path)
-    facts = Path(name).stat()
-    return facts.st_size, facts.st_mtime_ns
-
-
-def check_split(split: str, known: Sequence[str], path: str) -> None:
-    if split not in known:
-        raise RecipeError(
-            f"dataset: {path!r} has no split {split!r}{suggestion(split, known)}; it has {', '.join(known)}"
-        )
-
-
-def guarded(path: str, load: Any) -> Any:
+def guarded(path: str, load: Callable[[], Any]) -> Any:
     """Call `load`; what `datasets` and file systems raise becomes one line."""
     try:
         return load()
-    except KeyboardInterrupt:
-        raise
     except Exception as error:
-        cause = error
+        cause: BaseException = error
         while not isinstance(cause, (RecipeError, RunError)) and cause.__cause__ is not None:
-            cause = cause.__cause__  # type: ignore[assignment]
+            cause = cause.__cause__
         if isinstance(cause, (RecipeError, RunError)):
             raise cause from None
         reason = " ".join(str(cause).split()) or type(cause).__name__
-        wrong = type(error).__name__ in ("DatasetNotFoundError", "EmptyDatasetError") or not (
-            isinstance(cause, OSError) or not is_local(path) or "://" in path
-        )
-        kind = RecipeError if wrong or isinstance(cause, FileNotFoundError) else RunError
+        missing = isinstance(cause, FileNotFoundError) or type(error).__name__ in NOT_FOUND
+        elsewhere = "://" in path or not is_local(path) or isinstance(cause, OSError)
+        kind = RunError if elsewhere and not missing else RecipeError
         raise kind(f"dataset: {path!r} cannot be loaded: {reason[:300]}") from error

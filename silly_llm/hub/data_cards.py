@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from silly_llm.core.lookup import is_hub_id
 from silly_llm.core.pages.markdown import one_line
 from silly_llm.hub.card_keys import LICENSE
 
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".gz", ".zst")
 STORYTELLER = "storyteller"
 
 
@@ -29,41 +28,31 @@ class Known:
 
 def what_is_known(*sources: Any) -> Known:
     """What the cards of datasets and models say, as recipes name them."""
-    names = [name for source in sources for name in named(source)]
+    names = named(sources)
     headers = [header_of(name) for name in names]
     licenses = {header.get("license") for header in headers}
     languages = [_texts(header.get("language")) for header in headers]
-    tags = [
-        {tag.lower() for tag in _texts(header.get("tags"))}
-        | ({"tinystories"} if "tinystories" in Path(name).name.lower() else set())
-        for name, header in zip(names, headers, strict=True)
-    ]
+    tags = [{tag.lower() for tag in _texts(header.get("tags"))} for header in headers]
+    named_so = ["tinystories" in Path(name).name.lower() for name in names]
     agreed = next(iter(licenses)) if len(licenses) == 1 else None
     return Known(
         license=agreed if isinstance(agreed, str) and LICENSE.fullmatch(agreed) and agreed != "unknown" else None,
         languages=sorted({code for codes in languages for code in codes}) if all(languages) else [],
-        synthetic=bool(tags) and all("synthetic" in t for t in tags),
-        tinystories=bool(tags) and all("tinystories" in t for t in tags),
+        synthetic=bool(names) and all("synthetic" in t for t in tags),
+        tinystories=bool(names) and all("tinystories" in t or so for t, so in zip(tags, named_so, strict=True)),
     )
 
 
 def header_of(name: str) -> dict[str, Any]:
-    """The YAML header of the card of a folder or a Hub dataset or model; empty where there is none."""
+    """The YAML header of the card of a folder or a Hub dataset or model; empty if there is none."""
     from huggingface_hub import hf_hub_download, metadata_load
-    from huggingface_hub.errors import HfHubHTTPError
     from yaml import YAMLError
 
     file = Path(name).expanduser() / "README.md"
-    for repo_type in ("dataset", "model"):
-        try:
-            if not file.is_file() and hub_ids(name):
-                file = Path(hf_hub_download(name, "README.md", repo_type=repo_type))
-            found = metadata_load(file) if file.is_file() else None
-            return found if isinstance(found, dict) else {}
-        except HfHubHTTPError:
-            continue  # no such dataset; a model, perhaps
-        except (OSError, ValueError, YAMLError):
-            return {}
+    for repo_type in ("dataset", "model") if hub_ids(name) or file.is_file() else ():
+        with suppress(OSError, ValueError, YAMLError):  # no such dataset: a model, perhaps
+            path = file if file.is_file() else Path(hf_hub_download(name, file.name, repo_type=repo_type))
+            return metadata_load(path) or {}
     return {}
 
 
@@ -72,8 +61,7 @@ def named(source: Any) -> list[str]:
     if isinstance(source, (list, tuple)):
         return [name for item in source for name in named(item)]
     if isinstance(source, Mapping):
-        path = path_of(source)
-        return named(path) if path else [str(source.get("type"))]
+        return named(path_of(source)) or [str(source.get("type"))]
     return [str(source)] if source else []
 
 
@@ -83,25 +71,21 @@ def path_of(source: Mapping[str, Any]) -> Any:
 
 
 def hub_ids(source: Any) -> list[str]:
-    """The Hub ids among what a recipe names as dataset or model; local paths are not."""
-
-    def is_id(name: str) -> bool:
-        local = name.endswith(FILE_SUFFIXES) or Path(name).exists() or name.startswith("runs/")
-        return HUB_ID.fullmatch(name) is not None and not local
-
-    return list(dict.fromkeys(filter(is_id, named(source))))
+    """The Hub ids (NAMESPACE/NAME) among what a recipe names as dataset or model; local paths are not."""
+    ids = [n for n in named(source) if "/" in n and not n.startswith("runs/") and is_hub_id(n)]
+    return list(dict.fromkeys(ids))
 
 
 def provider_name(provider: Any) -> str:
     """How a card calls a teacher: its model where it has one, else its type."""
     if isinstance(provider, Mapping):
-        return str(provider.get("model") or provider.get("type") or "unknown")
+        provider = provider.get("model") or provider.get("type")
     return str(provider or "unknown")
 
 
 def teachers_of(source: Any, depth: int = 4) -> list[str]:
     """Who wrote the text that a dataset or model (a path, mapping or list, as in recipes) goes back to, as far as
-    the `recipe.yaml` of local folders tells; empty when they do not."""
+    the `recipe.yaml` of local folders says; empty if they do not."""
     import yaml
 
     teachers: set[str] = set()

@@ -1,9 +1,9 @@
 """Looking for secrets in what is about to be published: by the detectors of detect-secrets, by `masking.SHAPES`, and by exact match
 of the secrets that this process knows.
 
-Files are decoded first: Parquet with its column names and metadata, gzip, bzip2, xz, zstd, zip and tar, one inside the other;
-UTF-16 and UTF-32. Memory stays flat. Not used are the detectors that go by entropy, by keywords or by loose forms (an address, 32 hex digits):
-they find secrets in stories and tokenizers that have none.
+detect-secrets reads lines of text; so files are decoded first: Parquet with its column names and metadata, gzip, bzip2, xz, zstd, zip and
+tar, one inside the other; UTF-16 and UTF-32. Memory stays flat. Not used are its detectors that go by entropy, by keywords or by loose
+forms (an address, 32 hex digits): they find secrets in stories and tokenizers that have none.
 """
 
 from __future__ import annotations
@@ -16,28 +16,42 @@ import lzma
 import re
 import tarfile
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.masking import QUERY_VALUE, SHAPES, forms_of, is_secret_name, known_secrets
 
-DETECTORS = [
+DETECTORS = frozenset([
     "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
     "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "NpmDetector", "OpenAIDetector",
     "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector",
     "SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector",
-]  # fmt: skip
+])  # fmt: skip
 ASSIGNED = re.compile(
     r"(?i:api[-_ ]?key|secret|passw(?:or)?d|token|authorization)[\"']?\s*[:=]\s*[\"']?(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{20,}"
 )
 OWN = "a secret of this machine"
 BLOCK, OVERLAP = 1 << 22, 1 << 10
 """Bytes that are looked at together, and how many of the block before."""
-ROWS = 4096
 DEEPEST = 4
 """Archives in archives."""
+
+
+def _unzstd(file: IO[bytes]) -> Any:
+    import pyarrow as pa
+
+    return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file), "zstd"))
+
+
+UNPACK: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+    b"\x28\xb5\x2f\xfd": _unzstd,
+}
+"""How to read on in a compressed file, by its first bytes."""
 
 
 def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Collection[str] = ()) -> None:
@@ -45,7 +59,7 @@ def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Coll
 
     Args:
         token: the Hub token, which is in none.
-        allow: kinds of secrets that are none here; what this machine knows as a secret is always one.
+        allow: kinds of secrets that are false alarms here; a known secret of this machine never is.
 
     Raises:
         RecipeError: naming the file and the kind of secret, not the secret.
@@ -58,7 +72,7 @@ def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Coll
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError) as error:
             raise RecipeError(f"{path}: cannot be searched for secrets ({error}); it is not published") from None
         if kind is not None:
-            way_out = "" if kind == OWN else f'; if it is none: silly-llm publish … --allow "{kind}"'
+            way_out = "" if kind == OWN else f'; if it is a false alarm: silly-llm publish … --allow "{kind}"'
             raise RecipeError(f"{path}: contains a token or another secret ({kind}); it is not published{way_out}")
 
 
@@ -68,17 +82,15 @@ def kinds_in(path: Path, own: Collection[str]) -> Iterator[str]:
     Args:
         own: known secrets, in all their forms.
     """
-    if path.suffix == ".safetensors":  # numbers, behind a header
-        binary = [secret.encode() for secret in own]
-        with path.open("rb") as file:
-            if any(secret in block for block in _blocks(file) for secret in binary):
-                yield OWN
-            file.seek(0)
-            texts = iter([file.read(8 + int.from_bytes(file.read(8), "little")).decode("latin-1")])
-            yield from (kind for text in texts for kind in kinds_of(text, own))
-        return
     with path.open("rb") as file:
-        for text in texts_in(file):
+        if path.suffix == ".safetensors":  # numbers, in which only known secrets are looked for, behind a header
+            header = file.read(8 + int.from_bytes(file.read(8), "little"))
+            texts = iter([header.decode("latin-1")])
+            if any(secret.encode() in block for block in _blocks(file, header) for secret in own):
+                yield OWN
+        else:
+            texts = texts_in(file)
+        for text in texts:
             yield from kinds_of(text, own)
 
 
@@ -100,61 +112,37 @@ def kinds_of(text: str, own: Collection[str]) -> Iterator[str]:
 @functools.cache
 def detectors() -> list[Any]:
     """Those of detect-secrets that know a secret by an unmistakable form."""
-    import importlib
-    import pkgutil
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    import detect_secrets.plugins as plugins
-
-    modules = [importlib.import_module(f"{plugins.__name__}.{m.name}") for m in pkgutil.iter_modules(plugins.__path__)]
-    found = {name: value for module in modules for name, value in vars(module).items()}
-    return [found[name]() for name in DETECTORS]
+    classes: Any = get_mapping_from_secret_type_to_class().values()
+    return [detector() for detector in classes if detector.__name__ in DETECTORS]
 
 
 def texts_in(file: IO[bytes], depth: int = 0) -> Iterator[str]:
     """What is in a file, decoded, in overlapping blocks. Text is read as Latin-1: secrets are ASCII, and so are all bytes something."""
-    head = file.peek(512)[:512]  # type: ignore[attr-defined]
     if depth > DEEPEST:
         raise ValueError("too many archives in archives")
-    if head.startswith(b"PAR1"):
+    head = file.peek(512)[:512]  # type: ignore[attr-defined]
+    unpack = next((unpack for magic, unpack in UNPACK.items() if head.startswith(magic)), None)
+    if unpack is not None:
+        yield from texts_in(unpack(file), depth + 1)
+    elif head.startswith(b"PAR1"):
         yield from parquet_texts(file)
     elif head.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(file) as archive:
             yield "\n".join(archive.namelist())
-            for member in archive.infolist():
-                with archive.open(member) as inside:
+            for name in archive.namelist():
+                with archive.open(name) as inside:
                     yield from texts_in(inside, depth + 1)
     elif head[257:262] == b"ustar":
         with tarfile.open(fileobj=file, mode="r|") as tar:
             for entry in tar:
                 yield entry.name
-                extracted = tar.extractfile(entry) if entry.isfile() else None
-                if extracted is not None:
+                if entry.isfile() and (extracted := tar.extractfile(entry)):
                     yield from texts_in(extracted, depth + 1)
-    elif (unpacked := _unpacked(head, file)) is not None:
-        yield from texts_in(unpacked, depth + 1)
     else:
         for block in _blocks(file):
             yield from _decoded(block)
-
-
-def _decoded(block: bytes) -> Iterator[str]:
-    yield block.decode("latin-1")
-    if b"\0" in block:  # UTF-16 and UTF-32 write ASCII with it
-        yield block.translate(None, b"\0").decode("latin-1")
-
-
-def _unpacked(head: bytes, file: IO[bytes]) -> Any:
-    if head.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=file)
-    if head.startswith(b"BZh"):
-        return bz2.BZ2File(file)
-    if head.startswith(b"\xfd7zXZ\0"):
-        return lzma.LZMAFile(file)
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        import pyarrow as pa
-
-        return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file), "zstd"))
-    return None
 
 
 def parquet_texts(file: IO[bytes]) -> Iterator[str]:
@@ -162,10 +150,9 @@ def parquet_texts(file: IO[bytes]) -> Iterator[str]:
     import pyarrow.parquet as pq
 
     parquet = pq.ParquetFile(file)
-    schema = parquet.schema_arrow
-    yield schema.to_string(truncate_metadata=False, show_field_metadata=True, show_schema_metadata=True)
+    yield parquet.schema_arrow.to_string(truncate_metadata=False, show_field_metadata=True, show_schema_metadata=True)
     yield "\n".join(f"{k!r} {v!r}" for k, v in (parquet.metadata.metadata or {}).items())
-    for batch in parquet.iter_batches(batch_size=ROWS):
+    for batch in parquet.iter_batches(batch_size=4096):
         for column in batch.columns:
             yield from _strings(column)
 
@@ -174,30 +161,24 @@ def _strings(array: Any) -> Iterator[str]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kind = array.type
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(array.type):
         yield from _strings(array.dictionary)
-    elif pa.types.is_struct(kind):
-        for part in array.flatten():
+    elif pa.types.is_nested(array.type):
+        inner = [array.keys, array.items] if pa.types.is_map(array.type) else array.flatten()
+        for part in inner if isinstance(inner, list) else [inner]:
             yield from _strings(part)
-    elif pa.types.is_map(kind):
-        yield from _strings(array.keys)
-        yield from _strings(array.items)
-    elif pa.types.is_nested(kind):
-        yield from _strings(array.flatten())
-    elif (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-    ):
+    elif array.type in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
         values = array.drop_null().cast(pa.binary())
-        joined = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0].as_py()
-        yield from _decoded(joined)
+        yield from _decoded(pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0].as_py())
 
 
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    tail = b""
+def _decoded(block: bytes) -> Iterator[str]:
+    yield block.decode("latin-1")
+    if b"\0" in block:  # UTF-16 and UTF-32 write ASCII with it
+        yield block.translate(None, b"\0").decode("latin-1")
+
+
+def _blocks(file: IO[bytes], tail: bytes = b"") -> Iterator[bytes]:
     while block := file.read(BLOCK):
         yield tail + block
         tail = block[-OVERLAP:]

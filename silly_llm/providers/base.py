@@ -59,18 +59,13 @@ class Prices:
     prompt: float = 0.0
     completion: float = 0.0
 
+    def __post_init__(self) -> None:
+        if min(self.prompt, self.completion) < 0:
+            raise RecipeError("price_per_million: must not be negative")
+
     @classmethod
     def of(cls, price_per_million: Mapping[str, float]) -> Prices | None:
-        """From a recipe's `price_per_million`; `None` when it names no prices.
-
-        Raises:
-            RecipeError: another key than `prompt` and `completion`, or a negative price.
-        """
-        for name, price in price_per_million.items():
-            if name not in ("prompt", "completion"):
-                raise RecipeError(f"price_per_million: unknown key {name!r}; known: prompt, completion")
-            if price < 0:
-                raise RecipeError(f"price_per_million: {name}: must not be negative, got {price}")
+        """From a recipe's `price_per_million`; `None` when it names no prices."""
         return cls(**price_per_million) if price_per_million else None
 
     def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
@@ -99,11 +94,8 @@ class LLMProvider(ABC):
     """It takes `ChatRequest.schema`."""
     free: bool = False
     """Answers are deterministic and cost nothing: they are asked again rather than kept in a journal."""
-
-    @property
-    def in_flight(self) -> tuple[int, int]:
-        """How many requests are in flight, and how many may be at this time; (0, 0) where that is not known."""
-        return 0, 0
+    in_flight: tuple[int, int] = (0, 0)
+    """How many requests are in flight, and how many may be at this time; (0, 0) where that is not known."""
 
     async def prepare(self) -> None:  # noqa: B027 - most providers know all they need
         """Find out what must be known before anything is asked, such as the model behind an address.

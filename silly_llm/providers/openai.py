@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion
-from silly_llm.providers.server.base import ServerConfig
-from silly_llm.providers.server.http import HTTPProvider
+from silly_llm.providers.server.base import ServerProvider
+from silly_llm.providers.server.config import ServerConfig
 from silly_llm.providers.server.request_fields import compile_chat_template
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -35,21 +32,21 @@ class OpenAIConfig(ServerConfig):
 
 
 @register("llm_provider", "openai")
-class OpenAIProvider(HTTPProvider):
+class OpenAIProvider(ServerProvider):
     """Any OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama, transformers serve …), by chat or completions."""
 
     health_path = "/models"
 
     def __init__(self, config: OpenAIConfig) -> None:
         super().__init__(config)
-        self.openai = config
+        self._template = None
         if config.api == "completions":
             self.parameters = {**self.parameters, "api": config.api, "chat_template": config.chat_template}
             self._template = compile_chat_template(config.chat_template)
 
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
-        if self.openai.api == "chat":
-            return await self._chat(url, "/chat/completions", request, form)
+        if self._template is None:
+            return await super()._send(url, request, form)
         prompt = self._template.render(messages=request.messages, add_generation_prompt=True)
         return await self._ask(url, "/completions", request, {"prompt": prompt})
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from silly_llm.core.errors import RunError
 from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion
-from silly_llm.providers.server.answers import read_generate
-from silly_llm.providers.server.base import ServerConfig
+from silly_llm.providers.server.answers import count, mapping, read_generate
+from silly_llm.providers.server.base import ServerProvider
+from silly_llm.providers.server.config import ServerConfig
 from silly_llm.providers.server.errors import RequestError
-from silly_llm.providers.server.http import HTTPProvider
 from silly_llm.providers.server.request_fields import compile_chat_template
-
-if TYPE_CHECKING:
-    pass
+from silly_llm.providers.server.structured import RESPONSE_FORMATS
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,16 @@ class TGIConfig(ServerConfig):
 
 
 @register("llm_provider", "tgi")
-class TGIProvider(HTTPProvider):
+class TGIProvider(ServerProvider):
     """Hugging Face text-generation-inference, by its chat API or its own /generate."""
 
     health_path = "/health"
+    chat_path = "/v1/chat/completions"
     forms: Sequence[str] = ("tgi", "openai", "prompt")
 
     def __init__(self, config: TGIConfig) -> None:
         super().__init__(config)
-        self.tgi = config
+        self._template = None
         if config.api == "generate":
             self.forms = ("tgi", "prompt")
             self.parameters = {**self.parameters, "api": "generate", "chat_template": config.chat_template}
@@ -49,25 +48,22 @@ class TGIProvider(HTTPProvider):
     async def prepare(self) -> None:
         """Ask the servers' /info for their model and how many requests they take at once."""
         await super().prepare()
-        assert self._pool is not None
         for endpoint in self._pool.endpoints:
             try:
-                info = json.loads(await self._get(endpoint.url, "/info"))
+                info = mapping(json.loads(await self._http.get(endpoint.url, "/info")))
             except (RequestError, ValueError) as error:
                 if not self.model:  # what was asked of which model would be unknown
                     raise RunError(f"{endpoint.url}: {error}") from None
                 continue
-            info = info if isinstance(info, dict) else {}
             self.model = self.model or str(info.get("model_id") or "")
-            most = info.get("max_concurrent_requests")
-            if isinstance(most, int) and most > 0 and self.config.concurrency is None:
+            most = count(info.get("max_concurrent_requests"))
+            if most and self.config.concurrency is None:
                 endpoint.limit = endpoint.most = self._first = self._most = most
 
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
-        if self.tgi.api == "chat":
-            return await self._chat(url, "/v1/chat/completions", request, form)
+        if self._template is None:
+            return await super()._send(url, request, form)
         sampling = request.temperature > 0
-        grammar = {"type": "json", "value": dict(request.schema)} if request.schema and form == "tgi" else None
         parameters = {
             "details": True,
             "do_sample": sampling,
@@ -75,11 +71,11 @@ class TGIProvider(HTTPProvider):
             "temperature": request.temperature if sampling else None,
             "top_p": request.top_p if request.top_p < 1 else None,
             "seed": request.seed,
-            "grammar": grammar,
+            "grammar": RESPONSE_FORMATS["tgi"](request.schema) if request.schema and form == "tgi" else None,
         }
         prompt = self._template.render(messages=request.messages, add_generation_prompt=True)
         given = {k: v for k, v in (parameters | self.config.extra_body).items() if v is not None}
-        answer, headers = await self._post(url, "/generate", {"inputs": prompt, "parameters": given})
+        answer, headers = await self._http.post(url, "/generate", {"inputs": prompt, "parameters": given})
         return read_generate(answer, headers, self.model, request.max_tokens)
 
     @staticmethod

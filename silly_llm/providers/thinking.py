@@ -13,7 +13,7 @@ SWITCH_OFF = "raise max_tokens, or switch the thinking off: provider: {thinking:
 
 
 def without_thinking(answer: Completion) -> Completion:
-    """The answer without its thinking, whose tokens are in `extra`: `reasoning_tokens`, and `reasoning_estimated` if nobody counted."""
+    """The answer without its thinking, whose tokens are in `extra`: `reasoning_tokens`, and `reasoning_estimated` if the server did not count them."""
     found = split_thinking(answer.text, cut=answer.finish_reason == "length")
     if found is None:
         return answer

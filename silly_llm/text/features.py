@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable
 from silly_llm.text.languages import ENGLISH
 from silly_llm.text.sentences import split_sentences
 
-FEATURES: tuple[str, ...] = ("dialogue", "bad_ending", "moral_value", "plot_twist", "foreshadowing", "conflict")
-
 DESCRIPTIONS: dict[str, str] = {
     "dialogue": "the story has at least one dialogue",
     "bad_ending": "the story has a bad ending",
@@ -25,6 +23,7 @@ DESCRIPTIONS: dict[str, str] = {
     "conflict": "the characters have a conflict, such as a quarrel or a fight",
 }
 """What a prompt says of each feature."""
+FEATURES: tuple[str, ...] = tuple(DESCRIPTIONS)
 
 
 def features_known(language: str) -> tuple[str, ...]:
@@ -47,23 +46,19 @@ def has_dialogue(text: str) -> bool:
 
 
 def has_bad_ending(text: str) -> bool:
-    """The last three sentences have more sad words (*cried, never saw, too late, lost*) than glad ones (*smiled, happy*).
+    """The last three sentences have more sad words (*cried, never saw, too late*) than glad ones (*smiled, happy*).
 
-    A negation before a word turns it over (*not happy*, *no longer sad*). Misses sad facts in neutral words.
+    A negation before a word turns it over (*not happy*). Sentences of the moral do not count, for they say what is good in
+    general. Misses sad facts in neutral words.
     """
-    end = _plain(_narration(split_sentences(text)[-3:]))
-    sad = glad = 0
-    for match in _OUTCOME.finditer(end):
-        is_sad = match.lastgroup == "sad"
-        if match["not"]:
-            is_sad = not is_sad
-        sad, glad = sad + is_sad, glad + (not is_sad)
-    return sad > glad
+    end = split_sentences(text)[-3:]
+    narrated = " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
+    sad = [(match.lastgroup == "sad") != bool(match["not"]) for match in _OUTCOME.finditer(_plain(narrated))]
+    return 2 * sum(sad) > len(sad)
 
 
 def has_moral(text: str) -> bool:
-    """A lesson in the last third: *the moral is, learned a lesson, learned that, knew that it is important to, from that
-    day on … always / never, promised to always / never*.
+    """A lesson in the last 40 %: *the moral is, learned a lesson, knew that it is important to, from that day on … always*.
 
     *Learned to swim* is a skill and does not count; *learned to share, listen, be …* does. Misses lessons that are only lived.
     """
@@ -72,8 +67,7 @@ def has_moral(text: str) -> bool:
 
 
 def has_plot_twist(text: str) -> bool:
-    """The narrator marks a turn or a reveal: *to her surprise, it turned out, all along, unexpected, nobody had guessed,
-    was not a … at all, was really a …*.
+    """The narrator marks a turn or a reveal after the first quarter: *to her surprise, it turned out, all along, unexpected*.
 
     *Suddenly* and *but then* do not count: half of all stories have them. Misses twists that come without a marker.
     """
@@ -82,8 +76,7 @@ def has_plot_twist(text: str) -> bool:
 
 
 def has_foreshadowing(text: str) -> bool:
-    """The first 60 % hints at what will come: *little did he know, did not know yet, had a feeling that, would soon,
-    something was about to happen*, or somebody warns.
+    """The first 60 % hints at what will come (*little did he know, had a feeling that, would soon*), or somebody warns.
 
     Misses silent hints, such as a gun on the wall.
     """
@@ -92,15 +85,12 @@ def has_foreshadowing(text: str) -> bool:
 
 
 def has_conflict(text: str) -> bool:
-    """Characters against each other: one strong sign (*argued, fought, quarreled, yelled at, bully, give it back*) or two
-    different weak ones (*angry, mean, mine, grabbed, pushed, shouted, refused, unfair*).
+    """Characters against each other: one strong sign (*argued, fought, give it back*) or two weak ones (*angry, mine, pushed*).
 
     Misses silent conflict and conflict inside one character; sees a quarrel in a song or a game as one.
     """
     text = _plain(text)
-    if _STRONG.search(text):
-        return True
-    return len({match.group(0)[:5] for match in _WEAK.finditer(text)}) >= 2
+    return bool(_STRONG.search(text)) or len({match.group(0)[:5] for match in _WEAK.finditer(text)}) >= 2
 
 
 def _plain(text: str) -> str:
@@ -113,17 +103,16 @@ def _after(text: str, share: float) -> int:
     return max(text.rfind(mark, 0, position) for mark in (". ", "! ", "? ", "\n", '" ')) + 1
 
 
-def _narration(end: list[str]) -> str:
-    """Without moral sentences, whose words say what is good in general and not how the story ended."""
-    return " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern over several lines, whose ends do not count."""
+    return re.compile(pattern.replace("\n", ""))
 
 
 _QUOTED = re.compile(r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)')
 # Other pairs of quotation marks, with words inside that end or are parted; dashes.
-_PAIRS = ("“”", "„“", "„”", "«»", "»«", "「」", "『』")
+_PAIRS = tuple(zip("“„„«»「『", "”“”»«」』", strict=True))
 _QUOTED_ELSEWHERE = re.compile(
-    "|".join(rf"{o}[^{c}\n]*\w[ ,.!?，。！？、…][^{c}\n]*{c}" for o, c in map(tuple, _PAIRS))
-    + r"|^[—–]\s?(?:[^\W\d_a-z]|[¿¡])",
+    "|".join(rf"{o}[^{c}\n]*\w[ ,.!?，。！？、…][^{c}\n]*{c}" for o, c in _PAIRS) + r"|^[—–]\s?(?:[^\W\d_a-z]|[¿¡])",
     re.MULTILINE,
 )
 _SAD = """sad|sadly|sadness|cried|cry|crying|tears?|wept|weep|unhappy|lonely|alone|died|dead|gone(?! on)|lost|broken|ruined|
@@ -133,11 +122,11 @@ couldn't (?:save|find|fix|help|get|stop)|nobody (?:came|could)|no one (?:came|co
 wished (?:that )?(?:he|she|they|it) had|terrible|sick|trapped|ashamed|upset|disappointed|scared|angry"""
 _GLAD = """happy|happily|happier|smiled?|smiling|laugh(?:ed|ing)?|glad|proud(?:ly)?|joy|joyful|hugged|played|gave (?:it|them|him|her) back|thanked|thankful|safe|
 safely|cheered|celebrated|delighted|excited|fun|friends|loved|enjoyed|saved|grateful|relieved|better|wonderful|best|fixed"""
-_OUTCOME = re.compile(
+_OUTCOME = _compiled(
     r"(?P<not>\b(?:not|never|no longer|wasn't|weren't|didn't|isn't|nobody|without|no)\s+(?:\w+\s+)?(?:\w+\s+)?)??"
-    rf"\b(?:(?P<sad>{_SAD})|(?P<glad>{_GLAD}))\b".replace("\n", "")
+    rf"\b(?:(?P<sad>{_SAD})|(?P<glad>{_GLAD}))\b"
 )
-_MORAL = re.compile(
+_MORAL = _compiled(
     r"""\bmoral\b|\blesson|\b(?:learn(?:ed|t|s)?|taught (?:him|her|them)|realized|understood|knew(?: now)?|remembered|remember|
 know)\ (?:now )?(?:that |how important |why )(?:it (?:is|was|'s)|you (?:should|must|can|need)|we (?:should|must|can|need)|(?:s?he|they)
  (?:should|must)|sometimes|being|having|helping|sharing|telling|asking|a |an |the |good|true|real|even|everyone|everybody|no|if|when|friends?|honesty|kindness|
@@ -145,37 +134,33 @@ patience|two|small|little|things)|\b(?:learn(?:ed|t|s)?|realized|understood)\ (?
 \blearn(?:ed|t|s)?\ (?:to\ (?:always |never )?(?:be|share|listen|ask|help|tell|trust|respect|take care|think|forgive|appreciate|wait)|not\ to|never\ to|always\ to)\b|
 \b(?:from|after) (?:that|this) (?:day|time|moment)(?: on| onwards?| forward)?\b[^.!?]*\b(?:always|never|promised|more careful|knew)\b|
 \bpromised\b[^.!?]*\b(?:always|never|again|not to)\b|\b(?:always|never) (?:forget|remember|remembered) (?:to|that|how)\b|
-\bit (?:is|was|'s) (?:always |very |so )?(?:important|better|good|best|okay|wise|not (?:good|nice|right|okay|kind)) (?:to|not to|that)\b""".replace(
-        "\n", ""
-    )
+\bit (?:is|was|'s) (?:always |very |so )?(?:important|better|good|best|okay|wise|not (?:good|nice|right|okay|kind)) (?:to|not to|that)\b"""
 )
-_TWIST = re.compile(
+_TWIST = _compiled(
     r"""\bto (?:his|her|their|everyone's|everybody's|its|\w+'s) (?:\w+ )?(?:surprise|amazement|shock)\b|\bturned out\b|\ball along\b|
 \bunexpected(?:ly)?\b|\b(?:nobody|no one|none of them) (?:had |could have |would have )?(?:guessed|expected|known|thought)\b|
 \b(?:was|were)(?: not|n't) (?:an? |the )?(?:\w+ ){0,3}at all\b|\b(?:was|were) (?:really|actually) (?:an?|the|his|her|their|made)\b|
 \bin (?:truth|fact)\b|\bsurprisingly\b|\ball this time\b|\bwhat a surprise\b|\b(?:came|was|got|had) a (?:big |great |real )?surprise\b|\bplot twist\b|
 \bthe truth was\b|\bdid(?: not|n't) expect\b|\bthe strangest thing\b|\bsomething (?:very )?(?:strange|amazing|magical|incredible|surprising) happened\b|
-\breveal(?:ed)? (?:that|himself|herself|itself)\b""".replace("\n", "")
+\breveal(?:ed)? (?:that|himself|herself|itself)\b"""
 )
-_HINT = re.compile(
+_HINT = _compiled(
     r"""\blittle did\b[^.!?]*\bknow\b|\bdid(?: not|n't) know (?:yet\b|that\b|then\b|it yet\b|what (?:was|would)\b)|\b(?:had|got) (?:a|the) (?:\w+ ){0,2}feeling\b|
 \bfelt (?:that|like|as if) something\b|\bhad no idea\b|\b(?:would|will) (?:soon|later|one day)\b|\bsomething (?:\w+ )?(?:was|is) (?:about|going) to happen\b|
 \babout to (?:change|find out|learn|happen)\b|\bif only\b|\bwarn(?:ed|ing)\b|\b(?:would|will) (?:be|become|prove) (?:very )?(?:important|useful|needed)\b|
 \bnobody (?:saw|noticed|thought)\b[^.!?]*\b(?:yet|then|hole|crack|cloud)\b|\bdid(?: not|n't) (?:see|notice) (?:the|that|how|a)\b|\ba sign (?:that|of)\b|
-\b(?:but|and) (?:that|it) (?:was|would) not (?:last|stay)\b|\bno one knew (?:yet|that)\b|\bnobody knew (?:yet|that)\b""".replace(
-        "\n", ""
-    )
+\b(?:but|and) (?:that|it) (?:was|would) not (?:last|stay)\b|\bno one knew (?:yet|that)\b|\bnobody knew (?:yet|that)\b"""
 )
-_STRONG = re.compile(
+_STRONG = _compiled(
     r"""\bargu(?:e|ed|ing|ment)\b|\bquarrel\w*|\bfights?\b|\bfighting\b|\bfought\b|\b(?:yell|shout|scream)(?:ed|ing|s)? at (?!the (?:top|sky))|\bbull(?:y|ies|ied)\b|
 \bgive (?:it|that|them|me (?:my|the)|back)\b[^.!?\n]{0,20}\bback\b|\b(?:angry|mad|cross|furious) (?:at|with)\b|\bstop it\b|\benem(?:y|ies)\b|\bit(?: is|'s) mine\b|\bthat(?: is|'s) mine\b|
 \bdid(?: not|n't) want to share\b|\bwould(?: not|n't) (?:share|let (?:him|her|them|me|us))\b|\bnot (?:his|her|your) turn\b|\bstole(?:n)?\b|\bteas(?:ed|ing)\b|\bhated? (?:him|her|them|each)\b|
-\b(?:was|were|be|being|are|is) (?:so |very )?mean to\b""".replace("\n", "")
+\b(?:was|were|be|being|are|is) (?:so |very )?mean to\b"""
 )
-_WEAK = re.compile(
+_WEAK = _compiled(
     r"""\bangr(?:y|ily)\b|\bmean\b(?= (?:boy|girl|man|dog|cat|kid|old|witch|and|wolf|fox|words?|things))|\bmine\b|\bgrabbed\b|\bsnatched\b|\bpushed (?:him|her|them|each)\b|
 \bshouted\b|\byelled\b|\brefused\b|\bunfair\b|\bnot fair\b|\bkicked (?:him|her|them)\b|\bhit (?:him|her|them)\b|\bjealous\b|\bblamed?\b|\btook it (?:away|from)\b|
-\bdisagree\w*|\bselfish\b|\bno!""".replace("\n", "")
+\bdisagree\w*|\bselfish\b|\bno!"""
 )
 _RULES: dict[str, Callable[[str], bool]] = {
     "dialogue": has_dialogue,

@@ -1,11 +1,12 @@
-"""Inflections of English words, known or not: tables for the irregular ones, spelling rules for the rest; and words found in texts.
+"""Inflections of English words by spelling rules, with tables for the irregular ones (`english.json`); and words found in texts.
+
+The rules inflect any word, also one that no dictionary has (`blorp`: `blorped`). That is meant: a word that a story was asked to use
+should be found however it is inflected; but it also means that nonsense comes out for what is not a noun, verb or adjective.
 
 Why our own: `inflect` 7.6 takes 2.6 s to import and has no past tense; `lemminflect` 0.2.3 (2022) has all forms but
-needs numpy and lets go of words outside its dictionary; `simplemma` goes from form to lemma only. Simple words in
-stories need little: about 150 lines, imported in a millisecond.
+needs numpy and leaves out words outside its dictionary; `simplemma` goes from form to lemma only.
 """
 
-# ruff: noqa: SIM905
 from __future__ import annotations
 
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal, get_args
 
+from silly_llm.text import TABLES
 from silly_llm.text.languages import ENGLISH, find_phrase
 from silly_llm.text.words import composed, has_unspaced, tokenize_words
 
@@ -20,81 +22,41 @@ Form = Literal["plural", "past", "participle", "ing", "third", "comparative", "s
 FORMS: tuple[Form, ...] = get_args(Form)
 """`past` is *went*, `participle` *gone*, `ing` *going*, `third` *goes*."""
 
-_PLURALS = dict(
-    pair.split(":")
-    for pair in """
-man:men woman:women child:children foot:feet tooth:teeth goose:geese mouse:mice ox:oxen louse:lice person:people
-sheep:sheep deer:deer fish:fish moose:moose reindeer:reindeer series:series species:species aircraft:aircraft
-leaf:leaves loaf:loaves knife:knives wife:wives life:lives wolf:wolves shelf:shelves elf:elves half:halves calf:calves
-thief:thieves scarf:scarves hoof:hooves self:selves potato:potatoes tomato:tomatoes hero:heroes echo:echoes
-mango:mangoes volcano:volcanoes mosquito:mosquitoes tornado:tornadoes quiz:quizzes cactus:cacti
-""".split()
-)
-_ALWAYS_PLURAL = frozenset(
-    "pants jeans shorts pajamas pyjamas glasses scissors tights overalls goggles binoculars sunglasses trousers clothes "
-    "stairs thanks people".split()
-)
-# base:past:participle, or base:past when both are the same
-_VERBS = {
-    parts[0]: (parts[1], parts[-1])
-    for parts in (
-        entry.split(":")
-        for entry in """
-be:was:been have:had do:did:done go:went:gone say:said make:made take:took:taken come:came:come see:saw:seen get:got
-give:gave:given find:found think:thought tell:told become:became:become leave:left feel:felt put:put bring:brought
-begin:began:begun keep:kept hold:held write:wrote:written stand:stood hear:heard let:let mean:meant set:set meet:met
-run:ran:run pay:paid sit:sat speak:spoke:spoken lie:lay:lain lead:led read:read grow:grew:grown lose:lost fall:fell:fallen
-send:sent build:built understand:understood draw:drew:drawn break:broke:broken spend:spent cut:cut rise:rose:risen
-drive:drove:driven buy:bought wear:wore:worn choose:chose:chosen seek:sought throw:threw:thrown catch:caught deal:dealt
-win:won forget:forgot:forgotten lay:laid sell:sold fight:fought bear:bore:born teach:taught eat:ate:eaten sing:sang:sung
-strike:struck hang:hung shake:shook:shaken ride:rode:ridden feed:fed shoot:shot drink:drank:drunk hit:hit
-fly:flew:flown spread:spread sleep:slept cost:cost beat:beat:beaten light:lit bind:bound stick:stuck cling:clung
-steal:stole:stolen hurt:hurt shut:shut blow:blew:blown shine:shone swim:swam:swum ring:rang:rung swing:swung sweep:swept
-wake:woke:woken tear:tore:torn bite:bit:bitten hide:hid:hidden freeze:froze:frozen sink:sank:sunk dig:dug bend:bent
-lend:lent spin:spun sting:stung swear:swore:sworn wind:wound creep:crept weep:wept kneel:knelt leap:leapt dream:dreamed
-bleed:bled breed:bred flee:fled slide:slid split:split burst:burst cast:cast quit:quit rid:rid bet:bet shed:shed
-shrink:shrank:shrunk spring:sprang:sprung stink:stank:stunk forgive:forgave:forgiven know:knew:known show:showed:shown
-sew:sewed:sewn weave:wove:woven grind:ground mow:mowed:mown slay:slew:slain tread:trod:trodden sow:sowed:sown
-swell:swelled:swollen foretell:foretold awake:awoke:awoken arise:arose:arisen overcome:overcame:overcome
-withdraw:withdrew:withdrawn fling:flung sling:slung string:strung wring:wrung bid:bid knit:knit rebuild:rebuilt
-must:must can:could will:would may:might shall:should
-""".split()
-    )
+_VERBS: dict[str, str] = TABLES["irregular_verbs"]
+_COMPARED: dict[str, str] = TABLES["irregular_comparisons"]
+_IRREGULAR: dict[Form, dict[str, str]] = {
+    "plural": TABLES["irregular_plurals"] | {word: word for word in TABLES["always_plural"]},
+    "past": {verb: forms.split()[0] for verb, forms in _VERBS.items()},
+    "participle": {verb: forms.split()[-1] for verb, forms in _VERBS.items()},
+    "ing": {},
+    "third": {"be": "is", "have": "has"},
+    "comparative": {word: forms.split()[0] for word, forms in _COMPARED.items()},
+    "superlative": {word: forms.split()[1] for word, forms in _COMPARED.items()},
+    "adverb": TABLES["irregular_adverbs"],
 }
-# Other past forms in use; `word_forms` accepts them.
-_VARIANTS: dict[str, tuple[str, ...]] = {
-    "be": ("am", "is", "are", "were"), "burn": ("burnt",), "dream": ("dreamt",), "get": ("gotten",), "kneel": ("kneeled",),
-    "leap": ("leaped",), "learn": ("learnt",), "light": ("lighted",), "knit": ("knitted",), "shine": ("shined",),
-    "sneak": ("snuck",), "spell": ("spelt",), "spill": ("spilt",), "dive": ("dove",), "smell": ("smelt",),
-    "quiz": ("quizzes",), "wake": ("waked",), "lie": ("lied",), "hang": ("hanged",), "travel": ("travelled", "travelling"), "lean": ("leant",),
-    "color": ("colour", "colours", "coloured", "colouring"), "mow": ("mowed",), "sew": ("sewed",), "show": ("showed",),
-    "cozy": ("cosy",), "gray": ("grey",),
-}  # fmt: skip
-_COMPARED = {
-    "good": ("better", "best"), "bad": ("worse", "worst"), "far": ("farther", "farthest"),
-    "little": ("littler", "littlest"), "much": ("more", "most"), "many": ("more", "most"), "ill": ("worse", "worst"),
-}  # fmt: skip
-_ADVERBS = {
-    "good": "well", "fast": "fast", "hard": "hard", "whole": "wholly", "true": "truly", "shy": "shyly", "dry": "dryly",
-    "early": "early", "friendly": "friendly", "lovely": "lovely"}  # fmt: skip
-_DOUBLE = frozenset(
-    "begin forget regret admit permit commit refer prefer occur control unzip equip upset reset kidnap zigzag".split()
-)
-_VOWELS = "aeiou"
+_ENDINGS: dict[Form, str] = {
+    **{"plural": "s", "past": "ed", "participle": "ed", "ing": "ing", "third": "s"},
+    **{"comparative": "er", "superlative": "est", "adverb": "ly"},
+}
 _ADJECTIVE_FORMS: frozenset[Form] = frozenset({"comparative", "superlative", "adverb"})
-_VERBS_AND_ADJECTIVES = frozenset("light mean hurt hit lay wound rid may".split())
-# What the rules for adjectives would make of a noun or a verb (corn: corner, ear: early) is another word.
-_OTHER_WORDS = frozenset(
-    """corner early shower flower tower letter butter batter matter dinner number offer forest only hammer ladder pepper
-supper latter bitter litter butler center counter cracker planter sweater water winter summer river tiger finger sister
-brother timber member chapter poster feather weather leather rather father mother whether meter corker harvest honest
-farmer painter helper singer dancer baker driver player worker teacher reader writer rider runner jumper hunter gardener
-builder farmer keeper maker speaker swimmer walker camper hiker skater skier planner printer ranger cleaner dryer washer
-cooker toaster boiler heater marker folder holder stapler sticker slipper zipper mixer blender roller scooter stroller
-loader fisher waiter banker jailer trainer racer winner loser owner user wrapper chopper copper stopper topper popper
-family belly jelly rely reply ally holly chilly bully hardly lately nearly homely lovely friendly lively timely
-daily weekly monthly yearly fly ply crest quest guest chest nest request arrest interest""".split()
-)
+_SPELLING = {
+    ending: [(re.compile(pattern), by) for pattern, by in rules]
+    for ending, rules in {
+        "s": [
+            (r"^([^aeiou]*[aeiou])z$", r"\1zzes"),
+            (r"(?<!stomach)(?:(?<=[sxz])|(?<=[cs]h))$", "es"),
+            (r"(?<![aeiou])y$", "ies"),
+            (r"^(go|do|undo|redo|outgo|veto)$", r"\1es"),
+        ],
+        "ed": [(r"e$", "ed"), (r"(?<![aeiou])y$", "ied"), (r"ic$", "icked")],
+        "ing": [(r"ie$", "ying"), (r"^(be|singe|tinge)$", r"\1ing"), (r"(?<![eoy])e$", "ing"), (r"ic$", "icking")],
+        "er": [(r"e$", "er"), (r"^(shy|dry|sly|wry)$", r"\1er"), (r"(?<![aeiou])y$", "ier")],
+        "est": [(r"e$", "est"), (r"^(shy|dry|sly|wry)$", r"\1est"), (r"(?<![aeiou])y$", "iest")],
+        "ly": [(r"(?<![aeiou])y$", "ily"), (r"(?<=[^aeiou])le$", "ly"), (r"ll$", "lly"), (r"ic$", "ically")],
+    }.items()
+}
+"""What happens to the end of a word before an ending; by default the ending is added, in `_DOUBLING` behind a doubled consonant."""
+_DOUBLING = frozenset({"ed", "ing", "er", "est"})
 
 
 @lru_cache(maxsize=65536)
@@ -104,23 +66,17 @@ def inflect(word: str, form: Form) -> str:
     Raises:
         ValueError: unknown form.
     """
+    if form not in FORMS:
+        raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    if word in _IRREGULAR[form]:
+        return _IRREGULAR[form][word]
     if form == "plural":
-        return _plural(word)
-    if form == "past":
-        return _VERBS[word][0] if word in _VERBS else _ed(word)
-    if form == "participle":
-        return _VERBS[word][1] if word in _VERBS else _ed(word)
-    if form == "ing":
-        return _ing(word)
-    if form == "third":
-        return {"be": "is", "have": "has"}.get(word) or _s(word)
-    if form == "comparative":
-        return _COMPARED[word][0] if word in _COMPARED else _er(word) + "er"
-    if form == "superlative":
-        return _COMPARED[word][1] if word in _COMPARED else _er(word) + "est"
-    if form == "adverb":
-        return _adverb(word)
-    raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+        if word.endswith("man") and word not in ("human", "german", "roman", "shaman", "talisman", "caiman"):
+            return word[:-3] + "men"
+        for tail in ("child", "foot", "tooth", "fish", "shelf", "knife", "leaf", "wife", "mouse"):
+            if word.endswith(tail):
+                return word.removesuffix(tail) + _IRREGULAR["plural"][tail]
+    return _spell(word, _ENDINGS[form])
 
 
 @lru_cache(maxsize=65536)
@@ -128,9 +84,10 @@ def word_forms(word: str) -> frozenset[str]:
     """`word` and all its inflections as noun, verb and adjective, in lower case."""
     base = word.strip().lower()
     forms = {inflect(base, form) for form in FORMS if form not in _ADJECTIVE_FORMS}
-    if base not in _VERBS or base in _VERBS_AND_ADJECTIVES:
-        forms |= {inflect(base, form) for form in _ADJECTIVE_FORMS} - _OTHER_WORDS
-    return frozenset({base, *forms, *_VARIANTS.get(base, ())})
+    if base not in _VERBS or base in TABLES["verbs_and_adjectives"]:
+        # Of a noun or a verb the rules for adjectives make another word (corn: corner, ear: early).
+        forms |= {inflect(base, form) for form in _ADJECTIVE_FORMS}.difference(TABLES["not_adjective_forms"])
+    return frozenset({base, *forms, *TABLES["variants"].get(base, "").split()})
 
 
 def includes_word(text: str, word: str, language: str = ENGLISH) -> bool:
@@ -176,13 +133,13 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=65536)
 def article(phrase: str) -> str:
-    """`a` or `an` before `phrase`, by the sound of its first word as far as spelling tells."""
+    """`a` or `an` before `phrase`, by the sound of its first word as far as spelling shows it."""
     first = (tokenize_words(phrase) or [""])[0].lower()
     if re.match(r"(?:hour|honest|honor|heir)", first):
         return "an"
     if re.match(r"(?:uni(?!n|m)|use|usu|uten|ukulele|eu|one(?:\b|s)|once)", first):
         return "a"
-    return "an" if first[:1] in tuple(_VOWELS) else "a"
+    return "an" if first.startswith(("a", "e", "i", "o", "u")) else "a"
 
 
 def with_article(phrase: str) -> str:
@@ -190,72 +147,18 @@ def with_article(phrase: str) -> str:
     return f"{article(phrase)} {phrase}"
 
 
-def _plural(word: str) -> str:
-    if word in _ALWAYS_PLURAL:
-        return word
-    if word in _PLURALS:
-        return _PLURALS[word]
-    if word.endswith("man") and word not in ("human", "german", "roman", "shaman", "talisman", "caiman"):
-        return word[:-3] + "men"
-    for tail in ("child", "foot", "tooth", "fish", "shelf", "knife", "leaf", "wife", "mouse"):
-        if word.endswith(tail):
-            return word[: -len(tail)] + _PLURALS[tail]
-    return _s(word)
-
-
-def _s(word: str) -> str:
-    if re.search(r"(?:s|x|z|ch|sh)$", word) and not word.endswith("stomach"):
-        return word + ("zes" if re.fullmatch(r"[^aeiou]*[aeiou]z", word) else "es")
-    if word.endswith("y") and word[-2:-1] not in tuple(_VOWELS):
-        return word[:-1] + "ies"
-    return word + ("es" if word in ("go", "do", "undo", "redo", "outgo", "veto") else "s")
+def _spell(word: str, ending: str) -> str:
+    """A word with an ending, by the rules of spelling."""
+    for pattern, by in _SPELLING[ending]:
+        if pattern.search(word):
+            return pattern.sub(by, word, count=1)
+    return word + (word[-1] if ending in _DOUBLING and _doubles(word) else "") + ending
 
 
 def _doubles(word: str) -> bool:
-    if word in _DOUBLE or word.endswith(("wrap", "nap")):
+    """Whether the last consonant is doubled before an ending (*stop*: *stopped*): that of a short stressed syllable."""
+    if word in TABLES["doubling_verbs"] or word.endswith(("wrap", "nap")):
         return True
     if not re.search(r"(?:^|[^aeiou]|qu)[aeiouy][^aeiouwxy]$", word):
         return False
     return len(re.findall(r"[aeiouy]+", word.replace("qu", "q"))) == 1
-
-
-def _ed(word: str) -> str:
-    if word.endswith("e"):
-        return word + "d"
-    if word.endswith("y") and word[-2:-1] not in tuple(_VOWELS):
-        return word[:-1] + "ied"
-    if word.endswith("ic"):
-        return word + "ked"
-    return word + (word[-1] if _doubles(word) else "") + "ed"
-
-
-def _ing(word: str) -> str:
-    if word.endswith("ie"):
-        return word[:-2] + "ying"
-    if word.endswith("e") and not re.search(r"(?:ee|oe|ye)$", word) and word not in ("be", "singe", "tinge"):
-        return word[:-1] + "ing"
-    if word.endswith("ic"):
-        return word + "king"
-    return word + (word[-1] if _doubles(word) else "") + "ing"
-
-
-def _er(word: str) -> str:
-    if word.endswith("e"):
-        return word[:-1]
-    if word.endswith("y") and word[-2:-1] not in tuple(_VOWELS) and word not in ("shy", "dry", "sly", "wry"):
-        return word[:-1] + "i"
-    return word + (word[-1] if _doubles(word) else "")
-
-
-def _adverb(word: str) -> str:
-    if word in _ADVERBS:
-        return _ADVERBS[word]
-    if word.endswith("y") and word[-2:-1] not in tuple(_VOWELS):
-        return word[:-1] + "ily"
-    if re.search(r"[^aeiou]le$", word):
-        return word[:-1] + "y"
-    if word.endswith("ll"):
-        return word + "y"
-    if word.endswith("ic"):
-        return word + "ally"
-    return word + "ly"

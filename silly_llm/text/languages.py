@@ -19,7 +19,7 @@ class Language(str):
 
 ENGLISH = Language("en")
 SHORTEST = 40
-"""Letters of a text from which its language can be told."""
+"""Letters that a text needs for its language to be detected."""
 AGREED = 0.9
 """Share of the texts that must be in a language."""
 LONGEST = 1_000
@@ -59,7 +59,7 @@ def detect_language(texts: Iterable[str]) -> str | None:
     for text in texts:
         text = text[:LONGEST]
         letters = sum(map(str.isalpha, text))
-        # A letter of Chinese or Korean says as much as three of ours.
+        # A Chinese or Korean letter counts for three Latin ones.
         if letters + sum(c > "\u2e80" for c in text) * 2 < SHORTEST:
             continue
         if len(SIGNS.findall(text)) > 0.03 * len(text) or letters < 0.5 * len(text):

@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterable
 
 import regex
 
+from silly_llm.text import TABLES
 from silly_llm.text.languages import ENGLISH
 from silly_llm.text.words import mostly_unspaced, tokenize_words
 
-_FUNCTION = """\
-    a about after all also although always am an and another any are as at away be because been before being both but
-    by can could did do does each either else even ever every everything few for from had has have he her here hers him
-    his how i if in into is it its just many may me might mine more most much must my neither never no nobody none nor
-    not nothing now of off often on one only or other our ours out over own rather she should since so some somebody
-    something soon still such than that the their theirs them then there these they this those though through to too
-    under until up us very was we were what when where whether which while who whom whose why will with without would
-    yes yet you your yours"""
-
-
-FUNCTION_WORDS = frozenset(_FUNCTION.split())
+FUNCTION_WORDS = frozenset(TABLES["function_words"])
 """English words without content of their own."""
-STOP_WORDS = FUNCTION_WORDS | frozenset(
-    """
-    above across again against almost alone along already among anyone anything around ask asked back became become
-    began behind below beside between came cannot come comes doing done down during enough everyone except gave get
-    gets getting give given goes going gone got having herself himself itself kept knew know let like made make
-    makes making maybe myself near need next once onto others perhaps put quite really said same saw say says see
-    seen several shall someone take taken themselves thing things till told took toward towards two upon used want
-    wanted way well went whatever whole within yourself
-    """.split()  # noqa: SIM905 - a list a line would be a hundred lines
-)
+STOP_WORDS = FUNCTION_WORDS.union(TABLES["stop_words"])
 """Words that say little about what a story is about: function words, and the verbs and adverbs of any story."""
-
 # A sentence does not begin with a lower-case letter; Chinese and Japanese marks end one without a space after them.
 _BREAK = re.compile(
     r"([.!?…।؟۔][\"”'’»]*)\s+(?=[\"“‘'«„¿¡—]*(?:[A-Z]|[^\W\d_\x00-\x7f]))|([。！？][”’」』）]*)\s*|\n+"
 )
-
-
 _SMALL = regex.compile(r"[\"“‘'«„¿¡—]*\p{Ll}")
 
 
@@ -62,18 +42,15 @@ def content_words(text: str, rng: random.Random, count: int = 3, language: str =
     Function words and names (words that only occur capitalised) do not count. Fewer than `count` candidates: empty, and so
     in languages whose words stand without spaces, or of which no list of common words is known.
     """
-    if language != ENGLISH:
-        return _content_words(text, rng, count, language)
-    tokens = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))
-    candidates = sorted(tokens - STOP_WORDS)
-    return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()
+    if language == ENGLISH:
+        words = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))
+        common: Iterable[str] = STOP_WORDS
+    else:
+        from wordfreq import available_languages, top_n_list
 
-
-def _content_words(text: str, rng: random.Random, count: int, language: str) -> tuple[str, ...]:
-    from wordfreq import available_languages, top_n_list
-
-    if language not in available_languages() or mostly_unspaced(text):
-        return ()
-    words = {word for word in tokenize_words(text) if word.islower() and 3 <= len(word) <= 14}
-    candidates = sorted(words.difference(top_n_list(language, 200)))
+        if language not in available_languages() or mostly_unspaced(text):
+            return ()
+        words = {word for word in tokenize_words(text) if word.islower() and 3 <= len(word) <= 14}
+        common = top_n_list(language, 200)
+    candidates = sorted(words.difference(common))
     return tuple(rng.sample(candidates, count)) if len(candidates) >= count else ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+NAMED = r"(?:think(?:ing)?|thoughts?|reasoning)"
 TAGS = {
     "think": "antthinking|think(?:ing)?|thoughts?|thought_process",  # Qwen, DeepSeek, GLM, seed:think, mm:think, Marco-o1
     "reason": "reason(?:ing)?(?:_content)?",
@@ -18,15 +19,9 @@ TAGS = {
     "monologue": "inner_(?:monologue|thoughts?)",
     "analysis": "analysis",
 }
-NAMED = r"(?:think(?:ing)?|thoughts?|reasoning)"
+LT, GT = "(?:<|&lt;)", "(?:>|&gt;)"
 FAMILIES = {
-    **{
-        family: (
-            rf"(?:<|&lt;)(?:\w+:)?(?:{words})(?:\s[^<>]*)?(?:>|&gt;)",
-            rf"(?:<|&lt;)/\s*(?:\w+:)?(?:{words})\s*(?:>|&gt;)",
-        )
-        for family, words in TAGS.items()
-    },
+    **{f: (rf"{LT}(?:\w+:)?(?:{t})(?:\s[^<>]*)?{GT}", rf"{LT}/\s*(?:\w+:)?(?:{t})\s*{GT}") for f, t in TAGS.items()},
     "bracket": (r"\[(?-i:THINK(?:ING)?|REASONING)\]", r"\[/(?-i:THINK(?:ING)?|REASONING)\]"),  # Magistral
     "triangle": (r"◁think(?:ing)?▷", r"◁/think(?:ing)?▷"),  # Kimi
     "special": (  # Sky-T1, OpenThinker, Command A, Solar
@@ -39,10 +34,7 @@ FAMILIES = {
 }
 """How thinking begins and ends, by family."""
 CLOSERS = {family: re.compile(close, re.IGNORECASE) for family, (_, close) in FAMILIES.items()}
-MARKER = re.compile(
-    "|".join(f"(?P<{name}_o>{opens})|(?P<{name}_c>{closes})" for name, (opens, closes) in FAMILIES.items()),
-    re.IGNORECASE,
-)
+MARKER = re.compile("|".join(f"(?P<{f}_o>{o})|(?P<{f}_c>{c})" for f, (o, c) in FAMILIES.items()), re.IGNORECASE)
 SAID_FIRST = ("Here", "analysis", "Thinking")
 PREAMBLES = (
     re.compile(  # Granite 3.2
@@ -63,14 +55,11 @@ HARMONY = re.compile(
     re.DOTALL,
 )
 """A message of gpt-oss: its channel and what was said there."""
+AROUND = r"(?:final_)?(?:answer|output|response|solution)"
 ANSWER_OPENS = re.compile(
-    r"\s*(?:<(?:final_)?(?:answer|output|response|solution)>|<\|(?:begin_of_solution|START_RESPONSE|START_TEXT)\|>)\s*",
-    re.IGNORECASE,
+    rf"\s*(?:<{AROUND}>|<\|(?:begin_of_solution|START_RESPONSE|START_TEXT)\|>)\s*", re.IGNORECASE
 )
-ANSWER_CLOSES = re.compile(
-    r"\s*(?:</(?:final_)?(?:answer|output|response|solution)>|<\|(?:end_of_solution|END_RESPONSE|END_TEXT)\|>)\s*\Z",
-    re.IGNORECASE,
-)
+ANSWER_CLOSES = re.compile(rf"\s*(?:</{AROUND}>|<\|(?:end_of_solution|END_RESPONSE|END_TEXT)\|>)\s*\Z", re.IGNORECASE)
 QUOTES = "\"'“”‘’«»`"
 
 
@@ -92,7 +81,7 @@ def split_thinking(text: str, *, cut: bool = False) -> Split | None:
         text: what the model said.
         cut: it was cut at the token limit.
     """
-    marked = "<" in text or "[" in text or "◁" in text or "&lt;" in text  # every marker has one of them
+    marked = any(mark in text for mark in ("<", "[", "◁", "&lt;"))  # every marker has one of them
     if not marked and not text[:40].lstrip().startswith(SAID_FIRST):
         return None
     for preamble in PREAMBLES:
@@ -101,17 +90,10 @@ def split_thinking(text: str, *, cut: bool = False) -> Split | None:
     if cut and (found := CUT_PREAMBLE.match(text)):
         return _split("", [text[found.end() :]], unfinished=True)
     if "<|channel|>" in text:
-        return _harmony(text)
+        messages = [(m["channel"] == "final", m["said"]) for m in HARMONY.finditer(text)]
+        answer, thinking = ([said for final, said in messages if final is wanted] for wanted in (True, False))
+        return _split("".join(answer), thinking, unfinished=not answer) if messages else None
     return _blocks(text, cut=cut)
-
-
-def _harmony(text: str) -> Split | None:
-    messages = list(HARMONY.finditer(text))
-    if not messages:
-        return None
-    answer = "".join(m["said"] for m in messages if m["channel"] == "final")
-    thinking = [m["said"] for m in messages if m["channel"] != "final"]
-    return _split(answer, thinking, unfinished=all(m["channel"] != "final" for m in messages))
 
 
 def _blocks(text: str, *, cut: bool) -> Split | None:
@@ -122,45 +104,35 @@ def _blocks(text: str, *, cut: bool) -> Split | None:
     for marker in MARKER.finditer(text):
         family, kind = str(marker.lastgroup).rsplit("_", 1)
         start, end = marker.span()
-        if _is_quoted(text, start, end):
+        after = text[end : end + 2].lstrip(".,!?")[:1]
+        if start and after and text[start - 1] in QUOTES and after in QUOTES:
             continue
-        if kind == "o":
-            if family in open_families:
-                continue
+        before = "".join(kept) + text[position:start]
+        if kind == "o" and family not in open_families:
             if CLOSERS[family].search(text, end):
                 if not open_families:
-                    kept.append(text[position:start])
-                    position = end
+                    kept, position = [before], end
                 open_families.append(family)
             elif not open_families:
-                before = "".join(kept) + text[position:start]
-                if not before.strip() or (cut and not text[:start].rpartition("\n")[2].strip()):
+                begins_line = not text[:start].rpartition("\n")[2].strip()
+                if not before.strip() or (cut and begins_line):
                     return _split(before, [*thinking, text[end:]], unfinished=not before.strip())
-        elif family in open_families:
+        elif kind == "c" and family in open_families:
             del open_families[open_families.index(family) :]
             if not open_families:
                 thinking.append(text[position:start])
                 position = end
-        elif not open_families:  # the prompt has opened it
-            before = "".join(kept) + text[position:start]
+        elif kind == "c" and not open_families:  # the prompt has opened it
             stray = thinking and not text[end:].strip()
-            kept = [before] if stray else []
+            kept, position = ([before] if stray else []), end
             if not stray:
                 thinking.append(before)
-            position = end
     if not thinking and not position:
         return None
-    kept.append(text[position:])
-    return _split("".join(kept), thinking, unfinished=False)
-
-
-def _is_quoted(text: str, start: int, end: int) -> bool:
-    after = text[end : end + 2].lstrip(".,!?")[:1]
-    return bool(start and after) and text[start - 1] in QUOTES and after in QUOTES
+    return _split("".join(kept) + text[position:], thinking, unfinished=False)
 
 
 def _split(answer: str, thinking: list[str], *, unfinished: bool) -> Split:
     opened = ANSWER_OPENS.match(answer)
-    answer = ANSWER_CLOSES.sub("", answer[opened.end() :] if opened else answer)
-    said = "".join(thinking).strip()
-    return Split(answer.strip(), said, unfinished and not answer.strip())
+    answer = ANSWER_CLOSES.sub("", answer[opened.end() :] if opened else answer).strip()
+    return Split(answer, "".join(thinking).strip(), unfinished and not answer)

@@ -87,7 +87,7 @@ def composed(text: str) -> str:
 
 @functools.lru_cache(maxsize=4)
 def lower_words(text: str) -> tuple[str, ...]:
-    """`tokenize_words` of the text in lower case. The last few are remembered: filters look at a story one after another."""
+    """`tokenize_words` of the text in lower case. The last few are cached: filters read the same story one after another."""
     low = text.lower()
     if low.isascii():  # a third faster
         return tuple(_ASCII_WORD.findall(low))

@@ -6,13 +6,13 @@ and put aside, and the one before it is used.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from safetensors import safe_open
-from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_pt_utils import safe_globals
-from transformers.trainer_utils import rotate_checkpoints
 
-from silly_llm.core.console.signals import Stopped, deferred, first_heard
+from silly_llm.core.config import Recipe
+from silly_llm.core.console.signals import Stopped, first_heard
 from silly_llm.core.console.streams import is_main_process
-from silly_llm.core.errors import RunError
+from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.files import PRIVATE, write_text
+from silly_llm.core.folders.manifest import file_digest
+from silly_llm.core.folders.output import Output, is_finished, open_output
 from silly_llm.core.folders.provenance import fingerprint
 
 DIGESTS = "digests.json"
@@ -37,90 +38,26 @@ UNFINISHED = "checkpoint-is-incomplete.txt"
 STATE = "trainer_state.json"
 """Takes its name last of all: a checkpoint that has it was saved to the end."""
 PARTIAL = ".partial"
-PICKLES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth")
-"""What the Trainer unpickles, with `weights_only`."""
-LABELS = ("_name_or_path", "dtype", "transformers_version")
+READ_BY_RESUMING = ("*.json", "*.safetensors", "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth")
+NOT_OF_THE_MODEL = ("_name_or_path", "dtype", "transformers_version")
 """What a configuration says beside what its model is."""
-
-
-class Resumable:
-    """Mixin of a `transformers.Trainer` with a `clock`: seals its checkpoints, and ends with one when a signal stops it."""
-
-    clock: Any
-    args: Any
-    state: Any
-    saved: int | None = None
-    """The step of the last checkpoint of this attempt."""
-
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the Trainer's.
-
-        Raises:
-            Stopped: by a signal, in every process, after the step that all of them had heard of it in.
-        """
-        with deferred():
-            result = super().train(*args, **kwargs)  # type: ignore[misc]
-        if self.clock.signal:
-            step = self.state.global_step
-            raise Stopped(
-                f"after step {step:,}{'' if self.saved == step else ', which was not saved'}", self.clock.signal
-            )
-        return result
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        args, step = self.args, self.state.global_step
-        if self.saved == step:  # sealed, and the same
-            return
-        run = Path(self._get_output_dir(trial))  # type: ignore[attr-defined]
-        folder = run / f"checkpoint-{step}"
-        if args.should_save:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / UNFINISHED).touch()
-        limit, save = args.save_total_limit, self.state.save_to_json
-        args.save_total_limit = None  # none before it goes until this one is sealed
-        self.state.save_to_json = lambda path: save(f"{path}{PARTIAL}")
-        try:
-            super()._save_checkpoint(model, trial)  # type: ignore[misc]
-        finally:
-            args.save_total_limit, self.state.save_to_json = limit, save
-        seal(folder, args)
-        self.saved = step
-        if args.should_save:
-            best = self.state.best_model_checkpoint
-            rotate_checkpoints(str(run), limit, best_model_checkpoint=best, use_mtime=True)
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Without the pickle of the arguments, which nothing reads and a password in a dataset's URL would be in."""
-        super()._save(output_dir, state_dict)  # type: ignore[misc]
-        Path(output_dir or self.args.output_dir, TRAINING_ARGS_NAME).unlink(missing_ok=True)
-
-    def _load_callback_state(self) -> None:
-        """The clock goes on. The Trainer would put another in its place, without limit, which nobody else looks at."""
-        kept = self.state.stateful_callbacks.get(type(self.clock).__name__)
-        if kept:
-            self.clock.before = kept["attributes"]["before"]
 
 
 def seal(folder: Path, args: Any) -> None:
     """Bring a checkpoint to the disk and write its digests; each process reads its share of the files."""
     if args.world_size > 1:
         torch.distributed.barrier()  # all of them are written
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    mine = [path for path in files if path.name not in (DIGESTS, UNFINISHED)][args.process_index :: args.world_size]
-    names = [str(path.relative_to(folder)).removesuffix(PARTIAL) for path in mine]
-    digests = gather_object([(name, digest(path, to_disk=True)) for name, path in zip(names, mine, strict=True)])
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in (DIGESTS, UNFINISHED)]
+    digests = []
+    for path in files[args.process_index :: args.world_size]:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        digests.append((str(path.relative_to(folder)).removesuffix(PARTIAL), file_digest(path)))
+    sealed = dict(gather_object(digests))
     if args.should_save:
-        sealed = {"sha256": dict(digests), "seal": fingerprint(dict(digests))}
-        write_text(folder / DIGESTS, json.dumps(sealed, indent=1))
+        write_text(folder / DIGESTS, json.dumps({"sha256": sealed, "seal": fingerprint(sealed)}, indent=1))
         (folder / f"{STATE}{PARTIAL}").rename(folder / STATE)
         (folder / UNFINISHED).unlink()
-
-
-def digest(path: Path, *, to_disk: bool = False) -> str:
-    with path.open("rb") as file:
-        if to_disk:
-            os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fault_of(checkpoint: Path) -> str | None:
@@ -128,152 +65,144 @@ def fault_of(checkpoint: Path) -> str | None:
 
     One that was saved without digests is whole when its files can be read.
     """
-    sealed = (checkpoint / DIGESTS).is_file()
-    if sealed:
-        try:
-            said = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
-            digests = dict(said.pop("sha256"))
-            seal = said.pop("seal", fingerprint(digests))  # the first ones had none
-        except (ValueError, KeyError, AttributeError, TypeError):
-            return f"{DIGESTS} cannot be read"
-        if said or seal != fingerprint(digests):
-            return f"{DIGESTS} is not what was saved"
-        for name, expected in digests.items():
-            if not (checkpoint / name).is_file():
-                return f"{name} is missing"
-            if digest(checkpoint / name) != expected:
-                return f"{name} is not what was saved"
-    elif not (checkpoint / STATE).is_file():
-        return f"{STATE} is missing"
-    for path in sorted(p for pattern in ("*.json", "*.safetensors", *PICKLES) for p in checkpoint.glob(pattern)):
-        try:
-            examine(path, whole=not sealed)
-        except Exception as error:
-            return f"{path.name} cannot be read ({type(error).__name__})"
+    if not (checkpoint / DIGESTS).is_file():
+        if not (checkpoint / STATE).is_file():
+            return f"{STATE} is missing"
+        for path in sorted(p for pattern in READ_BY_RESUMING for p in checkpoint.glob(pattern)):
+            try:
+                examine(path)
+            except Exception as error:
+                return f"{path.name} cannot be read ({type(error).__name__})"
+        return None
+    try:
+        said = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
+        digests = dict(said["sha256"])
+        sealed = {"seal": fingerprint(digests), **said}  # the first ones had no seal
+    except (ValueError, KeyError, TypeError):
+        return f"{DIGESTS} cannot be read"
+    if sealed != {"seal": fingerprint(digests), "sha256": digests}:
+        return f"{DIGESTS} is not what was saved"
+    for name, expected in digests.items():
+        if not (checkpoint / name).is_file():
+            return f"{name} is missing"
+        if file_digest(checkpoint / name) != expected:
+            return f"{name} is not what was saved"
     return None
 
 
-def examine(path: Path, *, whole: bool) -> None:
-    """Open a file as resuming would, with little of it in memory; `whole` compares the checksums that an archive has."""
+def examine(path: Path) -> None:
+    """Open a file as resuming would, with little of it in memory, and compare the checksums of an archive."""
     if path.suffix == ".json":
         json.loads(path.read_text(encoding="utf-8"))
     elif path.suffix == ".safetensors":
         with safe_open(path, "pt"):
             pass
     else:
-        if whole:
-            with zipfile.ZipFile(path) as archive:
-                if archive.testzip() is not None:
-                    raise zipfile.BadZipFile
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile
         with safe_globals():
             torch.load(path, weights_only=True, mmap=True, map_location="cpu")
 
 
-def checkpoints_in(folder: str | Path) -> list[Path]:
-    """The checkpoints of a model folder that were written to their end, the newest first."""
-    return [path for path in numbered(folder) if not is_torso(path)]
-
-
-def numbered(folder: str | Path) -> list[Path]:
-    """The folders that are named as checkpoints, the newest first."""
+def checkpoints_in(folder: str | Path, *, torsos: bool = False) -> list[Path]:
+    """The checkpoints of a model folder, the newest first; or the torsos that we left when we died while writing or removing one."""
     found = [p for p in Path(folder).glob("checkpoint-*") if p.is_dir() and p.name[11:].isdigit()]
-    return sorted(found, key=lambda path: int(path.name[11:]), reverse=True)
-
-
-def is_torso(checkpoint: Path) -> bool:
-    """Whether this is what we left of a checkpoint when we died while writing (or removing) it: at first its folder is empty."""
-    return not (checkpoint / STATE).is_file() and (
-        (checkpoint / UNFINISHED).is_file() or not any(checkpoint.iterdir())
-    )
-
-
-def remove_torso(checkpoint: Path) -> None:
-    """Its mark goes last: when this is interrupted, it is still known for what it is."""
-    for path in sorted(checkpoint.iterdir(), key=lambda path: path.name == UNFINISHED):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    checkpoint.rmdir()
+    begun = {p for p in found if (p / UNFINISHED).is_file() or not any(p.iterdir())}  # at first its folder is empty
+    left = {p for p in begun if not (p / STATE).is_file()}
+    return sorted((p for p in found if (p in left) is torsos), key=lambda path: int(path.name[11:]), reverse=True)
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest whole checkpoint of an interrupted training, `None` when there is none. The first process comes first.
+    """The newest whole checkpoint of an interrupted training, `None` when there is none; a RunError where none of several is whole.
 
-    It removes its own torsos, and puts what is damaged aside, below `.silly/damaged`, when an earlier one is whole: others find that.
-
-    Raises:
-        RunError: there are checkpoints, and none is whole.
+    The first process comes first: it removes its own torsos, and puts what is damaged aside, below `.silly/damaged`; others find that.
     """
     found = checkpoints_in(folder)
-    if not is_main_process():
+    for torso in checkpoints_in(folder, torsos=True) if is_main_process() else []:
+        for path in sorted(torso.iterdir(), key=lambda path: path.name == UNFINISHED):  # its mark goes last
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        torso.rmdir()
+    if not found or not is_main_process():
         return str(found[0]) if found else None
-    for torso in filter(is_torso, numbered(folder)):
-        remove_torso(torso)
     faults: dict[Path, str] = {}
     for checkpoint in found:
         if (fault := fault_of(checkpoint)) is None:
             break
         faults[checkpoint] = fault
-    told = ", ".join(f"{path.name} ({fault})" for path, fault in faults.items())
-    if len(faults) == len(found) and found:
+    damaged = ", ".join(f"{path.name} ({fault})" for path, fault in faults.items())
+    if len(faults) == len(found):
         raise RunError(
-            f"{folder}: no checkpoint is whole: {told}; put a copy in its place, or begin anew with --force"
+            f"{folder}: no checkpoint is whole: {damaged}; put a copy in its place, or begin anew with --force"
         )
-    if not found:
-        return None
     if faults:
         place = Path(folder) / PRIVATE / "damaged"
+        place.mkdir(parents=True, exist_ok=True)
         for path in faults:
-            put_aside(path, place)
-        print(
-            f"silly-llm: damaged: {told}; kept in {place}; the training continues from {checkpoint}",
-            file=sys.stderr,
-            flush=True,
-        )
+            names = (path.name, *(f"{path.name}.{n}" for n in range(1, 1000)))
+            path.rename(next(place / name for name in names if not (place / name).exists()))
+        message = f"silly-llm: damaged: {damaged}; kept in {place}; the training continues from {checkpoint}"
+        print(message, file=sys.stderr, flush=True)
     return str(checkpoint)
 
 
-def put_aside(path: Path, place: Path) -> None:
-    place.mkdir(parents=True, exist_ok=True)
-    names = [path.name, *(f"{path.name}.{n}" for n in range(1, 1000))]
-    path.rename(next(place / name for name in names if not (place / name).exists()))
+def check_resume(args: Any, force: bool) -> None:
+    """Raise a RecipeError where `resume_from_checkpoint` is true and there is no checkpoint, or false and one would be lost."""
+    folder, asked = Path(str(args.output_dir)), args.resume_from_checkpoint
+    if not isinstance(asked, bool) or is_finished(folder):
+        return
+    there = sorted(folder.glob("checkpoint-*"))
+    if asked and (force or not there):
+        why = "--force begins anew" if force else f"there is no checkpoint in {folder}"
+        raise RecipeError(f"resume_from_checkpoint: {why}")
+    if not asked and there and not force:
+        lost = f"{there[-1]} would be lost; give --force or another output_dir"
+        raise RecipeError(f"resume_from_checkpoint: false begins anew, and {lost}")
+
+
+def checkpoint_of(args: Any) -> str | None:
+    """The checkpoint to continue from: the newest of the output folder, unless the recipe names one.
+
+    One that is named and lies elsewhere is where the training began: what it has saved since then goes before it.
+    """
+    newest, named = last_checkpoint(str(args.output_dir)), args.resume_from_checkpoint
+    if not isinstance(named, str):
+        return newest
+    inside = Path(named).resolve().parent == Path(str(args.output_dir)).resolve()
+    return named if newest is None or inside else newest
 
 
 def check_checkpoint(folder: str | Path, model: Any) -> None:
-    """A checkpoint is whole, and of the model that is about to continue from it.
-
-    Raises:
-        RunError: it is damaged, or its configuration has another architecture or other sizes.
-    """
+    """Raise a RunError where a checkpoint is damaged, or of another architecture or size than the model about to continue from it."""
     fault = fault_of(Path(folder)) if is_main_process() else None
     if fault is not None:
         raise RunError(f"{folder} is damaged: {fault}; name another checkpoint")
     saved = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
     now = json.loads(model.config.to_json_string(use_diff=False))
-    for key in ("model_type", *sorted(now)):
-        there, here = saved.get(key, now.get(key)), now.get(key)
-        if isinstance(here, (int, str)) and not isinstance(here, bool) and there != here and key not in LABELS:
+    for key in ("model_type", *sorted(now.keys() - set(NOT_OF_THE_MODEL))):
+        there, here = saved.get(key, now[key]), now[key]
+        if isinstance(here, (int, str)) and not isinstance(here, bool) and there != here:
             raise RunError(
                 f"{folder} is of another model: {key} is {there} there, {here} here; remove it to begin anew"
             )
 
 
 @contextmanager
-def stopped_in(folder: str | Path) -> Iterator[None]:
-    """A training stopped in here says what it can be continued from.
+def open_training(recipe: Recipe[Any], inputs: Iterable[str | Path | None]) -> Iterator[Output | None]:
+    """The open output folder of a training, `None` where it is done; one that is stopped says what it can be continued from.
 
     Raises:
         Stopped: for any KeyboardInterrupt.
     """
-    import signal
-
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        number = stop.number if isinstance(stop, Stopped) else first_heard()
-        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        after = f" {stop}" if isinstance(stop, Stopped) else ""
-        left = checkpoints_in(folder)
-        then = f"continues from {left[0]}" if left else "begins anew, for no checkpoint was saved"
-        raise Stopped(f"stopped{by}{after}; the same command {then}", number) from None
+    folder = str(recipe.args.output_dir)
+    with open_output(recipe, inputs) as output:
+        if output.up_to_date:
+            print(f"{folder} is up to date")
+        try:
+            yield None if output.up_to_date else output
+        except KeyboardInterrupt as stop:
+            number, after = (stop.number, f" {stop}") if isinstance(stop, Stopped) else (first_heard(), "")
+            by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+            left = checkpoints_in(folder)
+            then = f"continues from {left[0]}" if left else "begins anew, for no checkpoint was saved"
+            raise Stopped(f"stopped{by}{after}; the same command {then}", number) from None

@@ -8,10 +8,9 @@ does not count.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 TFLOPS = {
     "b200": 2250, "gb200": 2500, "b300": 2250,
@@ -28,24 +27,19 @@ MEASURED_FOR = 0.3
 def training_flops_per_token(model: Any, length: int) -> float:
     """Floating-point operations of a forward and backward pass for a token.
 
-    6 N for the N weights of matrices, the head's (tied or not) included, looked-up embeddings not; and for attention
-    12 · layers · heads · head size · length, halved since it is causal. Documents packed into a row and windows of attention count as
-    full rows, as is usual. Every expert of a mixture counts.
+    6 N for the N weights of matrices, the head's (tied or not) included, looked-up embeddings not (the Trainer's own count leaves out
+    the head and attention); and for attention 12 · layers · heads · head size · length, halved since it is causal. Documents packed
+    into a row and windows of attention count as full rows, as is usual. Every expert of a mixture counts.
 
     Args:
         model: a causal language model of transformers.
         length: context, in tokens.
     """
-    import torch
-
     head = model.get_output_embeddings()
-    multiplies = None if head is None else id(head.weight)
-    looked_up = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)} - {multiplies}
-    weights = 0
-    for parameter in model.parameters():
-        shape = getattr(parameter, "ds_shape", parameter.shape)  # ZeRO-3 leaves an empty tensor in its place
-        if len(shape) >= 2 and id(parameter) not in looked_up:
-            weights += shape.numel()
+    looked_up = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    looked_up -= {id(head.weight)} if head is not None else set()
+    shapes = [getattr(p, "ds_shape", p.shape) for p in model.parameters() if id(p) not in looked_up]  # of ZeRO-3
+    weights = sum(shape.numel() for shape in shapes if len(shape) >= 2)
     config = model.config.get_text_config()
     heads = config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // heads
@@ -53,22 +47,26 @@ def training_flops_per_token(model: Any, length: int) -> float:
 
 
 def ceiling(device: torch.device, dtype: torch.dtype) -> tuple[float, str]:
-    """Operations a second that matrix products reach on one device at best, and where the number is from.
+    """Operations a second that matrix products of `dtype` reach on one device at best, and where the number is from.
 
-    Args:
-        device: what trains.
-        dtype: what its matrix products compute in.
-
-    Returns:
-        The data sheet's number for GPUs known by name in bf16 and fp16; else what the best of a few products reaches here and now.
+    The data sheet's number for GPUs known by name in bf16 and fp16; else what the best of a few products reaches here and now.
     """
-    import torch
-
     if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
         name = torch.cuda.get_device_name(device)
         if (known := data_sheet(name)) is not None:
             return known, f"{name}, data sheet"
-    return measure(device, dtype), "best matrix product, measured"
+    best, sizes = 0.0, (512, 1024, 2048) if device.type == "cpu" else (4096, 8192)
+    for n in sizes:
+        a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+        until = 0.0
+        while (began := time.perf_counter()) < until or not until:
+            a @ b
+            if device.type != "cpu":
+                torch.accelerator.synchronize()
+            ended = time.perf_counter()
+            best = max(best, 2 * n**3 / (ended - began))  # of the first one, which warms up, far below
+            until = until or ended + MEASURED_FOR / len(sizes)
+    return best, "best matrix product, measured"
 
 
 def data_sheet(name: str) -> float | None:
@@ -76,25 +74,3 @@ def data_sheet(name: str) -> float | None:
     words = f" {name.lower().replace('-', ' ')} "
     found = [known for known in TFLOPS if all(f" {part} " in words for part in known.split())]
     return 1e12 * TFLOPS[max(found, key=len)] if found else None
-
-
-def measure(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of the best square matrix product that a fraction of a second finds."""
-    import torch
-
-    def wait() -> None:
-        if device.type != "cpu":
-            torch.accelerator.synchronize()
-
-    best = 0.0
-    sizes = (512, 1024, 2048) if device.type == "cpu" else (4096, 8192)
-    for n in sizes:
-        a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-        a @ b  # warm up
-        wait()
-        until = time.perf_counter() + MEASURED_FOR / len(sizes)
-        while (began := time.perf_counter()) < until:
-            a @ b
-            wait()
-            best = max(best, 2 * n**3 / (time.perf_counter() - began))
-    return best

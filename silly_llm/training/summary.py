@@ -1,4 +1,4 @@
-"""What a training says at its end: a few lines on the screen, and `training.html`, one self-contained page with its curves and samples."""
+"""What a training leaves beside its model: provenance, a card, `training.html` with its curves and samples, and a few lines on the screen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from markupsafe import Markup
 from silly_llm import __version__
 from silly_llm.core.config import Recipe, mask, to_yaml
 from silly_llm.core.console.duration import duration
+from silly_llm.core.folders.output import Output
 from silly_llm.core.launch import command_line
 from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
-from silly_llm.training.callbacks.log import SAMPLES, read_lines
+from silly_llm.hub.cards import model_card, write_card
+from silly_llm.training.callbacks.log import SAMPLES, as_text, read_lines
 
 PAGE = "training.html"
 SAMPLES_SHOWN = 5
@@ -22,110 +24,113 @@ SAMPLES_SHOWN = 5
 PROMPTS_SHOWN = 3
 
 
-def tell_end(
-    recipe: Recipe[Any], facts: Mapping[str, Any], metrics: Mapping[str, float], next_words: Sequence[str] = ()
+def describe(
+    recipe: Recipe[Any],
+    trainer: Any,
+    output: Output,
+    facts: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    *,
+    texts: Sequence[str],
+    base_model: str | None = None,
+    next_words: Sequence[str] = (),
 ) -> None:
-    """Write the page, and print what was made, how long it took, what came out, and what to do next.
+    """Record the facts, write card and page, and print what was made, how long it took, what came out, and what to do next.
 
     Args:
-        recipe: what was trained, into `output_dir`.
-        facts: `parameters`, `tokens`, `training_seconds`, and where known `tokens_per_second`, `mfu`, `base_model`, `vocabulary`, `devices`.
-        metrics: of the last evaluation: `loss`, and of pretraining `bits_per_byte`; empty without one.
+        recipe: what `trainer` trained, into the open folder `output`.
+        facts: of model and data, such as `parameters`.
+        metrics: of the last evaluation: `eval_loss`, and of pretraining `eval_bits_per_byte`; empty without one.
+        texts: some of those it was trained on; the card tells their language.
+        base_model: what was trained further, where the recipe's `model_name_or_path` does not say it.
         next_words: arguments of `silly-llm` that make sense next, beside chatting.
     """
-    folder = Path(str(recipe.args.output_dir))
-    log = read_log(folder)
-    write_page(folder / PAGE, page_context(recipe, facts, metrics, log))
-    speed = [f"{facts['tokens_per_second']:,.0f} tokens/s"] if "tokens_per_second" in facts else []
-    speed += [f"MFU {facts['mfu']:.0%}"] if "mfu" in facts else []
-    took = duration(facts["training_seconds"]) + (f" ({', '.join(speed)})" if speed else "")
-    lines = [f"{folder}: {facts['parameters']:,} parameters, {facts['tokens']:,} tokens in {took}"]
-    if outcome := change(log, metrics):
-        lines.append(f"  {' '.join(outcome)} on held-out text")
-    lines += [f"look at it: {folder / PAGE}", f"try it: {command_line('chat', folder)}"]
+    folder, step = Path(str(recipe.args.output_dir)), trainer.state.global_step
+    measured = {name: metrics[f"eval_{name}"] for name in ("loss", "bits_per_byte") if f"eval_{name}" in metrics}
+    done = {"steps": step, "tokens": trainer.tokens(), "training_seconds": round(trainer.clock.now(), 1)}
+    facts = {**facts, **done, "devices": recipe.args.world_size, **trainer.throughput.overall()}
+    output.record(**facts, metrics=measured)
+    samples = read_lines(folder / SAMPLES)
+    last = [{**s, "prompt": as_text(s["prompt"])} for s in samples if s["step"] == step]
+    about: dict[str, Any] = {"metrics": measured, "samples": last[:3], "texts": texts, "base_model": base_model}
+    write_card(folder, model_card(recipe, statistics=facts, **about))
+
+    log, took = read_log(folder), duration(facts["training_seconds"])
+    outcome, unit = change(log, measured)
+    speed = facts.get("tokens_per_second")
+    numbers = [
+        (outcome, f"{unit}, held out"),
+        (took, "of training"),
+        (f"{facts['tokens']:,}", "tokens"),
+        (f"{facts['parameters']:,}", "parameters"),
+        (f"{speed:,.0f}" if speed else "", "tokens a second"),
+        (f"{facts['mfu']:.0%}" if "mfu" in facts else "", "of the hardware's peak (MFU)"),
+    ]
+    page = {
+        "title": recipe.run_name or folder.resolve().name,
+        "kind": "instruction tuning" if recipe.phase == "sft" else "pretraining",
+        "base": base_model or recipe.values.get("model_name_or_path"),
+        "dataset": named(recipe.args.dataset),
+        "tiles": [(value, label) for value, label in numbers if value],
+        "plots": [Markup(svg) for svg in training_plots(log)],
+        "samples": samples_over_time(samples, log),
+        "recipe": to_yaml(resolved(recipe)),
+        "file": recipe.file,
+        "version": __version__,
+    }
+    write_page(folder / PAGE, page)
+
+    rates = [f"{speed:,.0f} tokens/s"] if speed else []
+    rates += [f"MFU {facts['mfu']:.0%}"] if "mfu" in facts else []
+    took += f" ({', '.join(rates)})" if rates else ""
+    print(f"{folder}: {facts['parameters']:,} parameters, {facts['tokens']:,} tokens in {took}")
+    if outcome:
+        print(f"  {outcome} {unit} on held-out text")
+    print(f"look at it: {folder / PAGE}\ntry it: {command_line('chat', folder)}", flush=True)
     if next_words:
-        lines.append(f"next: {command_line(*next_words)}")
-    print("\n".join(lines), flush=True)
+        print(f"next: {command_line(*next_words)}", flush=True)
 
 
-def change(log: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> tuple[str, str] | None:
-    """From the first evaluation to the last: `("2.913 → 0.883", "bits per byte")`; `None` without one."""
+def change(log: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> tuple[str, str]:
+    """From the first evaluation to the last: `("2.913 → 0.883", "bits per byte")`; empty without one."""
     key, unit = ("bits_per_byte", "bits per byte") if "bits_per_byte" in metrics else ("loss", "nats a token")
     if key not in metrics:
-        return None
+        return "", ""
     values = [line[f"eval_{key}"] for line in log if f"eval_{key}" in line]
     begin = f"{values[0]:.3f} → " if len(values) > 1 else ""
     return f"{begin}{metrics[key]:.3f}", unit
 
 
-def page_context(
-    recipe: Recipe[Any], facts: Mapping[str, Any], metrics: Mapping[str, float], log: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Everything that `training.html.jinja` shows, in plain values."""
-    folder = Path(str(recipe.args.output_dir))
-    tiles = [
-        (duration(facts["training_seconds"]), "of training"),
-        (f"{facts['tokens']:,}", "tokens"),
-        (f"{facts['parameters']:,}", "parameters"),
-    ]
-    if outcome := change(log, metrics):
-        tiles.insert(0, (outcome[0], f"{outcome[1]}, held out"))
-    if "tokens_per_second" in facts:
-        tiles.append((f"{facts['tokens_per_second']:,.0f}", "tokens a second"))
-    if "mfu" in facts:
-        tiles.append((f"{facts['mfu']:.0%}", "of the hardware's peak (MFU)"))
-    base = facts.get("base_model") or recipe.values.get("model_name_or_path")
-    return {
-        "title": folder.resolve().name if not recipe.run_name else recipe.run_name,
-        "kind": "instruction tuning" if recipe.phase == "sft" else "pretraining",
-        "base": base,
-        "dataset": named(recipe.args.dataset),
-        "tiles": tiles,
-        "plots": [Markup(svg) for svg in training_plots(log)],
-        "samples": samples_over_time(read_lines(folder / SAMPLES), log),
-        "recipe": to_yaml(resolved(recipe)),
-        "file": recipe.file,
-        "version": __version__,
-    }
-
-
 def samples_over_time(samples: Sequence[Mapping[str, Any]], log: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row a prompt, with what the model made of it at a few moments, the first and the last among them."""
-    known = {line["step"]: line for line in log if "eval_loss" in line}
-    by_prompt: dict[str, dict[int, str]] = {}
+    evaluated = {line["step"]: line for line in log if "eval_loss" in line}
+    by_prompt: dict[tuple[str, bool], dict[int, str]] = {}
     for sample in samples:
         prompt = sample["prompt"]
-        text = prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
-        by_prompt.setdefault(text, {})[sample["step"]] = sample["completion"]
+        by_prompt.setdefault((as_text(prompt), isinstance(prompt, str)), {})[sample["step"]] = sample["completion"]
     rows = []
-    for prompt, made in list(by_prompt.items())[:PROMPTS_SHOWN]:
-        steps = sorted(made)
-        count = min(len(steps), SAMPLES_SHOWN)
+    for (prompt, is_beginning), made in list(by_prompt.items())[:PROMPTS_SHOWN]:
+        steps, count = sorted(made), min(len(made), SAMPLES_SHOWN)
         chosen = [steps[round(i * (len(steps) - 1) / max(1, count - 1))] for i in range(count)]
-        moments = [
-            {
-                "step": step,
-                "tokens": known.get(step, {}).get("tokens"),
-                "bits": known.get(step, {}).get("eval_bits_per_byte"),
-                "text": made[step],
-            }
-            for step in chosen
-        ]
-        is_beginning = any(s["prompt"] == prompt for s in samples)
+        moments = []
+        for step in chosen:
+            line = evaluated.get(step, {})
+            bits, tokens = line.get("eval_bits_per_byte"), line.get("tokens")
+            moments.append({"step": step, "tokens": tokens, "bits": bits, "text": made[step]})
         rows.append({"prompt": prompt, "is_beginning": is_beginning, "moments": moments})
     return rows
 
 
 def resolved(recipe: Recipe[Any]) -> dict[str, Any]:
     """The recipe with our defaults where it says nothing, secrets masked."""
-    args = recipe.args
     libraries = ("transformers.", "trl.", "builtins")
-    ours = (c.__annotations__ for c in type(args).__mro__ if not c.__module__.startswith(libraries))
-    names = dict.fromkeys(name for annotations in ours for name in annotations)
-    values = {name: getattr(args, name) for name in names if name not in recipe.values}
-    defaults = {n: getattr(v, "value", v) for n, v in values.items() if v is not None}
+    ours = (c.__annotations__ for c in type(recipe.args).__mro__ if not c.__module__.startswith(libraries))
+    names = dict.fromkeys(name for annotations in ours for name in annotations if name not in recipe.values)
+    values = {name: getattr(recipe.args, name) for name in names if name != "output_dir"}
+    defaults = {name: getattr(value, "value", value) for name, value in values.items() if value is not None}
     shown = {**recipe.masked(), **mask(defaults)}
-    return {key: value for key, value in shown.items() if key != "output_dir"}
+    shown.pop("output_dir", None)
+    return shown
 
 
 def named(dataset: Any) -> str:

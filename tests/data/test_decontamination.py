@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from silly_llm.core import registry
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
+from silly_llm.data.dataset_writer import write_dataset_folder
 from silly_llm.data.filters.decontamination import DecontaminationFilter, NgramIndex
 
 TEXT = (
@@ -42,11 +44,8 @@ def test_a_run_of_thirteen_words_is_refused_and_of_twelve_kept(evaluation):
     assert story_filter.refuse(story(f"One day it was so: {' '.join(WORDS[3:15])}! The end.")) is None
 
 
-def test_case_and_punctuation_do_not_hide_a_run(evaluation):
+def test_case_and_punctuation_do_not_hide_a_run_and_the_order_of_words_counts(evaluation):
     assert build(dataset=evaluation).refuse(story(TEXT.upper().replace(" ", " - "))) == REASON
-
-
-def test_the_order_of_words_counts(evaluation):
     assert build(dataset=evaluation).refuse(story(" ".join(reversed(WORDS)))) is None
 
 
@@ -55,7 +54,6 @@ def test_short_texts_count_as_a_whole_and_very_short_ones_not(tmp_path):
         tmp_path / "e.jsonl", {"text": "A purple cow sat on the warm red roof."}, {"text": "Once upon a time"}
     )
     story_filter = build(dataset=path)
-    assert sorted(story_filter.runs.known) == [9]
     assert story_filter.refuse(story("Look, a purple cow sat on the warm red roof today.")) == REASON
     assert story_filter.refuse(story("Look, a purple cow sat on the warm red barn today.")) is None
     assert story_filter.refuse(story("Once upon a time there was a cow.")) is None
@@ -72,10 +70,6 @@ def test_ngram_matches_and_share(evaluation):
 
 
 def test_splits_and_columns(tmp_path):
-    import pyarrow as pa
-
-    from silly_llm.data.dataset_writer import write_dataset_folder
-
     columns = pa.schema({"question": pa.string(), "answers": pa.list_(pa.string())})
     rows = {name: [{"question": "Who?", "answers": [name, f"{name} {TEXT}"]}] for name in ("train", "test")}
     write_dataset_folder(tmp_path / "set", rows, columns)
@@ -119,6 +113,7 @@ def test_the_hashes_find_what_a_set_of_tuples_finds():
         ({"dataset": "x", "ngrams": 3}, "did you mean 'ngram'"),
         ({"dataset": "x", "ngram": 0}, "ngram and min_words must be at least 1"),
         ({"dataset": "no/such.jsonl"}, "no such file"),
+        ({"dataset": "no/such.yaml"}, "no such file"),
         ({"dataset": "x", "max_share": 2}, "max_share: a share is between"),
         ({"dataset": "x.jsonl", "column": []}, "column: name"),
     ],
@@ -131,26 +126,14 @@ def test_bad_options_are_recipe_errors(options, message):
 def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
     with pytest.raises(RecipeError, match=r"did you mean 'evaluation\.jsonl'"):
         build(dataset=evaluation.replace("evaluation.", "evalation."))
-    with pytest.raises(RecipeError, match="no such file"):
-        build(dataset=str(tmp_path / "prompts.yaml"))
     (tmp_path / "mapping.yaml").write_text("a: b\n")
-    with pytest.raises(RecipeError, match="expected a list of texts"):
-        build(dataset=str(tmp_path / "mapping.yaml")).refuse(story(TEXT))
     short = jsonl(tmp_path / "short.jsonl", {"text": "Too short."})
-    with pytest.raises(RecipeError, match="no text of at least 5 words"):
-        build(dataset=short).refuse(story(TEXT))
+    for path, said in ((f"{tmp_path}/mapping.yaml", "a list of texts"), (short, "no text of at least 5 words")):
+        with pytest.raises(RecipeError, match=said):
+            build(dataset=path).refuse(story(TEXT))
 
 
 def test_the_papers_prompts_are_found_in_their_own_stories(shared):
     story_filter = build(dataset=str(shared / "data" / "prompts" / "tinystories_evaluation_prompts.yaml"))
     begun = "Alice was bored and wanted to find some adventures. She walked up to her friend Ben, who looked sad."
     assert story_filter.refuse(story(begun)) == REASON
-
-
-def test_the_evaluation_set_is_an_input_of_the_stories(tmp_path, evaluation, silly_llm):
-    filters = f"[{{type: decontamination, dataset: {evaluation}}}]"
-    command = ["generate", "--num_stories", 20, "--filters", filters, "--output_dir", tmp_path / "stories"]
-    assert silly_llm(*command).returncode == 0
-    assert "up to date" in silly_llm(*command).stdout
-    jsonl(tmp_path / "evaluation.jsonl", {"text": TEXT[:60]})
-    assert "up to date" not in silly_llm(*command).stdout

@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 import threading
-import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,23 +21,23 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
+from silly_llm.cli import main
 from silly_llm.core.errors import RecipeError
 from silly_llm.data import rows
+from silly_llm.data.instructions.split import StorySplit
 from silly_llm.data.sources import load_records, open_source
 
 TEXTS = ['One "cat", 猫.\n\nIt sat.', "007", "NA", "Two dogs; naïve 🙂", "a\tb, <|eos|>", "  kept  ", ""]
 
 
 def jsonl(texts, **more) -> bytes:
-    return "".join(
-        json.dumps({"id": 1, "text": t, **more}, ensure_ascii=i % 2 == 0) + "\n" for i, t in enumerate(texts)
-    ).encode()
+    rows = ({"id": 1, "text": text, **more} for text in texts)
+    return "".join(json.dumps(row, ensure_ascii=i % 2 == 0) + "\n" for i, row in enumerate(rows)).encode()
 
 
 def table(texts, delimiter=",", quoting=csv.QUOTE_MINIMAL) -> bytes:
     file = io.StringIO()
-    writer = csv.writer(file, delimiter=delimiter, quoting=quoting)
-    writer.writerows([("id", "text"), *((i, t) for i, t in enumerate(texts))])
+    csv.writer(file, delimiter=delimiter, quoting=quoting).writerows([("id", "text"), *enumerate(texts)])
     return file.getvalue().encode()
 
 
@@ -53,13 +52,6 @@ def zst(data: bytes) -> bytes:
     with pa.CompressedOutputStream(sink, "zstd") as file:
         file.write(data)
     return sink.getvalue().to_pybytes()
-
-
-def zipped() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("stories/a.jsonl", jsonl(TEXTS))
-    return file.getvalue()
 
 
 FILES: dict[str, bytes] = {
@@ -105,6 +97,7 @@ def test_every_row_is_what_was_put_in(tmp_path, name):
     assert [record["text"] for record in source.texts("text", streaming=True)] == found
 
 
+PACKERS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": zst}
 TXT = {
     "a.txt": "One.\n\nTwo.\n<|endoftext|>\nThree.\n",
     "crlf.txt": "One.\r\n\r\nTwo.\r\n<|endoftext|>\r\nThree.\r\n",
@@ -113,13 +106,10 @@ TXT = {
 
 
 @pytest.mark.parametrize("name", TXT)
-@pytest.mark.parametrize("pack", [None, "gz", "xz", "bz2", "zst"])
+@pytest.mark.parametrize("pack", PACKERS)
 def test_documents_of_text_files(tmp_path, name, pack):
-    data = TXT[name].encode()
-    packed = {None: bytes, "gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": zst}[pack](data)
-    file = tmp_path / (f"{name}.{pack}" if pack else name)
-    file.write_bytes(packed)
-    assert load_records(str(file))["text"][:] == ["One.\n\nTwo.", "Three."]
+    (tmp_path / f"{name}{pack}").write_bytes(PACKERS[pack](TXT[name].encode()))
+    assert load_records(f"{tmp_path}/{name}{pack}")["text"][:] == ["One.\n\nTwo.", "Three."]
 
 
 @pytest.mark.parametrize("separator", ["\n", "\\n", "\n\n", "\n---\n", " && "])
@@ -170,7 +160,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "cut.jsonl.zst": (zst(jsonl(TEXTS))[:-9], r"cannot be read \(Truncated|is damaged"),
     "plain.jsonl.xz": (jsonl(TEXTS), "is damaged, or not what its name says"),
     "plain.jsonl.gz": (jsonl(TEXTS), "is damaged, or not what its name says"),
-    "a.zip": (zipped(), "is an archive; unpack it"),
+    "a.zip": (b"PK", "is an archive; unpack it"),
     "a.tar.gz": (gzip.compress(b"x"), "is an archive"),
     "no ending": (jsonl(TEXTS), "its ending must say what it is: jsonl, json"),
     "a.pdf": (b"%PDF", "its ending must say what it is"),
@@ -194,31 +184,15 @@ def test_what_cannot_be_read_is_one_line_with_file_and_row(tmp_path, name):
 def test_so_it_is_where_all_columns_are_read(tmp_path, name):
     (tmp_path / name).write_bytes(WRONG[name][0])
     with pytest.raises(RecipeError, match=r"row 3|row 2|damaged|names") as error:
-        from silly_llm.data.instructions.split import StorySplit
-
-        StorySplit.of(open_source(str(tmp_path / name)), fraction=0.1, seed=0)
+        StorySplit(open_source(str(tmp_path / name)), fraction=0.1, seed=0)
     assert "\n" not in str(error.value)
 
 
 def test_a_pretraining_ends_with_exit_code_2_and_one_line(tmp_path, capsys):
-    from silly_llm.cli import main
-
     file = tmp_path / "number.jsonl"
     file.write_bytes(WRONG["number.jsonl"][0])
     with pytest.raises(SystemExit) as ended:
-        main(
-            [
-                "pretrain",
-                "--dataset",
-                str(file),
-                "--model",
-                "silly-tiny",
-                "--max_steps",
-                "1",
-                "--output_dir",
-                str(tmp_path / "o"),
-            ]
-        )
+        main(f"pretrain --dataset {file} --model silly-tiny --max_steps 1 --output_dir {tmp_path}/o".split())
     assert ended.value.code == 2
     assert f"{file}: row 3: 'text' is a number (5), not text" in capsys.readouterr().err.splitlines()[-1]
 
@@ -232,13 +206,9 @@ def folder_of(path: Path, files: dict[str, bytes]) -> str:
 
 def test_a_folder_of_several_kinds_is_read_whole(tmp_path, capsys):
     texts = [f"{i}" for i in range(30)]
-    files = {
-        "a.jsonl": jsonl(texts),
-        "b.csv": table(texts),
-        "c/d.parquet": parquet(texts),
-        "e.txt.gz": gzip.compress(b"0"),
-    }
-    folder = folder_of(tmp_path / "x [y]", {**files, ".git/x.jsonl": b"x", "README.md": b"# Mine"})
+    files = {"a.jsonl": jsonl(texts), "b.csv": table(texts), "c/d.parquet": parquet(texts)}
+    others = {"e.txt.gz": gzip.compress(b"0"), ".git/x.jsonl": b"x", "README.md": b"# Mine"}
+    folder = folder_of(tmp_path / "x [y]", files | others)
     assert open_source(folder).texts("text")["text"][:] == [*texts * 3, "0"]
     assert len(list(open_source(folder).texts("text", streaming=True))) == 91
     assert load_records(folder)["text"][:] == [*texts * 3, "0"]
@@ -250,9 +220,8 @@ def test_splits_of_a_folder_are_in_its_names_and_nothing_is_left_out(tmp_path):
     assert open_source(folder).splits() == ["train", "validation"]
     assert load_records(folder, split="validation")["text"][:] == ["Two."]
     folder_of(tmp_path, {"extra.jsonl": jsonl(TEXTS)})
-    with pytest.raises(
-        RecipeError, match=r"'extra.jsonl' belongs to no split, 'my-train.txt' to 'train'; name what to read by a glob"
-    ):
+    said = "'extra.jsonl' belongs to no split, 'my-train.txt' to 'train'; name what to read by a glob"
+    with pytest.raises(RecipeError, match=said):
         open_source(folder)
 
 
@@ -265,30 +234,20 @@ def test_a_link_to_a_folder_is_not_left_out_silently(tmp_path):
 
 
 def test_only_data_counts_in_a_folder_of_ours(tmp_path):
-    files = {
-        "data/train-00000-of-00001.parquet": parquet(TEXTS),
-        "journal.jsonl": b"",
-        "journal-00000.parquet": parquet([1]),
-    }
-    private = {
-        ".silly/run.json": b"{}",
-        "provenance.json": b"{}",
-        "journal-shards/x/journal.jsonl": b"x",
-        "journal-shards/x/.silly/run.json": b"{}",
-        "checkpoint-5/a.json": b"{}",
-    }
-    folder = folder_of(tmp_path / "stories", files | private)
+    beside = ("journal.jsonl", "journal-00000.parquet", ".silly/run.json", "provenance.json", "checkpoint-5/a.json")
+    shard = ("journal-shards/x/journal.jsonl", "journal-shards/x/.silly/run.json")
+    data = {"data/train-00000-of-00001.parquet": parquet(TEXTS)}
+    folder = folder_of(tmp_path / "stories", data | dict.fromkeys((*beside, *shard), b"{}") | {"journal.jsonl": b""})
     assert load_records(folder)["text"][:] == TEXTS and open_source(folder).splits() == ["train"]
     with pytest.raises(RecipeError, match="holds what several phases made; name one of its folders: stories"):
         open_source(str(tmp_path))
 
 
 def test_a_glob_needs_only_the_text_in_common(tmp_path):
-    for kind, make in {"jsonl": jsonl, "parquet": parquet}.items():
-        (tmp_path / f"1.{kind}").write_bytes(make(TEXTS))
-        (tmp_path / f"2.{kind}").write_bytes(
-            jsonl(TEXTS, id="x", y=1) if kind == "jsonl" else parquet(TEXTS, id=["x"] * len(TEXTS))
-        )
+    others = {"jsonl": jsonl(TEXTS, id="x", y=1), "parquet": parquet(TEXTS, id=["x"] * len(TEXTS))}
+    for kind, other in others.items():
+        (tmp_path / f"1.{kind}").write_bytes(FILES[f"a.{kind}"])
+        (tmp_path / f"2.{kind}").write_bytes(other)
         assert open_source(f"{tmp_path}/*.{kind}").texts("text")["text"][:] == TEXTS * 2
 
 
@@ -352,13 +311,13 @@ def test_urls_are_read(served, name, monkeypatch):
 
 
 def test_urls_that_cannot_be_read_are_one_line(served):
-    _, url = served
-    with pytest.raises(RecipeError, match="needs the package s3fs: pip install s3fs"):
-        open_source("s3://bucket/a.jsonl")
-    with pytest.raises(RecipeError, match=r"nix://a.jsonl: Protocol not known"):
-        open_source("nix://a.jsonl")
-    with pytest.raises(RecipeError, match="no such file"):
-        open_source(f"{url}/a.jsonl").texts("text")
+    for url, said in {
+        "s3://bucket/a.jsonl": "needs the package s3fs: pip install s3fs",
+        "nix://a.jsonl": "nix://a.jsonl: Protocol not known",
+        f"{served[1]}/a.jsonl": "no such file",
+    }.items():
+        with pytest.raises(RecipeError, match=said):
+            open_source(url).texts("text")
 
 
 def test_a_small_file_that_unpacks_to_a_huge_one_takes_no_memory(tmp_path):

@@ -45,13 +45,8 @@ FRENCH = "Il y avait une petite fille qui vivait avec sa mère dans une maison. 
 
 
 def story(text: str = GOOD, **more) -> dict:
-    return {
-        "id": more.pop("id", "1"),
-        "text": text,
-        "words": ["dog", "run", "sad"],
-        "features": ["dialogue"],
-        "finish_reason": "stop",
-    } | more
+    row = {"id": "1", "text": text, "words": ["dog", "run", "sad"], "features": ["dialogue"], "finish_reason": "stop"}
+    return row | more
 
 
 def build(spec):
@@ -135,13 +130,16 @@ def test_a_weak_teachers_answers_are_refused(spec, text):
     assert build(spec).refuse(story(text, words=[]))
 
 
-def test_options_loosen():
-    assert build({"type": "required_words", "max_missing": 1}).refuse(story(words=["dog", "purple", "sad"])) is None
-    assert (
-        build({"type": "finish_reason", "allowed": ["stop", "length"]}).refuse(story(finish_reason="length")) is None
-    )
-    silent = story("Max slept.", features=["plot_twist", "dialogue"])
-    assert build({"type": "features", "only": []}).refuse(silent) is None
+@pytest.mark.parametrize(
+    ("spec", "good"),
+    [
+        ({"type": "required_words", "max_missing": 1}, story(words=["dog", "purple", "sad"])),
+        ({"type": "finish_reason", "allowed": ["stop", "length"]}, story(finish_reason="length")),
+        ({"type": "features", "only": []}, story("Max slept.", features=["plot_twist", "dialogue"])),
+    ],
+)
+def test_options_loosen(spec, good):
+    assert build(spec).refuse(good) is None
 
 
 @pytest.mark.parametrize(
@@ -164,18 +162,24 @@ def test_parts_of_words_do_not_count(text):
     assert build("required_words").refuse(story(text, words=["dog", "ice cream"])).startswith("2 of 2")
 
 
-def test_words_that_only_look_bad_are_kept():
-    innocent = "The shaggy cat ate grass in class. The cockatoo asked the titmouse about Scunthorpe and the basement."
-    assert build("profanity").refuse(story(innocent)) is None
-    numbers = (
-        "He counted 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15. It was 12:30 on 24-12-1999, and 1.5.2 cost 1000 to 2000."
-    )
-    assert build("personal_data").refuse(story(numbers)) is None
-    assert build("personal_data").refuse(story("The number was 4111 1111 1111 1112.")) is None  # wrong check digit
-    marks = "Tom & Jerry had 3 < 4 apples - and 2 * 2 pears #1."
-    assert build("markup").refuse(story(marks)) is None
-    assert build("refusals").refuse(story('"I\'m sorry, but I can not come," said Max. ' + GOOD)) is None
-    assert build("refusals").refuse(story("The robot said, it was an AI. " + GOOD)) is None
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("profanity", "The shaggy cat ate grass in class. The cockatoo asked the titmouse about Scunthorpe and the basement."),
+        ("personal_data", "He counted 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15. It was 12:30 on 24-12-1999, and 1.5.2 cost 1000 to 2000."),
+        ("personal_data", "The number was 4111 1111 1111 1112."),  # wrong check digit
+        ("markup", "Tom & Jerry had 3 < 4 apples - and 2 * 2 pears #1."),
+        ("refusals", '"I\'m sorry, but I can not come," said Max. ' + GOOD),
+        ("refusals", "The robot said, it was an AI. " + GOOD),
+        ("assistant_talk", '"I am sorry," said Tom. ' + GOOD),
+        ("assistant_talk", '"Sure!" said Tom. ' + GOOD),
+        ("assistant_talk", '"Of course, I hope you like it," said Mom. ' + GOOD),
+        ("assistant_talk", "Tom was sure! " + GOOD),
+        ("assistant_talk", "Here is the park, said Tom. " + GOOD),
+    ],
+)  # fmt: skip
+def test_what_only_looks_bad_is_kept(spec, text):
+    assert build(spec).refuse(story(text)) is None
 
 
 def test_a_vocabulary_makes_its_words_easy(tmp_path):
@@ -195,27 +199,10 @@ def test_a_vocabulary_makes_its_words_easy(tmp_path):
 
 
 def test_the_storytellers_stories_pass_every_filter():
-    told = benchmark.told(1_000)
-    filters = [
-        (c.name, build(c.name))
-        for c in registry.components("story_filter")
-        if c.cls.__module__.startswith("silly_llm.") and c.name != "decontamination"
-    ]  # other tests register some
-    refused = [
-        reasons_against({**row, "finish_reason": "stop", "id": str(i)}, filters).reasons for i, row in enumerate(told)
-    ]
-    assert sum(map(bool, refused)) <= 1  # two of a thousand may be alike by chance
-
-
-def test_talk_inside_a_story_is_no_assistant_talk():
-    for opening in (
-        '"I am sorry," said Tom. ',
-        '"Sure!" said Tom. ',
-        '"Of course, I hope you like it," said Mom. ',
-        "Tom was sure! ",
-        "Here is the park, said Tom. ",
-    ):
-        assert build("assistant_talk").refuse(story(opening + GOOD)) is None
+    ours = (c for c in registry.components("story_filter") if c.cls.__module__.startswith("silly_llm."))
+    filters = [(c.name, build(c.name)) for c in ours if c.name != "decontamination"]
+    rows = ({**row, "finish_reason": "stop", "id": str(i)} for i, row in enumerate(benchmark.told(1_000)))
+    assert sum(bool(reasons_against(row, filters).reasons) for row in rows) <= 1  # two may be alike by chance
 
 
 def test_duplicates_look_through_case_and_spaces_and_only_at_kept_stories():
@@ -252,10 +239,7 @@ def test_bad_options_are_recipe_errors(spec):
 
 
 def test_real_stories_pass_the_filters_of_content(tinystories):
-    names = (
-        *("refusals", "assistant_talk", "markup", "repetition"),
-        *("language", "difficulty", "profanity", "personal_data"),
-    )
-    filters = [(name, build(name)) for name in names]
+    by_rules = ("refusals", "assistant_talk", "markup", "repetition")
+    filters = [(name, build(name)) for name in (*by_rules, "language", "difficulty", "profanity", "personal_data")]
     refused = [name for text in tinystories for name in reasons_against(story(text, words=[]), filters).reasons]
     assert len(refused) < 0.01 * len(tinystories)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import signal
+import random
 import subprocess
 import sys
-import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from journals import journalled, kill
 
 from silly_llm.asking.engine import Engine, answer_all
-from silly_llm.core.errors import RunError
-from silly_llm.data.generation.rows import ValidationShare
+from silly_llm.asking.journal import Journal
+from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.data.generation.generate import main
+from silly_llm.data.generation.rows import validates
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM
+from scripted_llm import ScriptedLLM, answer
 
 RECIPE = """\
 provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, max_concurrency: 8, first_wait: 0.01}}
@@ -31,6 +32,14 @@ filters: [finish_reason, {{type: length, min_words: 40}}, required_words, repeti
 validation_fraction: 0.1
 output_dir: {output}
 """
+
+
+PRICES = ["--provider.price_per_million", "{prompt: 1.0, completion: 4.0}"]
+
+
+def generate(*arguments: object) -> None:
+    """`silly-llm generate` in this process."""
+    main([str(argument) for argument in arguments])
 
 
 def write_recipe(folder: Path, server: ScriptedLLM, output: Path, *, type: str = "openai", count: int = 60) -> Path:
@@ -44,8 +53,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
 
 
+def delivered(server: ScriptedLLM) -> int:
+    """How many answers the server has given; quicker than `server.asked()`."""
+    return server.log.read_bytes().count(b"\n") if server.log.exists() else 0
+
+
 def rows(folder: Path, split: str) -> list[dict]:
     return [row for file in sorted((folder / "data").glob(f"{split}-*")) for row in pq.read_table(file).to_pylist()]
+
+
+def every_row(folder: Path) -> list[dict]:
+    return [row for split in ("train", "validation", "rejected") for row in rows(folder, split)]
 
 
 def test_stories_through_a_server(tmp_path, silly_llm):
@@ -71,77 +89,69 @@ def test_stories_through_a_server(tmp_path, silly_llm):
         again = silly_llm("generate", "--config", recipe)
         assert again.returncode == 0 and "up to date" in again.stdout
         assert len(server.asked()) == 60
-
-
-def test_the_folder_loads_with_datasets_alone(tmp_path, silly_llm):
-    with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, output)).returncode == 0
     code = "import sys, datasets; d = datasets.load_dataset(sys.argv[1]); print(sorted(d), d['train'].num_rows > 20)"
     loaded = subprocess.run([sys.executable, "-c", code, output], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip().endswith("True") and "'train', 'validation'" in loaded.stdout
 
 
-def test_killed_and_started_again_it_asks_for_nothing_twice(tmp_path, silly_llm):
-    with ScriptedLLM(tmp_path, latency=0.02) as server:
-        calm = tmp_path / "calm"
-        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, calm, count=240)).returncode == 0
-        server.log.unlink()
-        server.__exit__()
-    with ScriptedLLM(tmp_path, latency=0.02) as server:
-        killed = tmp_path / "killed"
-        recipe = write_recipe(tmp_path, server, killed, count=240)
-        command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
-        journal = killed / "journal.jsonl"
-        for answered in (20, 90, 170):
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            deadline = time.monotonic() + 60
-            while not (journal.exists() and journal.read_bytes().count(b"\n") >= answered):
-                assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
-                time.sleep(0.005)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            process.stderr.close()
-            assert not (killed / "data").exists()
-        journalled = Counter(
-            json.loads(line)["key"] for line in journal.read_bytes().splitlines() if line.endswith(b"}")
-        )
-        done = silly_llm("generate", "--config", recipe)
-        assert done.returncode == 0, done.stderr
-        assert "came from the journal" in done.stdout
-        assert contents(killed) == contents(calm)
-        assert (killed / "statistics.json").read_bytes() == (calm / "statistics.json").read_bytes()
-        assert max(journalled.values()) == 1
-        # What a kill interrupts between the server's last byte and our journal may be asked again: at most what was in flight.
-        asked = Counter(record["seed"] for record in server.asked())
-        assert len(asked) == 240 and sum(asked.values()) <= 240 + 3 * 8
-        records = [json.loads(line) for line in journal.read_bytes().splitlines()]
-        assert len(records) == len({record["key"] for record in records}) == 240
+@pytest.mark.slow
+def test_killed_twenty_times_it_repeats_nothing_that_was_recorded_and_ends_the_same(tmp_path, silly_llm):
+    """`kill -9` at random moments of a long run against a server that fails one request in ten."""
+    count, in_flight, draw = 2_000, 64, random.Random(3)
+    options = ["--provider.concurrency", 32, "--provider.max_concurrency", in_flight]
+    with ScriptedLLM(tmp_path / "calm-log", latency=0.01) as server:
+        recipe = write_recipe(tmp_path, server, calm := tmp_path / "calm", count=count)
+        assert silly_llm("generate", "--config", recipe, *options).returncode == 0
+    faults = ["429", "500", "503", "424", "garbage", "drop", "truncated", "empty", "drop_middle"]
+    with ScriptedLLM(tmp_path, fail=faults, fail_rate=0.1, latency=0.1) as server:
+        recipe = write_recipe(tmp_path, server, output := tmp_path / "killed", count=count)
+        recorded: list[tuple[int, dict[str, str]]] = [
+            (0, {})
+        ]  # at each kill: answers the server had given, and the journal
+        for moment in sorted(draw.sample(range(1, count), 20)):
+            delay = iter([False] * draw.randrange(20))
+            kill(
+                *("generate", "--config", recipe, *options),
+                when=lambda moment=moment, delay=delay: delivered(server) >= moment and next(delay, True),
+            )
+            assert not (output / "data").exists()
+            given, journal = delivered(server), journalled(output)
+            assert recorded[-1][1].items() <= journal.items()
+            assert len(journal) >= given - len(recorded) * in_flight
+            recorded.append((given, journal))
+        done = silly_llm("generate", "--config", recipe, *options)
+        assert done.returncode == 0 and "came from the journal" in done.stdout, done.stderr
+        assert contents(output) == contents(calm)
+        assert (output / "statistics.json").read_bytes() == (calm / "statistics.json").read_bytes()
+        asked = server.asked()
+        for before, journal in recorded:
+            again = {answer(record["prompt"], record["seed"], 512)[0] for record in asked[before:]}
+            assert again.isdisjoint(journal.values())
+        # What a kill took between the server's last byte and the journal is asked again: at most what was in flight.
+        assert len({record["seed"] for record in asked}) == count == len(journalled(output))
+        assert len(asked) - count <= len(recorded) * in_flight
 
 
-def test_changing_filters_and_number_reuses_every_answer(tmp_path, silly_llm):
+def test_changing_filters_and_number_reuses_every_answer(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
         output = tmp_path / "stories"
         recipe = write_recipe(tmp_path, server, output, count=30)
-        assert silly_llm("generate", "--config", recipe).returncode == 0
-        more = silly_llm("generate", "--config", recipe, "--num_stories", 40)
-        assert more.returncode == 0 and "goes on, num_stories is 40, was 30" in more.stdout, more.stderr
-        changed = ["generate", "--config", recipe, "--num_stories", 40, "--filters", "[duplicates]"]
-        kept = silly_llm(*changed)
-        assert kept.returncode == 2 and "filters" in kept.stderr and "paid answers" in kept.stderr
-        done = silly_llm(*changed, "--force")
-        assert done.returncode == 0, done.stderr
+        generate("--config", recipe)
+        more = ["--config", recipe, "--num_stories", 40]
+        generate(*more)
+        assert "goes on, num_stories is 40, was 30" in capsys.readouterr().out
+        with pytest.raises(RecipeError, match=r"filters.*paid answers"):
+            generate(*more, "--filters", "[duplicates]")
+        generate(*more, "--filters", "[duplicates]", "--force")
         assert len(server.asked()) == 40
         assert len(rows(output, "train")) + len(rows(output, "validation")) == 40
 
 
-def test_failures_are_retried_and_never_recorded(tmp_path, silly_llm):
+def test_failures_are_retried_and_never_recorded(tmp_path):
     with ScriptedLLM(tmp_path, fail=["429", "503", "424", "garbage", "drop"], fail_rate=0.3) as server:
         output = tmp_path / "stories"
-        done = silly_llm("generate", "--config", write_recipe(tmp_path, server, output))
-        assert done.returncode == 0, done.stderr
-        assert len(rows(output, "train")) + len(rows(output, "validation")) + len(rows(output, "rejected")) == 60
-        assert len({record["seed"] for record in server.asked()}) == 60
+        generate("--config", write_recipe(tmp_path, server, output))
+        assert len(every_row(output)) == 60 == len({record["seed"] for record in server.asked()})
 
 
 @pytest.mark.parametrize(
@@ -171,65 +181,54 @@ def test_bad_input_is_one_line(tmp_path, silly_llm, server_options, options, sai
         assert not output.exists() if code == 2 else not (output / "data").exists()
 
 
-def test_a_dry_preview_sends_and_writes_nothing(tmp_path, silly_llm):
+def test_a_dry_preview_sends_and_writes_nothing(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
         output = tmp_path / "stories"
         recipe = write_recipe(tmp_path, server, output)
-        prices = ["--provider.price_per_million", "{prompt: 1.0, completion: 4.0}"]
-        done = silly_llm("generate", "--config", recipe, "--preview", 2, "--dry_run", *prices)
-        assert done.returncode == 0 and done.stdout.count("[user]") == 2
-        assert "60 stories: about" in done.stdout and "cost: at most about" in done.stdout
+        generate("--config", recipe, "--preview", 2, "--dry_run", *PRICES)
+        said = capsys.readouterr().out
+        assert said.count("[user]") == 2 and "60 stories: about" in said and "cost: at most about" in said
         assert not output.exists() and not server.asked()
 
 
-def test_a_preview_shows_answers_that_the_run_need_not_pay_for_again(tmp_path, silly_llm):
+def test_a_preview_shows_answers_that_the_run_need_not_pay_for_again(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output)
-        shown = silly_llm("generate", "--config", recipe, "--preview", 3)
-        assert shown.returncode == 0 and shown.stdout.count("[answer:") == 3, shown.stderr
-        assert "60 stories like these 3: about" in shown.stdout and "time: about" in shown.stdout
-        done = silly_llm("generate", "--config", recipe)
-        assert "3 answers came from the journal, 57 were asked for" in done.stdout, done.stderr
+        recipe = write_recipe(tmp_path, server, tmp_path / "stories")
+        generate("--config", recipe, "--preview", 3)
+        said = capsys.readouterr().out
+        assert said.count("[answer:") == 3
+        assert "60 stories like these 3: about" in said and "time: about" in said
+        generate("--config", recipe)
+        assert "3 answers came from the journal, 57 were asked for" in capsys.readouterr().out
         assert len(server.asked()) == 60
 
 
-@pytest.mark.parametrize(
-    ("limit", "said"),
-    [("--max_requests", "max_requests"), ("--max_tokens_total", "max_tokens_total"), ("--max_cost", "max_cost")],
-)
-def test_a_budget_stops_before_it_is_exceeded_and_more_of_it_continues(tmp_path, silly_llm, limit, said):
-    amounts = {"--max_requests": 20, "--max_tokens_total": 5000, "--max_cost": 0.01}
+def test_a_budget_stops_before_it_is_exceeded_and_more_of_it_continues(tmp_path):
+    spent = {
+        "max_requests": (20, len),
+        "max_tokens_total": (5000, lambda part: sum(row["prompt_tokens"] + row["completion_tokens"] for row in part)),
+        "max_cost": (0.01, lambda part: sum(row["cost"] for row in part)),
+    }
     with ScriptedLLM(tmp_path) as server:
-        output, calm = tmp_path / "stories", tmp_path / "calm"
-        prices = ["--provider.price_per_million", "{prompt: 1.0, completion: 4.0}"]
-        recipe = write_recipe(tmp_path, server, output)
-        stopped = silly_llm("generate", "--config", recipe, limit, amounts[limit], *prices)
-        assert stopped.returncode == 1 and f"stopped: {said}" in stopped.stderr, stopped.stderr
-        assert len(stopped.stderr.strip().splitlines()) == 1
-        part = rows(output, "train") + rows(output, "validation") + rows(output, "rejected")
-        assert 0 < len(part) == len(server.asked()) < 60
-        spent = {
-            "--max_requests": len(part),
-            "--max_tokens_total": sum(row["prompt_tokens"] + row["completion_tokens"] for row in part),
-            "--max_cost": sum(row["cost"] for row in part),
-        }[limit]
-        assert 0.5 * amounts[limit] < spent <= amounts[limit]
-        done = silly_llm("generate", "--config", recipe, limit, 1000 * amounts[limit], *prices)
-        assert done.returncode == 0, done.stderr
-        assert len(server.asked()) == 60
-        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, calm), *prices).returncode == 0
-        assert contents(output) == contents(calm)
+        generate("--config", write_recipe(tmp_path, server, tmp_path / "calm"), *PRICES)
+        for limit, (amount, spending) in spent.items():
+            output, before = tmp_path / limit, len(server.asked())
+            options = ["--config", write_recipe(tmp_path, server, output), *PRICES]
+            with pytest.raises(RunError, match=f"stopped: {limit}"):
+                generate(*options, f"--{limit}", amount)
+            part = every_row(output)
+            assert 0 < len(part) == len(server.asked()) - before < 60
+            assert 0.5 * amount < spending(part) <= amount
+            generate(*options, f"--{limit}", 1000 * amount)
+            assert len(server.asked()) - before == 60 and contents(output) == contents(tmp_path / "calm")
 
 
-def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path, silly_llm):
+def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path):
     with ScriptedLLM(tmp_path) as server:
         once, thrice = tmp_path / "once", tmp_path / "thrice"
         strict = ["--filters", "[{type: length, min_words: 110}, duplicates]"]
-        assert silly_llm("generate", "--config", write_recipe(tmp_path, server, once), *strict).returncode == 0
-        recipe = write_recipe(tmp_path, server, thrice)
-        done = silly_llm("generate", "--config", recipe, *strict, "--max_attempts", 3)
-        assert done.returncode == 0, done.stderr
+        generate("--config", write_recipe(tmp_path, server, once), *strict)
+        generate("--config", write_recipe(tmp_path, server, thrice), *strict, "--max_attempts", 3)
         first = {row["index"] for row in rows(once, "train") + rows(once, "validation")}
         kept = rows(thrice, "train") + rows(thrice, "validation")
         rejected = rows(thrice, "rejected")
@@ -244,37 +243,31 @@ def test_refused_stories_are_asked_again_with_a_new_seed(tmp_path, silly_llm):
         assert json.loads((thrice / "statistics.json").read_text())["asked_again"] == len(kept) + len(rejected) - 60
 
 
-def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, silly_llm):
+def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
         whole, parts = tmp_path / "whole", tmp_path / "parts"
         alike = "{type: near_duplicates, threshold: 0.2}"  # The server's stories are no closer.
         filters = ["--filters", f"[finish_reason, required_words, duplicates, {alike}]"]
-        recipe = write_recipe(tmp_path, server, whole, count=200)
-        assert silly_llm("generate", "--config", recipe, *filters).returncode == 0
-        recipe = write_recipe(tmp_path, server, parts, count=200)
-        command = ["generate", "--config", recipe, *filters, "--num_shards", 8]
-        early = silly_llm(*command)
-        assert early.returncode == 1 and "8 of 8 shards are not finished" in early.stderr
-        with ThreadPoolExecutor(3) as processes:
-            for done in processes.map(lambda shard: silly_llm(*command, "--shard_index", shard), range(8)):
-                assert done.returncode == 0 and "--shard_index merges them" in done.stdout, done.stderr
-        merged = silly_llm(*command)
-        assert merged.returncode == 0, merged.stderr
+        generate("--config", write_recipe(tmp_path, server, whole, count=200), *filters)
+        command = ["--config", write_recipe(tmp_path, server, parts, count=200), *filters, "--num_shards", 8]
+        with pytest.raises(RunError, match="8 of 8 shards are not finished"):
+            generate(*command)
+        for shard in range(8):
+            generate(*command, "--shard_index", shard)
+        assert "--shard_index merges them" in capsys.readouterr().out
+        generate(*command)
         assert contents(parts) == contents(whole)
         assert (parts / "statistics.json").read_bytes() == (whole / "statistics.json").read_bytes()
-        assert sum(bool(row["twin"]) for row in rows(whole, "rejected")) >= 5
-        assert "up to date" in silly_llm(*command).stdout
-        other = silly_llm(*command, "--seed", 8)
-        assert other.returncode == 1 and "was made by another recipe" in other.stderr
+        assert sum(bool(row["duplicate_of"]) for row in rows(whole, "rejected")) >= 5
+        generate(*command)
+        assert "up to date" in capsys.readouterr().out
+        with pytest.raises(RunError, match="was made by another recipe"):
+            generate(*command, "--seed", 8)
         assert len(server.asked()) == 400
 
 
-def test_the_writer_process_and_this_process_write_the_same(tmp_path, silly_llm):
+def test_a_writer_in_a_process_and_one_in_a_thread_write_the_same(tmp_path, silly_llm):
     """Forked by the command; not forked where other threads run."""
-    import threading
-
-    from silly_llm.data.generation.generate import main
-
     with ScriptedLLM(tmp_path) as server:
         forked, inline = tmp_path / "forked", tmp_path / "inline"
         assert silly_llm("generate", "--config", write_recipe(tmp_path, server, forked)).returncode == 0
@@ -282,7 +275,7 @@ def test_the_writer_process_and_this_process_write_the_same(tmp_path, silly_llm)
         other = threading.Thread(target=over.wait)
         other.start()
         try:
-            main(["--config", str(write_recipe(tmp_path, server, inline))])
+            generate("--config", write_recipe(tmp_path, server, inline))
         finally:
             over.set()
             other.join()
@@ -295,7 +288,7 @@ def test_the_storyteller_gives_the_same_bytes_without_a_journal(tmp_path, silly_
         done = silly_llm("generate", *recipe)
         assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert not (tmp_path / "one" / "journal.jsonl").exists()
+    assert not list((tmp_path / "one").glob("journal*"))
     kept = rows(tmp_path / "one", "train")
     assert len(kept) > 270 and all(row["summary"] for row in kept)
 
@@ -322,8 +315,6 @@ class Echo(LLMProvider):
 
 
 def ask(provider, journal, count):
-    import asyncio
-
     async def run():
         pairs = ((i, ChatRequest(({"role": "user", "content": "x"},), seed=i)) for i in range(count))
         return [(i, answer) async for i, _, answer in answer_all(pairs, Engine(provider, journal))]
@@ -332,9 +323,7 @@ def ask(provider, journal, count):
 
 
 def test_answers_come_in_order_and_failures_are_asked_again(tmp_path):
-    from silly_llm.asking.journal import Journal
-
-    with Journal(tmp_path / "journal.jsonl") as journal:
+    with Journal(tmp_path / "journal.sqlite") as journal:
         first = ask(Echo(failing=[5]), journal, 10)
         assert [i for i, _ in first] == list(range(10)) and isinstance(first[5][1], RequestFailed)
         assert len(journal) == 9
@@ -344,9 +333,7 @@ def test_answers_come_in_order_and_failures_are_asked_again(tmp_path):
 
 
 def test_a_teacher_in_process_is_asked_whole_batches(tmp_path):
-    from silly_llm.asking.journal import Journal
-
-    with Journal(tmp_path / "journal.jsonl") as journal:
+    with Journal(tmp_path / "journal.sqlite") as journal:
         ask(Echo(failing=[5], whole=True), journal, 10)
         provider = Echo(whole=True)
         ask(provider, journal, 10)
@@ -361,7 +348,6 @@ def test_nothing_but_failures_stops_early():
 
 
 def test_validation_is_exactly_the_share():
-    share = ValidationShare(0.02)
-    chosen = [share.next() for _ in range(1000)]
-    assert sum(chosen) == 20 and not chosen[0]
-    assert not any(ValidationShare(0.0).next() for _ in range(10))
+    chosen = [number for number in range(1, 1001) if validates(number, 0.02)]
+    assert len(chosen) == 20 and chosen[0] > 1
+    assert not any(validates(number, 0.0) for number in range(1, 1001))

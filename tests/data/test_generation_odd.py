@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from test_generation import contents, rows, write_recipe
+from journals import journalled, kill
+from test_generation import contents, delivered, every_row, generate, rows, write_recipe
 
 from silly_llm.core.errors import RunError
-from silly_llm.data.generation import generate as generation
 from silly_llm.data.vocabulary import vocabulary
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
@@ -27,22 +23,16 @@ ODD = {"odd": sorted(ODDITIES), "odd_rate": 0.25}
 def test_two_hundred_with_all_oddities_killed_and_resumed_end_the_same(tmp_path, capsys):
     with ScriptedLLM(tmp_path, **ODD) as server:
         calm, killed = tmp_path / "calm", tmp_path / "killed"
-        generation.main(["--config", str(write_recipe(tmp_path, server, calm, count=200))])
+        generate("--config", write_recipe(tmp_path, server, calm, count=200))
         said = capsys.readouterr().out
         recipe = write_recipe(tmp_path, server, killed, count=200)
         server.behave(latency=0.02)
-        command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        journal, deadline = killed / "journal.jsonl", time.monotonic() + 120
-        while not (journal.exists() and journal.read_bytes().count(b"\n") >= 100):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        generation.main(["--config", str(recipe)])
+        before = delivered(server)
+        kill("generate", "--config", recipe, when=lambda: delivered(server) >= before + 100)
+        generate("--config", recipe)
     assert contents(killed) == contents(calm)
     assert (killed / "statistics.json").read_bytes() == (calm / "statistics.json").read_bytes()
-    every = [row for split in ("train", "validation", "rejected") for row in rows(calm, split)]
+    every = every_row(calm)
     assert sorted(row["index"] for row in every) == list(range(200))
     kept = len(every) - len(rows(calm, "rejected"))
     assert kept > 150 and f"{len(rows(calm, 'rejected')):,} rejected" in said
@@ -50,18 +40,18 @@ def test_two_hundred_with_all_oddities_killed_and_resumed_end_the_same(tmp_path,
     assert statistics["cleaned_by"]["characters"] and statistics["thinking"]["answers"]
     assert statistics["rejected_by"]["answer"] and statistics["rejected_by"]["thinking"]
     assert "cleaned of: characters" in said and "of the completion tokens (estimated)" in said
-    texts = [json.loads(line)["text"] for line in (calm / "journal.jsonl").read_text().splitlines()]
+    texts = journalled(calm).values()
     assert any("<think>" in text for text in texts) and not any("<think" in row["text"] for row in every)
 
 
 def test_an_answer_that_is_never_text_ends_no_run(tmp_path, capsys):
     with ScriptedLLM(tmp_path, odd=["parts", "number"], odd_rate=1.0) as server:
         output = tmp_path / "stories"
-        recipe = str(write_recipe(tmp_path, server, output, count=30))
-        generation.main(["--config", recipe, "--provider.attempts", "2"])
+        recipe = write_recipe(tmp_path, server, output, count=30)
+        generate("--config", recipe, "--provider.attempts", 2)
         asked = len(server.asked())
         assert "answer: its content is a number" in [r["rejected_by"][0] for r in rows(output, "rejected")]
-        generation.main(["--config", recipe, "--provider.attempts", "2", "--filters", "[length]", "--force"])
+        generate("--config", recipe, "--provider.attempts", 2, "--filters", "[length]", "--force")
         assert len(server.asked()) == asked
 
 
@@ -73,11 +63,11 @@ def test_thinking_is_shown_with_its_cost_in_preview_and_report(tmp_path, capsys)
         output = tmp_path / "stories"
         options = ["--config", str(write_recipe(tmp_path, server, output, count=20))]
         options += ["--provider.price_per_million", "{prompt: 1000, completion: 5000}"]
-        generation.main([*options, "--preview", "2"])
+        generate(*options, "--preview", 2)
         said = capsys.readouterr().out
         assert "of them thinking, estimated), ended by stop; kept]" in said and "<think>" not in said
         assert "of it for thinking" in said
-        generation.main(options)
+        generate(*options)
         said = capsys.readouterr().out
         assert "thinking in 20 answers: " in said and ", cost " in said
         row = rows(output, "train")[0]
@@ -91,7 +81,7 @@ def test_thinking_that_uses_up_the_limit_says_so_and_what_to_do(tmp_path, count,
     with ScriptedLLM(tmp_path, odd=["cut_in_thought"]) as server:
         recipe = write_recipe(tmp_path, server, tmp_path / "stories", count=count)
         with pytest.raises(RunError, match=r"used up max_tokens.*raise max_tokens, or switch") as raised:
-            generation.main(["--config", str(recipe), "--filters", "[duplicates]"])
+            generate("--config", recipe, "--filters", "[duplicates]")
         assert said in str(raised.value) and len(server.asked()) <= 60
 
 
@@ -99,9 +89,9 @@ def test_other_cleaning_asks_for_nothing_again(tmp_path, capsys):
     with ScriptedLLM(tmp_path, before="## A Dog\n\n") as server:
         output = tmp_path / "stories"
         options = ["--config", str(write_recipe(tmp_path, server, output, count=20))]
-        generation.main(options)
+        generate(*options)
         assert all(row["text"].startswith("## A Dog") for row in rows(output, "train"))
-        generation.main([*options, "--force", "--cleaning", "[titles, {pattern: 'days old', replacement: years old}]"])
+        generate(*options, "--force", "--cleaning", "[titles, {pattern: 'days old', replacement: years old}]")
         assert "cleaned of: titles 20, /days old/ 20" in capsys.readouterr().out
         assert all("##" not in r["text"] and r["cleaned_by"][0] == "titles" for r in rows(output, "train"))
         assert len(server.asked()) == 20

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from journals import journalled
 from locations import ROOT
 from test_generation import contents, rows, write_recipe
 
@@ -46,10 +47,10 @@ def test_the_disk_is_full_while_answers_come(tmp_path, calm):
     with ScriptedLLM(tmp_path) as server:
         output = tmp_path / "stories"
         recipe = write_recipe(tmp_path, server, output, count=200)
-        stopped = generate(recipe, kilobytes=60)
-        is_one_line(stopped, "journal.jsonl: ", "the same command continues")
+        stopped = generate(recipe, kilobytes=600)
+        is_one_line(stopped, "journal.sqlite: ", "the same command continues")
         assert not (output / "data").exists()
-        kept = (output / "journal.jsonl").read_bytes().count(b"\n")
+        kept = len(journalled(output))
         assert 20 < kept < 200
         assert generate(recipe).returncode == 0
         # What was on its way when the disk filled is asked for again, nothing else.
@@ -89,7 +90,7 @@ def test_a_second_process_on_one_folder_stops(tmp_path):
         command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
         first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
-        while not (output / "journal.jsonl").exists():
+        while not (output / "journal.sqlite").exists():
             assert time.monotonic() < deadline and first.poll() is None
             time.sleep(0.01)
         is_one_line(generate(recipe), "another silly-llm process is writing here")

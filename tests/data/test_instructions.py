@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import resolve
 from silly_llm.data.instructions.arguments import InstructionArguments
 from silly_llm.data.instructions.instruct import RequestWriter, main
-from silly_llm.data.instructions.split import SeenTexts, story_id
+from silly_llm.data.instructions.split import story_id
 from silly_llm.data.instructions.types import InstructionTypeConfig, Sentence, Story, Words
 from silly_llm.providers.base import Completion, LLMProvider
 from silly_llm.text.sentences import content_words, split_sentences
@@ -40,11 +41,15 @@ def make_story(index: int) -> dict:
     }
 
 
+def write(path, rows):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
 @pytest.fixture
 def stories(tmp_path):
-    path = tmp_path / "stories.jsonl"
-    path.write_text("".join(json.dumps(make_story(i)) + "\n" for i in range(300)))
-    return path
+    return write(tmp_path / "stories.jsonl", map(make_story, range(300)))
 
 
 def instruct(dataset, folder, *more):
@@ -55,22 +60,14 @@ def instruct(dataset, folder, *more):
 
 def request_writer(**keys) -> RequestWriter:
     args = InstructionArguments(dataset="-", **keys)
-    types = {
-        name: resolve("instruction_type", name)(InstructionTypeConfig())
-        for name in ("words", "sentence", "features", "summary")
-    }
-    return RequestWriter(types, args)
+    return RequestWriter({n: resolve("instruction_type", n)(InstructionTypeConfig()) for n in args.types}, args)
 
 
-def test_sentences_keep_their_quotation_marks():
+def test_sentences_keep_their_quotation_marks_and_words_are_neither_names_nor_function_words():
     text = 'Once upon a time. "Stop!" said Mr Fox. "Why?" asked Tom.\n\nThe end'
     assert split_sentences(text) == ["Once upon a time.", '"Stop!" said Mr Fox.', '"Why?" asked Tom.', "The end"]
-
-
-def test_content_words_are_neither_names_nor_function_words():
     words = content_words("Then Tom and Mia saw the yellow boat and they were happy.", random.Random(0))
-    assert set(words) == {"yellow", "boat", "happy"}
-    assert content_words("Tom and Mia went.", random.Random(0)) == ()
+    assert set(words) == {"yellow", "boat", "happy"} and content_words("Tom and Mia went.", random.Random(0)) == ()
 
 
 def test_every_choice_derives_from_seed_story_and_number():
@@ -105,58 +102,55 @@ def test_own_phrasings():
     assert words.write(Story("x", "a", words=("Hund", "laufen")), random.Random(0)) == "Mit den Wörtern Hund, laufen"
 
 
-def test_columns_and_split(stories, tmp_path):
-    splits = instruct(stories, tmp_path / "out", "--examples_per_story", 2, "--validation_fraction", 0.1)
-    train, validation = splits["train"], splits["validation"]
-    assert train.column_names == [
-        *("prompt", "completion", "messages", "types", "words", "features", "summary", "text", "story_id")
-    ]
-    assert 500 < len(train) <= 560 and 15 <= len(validation) <= 50
-    for row in [*train, *validation]:
+@pytest.fixture(scope="module")
+def derived(tmp_path_factory):
+    """A folder of instructions with a held-out combination, and its splits."""
+    folder = tmp_path_factory.mktemp("derived")
+    stories = write(folder / "stories.jsonl", map(make_story, range(300)))
+    options = ("--hold_out", "words", "summary", "--validation_fraction", 0.2, "--examples_per_story", 2)
+    return folder / "out", instruct(stories, folder / "out", *options)
+
+
+def test_columns_and_split(derived):
+    folder, splits = derived
+    columns = ["prompt", "completion", "messages", "types", "words", "features", "summary", "text", "story_id"]
+    assert splits["train"].column_names == columns
+    assert 400 < len(splits["train"]) <= 520 and 30 <= len(splits["validation"]) <= 90
+    for row in [*splits["train"], *splits["validation"]]:
         assert row["messages"] == row["prompt"] + row["completion"]
         assert row["completion"] == [{"role": "assistant", "content": row["text"]}]
         assert row["types"] and row["story_id"] == story_id(row["text"])
         if "words" in row["types"]:
             assert f"Words: {', '.join(row['words'])}" in row["prompt"][0]["content"]
-    statistics = json.loads((tmp_path / "out/statistics.json").read_text())
-    assert statistics["splits"]["train"]["examples"] == len(train)
+    statistics = json.loads((folder / "statistics.json").read_text())
+    assert statistics["splits"]["train"]["examples"] == len(splits["train"])
 
 
-def test_validation_does_not_leak(stories, tmp_path):
-    splits = instruct(stories, tmp_path / "out", "--validation_fraction", 0.2, "--types", "sentence", "summary")
-    trained_on = " ".join(splits["train"]["text"]) + " ".join(m[0]["content"] for m in splits["train"]["prompt"])
-    assert not set(splits["train"]["story_id"]) & set(splits["validation"]["story_id"])
-    assert len(splits["validation"]) > 30
-    for row in splits["validation"]:
-        for line in row["prompt"][0]["content"].splitlines():
-            _, found, value = line.partition("Sentence: ")
-            if found:
-                assert value not in trained_on
-            _, found, value = line.partition("Summary: ")
-            if found:
-                assert value not in trained_on
+def test_validation_does_not_leak(derived):
+    train, validation, held_out = (derived[1][split] for split in ("train", "validation", "held_out"))
+    trained_on = " ".join(train["text"]) + " ".join(m[0]["content"] for m in train["prompt"])
+    assert not set(train["story_id"]) & set(validation["story_id"])
+    asked = "\n".join(m[0]["content"] for m in [*validation["prompt"], *held_out["prompt"]])
+    quoted = re.findall("(?:Sentence|Summary): (.*)", asked)
+    assert len(quoted) > 60 and not any(value in trained_on for value in quoted)
+
+
+def test_held_out_combination(derived):
+    train, validation, held_out = (derived[1][split] for split in ("train", "validation", "held_out"))
+    assert len(held_out) == len(set(validation["story_id"]))
+    assert all(row["types"] == ["summary", "words"] for row in held_out)
+    assert not any({"words", "summary"} <= set(row["types"]) for row in [*train, *validation])
 
 
 def test_own_validation_split_wins_and_loses_no_story_to_training(tmp_path):
-    folder = tmp_path / "stories"
-    folder.mkdir()
     rows = [make_story(i) for i in range(60)]
     copy = {**rows[3], "text": "  " + rows[3]["text"].replace("\n\n", "\n")}  # the same story, other white space
-    (folder / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in [*rows[:50], copy]))
-    (folder / "validation.jsonl").write_text("".join(json.dumps(r) + "\n" for r in [*rows[50:], rows[3], rows[3]]))
-    splits = instruct(folder, tmp_path / "out")
+    write(tmp_path / "stories" / "train.jsonl", [*rows[:50], copy])
+    write(tmp_path / "stories" / "validation.jsonl", [*rows[50:], rows[3], rows[3]])
+    splits = instruct(tmp_path / "stories", tmp_path / "out")
     assert set(splits["validation"]["story_id"]) == {story_id(r["text"]) for r in [*rows[50:], rows[3]]}
     assert len(splits["train"]) == 49
     assert story_id(rows[3]["text"]) not in splits["train"]["story_id"]
-
-
-def test_held_out_combination(stories, tmp_path):
-    options = ("--hold_out", "words", "summary", "--validation_fraction", 0.2, "--examples_per_story", 3)
-    splits = instruct(stories, tmp_path / "out", *options)
-    assert len(splits["held_out"]) == len(set(splits["validation"]["story_id"]))
-    assert all(row["types"] == ["summary", "words"] for row in splits["held_out"])
-    for row in [*splits["train"], *splits["validation"]]:
-        assert not {"words", "summary"} <= set(row["types"])
 
 
 def test_same_recipe_same_bytes_whatever_the_order(stories, tmp_path):
@@ -171,14 +165,6 @@ def test_same_recipe_same_bytes_whatever_the_order(stories, tmp_path):
     ordered = instruct(tmp_path / "a", tmp_path / "unused")["train"]  # a dataset of ours is a dataset like any other
     assert len(ordered) == len(shuffled)
     assert sorted(map(str, shuffled["story_id"])) == sorted(map(str, ordered["story_id"]))
-
-
-def test_seen_texts_forgets_nothing():
-    seen = SeenTexts()
-    for i in range(2000):
-        seen.add(f"sentence {i}")
-    assert all(f"sentence  {i}" in seen for i in range(2000))
-    assert sum(f"other {i}" in seen for i in range(2000)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -204,10 +190,8 @@ def test_bad_recipes_are_refused_before_anything_is_written(stories, tmp_path, o
 
 
 def test_dataset_without_text(tmp_path):
-    path = tmp_path / "rows.jsonl"
-    path.write_text('{"story": "Once."}\n')
     with pytest.raises(RecipeError, match="column 'text'"):
-        main(["--dataset", str(path), "--output_dir", str(tmp_path / "out")])
+        instruct(write(tmp_path / "rows.jsonl", [{"story": "Once."}]), tmp_path / "out")
 
 
 class Summarizer(LLMProvider):
@@ -231,30 +215,30 @@ class Summarizer(LLMProvider):
 
 
 def test_missing_summaries_are_asked_for_once(tmp_path):
-    path = tmp_path / "stories.jsonl"
-    path.write_text("".join(json.dumps({"text": make_story(i)["text"]}) + "\n" for i in range(100)))
-    options = ["--dataset", str(path), "--output_dir", str(tmp_path / "out"), "--provider.type", "storyteller"]
-    options += ["--validation_fraction", "0.1"]
-    dying, patient, undisturbed = Summarizer(survives=24), Summarizer(), Summarizer()
+    path = write(tmp_path / "stories.jsonl", ({"text": make_story(i)["text"]} for i in range(100)))
+
+    def run(provider, folder):
+        options = f"--dataset {path} --output_dir {folder} --provider.type storyteller --validation_fraction 0.1"
+        main(options.split(), container=Container().override(LLMProvider, provider))
+
+    dying, patient = Summarizer(survives=24), Summarizer()
     with pytest.raises(KeyboardInterrupt):
-        main(options, container=Container().override(LLMProvider, dying))
-    main(options, container=Container().override(LLMProvider, patient))
+        run(dying, tmp_path / "out")
+    run(patient, tmp_path / "out")
     assert len(dying.asked) == 24 and not set(dying.asked) & set(patient.asked)
     rows = load_dataset(str(tmp_path / "out"))
     with_summary = [row for split in rows.values() for row in split if "summary" in row["types"]]
     assert 30 < len(with_summary) < 70
     assert len(with_summary) == len(dying.asked) + len(patient.asked)  # nobody pays for what is not used
     assert with_summary[0]["summary"] == f"It is {len(with_summary[0]['text'])} long. And more."
-    options[3] = str(tmp_path / "again")
-    main(options, container=Container().override(LLMProvider, undisturbed))
+    run(Summarizer(), tmp_path / "again")
     for shard in (tmp_path / "out/data").iterdir():
         assert shard.read_bytes() == (tmp_path / "again/data" / shard.name).read_bytes()
 
 
 @pytest.mark.slow
 def test_killed_phase_ends_as_if_undisturbed(tmp_path):
-    path = tmp_path / "stories.jsonl"
-    path.write_text("".join(json.dumps(make_story(i)) + "\n" for i in range(12_000)))
+    path = write(tmp_path / "stories.jsonl", map(make_story, range(12_000)))
 
     def command(folder):
         options = ["--dataset", path, "--output_dir", folder, "--examples_per_story", 3]

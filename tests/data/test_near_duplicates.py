@@ -1,4 +1,4 @@
-"""Near-copies: planted ones are found, others are kept, the twin is named."""
+"""Near-copies: planted ones are found, others are kept, the original is named."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import near_duplicates as benchmark
 def found(stories) -> dict[str, str]:
     story_filter = NearDuplicatesFilter(NearDuplicatesConfig())
     refusals = {story["id"]: story_filter.refuse(story) for story in stories}
-    return {name: refusal.twin for name, refusal in refusals.items() if isinstance(refusal, Refusal)}
+    return {name: refusal.duplicate_of for name, refusal in refusals.items() if isinstance(refusal, Refusal)}
 
 
 def check(background: list[str], copies: int) -> None:
@@ -49,26 +49,19 @@ def test_planted_copies_are_found_among_real_stories(tinystories):
     check(tinystories, len(tinystories) // 10)
 
 
-def test_names_and_order_do_not_matter():
+def test_a_name_is_masked_however_it_is_mentioned():
     story = "One day, Tim saw a dog. The dog liked Tim. So Tim went home with Tim's dog."
     assert shingles(story) == shingles(story.replace("Tim", "Anna"))
     assert shingles("Yes, yes.") == ["yesyes"] and shingles("") == [] and shingles("yes") == ["yes"]
-
-
-def test_a_name_is_masked_however_it_is_mentioned():
-    once = "Tim had a dog. The dog bit a cat, and the dog ran."
-    assert shingles(once) == shingles(once.replace("Tim", "Anna"))
     # A word that begins a sentence is none, if the text has it in lower case, or it is a function word.
     assert shingles("Dogs bark. Big dogs bark. Then cats run. They run.")[0] == "dogsbark"
     assert shingles("Then cats run.")[0] == "thencats"
 
 
 def test_the_estimate_is_near_the_jaccard_similarity():
-    one, other = (f"{' '.join(f'w{i}' for i in range(a, a + 400))}" for a in (0, 100))
+    one, other = (" ".join(f"w{i}" for i in range(a, a + 400)) for a in (0, 100))
     a, b = set(shingles(one)), set(shingles(other))
-    true = len(a & b) / len(a | b)
-    estimate = (signature(one) == signature(other)).mean()
-    assert abs(estimate - true) < 0.1
+    assert (signature(one) == signature(other)).mean() == pytest.approx(len(a & b) / len(a | b), abs=0.1)
 
 
 def test_the_table_grows_and_forgets_nothing():
@@ -86,7 +79,7 @@ def test_a_beginning_that_all_share_neither_refuses_nor_hides():
     assert [index.find_or_add(signature(text + " the end")) for text in texts] == list(range(1_000))
 
 
-def test_of_several_alike_the_most_alike_is_the_twin_and_the_first_of_equals():
+def test_of_several_alike_the_most_alike_is_named_and_the_first_of_equals():
     def text(changed: int) -> str:
         return " ".join(f"{'x' if i < changed else 'w'}{i}" for i in range(200))
 
@@ -96,13 +89,8 @@ def test_of_several_alike_the_most_alike_is_the_twin_and_the_first_of_equals():
     assert index.find_or_add(signature(text(28))) == 1
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "1"])
-def test_it_depends_on_no_hash_seed_of_python(hash_seed):
+def test_it_depends_on_no_hash_seed_of_python():
     code = "from silly_llm.data.filters.near_duplicates import signature; print(signature('a b c d e')[:4].tolist())"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join(sys.path)},
-    )
+    environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == str(signature("a b c d e")[:4].tolist())

@@ -119,12 +119,8 @@ def test_another_corpus_needs_only_a_recipe(tmp_path, silly_llm, name):
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert f"# Silly {kind}" in card and f"A corpus of {kind}" in card
     statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
-    assert set(statistics["features_requested"]) <= {"joke", "weather", "postscript", "question"} | {
-        "no_fire",
-        "helper",
-        "wish",
-    }
-    assert statistics["features_requested"]
+    own = {"joke", "weather", "postscript", "question", "no_fire", "helper", "wish"}
+    assert set() < set(statistics["features_requested"]) <= own
 
 
 def test_the_storyteller_says_that_it_writes_stories_only(tmp_path, silly_llm):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from itertools import pairwise, product
 
@@ -28,36 +27,30 @@ def test_no_combination_comes_twice_before_all_were_used(sizes, seed):
 
 
 def test_every_word_comes_as_often_as_any_other_in_every_prefix():
-    draw = sampler(60, 20, 15)
-    counts = [Counter(), Counter(), Counter()]
-    for index in range(6_000):
-        for count, word in zip(counts, draw(index).values(), strict=True):
-            count[word] += 1
-        if index + 1 in (60, 600, 6_000):
-            spread = [(max(c.values()), min(c.values()), len(c)) for c in counts]
-            assert spread[0][0] == spread[0][1] and spread[0][2] == 60
-            assert spread[1][0] == spread[1][1] and spread[1][2] == 20
-            mean = (index + 1) / 15
-            assert spread[2][2] == 15 and spread[2][0] - spread[2][1] <= 6 * mean**0.5
+    sizes = (60, 20, 15)
+    draw = sampler(*sizes)
+    stories = [tuple(draw(index).values()) for index in range(6_000)]
+    for count in (60, 600, 6_000):
+        nouns, verbs, adjectives = (Counter(words).values() for words in zip(*stories[:count], strict=True))
+        assert (len(nouns), len(verbs), len(adjectives)) == sizes
+        assert max(nouns) == min(nouns) and max(verbs) == min(verbs)
+        assert max(adjectives) - min(adjectives) <= 6 * (count / 15) ** 0.5
 
 
 def test_pairs_are_not_regular():
-    draw = sampler(60, 20, 15)
+    sizes = (60, 20, 15)
+    draw = sampler(*sizes)
     stories = [tuple(draw(index).values()) for index in range(3_000)]
     for a, b in ((0, 1), (0, 2), (1, 2)):
-        partners = Counter((story[a], story[b]) for story in stories)
-        sizes = (60, 20, 15)
-        expected = 3_000 / (sizes[a] * sizes[b])
-        assert len(partners) > 0.6 * sizes[a] * sizes[b] and max(partners.values()) < 8 * expected + 5
+        partners, pairs = Counter((story[a], story[b]) for story in stories), sizes[a] * sizes[b]
+        assert len(partners) > 0.6 * pairs and max(partners.values()) < 8 * 3_000 / pairs + 5
     shared = [sum(x == y for x, y in zip(one, other, strict=True)) for one, other in pairwise(stories)]
     assert sum(shared) / len(shared) < 0.25
 
 
-def test_seed_and_index_alone_decide_and_a_jump_is_cheap():
+def test_seed_and_index_alone_decide():
     lists = (750, 375, 375)
-    began = time.perf_counter()
     far = [sampler(*lists)(900_000 + i) for i in range(3)]
-    assert time.perf_counter() - began < 5  # it does not draw what lies before
     again = sampler(*lists)
     assert [again(900_000 + i) for i in reversed(range(3))] == far[::-1]
     assert sampler(*lists, seed=1)(900_000) != far[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 
 import pytest
 
@@ -15,42 +16,38 @@ async def never(endpoint):
     return False
 
 
-def use(endpoint: Endpoint, count: int) -> None:
-    """`count` answers that came while the limit was used in full."""
+async def answered(pool: EndpointPool, count: int, share: float = 1.0) -> int:
+    """Let `count` requests be answered while a share of the permits is in use; how many permits there are then."""
+    taken = deque([await pool.acquire() for _ in range(int(pool.in_flight[1] * share))])
     for _ in range(count):
-        endpoint.in_flight = int(endpoint.limit)
+        endpoint = taken.popleft()
         endpoint.succeeded()
+        pool.release(endpoint)
+        while pool.in_flight[0] < int(pool.in_flight[1] * share):
+            taken.append(await pool.acquire())
+    for endpoint in taken:
+        pool.release(endpoint)
+    return pool.in_flight[1]
 
 
-def test_the_limit_doubles_a_round_until_the_first_overload_and_then_creeps():
-    endpoint = Endpoint("a", 4.0, 1000)
-    use(endpoint, 4)
-    assert endpoint.limit == 8
-    endpoint.overloaded(time.monotonic())
-    assert endpoint.limit == pytest.approx(5.6)
-    use(endpoint, 5)
-    assert 6.3 < endpoint.limit < 6.7
-    endpoint.most = 6
-    use(endpoint, 100)
-    assert endpoint.limit <= 6.7
+def test_permits_double_a_round_until_the_first_overload_and_then_creep():
+    async def run():
+        endpoint = Endpoint("a", 8.0, 40)
+        pool = EndpointPool([endpoint], never)
+        assert await answered(pool, 100, share=0.5) == 8, "what is not used does not grow"
+        assert await answered(pool, 8) == 16
+        began = time.monotonic()
+        for _ in range(16):
+            endpoint.overloaded(began)
+        less = pool.in_flight[1]
+        assert 8 < less < 16, "refusals of one round count once"
+        assert await answered(pool, less + 1) == less + 1
+        assert await answered(pool, 10_000) == 40
+        for _ in range(100):
+            endpoint.overloaded(time.monotonic())
+        assert pool.in_flight == (0, 1)
 
-
-def test_a_limit_that_is_not_used_does_not_grow():
-    endpoint = Endpoint("a", 4.0, 1000, in_flight=2)
-    for _ in range(100):
-        endpoint.succeeded()
-    assert endpoint.limit == 4
-
-
-def test_refusals_of_one_round_count_once_and_one_permit_stays():
-    endpoint = Endpoint("a", 64.0, 64)
-    began = time.monotonic()
-    for _ in range(64):
-        endpoint.overloaded(began)
-    assert endpoint.limit == pytest.approx(44.8)
-    for _ in range(100):
-        endpoint.overloaded(time.monotonic())
-    assert endpoint.limit == 1
+    asyncio.run(run())
 
 
 def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
@@ -58,7 +55,7 @@ def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
         a, b = Endpoint("a", 2.0, 2), Endpoint("b", 1.0, 1)
         pool = EndpointPool([a, b], never)
         taken = [await pool.acquire() for _ in range(3)]
-        assert [e.url for e in taken] == ["a", "b", "a"] and (pool.in_flight, pool.limit) == (3, 3)
+        assert [e.url for e in taken] == ["a", "b", "a"] and pool.in_flight == (3, 3)
         order = []
 
         async def wait(name):
@@ -70,31 +67,31 @@ def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
         pool.release(b)
         pool.release(a)
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert order == [(1, "b"), (2, "a")] and pool.in_flight == 3
+        assert order == [(1, "b"), (2, "a")] and pool.in_flight == (3, 3)
 
     asyncio.run(run())
 
 
 def test_a_sick_endpoint_rests_until_its_health_check_succeeds(monkeypatch):
     monkeypatch.setattr("silly_llm.providers.server.endpoints.FIRST_REST", 0.02)
-    well = False
+    well = asyncio.Event()
+    checked = asyncio.Event()
 
     async def is_healthy(endpoint):
-        return well
+        checked.set()
+        return well.is_set()
 
     async def run():
-        nonlocal well
         a, b = Endpoint("a", 4.0, 4, answered=True), Endpoint("b", 4.0, 4)
         pool = EndpointPool([a, b], is_healthy)
         for _ in range(EJECT_AFTER):
             pool.failed(a, "HTTP 500")
-        assert not a.healthy
         assert {(await pool.acquire()).url for _ in range(4)} == {"b"}
         waiting = asyncio.create_task(pool.acquire())
-        await asyncio.sleep(0.05)
+        await checked.wait()
         assert not waiting.done()
-        well = True
-        assert (await asyncio.wait_for(waiting, 5)).url == "a" and a.limit == 2
+        well.set()
+        assert (await asyncio.wait_for(waiting, 5)).url == "a" and pool.in_flight == (5, 6)
         pool.close()
 
     asyncio.run(run())
@@ -133,8 +130,17 @@ def test_what_a_status_means(status, body, transient, fatal):
     assert (error.transient, error.fatal) == (transient, fatal)
 
 
-def test_retry_after_may_be_seconds_or_a_date():
-    assert seconds_to_wait("2.5") == 2.5 and seconds_to_wait("0") == 0
-    assert seconds_to_wait("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+@pytest.mark.parametrize(
+    ("given", "least", "most"),
+    [
+        (("2.5",), 2.5, 2.5),
+        (("0",), 0, 0),
+        (("60", "250"), 0.25, 0.25),
+        (("2", "soon"), 2, 2),
+        (("Wed, 21 Oct 2015 07:28:00 GMT",), 0, 0),
+        (("Fri, 31 Dec 2049 23:59:59 GMT",), 1e8, 1e10),
+    ],
+)
+def test_retry_after_may_be_seconds_milliseconds_or_a_date(given, least, most):
+    assert least <= seconds_to_wait(*given) <= most
     assert seconds_to_wait(None) is None and seconds_to_wait("soon") is None
-    assert seconds_to_wait("Fri, 31 Dec 2049 23:59:59 GMT") > 1e8

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import DatasetCard
+from journals import journalled
 
 pytestmark = pytest.mark.slow
 STORIES = 10
@@ -79,7 +80,7 @@ def test_stories_from_a_real_server(server, tmp_path, silly_llm):
     done = silly_llm(*command, timeout=600)
     assert done.returncode == 0, done.stderr
     check_folder(tmp_path / "stories", "openai")
-    assert len((tmp_path / "stories" / "journal.jsonl").read_bytes().splitlines()) == STORIES
+    assert len(journalled(tmp_path / "stories")) == STORIES
 
 
 def test_a_vocabulary_from_a_real_server_as_json(server, tmp_path, silly_llm):
@@ -87,7 +88,7 @@ def test_a_vocabulary_from_a_real_server_as_json(server, tmp_path, silly_llm):
     spec = ["--provider.type", "openai", "--provider.base_url", server, "--provider.model", "smollm2"]
     command = ["vocabulary", *spec, "--provider.concurrency", 1, "--words", 6, "--words_per_request", 10]
     done = silly_llm(*command, "--max_tokens", 200, "--output_dir", tmp_path / "words", timeout=600)
-    answers = [json.loads(line)["text"] for line in (tmp_path / "words" / "journal.jsonl").read_text().splitlines()]
+    answers = list(journalled(tmp_path / "words").values())
     assert answers and all(isinstance(json.loads(answer)["words"], list) for answer in answers), done.stderr
 
 

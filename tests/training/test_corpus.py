@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from tiny_runs import write_texts
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
-from silly_llm.training.arguments import PretrainKeys
 from silly_llm.training.corpus.documents import read_stream, read_texts
+from silly_llm.training.pretrain_config import PretrainArguments
 
 STORIES = [
     f"Once there was a cat, number {i}.\n\nIt sat, and sat; and then it ran away to be happy." for i in range(400)
@@ -17,9 +16,9 @@ STORIES = [
 
 
 def corpus_of(dataset, **keys):
-    args = PretrainKeys(dataset=dataset, **keys)
+    args = PretrainArguments(dataset=str(dataset), use_cpu=True, **keys)
     eval_source = open_source(args.eval_dataset) if args.eval_dataset else None
-    return read_texts(args, open_source(dataset), eval_source, 0)
+    return read_texts(args, open_source(args.dataset), eval_source)
 
 
 @pytest.mark.parametrize("joint", ["\n\n\n", "\n", " "])
@@ -43,35 +42,27 @@ def test_even_a_short_text_is_enough(tmp_path, text):
 
 
 def test_ten_stories_stay_whole(tmp_path):
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": s}) + "\n" for s in STORIES[:10]))
-    corpus = corpus_of(str(tmp_path / "a.jsonl"))
+    corpus = corpus_of(write_texts(tmp_path / "a.jsonl", STORIES[:10]))
     assert (len(corpus.train), len(corpus.held_out), corpus.notices) == (9, 1, [])
 
 
 def test_blank_rows_are_left_out_and_counted(tmp_path):
-    rows = [*STORIES[:50], "", " \n\t", None, "\u3000\u00a0"]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": s}) + "\n" for s in rows))
-    corpus = corpus_of(str(tmp_path / "a.jsonl"))
+    texts = write_texts(tmp_path / "a.jsonl", [*STORIES[:50], "", " \n\t", None, "\u3000\u00a0"])
+    corpus = corpus_of(texts)
     assert len(corpus.train) == 49 and len(corpus.held_out) == 1 and corpus.left_out["blank"] == 4
-    evaluated = corpus_of(str(tmp_path / "a.jsonl"), eval_dataset=str(tmp_path / "a.jsonl"))
+    evaluated = corpus_of(texts, eval_dataset=str(texts))
     assert len(evaluated.held_out) == 50
 
 
 def test_documents_shared_with_the_evaluation_are_counted(tmp_path):
-    for name, rows in (("a", [*STORIES[:5], *"abc"]), ("b", STORIES[:5])):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": s}) + "\n" for s in rows))
-    corpus = corpus_of(str(tmp_path / "a.jsonl"), eval_dataset=str(tmp_path / "b.jsonl"), decontaminate=18)
+    texts = write_texts(tmp_path / "a.jsonl", [*STORIES[:5], *"abc"])
+    evaluated = write_texts(tmp_path / "b.jsonl", STORIES[:5])
+    corpus = corpus_of(texts, eval_dataset=str(evaluated), decontaminate=18)
     assert corpus.train["text"][:] == ["a", "b", "c"] and corpus.left_out["shared with the evaluation"] == 5
 
 
 def test_a_stream_that_is_held_out_whole_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("One document.")
-    args = PretrainKeys(dataset=str(tmp_path / "a.txt"), streaming=True)
+    args = PretrainArguments(dataset=str(tmp_path / "a.txt"), streaming=True, max_steps=1)
     with pytest.raises(RecipeError, match="500 holds out all that the stream has"):
         read_stream(args, open_source(args.dataset), None)
-
-
-def test_nothing_but_blank_rows_is_no_text(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": " "}\n{"text": null}\n')
-    with pytest.raises(RecipeError, match="no text in the column 'text'"):
-        corpus_of(str(tmp_path / "a.jsonl"))

@@ -124,8 +124,6 @@ def test_a_head_that_does_more_than_a_product_is_left_alone():
 
 def test_generation_with_a_cache_gives_the_same_story():
     prompt = {"input_ids": torch.tensor([[5, 6, 7, 8]])}
-    stories = [
-        model_of("silly-tiny", name).generate(**prompt, max_new_tokens=20, do_sample=False, max_length=None)
-        for name in ("eager", attention.NAME)
-    ]
-    assert torch.equal(*stories)
+    models = [model_of("silly-tiny", name) for name in ("eager", attention.NAME)]
+    options = {"max_new_tokens": 20, "do_sample": False, "max_length": None}
+    assert torch.equal(*(model.generate(**prompt, **options) for model in models))

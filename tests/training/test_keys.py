@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 
 import pytest
+from tiny_runs import arguments, facts, log_of
 from transformers import TrainingArguments
 from trl import ModelConfig, SFTConfig
 
 from silly_llm.core.config import load_recipe
 from silly_llm.core.errors import RecipeError
-from silly_llm.training.keys import PRETRAIN, SFT
-from silly_llm.training.optim.schedule import UNLIMITED, limit_steps
+from silly_llm.training.keys import PRETRAIN, SFT, UNLIMITED
+from silly_llm.training.optim.schedule import limit_steps
 from silly_llm.training.pretrain import main
 from silly_llm.training.pretrain_config import PretrainArguments
 from silly_llm.training.sft_config import SftArguments
@@ -32,7 +34,7 @@ ignore_data_skip full_determinism seed data_seed use_cpu accelerator_config data
 dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor
 dataloader_multiprocessing_context dataloader_in_order ddp_find_unused_parameters ddp_bucket_cap_mb
 ddp_broadcast_buffers ddp_static_graph ddp_backend ddp_timeout fsdp fsdp_config deepspeed debug
-skip_memory_metrics do_train resume_from_checkpoint
+skip_memory_metrics resume_from_checkpoint
 """
 ACT = set(THEIRS_ACT.split())
 """Keys of both phases that act as transformers 5.23 documents them; whoever adds one has looked at what it does here."""
@@ -66,16 +68,19 @@ def test_every_key_is_known_to_act_or_to_be_refused(theirs, act, refused):
     assert act & set(refused) == set()
 
 
-def pretrain(**keys: object) -> PretrainArguments:
-    values = {"dataset": "x", "max_length": 64, "tokens_per_step": 256, "use_cpu": True} | keys
+def parsed(cls: type, **values: object):
     argv = [f"--{key}:={json.dumps(value)}" for key, value in values.items()]
-    return load_recipe(argv, phase="pretrain", arguments=PretrainArguments).args
+    phase = "sft" if cls is SftArguments else "pretrain"
+    return load_recipe(argv, phase=phase, arguments=cls).args
+
+
+def pretrain(**keys: object) -> PretrainArguments:
+    values = {"dataset": "x", "max_length": 64, "tokens_per_step": 256, "use_cpu": True}
+    return parsed(PretrainArguments, **values | keys)
 
 
 def sft(**keys: object) -> SftArguments:
-    values = {"dataset": "x", "model_name_or_path": "y", "use_cpu": True} | keys
-    argv = [f"--{key}:={json.dumps(value)}" for key, value in values.items()]
-    return load_recipe(argv, phase="sft", arguments=SftArguments).args
+    return parsed(SftArguments, **{"dataset": "x", "model_name_or_path": "y", "use_cpu": True} | keys)
 
 
 def other(value: object, key: str) -> object:
@@ -138,19 +143,19 @@ def test_a_number_or_choice_that_cannot_be_is_one_line(make, keys, message):
     assert "\n" not in str(error.value)
 
 
-def test_keys_that_need_another_are_refused_without_it():
-    with pytest.raises(RecipeError, match="lora_r: means nothing without use_peft"):
-        sft(lora_r=8)
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"lora_r": 8}, "lora_r: means nothing without use_peft"),
+        ({"lr_scheduler_type": "warmup_stable_decay"}, "it needs decay_fraction"),
+        ({"optim": "sgd", "optimizer": "adamw"}, "optim: optimizer names"),
+        ({"dtype": "float99"}, "dtype: expected auto or a type of torch"),
+    ],
+)
+def test_keys_that_need_another_are_refused_without_it(keys, message):
+    with pytest.raises(RecipeError, match=message):
+        sft(**keys)
     assert sft(lora_r=8, use_peft=False).use_peft is False  # switched off, that is said
-    with pytest.raises(RecipeError, match="it needs decay_fraction"):
-        sft(lr_scheduler_type="warmup_stable_decay")
-    with pytest.raises(RecipeError, match="optim: optimizer names"):
-        sft(optim="sgd", optimizer="adamw")
-    with pytest.raises(RecipeError, match="dtype: expected auto or a type of torch"):
-        sft(dtype="float99")
-
-
-# Budgets --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -192,42 +197,21 @@ def test_accumulation_that_contradicts_is_refused_with_the_numbers(keys):
         pretrain(gradient_accumulation_steps=8, **keys)
 
 
-# What acts, really ----------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
-def train(tmp_path_factory):
+def train(stories, tmp_path_factory):
     """Trains for four steps with some keys; gives the folder and the log."""
     root = tmp_path_factory.mktemp("keys")
-    stories = root / "stories.jsonl"
-    lines = [f"Tom has {n} red apples and {n * n} green ones, and he is happy with all of them." for n in range(200)]
-    stories.write_text("".join(json.dumps({"text": line}) + "\n" for line in lines), encoding="utf-8")
-    cache: dict[str, tuple] = {}
 
-    def run(**keys):
-        name = json.dumps(keys, sort_keys=True)
-        if name not in cache:
-            folder = root / f"run{len(cache)}"
-            values = {
-                "dataset": str(stories),
-                "model": "silly-tiny",
-                "tokenizer": {"vocab_size": 300},
-                "max_length": 64,
-            }
-            values |= {
-                "tokens_per_step": 256,
-                "max_steps": 4,
-                "logging_steps": 1,
-                "use_cpu": True,
-                "sample_prompts": [],
-            }
-            values |= {"learning_rate": 1e-3, "output_dir": str(folder), "save_strategy": "no", "bf16": False} | keys
-            main([f"--{key}:={json.dumps(value)}" for key, value in values.items()])
-            log = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
-            cache[name] = folder, log
-        return cache[name]
+    @functools.cache
+    def run(keys: str):
+        folder = root / f"run{len(list(root.iterdir()))}"
+        values = {"max_steps": 4, "logging_steps": 1, "learning_rate": 1e-3, "save_strategy": "no", "bf16": False}
+        given = {"output_dir": str(folder), **json.loads(keys)}
+        argv = [a for a in arguments(stories, folder, **values) if a.split("=")[0].strip("-") not in given]
+        main([*argv, *(f"--{key}:={json.dumps(value)}" for key, value in given.items())])
+        return folder, log_of(folder, "step")
 
-    return run
+    return lambda **keys: run(json.dumps(keys))
 
 
 def losses(log: list[dict]) -> list[float]:
@@ -264,17 +248,11 @@ def test_keys_of_logging_and_evaluating_act(train):
 
 
 def test_the_best_model_is_what_is_left_and_what_is_measured(train):
-    keys = {
-        "eval_strategy": "steps",
-        "eval_steps": 1,
-        "save_strategy": "steps",
-        "save_steps": 1,
-        "learning_rate": 3.0,
-        "warmup_steps": 2,  # the first step has rate 0, those after it ruin the model
-    }
+    keys = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    keys |= {"learning_rate": 3.0, "warmup_steps": 2}  # the first step has rate 0, those after it ruin the model
     folder, log = train(load_best_model_at_end=True, metric_for_best_model="bits_per_byte", **keys)
     evaluations = [line["eval_bits_per_byte"] for line in log if "eval_loss" in line]
-    left = json.loads((folder / "provenance.json").read_text())["metrics"]["bits_per_byte"]
+    left = facts(folder)["metrics"]["bits_per_byte"]
     assert left == pytest.approx(min(evaluations)) and min(evaluations) < evaluations[3]
 
 

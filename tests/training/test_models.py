@@ -40,17 +40,6 @@ def test_parameters_of_a_preset(preset):
     assert model.num_parameters() == expected
 
 
-def test_dimensions_instead_of_a_preset_and_over_one():
-    config = model_config(
-        {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}, vocab_size=300, max_length=64
-    )
-    assert (config.hidden_size, config.num_hidden_layers, config.intermediate_size) == (96, 3, 256)
-    config = model_config(
-        {"preset": "silly-1m", "num_hidden_layers": 2, "rms_norm_eps": 1e-5}, vocab_size=300, max_length=64
-    )
-    assert (config.hidden_size, config.num_hidden_layers, config.max_position_embeddings) == (128, 2, 64)
-
-
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -62,7 +51,7 @@ def test_dimensions_instead_of_a_preset_and_over_one():
         ({"preset": "silly-2m", "num_key_value_heads": 2}, "multiple of num_key_value_heads"),
         (
             {"preset": "tinystories-1m", "num_hidden_layers": 3, "num_layers": 4},
-            "num_layers and num_hidden_layers are one key; give one of them",
+            "num_layers and num_hidden_layers are one key",
         ),
         ({"preset": "silly-2m", "num_hidden_layers": "four"}, "expected a whole number above 0"),
         ({"hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 2}, "hidden_size: expected a whole"),
@@ -77,23 +66,32 @@ def test_mistakes(spec, message):
         model_config(spec, vocab_size=300, max_length=64)
 
 
-def test_depth_is_the_only_dial():
-    config = model_config({"depth": 3}, vocab_size=300, max_length=64)
-    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (3, 192, 3)
-    assert model_config({"depth": 3, "hidden_size": 96}, vocab_size=300, max_length=64).hidden_size == 96
-
-
-def test_any_decoder_of_transformers_by_its_own_keys():
-    config = model_config(
-        {"model_type": "gpt2", "n_embd": 64, "num_hidden_layers": 3, "n_head": 2}, vocab_size=300, max_length=64
-    )
-    assert config.model_type == "gpt2" and config.n_layer == 3 and config.n_positions == 64
-    neo = model_config({"preset": "silly-2m", "model_type": "gpt_neo", "num_layers": 4}, vocab_size=300, max_length=64)
-    assert neo.model_type == "gpt_neo" and neo.attention_layers == ["global", "local"] * 2
-    odd = model_config({"preset": "tinystories-1m", "num_layers": 3}, vocab_size=300, max_length=64)
-    assert odd.attention_layers == ["global", "local", "global"]
-    common = model_config({"preset": "tinystories-1m", "num_hidden_layers": 1}, vocab_size=300, max_length=64)
-    assert common.num_layers == 1 and common.attention_layers == ["global"]
+@pytest.mark.parametrize(
+    ("spec", "values"),
+    [
+        (
+            {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4},
+            {"hidden_size": 96, "intermediate_size": 256},
+        ),
+        ({"preset": "silly-1m", "num_hidden_layers": 2}, {"hidden_size": 128, "num_hidden_layers": 2}),
+        ({"depth": 3}, {"num_hidden_layers": 3, "hidden_size": 192, "num_attention_heads": 3}),
+        ({"depth": 3, "hidden_size": 96}, {"hidden_size": 96}),
+        (
+            {"model_type": "gpt2", "n_embd": 64, "num_hidden_layers": 3, "n_head": 2},
+            {"model_type": "gpt2", "n_layer": 3},
+        ),
+        (
+            {"preset": "silly-2m", "model_type": "gpt_neo", "num_layers": 4},
+            {"attention_layers": ["global", "local"] * 2},
+        ),
+        ({"preset": "tinystories-1m", "num_layers": 3}, {"attention_layers": ["global", "local", "global"]}),
+        ({"preset": "tinystories-1m", "num_hidden_layers": 1}, {"num_layers": 1, "attention_layers": ["global"]}),
+    ],
+)
+def test_dimensions_instead_of_a_preset_and_over_one_for_any_decoder(spec, values):
+    config = model_config(spec, vocab_size=300, max_length=64)
+    assert {name: getattr(config, name) for name in values} == values
+    assert config.max_position_embeddings == 64
 
 
 def test_attention_of_an_architecture_that_has_only_one():

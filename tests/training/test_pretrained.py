@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 from folders import save_tiny_model
 from servers.local_hub import LocalHub
+from tiny_runs import arguments as tiny
+from tiny_runs import facts, log_of, write_texts
 
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.evaluation.model import LanguageModel, bits_per_byte
-from silly_llm.training.callbacks.log import read_lines
 from silly_llm.training.model.pretrained import Pretrained, pretrained_of
 from silly_llm.training.pretrain import main
 
@@ -23,9 +25,7 @@ TEXTS = [f"A {colour} {thing} sat." for colour in ("red", "blue", "green") for t
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("texts") / "new.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS * 8))
-    return path
+    return write_texts(tmp_path_factory.mktemp("texts") / "new.jsonl", TEXTS * 8)
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +58,10 @@ def remake(source: Path, folder: Path, kind: str) -> Path:
 
 def arguments(base: object, texts: Path, folder: Path, **more: object) -> list[str]:
     values = {
-        "model.pretrained": base,
-        "dataset": texts,
-        "eval_dataset": texts,
-        "max_length": 32,
-        "tokens_per_step": 256,
-        "max_steps": 8,
-        "learning_rate": 0.01,
-        "logging_steps": 4,
-        "save_strategy": "no",
-        "bf16": False,
-        "use_cpu": True,
-        "sample_tokens": 8,
-        "output_dir": folder,
-    } | more
-    return [f"--{key}={value}" for key, value in values.items() if value is not None]
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
+        "model": None, "tokenizer.vocab_size": None, "model.pretrained": base, "eval_dataset": texts, "max_steps": 8, "learning_rate": 0.01,
+        "save_strategy": "no", "bf16": False, "sample_prompts": '["A red"]', "sample_tokens": 8,
+    }  # fmt: skip
+    return tiny(texts, folder, **values | more)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox"])
@@ -86,7 +69,7 @@ def test_it_begins_where_the_model_is_and_learns_the_new_text(llama, texts, tmp_
     base = llama if kind == "llama" else remake(llama, tmp_path / "base", kind)
     folder = tmp_path / "out"
     main(arguments(base, texts, folder, streaming=kind == "gpt2"))
-    bits = [line["eval_bits_per_byte"] for line in read_lines(folder / "training_log.jsonl") if "eval_loss" in line]
+    bits = [line["eval_bits_per_byte"] for line in log_of(folder, "eval_loss")]
     own = list(LanguageModel.load(str(base), name="x", context=32).score(TEXTS))
     assert bits[0] == pytest.approx(bits_per_byte(sum(s.nats for s in own), sum(s.bytes for s in own)), rel=1e-4)
     assert bits[-1] < bits[0] - 0.3
@@ -96,8 +79,7 @@ def test_it_begins_where_the_model_is_and_learns_the_new_text(llama, texts, tmp_
     assert told.model.config.max_position_embeddings == 64  # its positions stay
     before = (base / "tokenizer.json").read_text()
     assert json.loads((folder / "tokenizer.json").read_text())["model"] == json.loads(before)["model"]
-    facts = json.loads((folder / "provenance.json").read_text())
-    assert facts["base_model"] == str(base) and str(base) in facts["inputs"]
+    assert facts(folder)["base_model"] == str(base) and str(base) in facts(folder)["inputs"]
     assert str(base) in (folder / "README.md").read_text()
     printed = capsys.readouterr().out
     assert f"continues from {base}" in printed and "→" in printed
@@ -118,8 +100,8 @@ def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
         environment = {**os.environ, **hub.env(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    facts = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert (facts["base_model"], facts["base_commit"]) == ("alice/tiny", done.stdout.split()[-1])
+    said = facts(tmp_path / "out")
+    assert (said["base_model"], said["base_commit"]) == ("alice/tiny", done.stdout.split()[-1])
     assert "base_model: alice/tiny" in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -128,8 +110,8 @@ def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
     [
         ({"adapter": True}, {}, "is an adapter, not a model; merge it first"),
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, {}, "is quantized"),
-        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, {}, "is no causal language model (BertForMaskedLM)"),
-        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, {}, "is no causal language model"),
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, {}, "is not a causal language model (BertForMaskedLM)"),
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, {}, "is not a causal language model"),
         ({"auto_map": {"AutoConfig": "x.X"}, "model_type": "mine"}, {}, "cannot load"),
         ({"vocab_size": 200}, {}, "has ids up to 258, its embedding 200 rows"),
         ({}, {"max_length": 128}, "max_length: 128 is more than the 64 positions of"),
@@ -142,10 +124,7 @@ def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
     ],
 )  # fmt: skip
 def test_what_cannot_be_continued_is_named_before_anything_is_written(llama, texts, tmp_path, config, more, message):
-    base = tmp_path / "base"
-    base.mkdir()
-    for file in llama.glob("*.json"):
-        (base / file.name).write_text(file.read_text())
+    base = shutil.copytree(llama, tmp_path / "base")
     if config.pop("adapter", False):
         (base / "adapter_config.json").write_text("{}")
     (base / "config.json").write_text(json.dumps(json.loads((base / "config.json").read_text()) | config))
@@ -158,10 +137,7 @@ def test_what_cannot_be_continued_is_named_before_anything_is_written(llama, tex
 def test_weights_that_are_missing_are_not_made_up(llama, texts, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    base = tmp_path / "base"
-    base.mkdir()
-    for file in llama.glob("*.json"):
-        (base / file.name).write_text(file.read_text())
+    base = shutil.copytree(llama, tmp_path / "base")
     weights = load_file(llama / "model.safetensors")
     del weights["model.norm.weight"]
     save_file(weights, base / "model.safetensors", {"format": "pt"})

@@ -1,31 +1,29 @@
 """Phase 4: loss on the answer only, models that end by themselves, adapters, and training that survives its death."""
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from datasets import load_dataset
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tiny_runs import log_of
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from silly_llm.core.config import load_recipe
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
-from silly_llm.training.callbacks.log import Clock
-from silly_llm.training.model.chat import default_template, load_tokenizer
-from silly_llm.training.sft import main, prepare_model, read_conversations
+from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
+from silly_llm.training.model.chat import default_template, load_model, load_tokenizer
+from silly_llm.training.model.models import build_model, model_config
+from silly_llm.training.sft import main, read_conversations
 from silly_llm.training.sft_config import SftArguments
 from silly_llm.training.trainers.sft import SmallModelSFTTrainer
 
-SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
-STORIES260K = Path(__file__).parents[2].parent / "shared/models/stories260K"
 FAST = ["--max_steps=2", "--per_device_train_batch_size=4", "--max_length=64", "--bf16=false", "--save_strategy=no"]
 
 
@@ -38,35 +36,11 @@ def story(index: int) -> str:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
     """A tiny random Llama with the tokenizer that pretraining leaves: no chat template."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    tokenizer.train_from_iterator([story(i) for i in range(50)], trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 0)])
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<|bos|>", eos_token="<|eos|>", pad_token="<|pad|>"
-    )
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(fast),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=128,
-            tie_word_embeddings=True,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=2,
-        )
-    )
+    tokenizer = train_tokenizer(map(story, range(50)), TokenizerConfig(vocab_size=320), max_length=128)
+    config = model_config("silly-tiny", vocab_size=len(tokenizer), max_length=128, tokenizer=tokenizer)
     folder = tmp_path_factory.mktemp("base")
-    fast.save_pretrained(folder)
-    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    build_model(config, 0).save_pretrained(folder)
     return folder
 
 
@@ -90,14 +64,11 @@ def arguments(base, instructions, folder, *more) -> list[str]:
 
 
 def make_trainer(base, instructions, folder, *more) -> SmallModelSFTTrainer:
-    argv = arguments(base, instructions, folder, *more)
-    args = load_recipe(argv, phase="sft", arguments=SftArguments).args
+    args = load_recipe(arguments(base, instructions, folder, *more), phase="sft", arguments=SftArguments).args
     tokenizer, _ = load_tokenizer(args)
-    model = prepare_model(args, tokenizer)
     dataset = read_conversations(open_source(str(instructions)), "train")
-    return SmallModelSFTTrainer(
-        model=model, args=args, train_dataset=dataset, processing_class=tokenizer, clock=Clock()
-    )
+    model = load_model(args, tokenizer)
+    return SmallModelSFTTrainer(model=model, args=args, train_dataset=dataset, processing_class=tokenizer)
 
 
 def test_template_frames_the_answer_and_ends_it(base):
@@ -164,13 +135,12 @@ def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instruct
 
 
 def test_time_limit_log_and_samples(base, instructions, tmp_path, capsys):
-    options = ["--max_minutes", 0.02, "--max_steps", 100000, "--optimizer", "muon", "--logging_steps", 5]
+    options = ["--max_minutes", 0.05, "--max_steps", 100000, "--optimizer", "muon", "--logging_steps", 1]
     main(arguments(base, instructions, tmp_path / "out", *options))
-    log = [json.loads(line) for line in (tmp_path / "out/training_log.jsonl").read_text().splitlines()]
-    steps = [line for line in log if "loss" in line]
-    assert 5 <= steps[-1]["step"] < 100000 and steps[-1]["tokens"] > steps[0]["tokens"] > 0
+    steps = log_of(tmp_path / "out")
+    assert 2 <= steps[-1]["step"] < 100000 and steps[-1]["tokens"] > steps[0]["tokens"] > 0
     assert steps[-1]["learning_rate"] < steps[0]["learning_rate"]  # decayed by the clock
-    assert "eval_loss" in log[-1] or any("eval_loss" in line for line in log)
+    assert log_of(tmp_path / "out", "eval_loss")
     (sample,) = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").read_text().splitlines()]
     assert sample["prompt"] == [{"role": "user", "content": "Words: dog, jump, happy"}]
     assert (tmp_path / "out/README.md").read_text().count("silly-llm sft")
@@ -217,25 +187,17 @@ def test_lora(base, instructions, tmp_path, merge):
     assert not torch.allclose(tuned(ids).logits, before(ids).logits, atol=1e-4)
     if merge:
         assert type(tuned) is LlamaForCausalLM
-        changed = [
-            name
-            for (name, new), old in zip(tuned.state_dict().items(), before.state_dict().values(), strict=True)
-            if not torch.equal(new, old)
-        ]
+        old = before.state_dict()
+        changed = [name for name, new in tuned.state_dict().items() if not torch.equal(new, old[name])]
         assert changed and all("q_proj" in name or "v_proj" in name for name in changed)
 
 
 def test_foreign_model_gets_the_tokens_it_lacks(base, instructions, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(base)
-    foreign = json.loads(tokenizer.backend_tokenizer.to_str())
-    foreign = json.loads(json.dumps(foreign).replace("<|user|>", "<|u|>").replace("<|assistant|>", "<|a|>"))
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(foreign)),
-        bos_token="<|bos|>",
-        eos_token="<|eos|>",
-        pad_token="<|eos|>",
-    )
-    fast.save_pretrained(tmp_path / "foreign")
+    state = tokenizer.backend_tokenizer.to_str().replace("<|user|>", "<|u|>").replace("<|assistant|>", "<|a|>")
+    ends = {"bos_token": "<|bos|>", "eos_token": "<|eos|>", "pad_token": "<|eos|>"}
+    foreign = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(state), **ends)
+    foreign.save_pretrained(tmp_path / "foreign")
     AutoModelForCausalLM.from_pretrained(base).save_pretrained(tmp_path / "foreign")
     with pytest.raises(RecipeError, match="merge_adapter"):
         main(arguments(tmp_path / "foreign", instructions, tmp_path / "out", "--use_peft"))
@@ -246,16 +208,6 @@ def test_foreign_model_gets_the_tokens_it_lacks(base, instructions, tmp_path):
     assert len(tuned(["<|user|>", "<|assistant|>"], add_special_tokens=False)["input_ids"][0]) == 1
     assert model.get_input_embeddings().weight.shape[0] == len(tuned) == len(tokenizer) + 2
     assert model.generation_config.pad_token_id == tuned.pad_token_id
-
-
-@pytest.mark.skipif(not STORIES260K.exists(), reason="needs ../shared/models/stories260K")
-@pytest.mark.parametrize("options", [[], ["--use_peft", "--merge_adapter"]])
-def test_stories260k_is_tuned(instructions, tmp_path, options):
-    main(arguments(STORIES260K, instructions, tmp_path / "out", "--max_length", 128, *options))
-    tuned = AutoTokenizer.from_pretrained(tmp_path / "out")
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    assert tuned.pad_token_id != tuned.eos_token_id == model.generation_config.eos_token_id
-    assert model.config.vocab_size == len(tuned) == 515
 
 
 @pytest.mark.parametrize(
@@ -285,21 +237,19 @@ def test_dataset_without_conversations(base, tmp_path):
 
 @pytest.mark.slow
 def test_killed_training_ends_as_if_undisturbed(base, instructions, tmp_path):
-    def command(folder):
-        options = ["--max_steps", 24, "--save_strategy", "steps", "--save_steps", 3, "--eval_strategy", "steps"]
-        options += ["--eval_steps", 6, "--logging_steps", 1, "--learning_rate", 0.01]
-        return [sys.executable, "-m", "silly_llm.training.sft", *arguments(base, instructions, folder, *options)]
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    subprocess.run(command(tmp_path / "whole"), check=True, env=environment, capture_output=True)
-    process = subprocess.Popen(command(tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 120
-    while not (tmp_path / "killed/checkpoint-6/trainer_state.json").exists() and time.monotonic() < limit:
+    options = ["--max_steps=24", "--save_strategy=steps", "--save_steps=3", "--eval_strategy=steps", "--eval_steps=6"]
+    options += ["--logging_steps=1", "--learning_rate=0.01"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    main(arguments(base, instructions, whole, *options))
+    command = [sys.executable, "-m", "silly_llm.training.sft", *arguments(base, instructions, killed, *options)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 240
+    while not (killed / "checkpoint-6/trainer_state.json").exists() and time.monotonic() < limit:
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "killed/model.safetensors").exists()
-    subprocess.run(command(tmp_path / "killed"), check=True, env=environment, capture_output=True)
+    assert not (killed / "model.safetensors").exists()
+    main(arguments(base, instructions, killed, *options))
     for name in ("model.safetensors", "tokenizer.json", "chat_template.jinja"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()

@@ -10,22 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_packing import TEXTS
+from tiny_runs import TEXTS, as_if_killed, same_weights
+from tiny_runs import arguments as tiny
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
 from silly_llm.training.corpus import streaming
 from silly_llm.training.corpus.documents import read_stream
 from silly_llm.training.corpus.streaming import StreamedRows, StreamState
-from silly_llm.training.corpus.tokenizer import TokenizerConfig, make_tokenizer, train_tokenizer
+from silly_llm.training.corpus.tokenizer import make_tokenizer
+from silly_llm.training.pretrain import main
 from silly_llm.training.pretrain_config import PretrainArguments
 
 LENGTH = 48
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return train_tokenizer(TEXTS, TokenizerConfig(vocab_size=300), max_length=LENGTH)
 
 
 @pytest.fixture(autouse=True)
@@ -57,15 +54,9 @@ def specs(files: Path) -> dict[str, object]:
     }
 
 
-def rows_of(spec, tokenizer, place=None, **more) -> StreamedRows:
-    return StreamedRows(
-        open_source(spec).texts("text", streaming=True),
-        tokenizer,
-        text_column="text",
-        max_length=LENGTH,
-        place=place,
-        **more,
-    )
+def rows_of(spec, tokenizer, place=None, packing="best_fit", **more) -> StreamedRows:
+    stream = open_source(spec).texts("text", streaming=True)
+    return StreamedRows(stream, tokenizer, "text", LENGTH, packing, place=place, **more)
 
 
 @pytest.mark.parametrize("packing", ["best_fit", "concatenate"])
@@ -119,23 +110,10 @@ def test_a_stream_without_text_says_so(tmp_path, tokenizer):
 
 def arguments(files: Path, folder: Path, **more: object) -> list[str]:
     values = {
-        "dataset": f"{files}/*.jsonl",
-        "streaming": True,
-        "model": "silly-tiny",
-        "tokenizer.vocab_size": 270,
-        "tokenizer.min_frequency": 1,
-        "max_length": 64,
-        "tokens_per_step": 128,
-        "max_steps": 9,
-        "max_eval_documents": 2,
-        "logging_steps": 1,
-        "eval_strategy": "no",
-        "save_total_limit": 3,
-        "save_steps": 4,
-        "sample_tokens": 4,
-        "output_dir": folder,
-    } | more
-    return [f"--{key}={value}" for key, value in values.items()]
+        "streaming": True, "tokenizer.min_frequency": 1, "max_length": 64, "tokens_per_step": 128, "max_steps": 9,
+        "max_eval_documents": 2, "logging_steps": 1, "eval_strategy": "no", "save_total_limit": 3, "save_steps": 4,
+    }  # fmt: skip
+    return tiny(f"{files}/*.jsonl", folder, **values | more)
 
 
 def args_of(files: Path, folder: Path, **more: object) -> PretrainArguments:
@@ -171,24 +149,15 @@ def test_what_a_stream_cannot_do_is_refused(files, tmp_path, wrong, says):
         args_of(files, tmp_path / "model", **wrong)
 
 
-@pytest.mark.slow
-def test_interrupted_it_ends_with_the_same_weights(files, tmp_path, silly_llm):
-    """After a checkpoint in the middle of a pass, by a process of its own."""
-    from safetensors.numpy import load_file
-
-    whole = tmp_path / "whole"
-    assert (done := silly_llm("pretrain", *arguments(files, whole))).returncode == 0, done.stderr[-2000:]
-    weights = load_file(whole / "model.safetensors")
+def test_interrupted_it_ends_with_the_same_weights(files, tmp_path):
+    """After a checkpoint in the middle of a pass."""
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    main(arguments(files, whole))
     state = json.loads((whole / "checkpoint-4" / "trainer_state.json").read_text())
     place = state["stateful_callbacks"]["SaveStreamState"]["attributes"]["place"]
     assert place["rows"] + place["given"] == 8
-
-    # As if it had been killed after step 4
-
-    shutil.rmtree(whole / "checkpoint-8")
-    shutil.rmtree(whole / "checkpoint-9", ignore_errors=True)
-    run = whole / ".silly" / "run.json"
-    run.write_text(json.dumps(json.loads(run.read_text()) | {"finished": False}))
-    assert (done := silly_llm("pretrain", *arguments(files, whole))).returncode == 0, done.stderr[-2000:]
-    again = load_file(whole / "model.safetensors")
-    assert all((weights[name] == again[name]).all() for name in weights)
+    shutil.copytree(whole, again)
+    as_if_killed(again, 8, 9)
+    (again / "model.safetensors").unlink()
+    main(arguments(files, again))
+    assert same_weights(again, whole)

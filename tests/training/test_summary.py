@@ -9,15 +9,21 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 import yaml
 from locations import ROOT
+from tiny_runs import arguments
+from transformers import TrainerControl, TrainerState
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.training.callbacks.log import Clock
-from silly_llm.training.callbacks.progress import Progress, bar_of
+from silly_llm.training.callbacks.progress import Progress
+from silly_llm.training.corpus.packing import PackedCollator
+from silly_llm.training.model.models import build_model, model_config
 from silly_llm.training.pretrain import main
 from silly_llm.training.pretrain_config import PretrainArguments, passes_of
 from silly_llm.training.summary import change, samples_over_time
+from silly_llm.training.trainers.pretrainer import PackedTrainer
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -28,32 +34,16 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(stories, tmp_path_factory):
     """A training without a recipe on a terminal: its folder, stdout, and stderr with the bar."""
-    folder = tmp_path_factory.mktemp("lone")
-    data = folder / "mine.jsonl"
-    data.write_text("".join(json.dumps({"text": f"Tom had {n} dogs."}) + "\n" for n in range(200)))
-    values = {
-        "dataset": data,
-        "model": "silly-tiny",
-        "tokenizer.vocab_size": 270,
-        "max_length": 32,
-        "tokens_per_step": 512,
-        "logging_steps": 2,
-        "eval_steps": 2,
-        "use_cpu": True,
-        "sample_prompts": json.dumps([HOSTILE]),
-        "sample_tokens": 8,
-        "output_dir": folder / "model",
-    }
+    folder = tmp_path_factory.mktemp("lone") / "model"
+    keys = {"max_steps": None, "logging_steps": 2, "eval_steps": 2, "sample_prompts": json.dumps([HOSTILE])}
     shown, bar = io.StringIO(), Terminal()
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-            patch.delenv(name, raising=False)
         patch.setattr(sys, "stdout", shown)
         patch.setattr(sys, "stderr", bar)
-        main([f"--{key}={value}" for key, value in values.items()])
-    return folder / "model", shown.getvalue(), bar.getvalue()
+        main(arguments(stories, folder, tokens_per_step=512, sample_tokens=8, **keys))
+    return folder, shown.getvalue(), bar.getvalue()
 
 
 def test_samples_are_shown_beside_a_bar(trained):
@@ -88,14 +78,18 @@ def test_samples_of_a_long_training_are_those_of_a_few_moments():
     assert [m["step"] for m in row["moments"]] == [0, 250, 500, 740, 990]
     assert row["moments"][0]["bits"] == 2.0 and row["moments"][1]["bits"] is None
     assert change([{"eval_loss": 2.0}, {"eval_loss": 1.0}], {"loss": 1.0}) == ("2.000 → 1.000", "nats a token")
-    assert change([], {}) is None
+    assert change([], {}) == ("", "")
 
 
-def test_a_terminal_that_does_not_know_its_width_has_a_bar():
-    bar = bar_of(Progress(Clock()), SimpleNamespace(global_step=1, max_steps=4))
-    bar.dynamic_ncols = lambda file: (0, 0)
-    assert "25%" in str(bar)
-    bar.close()
+def test_a_terminal_that_does_not_know_its_width_has_a_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    progress, control = Progress(Clock()), TrainerControl()
+    state = TrainerState(global_step=1, max_steps=4, is_world_process_zero=True)
+    progress.on_train_begin(None, state, control)
+    progress.bar.dynamic_ncols = lambda file: (0, 0)
+    progress.on_step_end(None, state, control)
+    assert "25%" in str(progress.bar)
+    progress.on_train_end(None, state, control)
 
 
 def test_without_a_recipe_the_defaults_are_those_of_the_base_recipe():
@@ -115,17 +109,9 @@ def test_the_default_optimizer_is_one_that_the_engine_takes(monkeypatch):
 
 
 def test_what_a_user_sets_is_what_trains():
-    import torch
-
-    from silly_llm.training.corpus.packing import PackedCollator
-    from silly_llm.training.model.models import build_model, model_config
-    from silly_llm.training.trainers.pretrainer import PackedTrainer
-
     args = PretrainArguments(dataset="x", optim="sgd", learning_rate=0.5, eval_strategy="no", use_cpu=True)
     model = build_model(model_config("silly-tiny", vocab_size=300, max_length=16), 0)
-    trainer = PackedTrainer(
-        model=model, args=args, data_collator=PackedCollator(16, 0, 1), clock=Clock(), optimizer_factory=None
-    )
+    trainer = PackedTrainer(model=model, args=args, data_collator=PackedCollator(16, 0, 1))
     assert args.optimizer is None
     optimizer = trainer.create_optimizer()
     assert isinstance(optimizer, torch.optim.SGD) and optimizer.param_groups[0]["lr"] == 0.5

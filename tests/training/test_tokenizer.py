@@ -11,7 +11,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.training.corpus.tokenizer import SPECIAL_TOKENS, make_tokenizer
-from silly_llm.training.corpus.trimming import ancestry
 
 NAMES = ("Tom", "Mia", "Benjamin", "Zoe", "Lily", "Timothy")
 THINGS = ("dog", "cat", "castle", "garden", "butterfly", "umbrella", "mountain", "river")
@@ -31,18 +30,12 @@ def general(tmp_path_factory) -> str:
     """A tokenizer as GPT-Neo's: byte-level BPE, one special token, trained on other text than ours."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer, bpe.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=500,
-        special_tokens=["<|endoftext|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
+    end, alphabet = "<|endoftext|>", pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=[end], initial_alphabet=alphabet, show_progress=False)
     code = [f"def function_{i}(argument): return [argument_{i % 7} for i in range({i})]" for i in range(300)]
     bpe.train_from_iterator(stories(300, 0) + code, trainer)
     folder = tmp_path_factory.mktemp("general")
-    PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
-    ).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token=end, eos_token=end).save_pretrained(folder)
     return str(folder)
 
 
@@ -98,12 +91,6 @@ def test_the_most_common_tokens_are_kept(general, corpus, tmp_path):
     assert "Ġwas" in kept and "Ġsaw" in kept
 
 
-def test_a_smaller_vocabulary_takes_more_tokens(general, corpus, tmp_path):
-    small, large = (cut(general, corpus, size, tmp_path / str(size)) for size in (270, 420))
-    counts = [sum(len(made(text)["input_ids"]) for text in corpus["text"]) for made in (small, large)]
-    assert counts[0] > counts[1]
-
-
 def test_what_is_no_byte_level_bpe_is_refused(corpus, tmp_path):
     words = Tokenizer(models.WordLevel({"<unk>": 0, "Tom": 1}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -123,8 +110,3 @@ def test_few_texts_make_a_smaller_vocabulary_and_say_so(corpus, capsys):
     tokenizer = make_tokenizer({"vocab_size": 5000}, corpus.select(range(10)), "text", 64)
     assert 262 < len(tokenizer) < 500
     assert f"tokenizer: {len(tokenizer)} tokens instead of 5,000" in capsys.readouterr().out
-
-
-def test_ancestry_goes_down_to_bytes():
-    parts = {"abc": ("ab", "c"), "ab": ("a", "b"), "bc": ("b", "c")}
-    assert ancestry("abc", parts) == {"abc", "ab", "a", "b", "c"}

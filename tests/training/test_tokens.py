@@ -7,8 +7,7 @@ import random
 import numpy as np
 import pytest
 from datasets import Dataset
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from tokenizers.pre_tokenizers import ByteLevel
 
 from silly_llm.training.corpus import tokens as module
 from silly_llm.training.corpus.documents import first_bytes, without_shared_runs
@@ -39,16 +38,9 @@ def trained_bpe(texts):
 
 def spaced_bpe(texts):
     """Not the byte-level BPE of GPT-2: words are not looked up."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=["<|bos|>", "<|eos|>"],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )
-    bpe.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<|bos|>", eos_token="<|eos|>")
+    tokenizer = trained_bpe(texts)
+    tokenizer.backend_tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=True)
+    return tokenizer
 
 
 @pytest.mark.parametrize(("make", "by_word"), [(trained_bpe, True), (spaced_bpe, False)])
@@ -83,7 +75,7 @@ def test_an_interrupted_tokenizing_leaves_nothing_that_counts(texts, monkeypatch
     tokenizer = trained_bpe(texts[:500])
     dataset = Dataset.from_dict({"text": texts})
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

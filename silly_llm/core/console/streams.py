@@ -15,17 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIBRARIES = {
-    "transformers": "TRANSFORMERS_VERBOSITY",
-    "datasets": "DATASETS_VERBOSITY",
-    "huggingface_hub": "HF_HUB_VERBOSITY",
-}
-"""Their loggers, and the variables that they take a level from when they are first imported."""
-QUIET = {
-    **dict.fromkeys(LIBRARIES.values(), "error"),
-    "TORCH_CPP_LOG_LEVEL": "ERROR",
-    "TQDM_DELAY": "1",  # seconds: what is done sooner needs no bar
-}
+LIBRARIES = {"transformers": "TRANSFORMERS", "datasets": "DATASETS", "huggingface_hub": "HF_HUB"}
+"""Loggers of libraries; before `_VERBOSITY`, the variables that they take a level from when they are first imported."""
+QUIET = {f"{name}_VERBOSITY": "error" for name in LIBRARIES.values()}
+QUIET |= {"TORCH_CPP_LOG_LEVEL": "ERROR", "TQDM_DELAY": "1"}  # seconds: what is done sooner needs no bar
 """What libraries are asked for, unless the user says otherwise."""
 BARS = {
     "transformers.utils.logging": "disable_progress_bar",
@@ -33,9 +26,6 @@ BARS = {
     "datasets": "disable_progress_bars",
 }
 """How each library is asked for no bars once it is imported."""
-LOAD_REPORTS = "transformers.modeling_utils"
-"""Says which weights a model lacked: no noise."""
-
 PLAIN = {"─": "-", "–": "-", "·": "-", "…": "...", "→": "->", "±": "+-", "×": "x", "✓": "ok", "✗": "wrong"}
 PLAIN |= dict.fromkeys("“”„", '"') | dict.fromkeys("‘’", "'")
 """What an ASCII terminal shows for characters that it lacks; others become a question mark."""
@@ -46,7 +36,7 @@ codecs.register_error(
 
 
 def prepare(*, debug: bool) -> None:
-    """Make the streams fit for any text, bars fit for the terminal and the libraries quiet; `debug` lets them talk."""
+    """Make the streams fit for any text, bars fit for the terminal and, unless `debug`, the libraries quiet."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed by the parent process (`>&-`)
@@ -55,54 +45,52 @@ def prepare(*, debug: bool) -> None:
             stream.reconfigure(errors="replace" if mode == "r" else "silly_llm.plain")
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # phases print plain lines instead
-        for module, switch in BARS.items():  # as a module of ours runs, they are imported already
-            if module in sys.modules and os.environ["TQDM_DISABLE"] == "1":
-                getattr(sys.modules[module], switch)()
+        for module in BARS if os.environ["TQDM_DISABLE"] == "1" else ():
+            if module in sys.modules:  # as a module of ours runs, they are imported already
+                getattr(sys.modules[module], BARS[module])()
     elif os.get_terminal_size(sys.stderr.fileno()).columns == 0:  # as some consoles and loggers say
         os.environ.setdefault("TQDM_NCOLS", "80")
         os.environ.setdefault("TQDM_NROWS", "24")
     if debug:
         return
-    for logger, variable in LIBRARIES.items():
-        if variable not in os.environ:  # as a module of ours runs, they are imported already
+    for logger, name in LIBRARIES.items():
+        if f"{name}_VERBOSITY" not in os.environ:  # as a module of ours runs, they are imported already
             logging.getLogger(logger).setLevel(logging.ERROR)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    logging.getLogger(LOAD_REPORTS).setLevel(logging.WARNING)
+    logging.getLogger("transformers.modeling_utils").setLevel(logging.WARNING)  # says which weights a model lacked
     if logging.lastResort:  # libraries without a handler of their own
         logging.lastResort.setLevel(logging.ERROR)
 
 
 @contextmanager
 def until_nobody_reads() -> Iterator[None]:
-    """`silly-llm … | head`: end silently when the reader has left, with the code of a program that SIGPIPE ends.
-
-    Raises:
-        SystemExit: 141.
-    """
+    """`silly-llm … | head`: end silently when the reader has left, with 141, the code of a program that SIGPIPE ends."""
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        left = [stream for stream in (sys.stdout, sys.stderr) if _nobody_reads(stream)]
-        if not left:
+        if not leave_dead_streams():
             raise
-        for stream in left:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what is still in its buffer
         raise SystemExit(141) from None
 
 
-def _nobody_reads(stream) -> bool:
-    try:
+def leave_dead_streams() -> bool:
+    """Where the terminal or the reader of a pipe is gone, what is printed goes nowhere from now on; whether there was such a one."""
+    dead = []
+    for stream in (1, 2):
         poll = select.poll()
-        poll.register(stream.fileno(), select.POLLOUT)
-        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-    except (OSError, ValueError):  # no file of the system
-        return False
+        poll.register(stream, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)
+            dead.append(stream)
+    return bool(dead)
 
 
 def is_main_process() -> bool:

@@ -2,81 +2,58 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import Any, NamedTuple
 
 from silly_llm.core.config import flatten
+from silly_llm.core.recipe_files import map_texts
+from silly_llm.core.schema import default_of
 
+TRAINS = ("pretrain", "sft")
 GROWS = {
-    "pretrain": ("max_steps", "max_tokens", "max_minutes", "num_train_epochs"),
-    "sft": ("max_steps", "max_tokens", "max_minutes", "num_train_epochs"),
+    **dict.fromkeys(TRAINS, ("max_steps", "max_tokens", "max_minutes", "num_train_epochs")),
     "generate": ("num_stories",),
     "vocabulary": ("words",),
 }
 """Budgets: raised, the work that is there goes on."""
-NEUTRAL = frozenset(
-    [
-        # where it goes
-        *("output_dir", "push_to_hub", "overwrite_output_dir"),
-        # logging and reporting
-        *("logging_dir", "logging_strategy", "logging_first_step", "logging_steps", "log_level", "report_to"),
-        *("log_level_replica", "log_on_each_node", "run_name", "project", "disable_tqdm", "debug"),
-        *("skip_memory_metrics", "sample_prompts", "sample_tokens", "do_train", "do_eval"),
-        # saving and resuming
-        *("save_strategy", "save_steps", "save_total_limit", "save_only_model", "save_on_each_node"),
-        *("enable_jit_checkpoint", "resume_from_checkpoint", "ignore_data_skip"),
-        # when it is evaluated
-        *("eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "per_device_eval_batch_size"),
-        *("eval_accumulation_steps", "generation_batch_size"),
-        # workers and devices
-        *("dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers", "use_cpu"),
-        *("dataloader_prefetch_factor", "device", "local_rank", "fsdp", "fsdp_config", "deepspeed"),
-        *("accelerator_config", "parallelism_config", "attn_implementation", "compile_layers", "torch_compile"),
-        *("torch_compile_backend", "torch_compile_mode", "gradient_checkpointing", "activation_checkpointing"),
-        *("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs", "torch_empty_cache_steps"),
-        # how much may be asked, and in how many parts
-        *("max_failed", "max_cost", "max_requests", "max_tokens_total", "preview", "dry_run"),
-        *("num_shards", "shard_index"),
-    ]
-)
+NEUTRAL = frozenset([
+    "output_dir", "push_to_hub", "overwrite_output_dir",  # where it goes
+    "report_to", "run_name", "project", "disable_tqdm", "debug", "skip_memory_metrics", "sample_prompts", "sample_tokens", "do_train", "do_eval",
+    "enable_jit_checkpoint", "resume_from_checkpoint", "ignore_data_skip",
+    "eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "eval_accumulation_steps",  # when it is evaluated
+    "per_device_eval_batch_size", "generation_batch_size",
+    "dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor",  # workers, devices
+    "use_cpu", "device", "local_rank", "fsdp", "fsdp_config", "deepspeed", "accelerator_config", "parallelism_config", "attn_implementation",
+    "compile_layers", "torch_empty_cache_steps",
+    "max_failed", "max_cost", "max_requests", "max_tokens_total", "preview", "dry_run", "num_shards", "shard_index",  # how much is asked
+])  # fmt: skip
 """Keys that do not change what is made."""
-CARD = {
-    "generate": ("license", "tags"),
-    "instruct": ("license", "tags"),
-    "pretrain": ("license", "tags", "language"),
-    "sft": ("license", "tags", "language"),
-}
-"""Keys that only the card tells of."""
-NEUTRAL_PREFIXES = ("hub_", "ddp_", "trackio_")
-NEUTRAL_OF_PROVIDERS = frozenset(
-    [
-        *("base_url", "api_key", "headers", "query", "bill_to", "price_per_million", "timeout", "attempts"),
-        *("concurrency", "max_concurrency", "deadline", "first_wait", "startup_timeout"),
-    ]
+NEUTRAL_PREFIXES = (
+    *("hub_", "ddp_", "trackio_", "log_", "logging_", "save_", "torch_compile"),
+    *("gradient_checkpointing", "activation_checkpointing"),
 )
+OF_ALL_CARDS = ("license", "tags")
+CARD = {"generate": OF_ALL_CARDS, "instruct": OF_ALL_CARDS, **dict.fromkeys(TRAINS, (*OF_ALL_CARDS, "language"))}
+"""Keys that only the card shows."""
+NEUTRAL_OF_PROVIDERS = frozenset([
+    "base_url", "api_key", "headers", "query", "bill_to", "price_per_million", "timeout", "attempts", "concurrency", "max_concurrency",
+    "deadline", "first_wait", "startup_timeout",
+])  # fmt: skip
 """Where and how fast a teacher is asked: the same question to another server of the same model is the same question."""
 CHOOSES_A_CHECKPOINT = "load_best_model_at_end"
 """With it, when a training is evaluated and saved does change the model."""
 ABSENT = "not set"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A key whose value, or the content of the file that it names, is another one now."""
 
     key: str
-    before: Any = None
-    now: Any = None
+    said: str
     grown: bool = False
     """A budget that was raised."""
-
-    def __str__(self) -> str:
-        if self.before == self.now:
-            return f"the content of {self.key}"
-        return f"{self.key} is {_shown(self.now)}, was {_shown(self.before)}"
 
 
 def changes(
@@ -85,7 +62,7 @@ def changes(
     inputs_before: Mapping[str, str],
     now: Mapping[str, Any],
     inputs_now: Mapping[str, str],
-    arguments: type | None = None,
+    arguments: type,
 ) -> list[Change]:
     """The keys of a recipe that shape the result and are not what they were.
 
@@ -94,70 +71,43 @@ def changes(
         inputs_before, inputs_now: digests of the inputs by name. The same content under another name is the same.
         arguments: the phase's dataclass: a key that is left out has its default.
     """
-    shown_before, shown_now = flatten(before), flatten(now)
-    old, new = flatten(_by_content(before, inputs_before)), flatten(_by_content(now, inputs_now))
+    old, unnamed_before = _by_content(before, inputs_before)
+    new, unnamed_now = _by_content(now, inputs_now)
+    defaults = {f.name: ABSENT if (value := default_of(f)) is MISSING else value for f in fields(arguments)}
+    shown = [defaults | flatten(values) for values in (before, now)]
     chooses = any(values.get(CHOOSES_A_CHECKPOINT) for values in (before, now))
     found = []
-    for key in dict.fromkeys([*new, *old]):
+    for key in {**new, **old}:
         if is_neutral(key) and not (chooses and key.startswith(("eval_", "save_"))):
             continue
-        default = default_of(arguments, key)
-        if (was := old.get(key, default)) != (now_is := new.get(key, default)):
+        was, now_is = (values.get(key, defaults.get(key, ABSENT)) for values in (old, new))
+        if was != now_is:
             grown = key in GROWS.get(phase, ()) and _size(now_is) > _size(was)
-            found.append(Change(key, shown_before.get(key, default), shown_now.get(key, default), grown))
-    unnamed_before, unnamed_now = _unnamed(before, inputs_before), _unnamed(now, inputs_now)
+            was, now_is = (values.get(key, ABSENT) for values in shown)
+            differs = f"{key} is {_shown(now_is)}, was {_shown(was)}"
+            found.append(Change(key, differs if now_is != was else f"the content of {key}", grown))
     if sorted(unnamed_before.values()) != sorted(unnamed_now.values()):
-        differing = dict(unnamed_before.items() ^ unnamed_now.items())
-        found += [Change(name) for name in sorted(differing)]
+        names = sorted(dict(unnamed_before.items() ^ unnamed_now.items()))
+        found += [Change(name, f"the content of {name}") for name in names]
     return found
 
 
-def _by_content(value: Any, inputs: Mapping[str, str]) -> Any:
-    """A value with the digest of each input in place of its name."""
-    if isinstance(value, Mapping):
-        return {k: _by_content(v, inputs) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_by_content(v, inputs) for v in value]
-    return inputs.get(value, value) if isinstance(value, str) else value
+def _by_content(values: Any, inputs: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Flat values with the digest of each input in place of its name, and the inputs that none of them names (files of a glob, say)."""
+    unnamed = dict(inputs)
 
+    def content(text: str) -> str:
+        unnamed.pop(text, None)
+        return inputs.get(text, text)
 
-def _unnamed(values: Any, inputs: Mapping[str, str]) -> dict[str, str]:
-    """The inputs that no value of the recipe names as they are, such as the files of a glob."""
-    named: set[str] = set()
-
-    def walk(value: Any) -> None:
-        if isinstance(value, str):
-            named.add(value)
-        elif isinstance(value, (Mapping, list, tuple)):
-            for item in value.values() if isinstance(value, Mapping) else value:
-                walk(item)
-
-    walk(values)
-    return {name: digest for name, digest in inputs.items() if name not in named}
+    return flatten(map_texts(values, content)), unnamed
 
 
 def is_neutral(key: str) -> bool:
     """Whether a key (dotted where it is nested) leaves the result as it is."""
     first, _, rest = key.partition(".")
-    if first == "provider" and rest.partition(".")[0] in NEUTRAL_OF_PROVIDERS:
-        return True
-    return first in NEUTRAL or first.startswith(NEUTRAL_PREFIXES)
-
-
-def shaping(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a recipe that shape the result."""
-    return {key: value for key, value in flatten(values).items() if not is_neutral(key)}
-
-
-def default_of(arguments: type | None, key: str) -> Any:
-    """The default of a key of a dataclass; `ABSENT` where there is none."""
-    for field in dataclasses.fields(arguments) if arguments and dataclasses.is_dataclass(arguments) else ():
-        if field.name == key:
-            if field.default is not dataclasses.MISSING:
-                return field.default
-            if field.default_factory is not dataclasses.MISSING:
-                return field.default_factory()
-    return ABSENT
+    of_provider = first == "provider" and rest.partition(".")[0] in NEUTRAL_OF_PROVIDERS
+    return of_provider or first in NEUTRAL or first.startswith(NEUTRAL_PREFIXES)
 
 
 def _size(budget: Any) -> float:

@@ -12,7 +12,6 @@ from silly_llm.core.masking import mask
 
 PRIVATE = ".silly"
 """The folder inside an output folder that holds lock, state and manifest; never published, never an input."""
-
 LOCK_TIMEOUT = 3.0
 """Seconds to wait for the lock: a process behind one that was killed holds it a moment longer."""
 
@@ -33,25 +32,16 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of an output folder, which is made if missing.
-
-    Raises:
-        RunError: another process holds it, or the folder cannot be made.
-    """
+    """Hold the lock of an output folder, which is made if missing; a RunError where another process holds it."""
     from filelock import FileLock, Timeout
 
     try:
         (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / PRIVATE / "lock").acquire(timeout=LOCK_TIMEOUT)
+    except Timeout:
+        way_out = "wait for it, or choose another --output_dir"
+        raise RunError(f"{folder}: another silly-llm process is writing here; {way_out}") from None
     except OSError as error:
         raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
-    lock = FileLock(folder / PRIVATE / "lock", timeout=LOCK_TIMEOUT)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunError(
-            f"{folder}: another silly-llm process is writing here; wait for it, or choose another --output_dir"
-        ) from None
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()

@@ -19,8 +19,10 @@ SHARDS = "data/*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
 SHARD_FOLDERS = "journal-shards"
 """Where parts of a dataset are made, each in an output folder of its own, before the whole."""
 COMMON = ("README.md", "recipe.yaml", "provenance.json")
-JOURNALS = ("journal.jsonl", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*")
-"""Paid answers: kept whatever changes."""
+JOURNALS = (
+    "journal.sqlite*", "journal.jsonl*", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*",
+)  # fmt: skip
+"""Paid answers (JSON lines and Parquet are those of earlier versions): kept whatever changes."""
 DATASET = (*COMMON, SHARDS, "statistics.json")
 MODEL = (
     *(*COMMON, "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"),
@@ -30,13 +32,8 @@ MODEL = (
 )
 REPORT = ("results.json", "report.html", "report.md")
 WRITES = {
-    "vocabulary": (*COMMON, "vocabulary.json"),
-    "generate": DATASET,
-    "instruct": DATASET,
-    "pretrain": MODEL,
-    "sft": MODEL,
-    "evaluate": (*COMMON, *REPORT),
-    "compare": REPORT,
+    **{"vocabulary": (*COMMON, "vocabulary.json"), "generate": DATASET, "instruct": DATASET},
+    **{"pretrain": MODEL, "sft": MODEL, "evaluate": (*COMMON, *REPORT), "compare": REPORT},
     "sweep": ("README.md", "results.csv", "results.jsonl", "plots/*.png", "plots/*.svg"),
 }
 """What each phase, and each tool with a folder of its own, writes there, as globs."""
@@ -49,8 +46,28 @@ LISTED = 6
 """Files that a message names."""
 
 
+def read_private(folder: Path, name: str) -> Any:
+    """The content of a JSON file of an output folder's private folder; `{}` where there is none."""
+    try:
+        return json.loads((folder / PRIVATE / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def recorded(folder: Path) -> dict[str, str | None]:
+    """The manifest: digests by file (of checkpoints, which have their own, `None`); empty where there is no manifest."""
+    return read_private(folder, "manifest.json")
+
+
+def write(folder: Path, phase: str) -> None:
+    """Record what the phase wrote."""
+    names = matching(folder, WRITES[phase])
+    digests = {name: None if _of_checkpoint(name) else file_digest(folder / name) for name in names}
+    write_text(folder / PRIVATE / "manifest.json", json.dumps(digests, indent=0) + "\n")
+
+
 def entries(folder: Path) -> list[str]:
-    """What stands in a folder, beside our private folder and what systems leave everywhere, and parts of ours."""
+    """What is in a folder, beside our private folder and what systems leave everywhere, and parts of ours."""
     return sorted(p.name for p in folder.iterdir() if p.name not in LEFT_BY_SYSTEMS) if folder.is_dir() else []
 
 
@@ -60,64 +77,36 @@ def matching(folder: Path, patterns: Iterable[str]) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in found)
 
 
-def journals(folder: Path) -> list[str]:
-    """The journals of a folder that hold answers."""
-    found = [p for pattern in JOURNALS for p in folder.glob(pattern)]
-    return sorted(p.name for p in found if p.is_dir() or p.stat().st_size)
+def holds_answers(folder: Path) -> bool:
+    """Whether a journal of the folder holds answers."""
+    return any(p.is_dir() or p.stat().st_size for pattern in JOURNALS for p in folder.glob(pattern))
 
 
 def files_of(folder: Path) -> Iterator[Path]:
     """The files of an output folder that its phase wrote; of any other folder all that are not hidden."""
-    try:
-        phase = json.loads((folder / PRIVATE / "run.json").read_text(encoding="utf-8"))["phase"]
-        names = matching(folder, WRITES[phase])
-    except (OSError, ValueError, KeyError):
-        names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    for name in sorted(names):
-        if not any(part.startswith(".") for part in Path(name).parts):
-            yield folder / name
-
-
-def write(folder: Path, phase: str) -> None:
-    """Record what the phase wrote, digests and all; of checkpoints, which have their own, the names alone."""
-    names = matching(folder, WRITES[phase])
-    digests = {name: None if _of_checkpoint(name) else file_digest(folder / name) for name in names}
-    write_text(_file(folder), json.dumps(digests, indent=0) + "\n")
+    phase = read_private(folder, "run.json").get("phase")
+    names = matching(folder, WRITES.get(phase, ("**/*",)))
+    return (folder / name for name in names if not any(part.startswith(".") for part in Path(name).parts))
 
 
 def ours(folder: Path, phase: str, state: Mapping[str, Any]) -> list[str]:
-    """The files that a phase wrote and nobody changed since.
-
-    An unfinished folder has no manifest yet: it was empty of such files when the phase began, so all of them are ours.
-    """
-    digests = recorded(folder)
-    if not state.get("finished") or digests is None:
-        foreign = state.get("foreign", ())  # of folders from before manifests: what was there first
-        return [name for name in matching(folder, WRITES[phase]) if name.partition("/")[0] not in foreign]
-    return [name for name, digest in digests.items() if _is_as_written(folder / name, digest)]
+    """The files that a phase wrote and nobody changed since."""
+    if not state.get("finished"):  # no manifest yet: it was empty of such files when the phase began
+        return matching(folder, WRITES[phase])
+    there = {n: d for n, d in recorded(folder).items() if (folder / n).is_file() or (folder / n).is_symlink()}
+    return [name for name, digest in there.items() if digest is None or file_digest(folder / name) == digest]
 
 
 def in_the_way(folder: Path, phase: str, state: Mapping[str, Any]) -> list[str]:
     """The files that are not ours and that the phase would overwrite, or would be read along with what it makes."""
-    there = matching(folder, (*WRITES[phase], *READ_ALONG.get(phase, ())))
-    if not (folder / PRIVATE).is_dir():
-        return there + matching(folder, JOURNALS)
-    if not state:  # a preview has asked, and kept the answers
-        return there
-    return sorted(set(there) - set(ours(folder, phase, state)))
-
-
-def recorded(folder: Path) -> dict[str, str | None] | None:
-    """The manifest: digests by file (of checkpoints `None`); `None` where there is no manifest."""
-    try:
-        return json.loads(_file(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    begun = (folder / PRIVATE).is_dir()
+    there = matching(folder, (*WRITES[phase], *READ_ALONG.get(phase, ()), *(() if begun else JOURNALS)))
+    return sorted(set(there) - set(ours(folder, phase, state))) if state else there  # a preview leaves no state
 
 
 def result_is_there(folder: Path) -> bool:
     """Whether the files without which there is no result are still where they were written."""
-    results = [name for name in recorded(folder) or () if any(Path(name).match(p) for p in RESULT)]
+    results = [name for name in recorded(folder) if any(Path(name).match(p) for p in RESULT)]
     return all((folder / name).exists() for name in results if not _of_checkpoint(name))
 
 
@@ -154,14 +143,6 @@ def file_digest(path: Path) -> str:
         return hashlib.sha256(bytes(path.readlink())).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _file(folder: Path) -> Path:
-    return folder / PRIVATE / "manifest.json"
-
-
-def _is_as_written(path: Path, digest: str | None) -> bool:
-    return (path.is_file() or path.is_symlink()) and (digest is None or file_digest(path) == digest)
 
 
 def _of_checkpoint(name: str) -> bool:

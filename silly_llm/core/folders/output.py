@@ -9,8 +9,8 @@ trained or paid for is made anew only in another folder or by `--force`; nothing
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,45 +22,36 @@ from silly_llm.core.config import Recipe, to_yaml
 from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders import manifest
-from silly_llm.core.folders.changes import CARD, Change, changes
+from silly_llm.core.folders.changes import CARD, TRAINS, changes
 from silly_llm.core.folders.files import PRIVATE, locked, write_text
 from silly_llm.core.folders.provenance import code_version, digest, provenance_of
 from silly_llm.core.phases import PHASES
 
-TRAINS = ("pretrain", "sft")
 KEPT = ("lock", "run.json", "damaged")
 """Of the private folder, what is kept when work begins anew; and what was set aside."""
 
 
-class Output:
-    """An open output folder."""
-
-    def __init__(self, folder: Path, up_to_date: bool, resumed: bool) -> None:
-        self.folder = folder
-        self.up_to_date = up_to_date
-        """Finished earlier by the same recipe and inputs: nothing to do."""
-        self.resumed = resumed
-        """Begun earlier by the same recipe and inputs, or one with a smaller budget: what is there goes on."""
-        self.facts: dict[str, Any] = {}
-
-    def record(self, **facts: Any) -> None:
-        """Add facts (counts, tokens, cost …) to `provenance.json`."""
-        self.facts.update(facts)
-
-
 @dataclass
-class Plan:
-    """What is to be done in a folder, decided before anything is written."""
+class Output:
+    """An output folder: what is to be done in it, decided before anything is written, and what the phase records of its work."""
 
+    folder: Path
+    sources: dict[str, str]
+    """Digests of the inputs by name."""
     up_to_date: bool = False
+    """Finished earlier by the same recipe and inputs: nothing to do."""
     resumed: bool = False
-    sources: dict[str, str] = field(default_factory=dict)
+    """Begun earlier by the same recipe and inputs, or one with a smaller budget: what is there goes on."""
     remove: list[str] = field(default_factory=list)
     """Files of ours that make room."""
     aside: list[str] = field(default_factory=list)
     """Files of the user's in our way, by `--force`."""
-    said: str = ""
-    """One line for the user."""
+    notice: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def record(self, **facts: Any) -> None:
+        """Add facts (counts, tokens, cost …) to `provenance.json`."""
+        self.facts.update(facts)
 
 
 @contextmanager
@@ -76,136 +67,94 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
         RecipeError: the folder is not ours, or holds what was trained or paid for by another recipe.
         RunError: another process is writing to the folder.
     """
-    folder = Path(recipe.args.output_dir)
-    plan = _decided_by_first(lambda: plan_of(recipe, {str(s): digest(s) for s in inputs if s is not None}))
-    leader = is_main_process()
-    if leader and plan.said:
-        print(plan.said, flush=True)
-    if plan.up_to_date or not leader:
-        yield Output(folder, plan.up_to_date, plan.resumed)
+    output = _decided_by_first(lambda: plan(recipe, {str(s): digest(s) for s in inputs if s is not None}))
+    folder = output.folder
+    if output.notice and is_main_process():
+        print(output.notice, flush=True)
+    if output.up_to_date or not is_main_process():
+        yield output
         return
     with locked(folder):
-        before = read_state(folder)
-        if not plan.resumed:
-            _clear(folder, plan)
-        now = time.time()
-        state = {
+        spent = _seconds_spent(folder) if output.resumed else 0.0
+        if not output.resumed:
+            _clear(output)
+        state: dict[str, Any] = {
             "phase": recipe.phase,
             "values": _plain(recipe.masked()),
-            "inputs": plan.sources,
+            "inputs": output.sources,
             "code": code_version(),
             "finished": False,
-            "started": now,
-            "seconds": _seconds_spent(folder, before) if plan.resumed else 0.0,
-            "foreign": before.get("foreign", []) if plan.resumed else [],
+            "started": time.time(),
+            "seconds": spent,
         }
         _write_state(folder, state)
-        output = Output(folder, up_to_date=False, resumed=plan.resumed)
         yield output
-        state["seconds"] += time.time() - now
+        state["seconds"] = spent + time.time() - state["started"]
         write_text(folder / "recipe.yaml", to_yaml(recipe.masked()))
-        provenance = provenance_of(recipe, plan.sources, state["seconds"]) | output.facts
+        provenance = provenance_of(recipe, output.sources, state["seconds"]) | output.facts
         write_text(folder / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
         manifest.write(folder, recipe.phase)
         _write_state(folder, state | {"finished": True})
 
 
-def plan_of(recipe: Recipe, sources: Mapping[str, str]) -> Plan:
-    """What `open_output` would do: skip, continue, prolong, or make anew. Writes nothing.
-
-    Args:
-        sources: digests of the inputs by name.
-
-    Raises:
-        RecipeError: it may not be done, and why.
-    """
+def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
+    """What `open_output` would do: skip, continue, prolong, or make anew. Writes nothing; raises what it raises."""
     folder, phase, force = Path(recipe.args.output_dir), recipe.phase, recipe.options.force
-    state, plan = read_state(folder), Plan(sources=dict(sources))
-    if not state:
-        plan.aside = _room(folder, phase, state, force)
-        return plan
-    if state.get("phase") != phase and not force:
-        raise RecipeError(
-            f"{folder}: holds the output of `silly-llm {state.get('phase')}`; choose another --output_dir, or begin anew "
-            "with --force"
-        )
-    differing = changes_since(recipe, sources)
-    others = [str(change) for change in differing if not change.grown]
-    grown = "; ".join(str(change) for change in differing if change.grown)
-    finished = state.get("finished") is True and manifest.result_is_there(folder)
+    state, output = read_state(folder), Output(folder, dict(sources))
+    if not state or force:
+        output.remove = manifest.ours(folder, state["phase"], state) if state else []
+        output.aside = _room(folder, phase, state, force)
+        return output
+    if state["phase"] != phase:
+        way_out = "choose another --output_dir, or begin anew with --force"
+        raise RecipeError(f"{folder}: holds the output of `silly-llm {state['phase']}`; {way_out}")
+    before, now = state.get("values", {}), _plain(recipe.masked())
+    differing = changes(phase, before, state.get("inputs", {}), now, sources, type(recipe.args))
+    others = "; ".join(change.said for change in differing if not change.grown)
+    grown = "; ".join(change.said for change in differing if change.grown)
+    finished = state["finished"] and manifest.result_is_there(folder)
     checkpoints = any(folder.glob("checkpoint-*"))
-    if not differing and not force:
-        plan.up_to_date, plan.resumed = finished, not finished
-        if finished and state.get("code") != code_version():
-            plan.said = (
-                f"{folder}: made by silly-llm {state.get('code')}, this is {code_version()}; nothing is done again"
-            )
-        return plan
-    if not others and not force and (checkpoints or phase not in TRAINS):
+    if not differing:
+        output.up_to_date, output.resumed = finished, not finished
+        if finished and state["code"] != code_version():
+            made_by = f"made by silly-llm {state['code']}, this is {code_version()}"
+            output.notice = f"{folder}: {made_by}; nothing is done again"
+        return output
+    if not others and (checkpoints or phase not in TRAINS):
         _room(folder, phase, state, force)
-        plan.resumed, plan.said = True, f"{folder}: goes on, {grown}"
-        return plan
-    card = CARD.get(phase, ())
-    if finished and not force and all(change.key.partition(".")[0] in card for change in differing):
-        raise RecipeError(
-            f"{folder}: is finished, and {'; '.join(others)}: that is in its card alone; change {folder / 'README.md'} by hand and "
-            "leave the key out, or begin anew with --force"
-        )
-    made, stays = what_is_there(folder, phase, finished, checkpoints)
-    plan.remove = manifest.ours(folder, state["phase"], state)
-    if made and not force:
-        if not others:
-            others = [f"{grown}; no checkpoint is there to go on from"]
-        raise RecipeError(
-            f"{folder}: holds {made} of another recipe ({'; '.join(others)}); choose another --output_dir, or "
-            f"begin anew with --force: {manifest.listed(plan.remove) or 'nothing'} would go{stays}"
-        )
-    plan.aside = _room(folder, phase, state, force)
-    return plan
-
-
-def changes_since(recipe: Recipe, sources: Mapping[str, str]) -> list[Change]:
-    """How the recipe that an output folder was made by differs from the one given; empty when there is none."""
-    folder = Path(recipe.args.output_dir)
-    state = read_state(folder)
-    values, inputs = state.get("values"), state.get("inputs")
-    if not state:
-        return []
-    if values is None:  # made before the state had them: its recipe stands beside
-        values, inputs = _recorded(folder)
-    if values is None:
-        return [Change("the recipe", "not recorded", recipe.where)]
-    return changes(recipe.phase, values, inputs or {}, _plain(recipe.masked()), sources, type(recipe.args))
-
-
-def what_is_there(folder: Path, phase: str, finished: bool, checkpoints: bool) -> tuple[str, str]:
-    """What was trained or paid for in a folder and would be lost by beginning anew, and what would stay, in words."""
+        output.resumed, output.notice = True, f"{folder}: goes on, {grown}"
+        return output
+    if finished and all(change.key.partition(".")[0] in CARD.get(phase, ()) for change in differing):
+        way_out = f"change {folder / 'README.md'} by hand and leave the key out, or begin anew with --force"
+        raise RecipeError(f"{folder}: is finished, and {others}: that is in its card alone; {way_out}")
+    output.remove = manifest.ours(folder, phase, state)
+    made = stays = ""
     if phase in TRAINS:
-        return ("a finished model" if finished else "an unfinished training" if checkpoints else ""), ""
-    if finished and manifest.journals(folder):
-        return ("a finished dataset with paid answers", ", the paid answers in its journal stay and are used again")
-    return "", ""
+        made = "a finished model" if finished else "an unfinished training" if checkpoints else ""
+    elif finished and manifest.holds_answers(folder):
+        made, stays = (
+            "a finished dataset with paid answers",
+            ", the paid answers in its journal stay and are used again",
+        )
+    if made:
+        why = others or f"{grown}; no checkpoint is there to go on from"
+        gone = manifest.listed(output.remove) or "nothing"
+        way_out = f"choose another --output_dir, or begin anew with --force: {gone} would go{stays}"
+        raise RecipeError(f"{folder}: holds {made} of another recipe ({why}); {way_out}")
+    output.aside = _room(folder, phase, state, force)
+    return output
 
 
 def require_room(folder: Path, tool: str) -> None:
-    """Refuse a folder that is not ours before a tool which is no phase, or a preview, writes there.
-
-    Raises:
-        RecipeError: the folder is somebody else's, or files in it are that the tool would overwrite.
-    """
+    """Refuse a folder that is somebody else's, or has files that a tool which is no phase, or a preview, would overwrite."""
     state = read_state(folder) or ({"finished": True} if (folder / PRIVATE / tool).exists() else {})
-    if tool in PHASES and state:
-        return  # its answers go into the journal
-    _room(folder, tool, state, force=False)
+    if tool not in PHASES or not state:  # else the preview's answers go into the journal
+        _room(folder, tool, state, force=False)
 
 
 @contextmanager
 def open_tool_output(folder: Path, tool: str) -> Iterator[None]:
-    """Hold the folder of a tool which is no phase (`compare`, `sweep`), and record what it wrote.
-
-    Raises:
-        RecipeError: as `require_room`.
-    """
+    """Hold the folder of a tool which is no phase (`compare`, `sweep`), and record what it wrote; refuses as `require_room` does."""
     require_room(folder, tool)
     with locked(folder):
         write_text(folder / PRIVATE / tool, "")
@@ -216,65 +165,54 @@ def open_tool_output(folder: Path, tool: str) -> Iterator[None]:
 
 
 def _room(folder: Path, phase: str, state: Mapping[str, Any], force: bool) -> list[str]:
-    """The files in our way that are not ours, which only `--force` sets aside.
-
-    Raises:
-        RecipeError: there are some, or the folder is somebody else's, and `--force` is not given.
-    """
+    """The files in our way that are not ours, which `--force` sets aside; refuses them, or the folder, without it."""
     blocking = manifest.in_the_way(folder, phase, state)
     if force:
         return blocking
-    forced = phase in PHASES
-    there = manifest.entries(folder)
-    if not state and not (folder / PRIVATE).is_dir() and there:
-        goes = f", which sets aside {manifest.listed(blocking)}" if blocking else ""
-        way_out = f"such as {folder / PHASES[phase].folder}, or write here with --force{goes}" if forced else ""
-        raise RecipeError(
-            f"{folder}: is not empty and holds no output of `silly-llm {phase}` ({manifest.listed(there)}); choose another "
-            f"--output_dir{', ' if forced else ''}{way_out}"
-        )
+    forced, there, named = phase in PHASES, manifest.entries(folder), manifest.listed(blocking)
+    if there and not state and not (folder / PRIVATE).is_dir():
+        goes = f", which sets aside {named}" if blocking else ""
+        way_out = f", such as {folder / PHASES[phase].folder}, or write here with --force{goes}" if forced else ""
+        reason = f"is not empty and holds no output of `silly-llm {phase}` ({manifest.listed(there)})"
+        raise RecipeError(f"{folder}: {reason}; choose another --output_dir{way_out}")
     if blocking:
-        raise RecipeError(
-            f"{folder}: {manifest.listed(blocking)}: not written by silly-llm, or changed since, and in its way; move it away"
-            f"{', have it set aside with --force,' if forced else ''} or choose another --output_dir"
-        )
+        way_out = "move it away" + (", have it set aside with --force," if forced else "")
+        reason = "not written by silly-llm, or changed since, and in its way"
+        raise RecipeError(f"{folder}: {named}: {reason}; {way_out} or choose another --output_dir")
     return []
 
 
-def _clear(folder: Path, plan: Plan) -> None:
+def _clear(output: Output) -> None:
     """Make room for beginning anew: files of ours go, those in our way are set aside, all else stays."""
-    manifest.remove(folder, plan.remove)
-    if plan.aside:
-        place = manifest.set_aside(folder, plan.aside)
-        print(f"{folder}: {manifest.listed(plan.aside)} set aside in {place}", flush=True)
-    for path in (folder / PRIVATE).iterdir():
+    manifest.remove(output.folder, output.remove)
+    if output.aside:
+        place = manifest.set_aside(output.folder, output.aside)
+        print(f"{output.folder}: {manifest.listed(output.aside)} set aside in {place}", flush=True)
+    for path in (output.folder / PRIVATE).iterdir():
         if path.name not in KEPT and not path.name.startswith("set-aside-"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _decided_by_first(decide: Callable[[], Plan]) -> Plan:
+def _decided_by_first(decide: Callable[[], Output]) -> Output:
     """What the first process decides, on all of them: one hashes the inputs, and an error of it ends all."""
-    import sys
-
     torch = sys.modules.get("torch")
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or torch is None or not torch.distributed.is_initialized():
+    if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return decide()
-    told: list[Any] = [None]
+    decided: list[Any] = [None]
     if torch.distributed.get_rank() == 0:
         try:
-            told = [decide()]
+            decided = [decide()]
         except (RecipeError, RunError) as error:
-            told = [error]
-    torch.distributed.broadcast_object_list(told, src=0)
-    if isinstance(told[0], Exception):
-        raise told[0]
-    return told[0]
+            decided = [error]
+    torch.distributed.broadcast_object_list(decided, src=0)
+    if isinstance(decided[0], Exception):
+        raise decided[0]
+    return decided[0]
 
 
 def is_up_to_date(recipe: Recipe, sources: Mapping[str, str]) -> bool:
     """Whether the output folder was finished by the same recipe and inputs (digests by name), and `--force` is not given."""
-    state = read_state(Path(recipe.args.output_dir))
-    return bool(state) and not recipe.options.force and plan_of(recipe, sources).up_to_date
+    return bool(read_state(Path(recipe.args.output_dir))) and plan(recipe, sources).up_to_date
 
 
 def is_finished(folder: Path) -> bool:
@@ -282,16 +220,13 @@ def is_finished(folder: Path) -> bool:
     return read_state(folder).get("finished") is True
 
 
-def _state_file(folder: Path) -> Path:
-    return folder / PRIVATE / "run.json"
-
-
 def read_state(folder: Path) -> dict[str, Any]:
     """What `.silly/run.json` says; empty where it is not there."""
-    try:
-        return json.loads(_state_file(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    return manifest.read_private(folder, "run.json")
+
+
+def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
+    write_text(folder / PRIVATE / "run.json", json.dumps(state))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -299,27 +234,11 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(values, default=str))
 
 
-def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    write_text(_state_file(folder), json.dumps(state))
-
-
-def _recorded(folder: Path) -> tuple[dict[str, Any] | None, dict[str, str]]:
-    """The recipe and inputs that a finished folder names."""
-    import yaml
-
-    try:
-        values = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
-        inputs = json.loads((folder / "provenance.json").read_text(encoding="utf-8")).get("inputs", {})
-    except (OSError, ValueError, yaml.YAMLError):
-        return None, {}
-    return (values, inputs) if isinstance(values, dict) else (None, {})
-
-
-def _seconds_spent(folder: Path, state: Mapping[str, Any]) -> float:
+def _seconds_spent(folder: Path) -> float:
     """Seconds of earlier attempts: a killed one ended, for all we know, when it last wrote a file."""
-    spent = float(state.get("seconds", 0.0))
-    if state.get("finished"):
-        return spent
+    state = read_state(folder)
+    if state["finished"]:
+        return state["seconds"]
     names = manifest.matching(folder, (*manifest.WRITES[state["phase"]], *manifest.JOURNALS, f"{PRIVATE}/**/*"))
     last = max((folder / name).stat().st_mtime for name in names)
-    return spent + max(0.0, last - float(state.get("started", last)))
+    return state["seconds"] + max(0.0, last - state["started"])

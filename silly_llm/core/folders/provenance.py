@@ -14,25 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm import __version__
-from silly_llm.core.config import Recipe
+from silly_llm.core.config import Recipe, flatten
 from silly_llm.core.folders import manifest
-from silly_llm.core.folders.changes import shaping
+from silly_llm.core.folders.changes import is_neutral
 from silly_llm.core.lookup import PACKAGE
 
 LIBRARIES = ("accelerate", "datasets", "huggingface_hub", "peft", "tokenizers", "torch", "transformers", "trl")
-
-
 VOLATILE = ("README.md", "provenance.json", "recipe.yaml", "training_log.jsonl", "training_args.bin", "training.html")
 """Files that differ between two equal runs (times, dates, paths) and so do not count as input."""
 
 
 def provenance_of(recipe: Recipe, sources: Mapping[str, str], seconds: float) -> dict[str, Any]:
     """What `provenance.json` says of every phase."""
+    shaping = {key: value for key, value in flatten(recipe.masked()).items() if not is_neutral(key)}
     return {
         "phase": recipe.phase,
         "recipe": str(recipe.file) if recipe.file else None,
         "environment": recipe.environment,
-        "fingerprint": fingerprint([recipe.phase, shaping(recipe.masked()), dict(sources)]),
+        "fingerprint": fingerprint([recipe.phase, shaping, dict(sources)]),
         "inputs": dict(sources),
         "silly_llm": __version__,
         "code": code_version(),
@@ -45,26 +44,18 @@ def provenance_of(recipe: Recipe, sources: Mapping[str, str], seconds: float) ->
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape a result, of those that are installed."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    """Versions of the libraries that shape a result."""
+    return {name: metadata.version(name) for name in LIBRARIES}
 
 
 @functools.cache
 def commit() -> str | None:
     """The git commit of the package's sources, `None` when it is not run from a checkout."""
+    command = ["git", "-C", str(PACKAGE), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(
-            ["git", "-C", str(PACKAGE), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip() if found.returncode == 0 else None
 
 
 @functools.cache
@@ -90,13 +81,11 @@ def digest(source: str | Path) -> str:
             return manifest.file_digest(path)
         if not path.is_dir():
             return fingerprint(str(source))
-    except OSError:
+    except OSError:  # a name that can be no path
         return fingerprint(str(source))
-    files = [file for file in manifest.files_of(path) if _counts(file.relative_to(path))]
-    return fingerprint([(file.relative_to(path).as_posix(), manifest.file_digest(file)) for file in files])
-
-
-def _counts(inside: Path) -> bool:
-    """Whether a file of a folder counts as input."""
-    kept = any(part.startswith(("journal", "checkpoint-")) for part in inside.parts)
-    return not kept and inside.name not in VOLATILE
+    digests = []
+    for file in manifest.files_of(path):
+        inside = file.relative_to(path)
+        if inside.name not in VOLATILE and not any(p.startswith(("journal", "checkpoint-")) for p in inside.parts):
+            digests.append((inside.as_posix(), manifest.file_digest(file)))
+    return fingerprint(digests)

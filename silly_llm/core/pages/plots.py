@@ -5,7 +5,9 @@ matplotlib knows no CSS variables: it draws with the stand-in colours below, whi
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,21 +17,16 @@ from silly_llm.core.errors import RunError
 
 INK, FAINT = "#010203", "#040506"
 SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04")
-VARIABLES = {INK: "var(--muted)", FAINT: "var(--line)"} | {
-    color: f"var(--series-{i})" for i, color in enumerate(SERIES)
-}
+VARIABLES = {INK: "muted", FAINT: "line"} | {color: f"series-{i}" for i, color in enumerate(SERIES)}
 Points = Sequence[tuple[float, float]]
 
 
-def line_plot(
-    lines: Mapping[str, Points], *, title: str, x_label: str, markers: Sequence[str] = (), log_y: bool = False
-) -> str:
+def line_plot(lines: Mapping[str, Points], *, title: str, x_label: str, marked: bool = False) -> str:
     """One small plot as an `<svg>` element.
 
     Args:
         lines: Points by the name of their line; empty lines are left out.
-        markers: Lines drawn with their points marked and the last value written beside it.
-        log_y: Logarithmic vertical axis.
+        marked: Draw the last line with its points marked and the last value written beside it.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -40,22 +37,16 @@ def line_plot(
     with rc_context(style):
         figure = Figure(figsize=(4.0, 2.6), layout="constrained")
         axes = figure.add_subplot()
-        for index, (name, points) in enumerate(lines.items()):
+        for color, (name, points) in zip(SERIES, lines.items(), strict=False):
             xs, ys = zip(*points, strict=True)
-            marked = name in markers
-            color = SERIES[index % len(SERIES)]
-            shape = "o" if marked or len(points) == 1 else None  # one point is no line
+            last = marked and name == list(lines)[-1]
+            shape = "o" if last or len(points) == 1 else None  # one point is no line
             axes.plot(xs, ys, color=color, label=name, linewidth=1.6, marker=shape, markersize=3.5)
-            if marked:
-                axes.annotate(
-                    f"{ys[-1]:.3f}", (xs[-1], ys[-1]), xytext=(0, 7), textcoords="offset points",
-                    ha="right", color=color, fontweight="bold",
-                )  # fmt: skip
+            if last:
+                place: dict[str, Any] = {"xytext": (0, 7), "textcoords": "offset points", "ha": "right"}
+                axes.annotate(f"{ys[-1]:.3f}", (xs[-1], ys[-1]), color=color, fontweight="bold", **place)
         style_axes(axes, title=title, x_label=x_label)
-        if log_y:
-            axes.set_yscale("log")
-        else:
-            axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_locator(MaxNLocator(6))
         if len(lines) > 1:
             axes.legend(frameon=False, labelcolor="linecolor", handlelength=1.2)
@@ -77,43 +68,38 @@ def style_axes(axes: Any, *, title: str, x_label: str, ink: str = INK, faint: st
 
 def themed(svg: str, title: str) -> str:
     """An SVG file's text as an element for a page: no prolog, no fixed size, no fonts, colours by variable."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(
-        r'<svg[^>]*?viewBox="([^"]+)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{title}">', svg, count=1
-    )
-    svg = re.sub(r"font: ((?:bold |\d{3} )?)([\d.]+)px [^;\"]+", r"font: \1\2px inherit", svg)
-    svg = re.sub(r"font: (bold |\d{3} |)([\d.]+)px inherit", r"font-weight: \1; font-size: \2px", svg)
-    svg = svg.replace("font-weight: ;", "")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    opening = rf'<svg viewBox="\1" role="img" aria-label="{title}">'
+    svg = re.sub(r'<svg[^>]*?viewBox="([^"]+)"[^>]*>', opening, svg, count=1)
+    svg = re.sub(r"font: (bold |\d{3} |)([\d.]+)px [^;\"]+", r"font-weight: \1; font-size: \2px", svg)
+    svg = svg.replace("font-weight: ; ", "")
     for color, variable in VARIABLES.items():
-        svg = svg.replace(color, variable)
+        svg = svg.replace(color, f"var(--{variable})")
     return svg
 
 
 def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
     """The curves of a training from its `training_log.jsonl`: loss, bits per byte, learning rate, speed."""
-    by_tokens = any(row.get("tokens") for row in log)
-    unit, label = 1.0, "steps"
-    if by_tokens:
-        most = max(float(row.get("tokens") or 0) for row in log)
-        unit, label = (1e6, "million tokens") if most >= 1e6 else (1e3, "thousand tokens")
+    most = max((float(row.get("tokens") or 0) for row in log), default=0)
+    x, unit, label = ("tokens", 1e6, "million tokens") if most >= 1e6 else ("tokens", 1e3, "thousand tokens")
+    if not most:
+        x, unit, label = "step", 1.0, "steps"
 
     def points(key: str) -> list[tuple[float, float]]:
-        x = "tokens" if by_tokens else "step"
-        found = [(row[x] / unit, row[key]) for row in log if _number(row.get(x)) and _number(row.get(key))]
-        return sorted(dict(found).items())
+        found = {row[x] / unit: row[key] for row in log if _number(row.get(x)) and _number(row.get(key))}
+        return sorted(found.items())
 
-    plots = []
-    losses = {"training": points("loss"), "held out": points("eval_loss")}
-    if any(losses.values()):
-        plots.append(line_plot(losses, title="Loss (nats per token)", x_label=label, markers=["held out"]))
-    if bits := points("eval_bits_per_byte"):
-        plots.append(line_plot({"bpb": bits}, title="Held-out bits per byte", x_label=label, markers=["bpb"]))
-    if len(rates := points("learning_rate")) > 1:
-        plots.append(line_plot({"lr": rates}, title="Learning rate", x_label=label))
-    if len(speeds := points("tokens_per_second")) > 1:
-        plots.append(line_plot({"tokens/s": speeds}, title="Tokens a second", x_label=label))
-    return plots
+    curves = [
+        ("Loss (nats per token)", {"training": points("loss"), "held out": points("eval_loss")}, 1),
+        ("Held-out bits per byte", {"bpb": points("eval_bits_per_byte")}, 1),
+        ("Learning rate", {"lr": points("learning_rate")}, 2),
+        ("Tokens a second", {"tokens/s": points("tokens_per_second")}, 2),
+    ]
+    return [
+        line_plot(lines, title=title, x_label=label, marked=fewest == 1 and bool(list(lines.values())[-1]))
+        for title, lines, fewest in curves
+        if max(map(len, lines.values())) >= fewest
+    ]
 
 
 def _number(value: Any) -> bool:
@@ -122,17 +108,13 @@ def _number(value: Any) -> bool:
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The rows of `training_log.jsonl`; a torn last line of an interrupted run is left out."""
-    import json
-
     file = folder / "training_log.jsonl"
-    rows = []
     try:
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     except OSError as error:
         raise RunError(f"{file}: cannot be read ({error.strerror})") from None
+    rows = []
     for line in lines:
-        try:
+        with contextlib.suppress(ValueError):
             rows.append(json.loads(line))
-        except ValueError:
-            continue
     return [row for row in rows if isinstance(row, dict)]

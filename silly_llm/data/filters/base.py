@@ -26,36 +26,37 @@ Story = Mapping[str, Any]
 
 
 class Refusal(NamedTuple):
-    """Why a story is refused, by a filter that knows more than a reason."""
+    """Why a story is refused, from a filter that can say more than the reason."""
 
     reason: str
-    twin: str | None = None
+    duplicate_of: str | None = None
     """`id` of the kept story that this one copies."""
 
 
 class Verdict(NamedTuple):
-    """What filters said of a story."""
+    """The verdict of all filters on a story."""
 
     reasons: list[str]
     """`NAME: REASON` of every filter that refused it; empty when it is kept."""
-    twin: str | None
+    duplicate_of: str | None = None
 
 
 class StoryFilter(ABC):
     """Decides whether a story is kept."""
 
-    remembers: bool = False
-    """It compares with the stories kept before, so it is asked last and only of stories that nothing else refuses."""
+    stateful: bool = False
+    """It compares with the stories kept before, so it runs last and only on stories that nothing else refuses."""
+    english_only: bool = False
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
         """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
         return ()
 
-    @staticmethod
-    def languages(options: dict[str, Any]) -> Collection[str] | None:
-        """The languages (codes without script and region) that a filter with these options knows; `None`: any."""
-        return None
+    @classmethod
+    def languages(cls, options: dict[str, Any]) -> Collection[str] | None:
+        """The languages (codes without script and region) that a filter with these options works for; `None`: any."""
+        return (ENGLISH,) if cls.english_only else None
 
     @abstractmethod
     def refuse(self, story: Story) -> str | Refusal | None:
@@ -63,27 +64,22 @@ class StoryFilter(ABC):
 
 
 def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
-    """What the filters say of a story; those that remember are asked last, and only when nothing else refuses it."""
-    reasons: list[str] = []
-    twin = None
-    for name, story_filter in sorted(filters, key=lambda pair: pair[1].remembers):
-        if story_filter.remembers and reasons:
-            continue
+    """The verdict of the filters on a story; stateful ones run last, and only when nothing else refuses it."""
+    verdict = Verdict([])
+    for name, story_filter in sorted(filters, key=lambda pair: pair[1].stateful):
+        if story_filter.stateful and verdict.reasons:
+            break
         refusal = story_filter.refuse(story)
         if isinstance(refusal, str):
             refusal = Refusal(refusal)
         if refusal is not None:
-            reasons.append(f"{name}: {refusal.reason}")
-            twin = refusal.twin or twin
-    return Verdict(reasons, twin)
+            reasons = [*verdict.reasons, f"{name}: {refusal.reason}"]
+            verdict = Verdict(reasons, refusal.duplicate_of or verdict.duplicate_of)
+    return verdict
 
 
 def check_share(config: object, *names: str) -> None:
-    """Each of the options is a share.
-
-    Raises:
-        RecipeError: one is not between 0 and 1.
-    """
+    """Raise a RecipeError where one of the options is not between 0 and 1."""
     for name in names:
         if not 0 <= getattr(config, name) <= 1:
             raise RecipeError(f"{name}: a share is between 0 and 1, got {getattr(config, name)}")
@@ -109,19 +105,14 @@ class LengthFilter(StoryFilter):
         self.config = config
 
     def refuse(self, story: Story) -> str | None:
-        words = count_words(story["text"])
-        if words < self.config.min_words:
-            return f"fewer than {self.config.min_words} words"
-        if words > self.config.max_words:
-            return f"more than {self.config.max_words} words"
-        return None
+        words, least, most = count_words(story["text"]), self.config.min_words, self.config.max_words
+        return f"fewer than {least} words" if words < least else f"more than {most} words" if words > most else None
 
 
 @dataclass(frozen=True)
 class RequiredWordsConfig:
-    """How many of the requested words may be missing."""
-
     max_missing: int = 0
+    """Requested words that may be missing."""
 
 
 @register("story_filter", "required_words")
@@ -132,25 +123,19 @@ class RequiredWordsFilter(StoryFilter):
         self.config, self.language = config, language
 
     def refuse(self, story: Story) -> str | None:
-        text, found = story["text"], word_set(story["text"])
-        english = self.language == ENGLISH
-        # Forms among the words of the story are the rule and quick to see; phrases and "dog's" need a search.
-        missing = sum(
-            not (english and not found.isdisjoint(word_forms(word))) and not includes_word(text, word, self.language)
-            for word in story["words"]
-        )
-        if missing <= self.config.max_missing:
-            return None
-        return f"{missing} of {len(story['words'])} words missing"
+        text, words = story["text"], story["words"]
+        if self.language == ENGLISH:  # the quick way finds nearly all; phrases and "dog's" need a search
+            words = [word for word in words if word_set(text).isdisjoint(word_forms(word))]
+        missing = sum(not includes_word(text, word, self.language) for word in words)
+        return f"{missing} of {len(story['words'])} words missing" if missing > self.config.max_missing else None
 
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    """Which features are looked for."""
-
     only: list[str] = field(default_factory=lambda: list(FEATURES))
+    """The features looked for."""
     patterns: dict[str, str] = field(default_factory=dict)
-    """One's own features: by name the regular expression (case does not matter) that finds them."""
+    """Your own features: by name the regular expression (ignoring case) that finds them."""
 
     def __post_init__(self) -> None:
         for name, pattern in self.patterns.items():
@@ -177,17 +162,14 @@ class FeaturesFilter(StoryFilter):
         return None if by_rules.issubset(features_known("")) else (ENGLISH,)
 
     def refuse(self, story: Story) -> str | None:
-        wanted = self.only.intersection(story["features"])
-        missing = sorted(wanted - detect_features(story["text"], wanted))
-        own = self.patterns.keys() & set(story["features"])
-        missing += sorted(name for name in own if not self.patterns[name].search(story["text"]))
+        wanted, text = self.only.intersection(story["features"]), story["text"]
+        missing = sorted(wanted - detect_features(text, wanted))
+        missing += sorted(n for n in self.patterns.keys() & story["features"] if not self.patterns[n].search(text))
         return f"{', '.join(missing)} not found" if missing else None
 
 
 @dataclass(frozen=True)
 class FinishReasonConfig:
-    """Which finish reasons are good."""
-
     allowed: list[str] = field(default_factory=lambda: ["stop"])
 
 
@@ -203,13 +185,11 @@ class FinishReasonFilter(StoryFilter):
 
 
 LONGEST_WORD = 30
-"""Letters; 18 in real TinyStories. What is longer loops within a word: "Noooo…", "ha-ha-ha-…"."""
+"""Letters; 18 in real TinyStories. Anything longer loops within a word: "Noooo…", "ha-ha-ha-…"."""
 
 
 @dataclass(frozen=True)
 class RepetitionConfig:
-    """What counts as a loop."""
-
     n: int = 5
     """Words in an n-gram; in scripts without spaces, two letters stand for a word."""
     max_repeats: int = 4
@@ -234,7 +214,7 @@ class RepetitionFilter(StoryFilter):
         words = lower_words(story["text"])
         if max(map(len, words), default=0) > LONGEST_WORD:
             return "loops"
-        n = 2 * self.config.n if mostly_unspaced(story["text"]) else self.config.n
+        n = self.config.n * (1 + mostly_unspaced(story["text"]))
         ngrams = list(zip(*(words[i:] for i in range(n)), strict=False))
         repeated = len(ngrams) - len(set(ngrams))
         if repeated >= self.config.max_repeats and max(Counter(ngrams).values()) > self.config.max_repeats:
@@ -246,7 +226,7 @@ class RepetitionFilter(StoryFilter):
 class DuplicatesFilter(StoryFilter):
     """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; says whose."""
 
-    remembers = True
+    stateful = True
 
     def __init__(self) -> None:
         self.seen: dict[bytes, str] = {}
@@ -254,5 +234,5 @@ class DuplicatesFilter(StoryFilter):
     def refuse(self, story: Story) -> Refusal | None:
         words = " ".join(lower_words(story["text"]))
         digest = hashlib.blake2b(words.encode(), digest_size=12).digest()
-        twin = self.seen.setdefault(digest, story["id"])
-        return None if twin == story["id"] else Refusal("exact copy", twin)
+        first = self.seen.setdefault(digest, story["id"])
+        return None if first == story["id"] else Refusal("exact copy", first)

@@ -6,12 +6,9 @@ Regular expressions over a whole story cost tens of microseconds, so each is tri
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Any
 
 from silly_llm.core.registry import register
 from silly_llm.data.filters.base import Story, StoryFilter
-from silly_llm.text.languages import ENGLISH
 
 APOSTROPHE = "['’]"
 FLAGS = re.IGNORECASE | re.VERBOSE
@@ -62,39 +59,28 @@ MARKUP = re.compile(
 
 @register("story_filter", "refusals")
 class RefusalsFilter(StoryFilter):
-    """Refuses answers in which the model declines, in English, to write, or says that it is one."""
+    """Refuses answers in which the model declines, in English, to write, or says that it is a model."""
 
-    @staticmethod
-    def languages(options: dict[str, Any]) -> Collection[str] | None:
-        return (ENGLISH,)
+    english_only = True
 
     def refuse(self, story: Story) -> str | None:
         text = story["text"]
-        if DECLINES.match(text):
-            return "declines to write"
         low = text.lower()
-        if any(part in low for part in (" an ai", "artificial intelligence", "language model")):
-            return "declines to write" if IS_A_MODEL.search(text) else None
-        return None
+        hints = any(part in low for part in (" an ai", "artificial intelligence", "language model"))
+        return "declines to write" if DECLINES.match(text) or (hints and IS_A_MODEL.search(text)) else None
 
 
 @register("story_filter", "assistant_talk")
 class AssistantTalkFilter(StoryFilter):
     """Refuses answers that talk in English about the task instead of telling the story: "Sure!", titles, notes, hopes."""
 
-    @staticmethod
-    def languages(options: dict[str, Any]) -> Collection[str] | None:
-        return (ENGLISH,)
+    english_only = True
 
     def refuse(self, story: Story) -> str | None:
-        text = story["text"]
-        low = text.lower()
-        talks = (
-            OPENS.match(text)
-            or (":" in text and LABEL.search("\n" + text))
-            or any(part in low and pattern.search(text) for part, pattern in PHRASES.items())
-        )
-        return "talks about the task" if talks else None
+        text, low = story["text"], story["text"].lower()
+        phrases = any(part in low and pattern.search(text) for part, pattern in PHRASES.items())
+        label = ":" in text and LABEL.search("\n" + text)
+        return "talks about the task" if phrases or label or OPENS.match(text) else None
 
 
 @register("story_filter", "markup")

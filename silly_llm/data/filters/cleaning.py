@@ -27,15 +27,14 @@ PAIRS = {'"': '"', "“": "”", "«": "»", "„": "“", "”": "”", "「": 
 
 def code_fences(text: str) -> str:
     """Without a fence (``` or ~~~) around the whole, and a short line that introduces it."""
-    if "```" not in text and "~~~" not in text:
-        return text
-    found = FENCED.match(text)
+    found = FENCED.match(text) if "```" in text or "~~~" in text else None
     return found["inside"] if found and "```" not in found["inside"] else text
 
 
 def titles(text: str) -> str:
     """Without a title in front: "# …", "**…**", "Title: …", or a line that is underlined."""
-    return TITLE.sub("", text, count=1) if TITLE.match(text) else text
+    found = TITLE.match(text)
+    return text[found.end() :] if found else text
 
 
 def quotes(text: str) -> str:
@@ -59,15 +58,12 @@ STEPS: dict[str, Callable[[str], str]] = {"code_fences": code_fences, "titles": 
 def cleaning_of(
     named: Sequence[str | Mapping[str, Any]] | None, filters: Sequence[str | Mapping[str, Any]]
 ) -> Cleaning:
-    """The steps that a recipe names.
+    """The steps that a recipe names, or raises a RecipeError.
 
     Args:
-        named: names, or `{pattern: …, replacement: …}` with `name` if one wants; `None` for the default: what changes no text
+        named: names, or `{pattern: …, replacement: …}`, optionally with a `name`; `None` for the default: what changes no text
             that the filters would keep as it is.
         filters: the recipe's.
-
-    Raises:
-        RecipeError: a step does not exist, or a pattern is no regular expression.
     """
     if named is None:
         refused = {split_type("story_filter", f)[0] for f in filters} & {"markup", "assistant_talk"}
@@ -77,14 +73,13 @@ def cleaning_of(
 
 def _step(named: str | Mapping[str, Any]) -> tuple[str, Callable[[str], str]]:
     if isinstance(named, str) or "type" in named:
-        name = named if isinstance(named, str) else named["type"]
+        name, _ = split_type("cleaning", named)
         if name not in STEPS:
-            raise RecipeError(
-                f"cleaning: unknown step {name!r}{suggestion(str(name), STEPS)}; known: {', '.join(STEPS)}, or a pattern"
-            )
+            known = f"{', '.join(STEPS)}, or a pattern"
+            raise RecipeError(f"cleaning: unknown step {name!r}{suggestion(name, STEPS)}; known: {known}")
         return name, STEPS[name]
-    if unknown := set(named) - {"name", "pattern", "replacement"}:
-        raise RecipeError(f"cleaning: unknown key {sorted(unknown)[0]!r}; known: pattern, replacement, name")
+    if unknown := sorted(set(named) - {"name", "pattern", "replacement"}):
+        raise RecipeError(f"cleaning: unknown key {unknown[0]!r}; known: pattern, replacement, name")
     pattern, replacement = named.get("pattern"), named.get("replacement") or ""
     if not isinstance(pattern, str) or not isinstance(replacement, str):
         raise RecipeError("cleaning: pattern and replacement must be texts")

@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from string import ascii_letters
 from typing import Any
 
 from silly_llm.core.errors import RecipeError
@@ -28,27 +29,20 @@ NAME = re.compile(r" (?<=[a-z,;] )([A-Z][a-z]+)")
 """A capitalised word within a sentence."""
 
 
+NEED_SEGMENTERS = ("zh", "ja", "ko")
+"""Languages that wordfreq splits into words by packages of their own; a story in them is recognised as a whole."""
+
+
 @functools.cache
 def rarity(frequency: float, language: str) -> Callable[[str], bool]:
-    """What says of a word whether it is rarer in a language than `frequency` (Zipf scale); words that nobody uses are."""
-
-    @functools.lru_cache(maxsize=50_000)
-    def rarer(word: str) -> bool:
-        return zipf_frequency(word, language) < frequency
-
+    """A function that says whether a word is rarer in a language than `frequency` (Zipf scale), or unknown."""
     from wordfreq import zipf_frequency
 
-    return rarer
-
-
-NEED_SEGMENTERS = ("zh", "ja", "ko")
-"""Languages of wordfreq that it cuts into words by packages of their own; a story in them is recognised as a whole."""
+    return functools.lru_cache(maxsize=50_000)(lambda word: zipf_frequency(word, language) < frequency)
 
 
 @dataclass(frozen=True)
 class LanguageConfig:
-    """What counts as the language."""
-
     language: str | None = None
     """A code (`en`, `de`, `zh` …); default: the recipe's `language`, else English. The characters are checked for English only."""
     max_foreign_characters: float = 0.005
@@ -58,8 +52,9 @@ class LanguageConfig:
 
     def __post_init__(self) -> None:
         check_share(self, "max_foreign_characters", "max_unknown_words")
-        if self.language is not None:
-            check_language(base(standard(self.language)))
+        known = counted_languages() | recognised_languages()
+        if self.language is not None and (code := base(standard(self.language))) not in known:
+            raise RecipeError(f"language: {code!r} is none of {', '.join(sorted(known))}")
 
 
 @functools.cache
@@ -78,29 +73,18 @@ def recognised_languages() -> frozenset[str]:
     return frozenset(code for code, _ in py3langid.rank("")) - {"zxx", "und"}
 
 
-def check_language(language: str) -> None:
-    """Whether the filter knows a language (a code without script and region).
-
-    Raises:
-        RecipeError: it does not.
-    """
-    if language not in counted_languages() and language not in recognised_languages():
-        known = sorted(counted_languages() | recognised_languages())
-        raise RecipeError(f"language: {language!r} is none of {', '.join(known)}")
-
-
 @register("story_filter", "language")
 class LanguageFilter(StoryFilter):
-    """Refuses stories in another language or script, and word salad: characters, and words that nobody uses.
+    """Refuses stories in another language or script, and word salad, by their characters and words that nobody uses.
 
-    Languages whose words wordfreq cannot count (Chinese, Japanese, Korean, Thai …) are recognised by py3langid, which sees no salad.
+    Languages whose words wordfreq cannot count (Chinese, Japanese, Korean, Thai …) are recognised by py3langid, which does not notice
+    word salad.
     """
 
     def __init__(self, config: LanguageConfig, language: Language = ENGLISH) -> None:
         self.config = config
         self.language = base(config.language) if config.language else language
-        ours = "".join(chr(c) for c in range(32, 127) if chr(c).isalpha()) + PUNCTUATION
-        self.allowed = dict.fromkeys(map(ord, ours))
+        self.allowed = str.maketrans("", "", ascii_letters + PUNCTUATION)
         self.counted = self.language in counted_languages()
 
     @staticmethod
@@ -112,12 +96,10 @@ class LanguageFilter(StoryFilter):
         text = story["text"]
         if not self.counted:
             found = detect_language([text])
-            # A short text, of which nothing can be said, is not held against it.
-            return "another language" if found not in (self.language, None) else None
-        if self.language == ENGLISH:
-            foreign = text.translate(self.allowed)
-            if len(foreign) > self.config.max_foreign_characters * len(text):
-                return "foreign characters"
+            return "another language" if found not in (self.language, None) else None  # None: too short to tell
+        foreign = len(text.translate(self.allowed)) if self.language == ENGLISH else 0
+        if foreign > self.config.max_foreign_characters * len(text):
+            return "foreign characters"
         words = lower_words(text)
         unknown = sum(map(rarity(RAREST, self.language), words))
         return "unknown words" if unknown > self.config.max_unknown_words * len(words) else None
@@ -125,8 +107,6 @@ class LanguageFilter(StoryFilter):
 
 @dataclass(frozen=True)
 class DifficultyConfig:
-    """Which words are hard."""
-
     min_frequency: float = 3.5
     """Zipf scale: log10 of occurrences per billion words; rarer words are hard (van Heuven et al. 2014)."""
     vocabulary: str | None = None
@@ -143,17 +123,14 @@ class DifficultyConfig:
 class DifficultyFilter(StoryFilter):
     """Refuses stories with too many English words that a small child does not hear: more than 10 % rarer than Zipf 3.5."""
 
+    english_only = True
+
     def __init__(self, config: DifficultyConfig) -> None:
         self.config = config
         self.easy = FUNCTION_WORDS
         if config.vocabulary:
-            words = load_vocabulary(config.vocabulary)
-            forms = (word_forms(word) for pos in PARTS_OF_SPEECH for word in words.of(pos))
-            self.easy = self.easy.union(*forms)
-
-    @staticmethod
-    def languages(options: dict[str, Any]) -> Collection[str] | None:
-        return (ENGLISH,)
+            vocabulary = load_vocabulary(config.vocabulary)
+            self.easy = self.easy.union(*(word_forms(w) for pos in PARTS_OF_SPEECH for w in vocabulary.of(pos)))
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
@@ -172,12 +149,12 @@ class DifficultyFilter(StoryFilter):
 
 
 INNOCENT_IN_STORIES = frozenset({"cock", "jerk", "prick", "drug", "queer", "naked"})
-"""Words that a vocabulary does without, but that tell of roosters, sudden moves, needles and baths in a story."""
+"""Left out of vocabularies, but in a story they mean roosters, sudden moves, needles and baths."""
 
 
 @functools.cache
 def profanity() -> frozenset[str]:
-    """Words that one does not say to children, and their forms as nouns and verbs."""
+    """Words not for children, and their forms as nouns and verbs."""
     forms: tuple[Form, ...] = ("plural", "past", "participle", "ing", "third")
     words = PROFANITY - INNOCENT_IN_STORIES
     return words | {inflect(word, form) for word in words for form in forms}
@@ -185,20 +162,14 @@ def profanity() -> frozenset[str]:
 
 @register("story_filter", "profanity")
 class ProfanityFilter(StoryFilter):
-    """Refuses stories with an English word that one does not say to children: whole words of a short list of our own, in any form."""
+    """Refuses stories with an English word that is not for children: whole words of a short list of our own, in any form."""
 
-    @staticmethod
-    def languages(options: dict[str, Any]) -> Collection[str] | None:
-        return (ENGLISH,)
+    english_only = True
 
     def refuse(self, story: Story) -> str | None:
-        words = word_set(story["text"])
-        if not words.isdisjoint(profanity()):
-            return "profanity"
-        low = story["text"].lower()
-        if any(stem in low for stem in PROFANE_STEMS):
-            return "profanity" if any(word.startswith(PROFANE_STEMS) for word in words) else None
-        return None
+        words, low = word_set(story["text"]), story["text"].lower()
+        stems = any(stem in low for stem in PROFANE_STEMS) and any(word.startswith(PROFANE_STEMS) for word in words)
+        return "profanity" if stems or not words.isdisjoint(profanity()) else None
 
 
 PERSONAL = {

@@ -2,9 +2,9 @@
 
 A story is the set of its pairs of neighbouring words (letters in scripts without spaces), lower case, every name replaced by one
 sign: a copy in which Tim has become Tom is a copy. 252 MinHash values (Broder 1997; `rensa` makes them) estimate the Jaccard similarity of two sets. They form 36 bands of
-7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and the candidate with the highest
-estimate is the twin if it reaches the threshold. Only the lowest 8 bits of each value are kept (b-bit MinHash, Li & König 2010), so
-a kept story takes about 0.6 kB in all. docs/lab-log.md has the measurements behind these numbers.
+7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and the one with the highest estimate is the
+original if it reaches the threshold. Only the lowest 8 bits of each value are kept (b-bit MinHash, Li & König 2010), so a kept story takes
+about 0.6 kB in all. docs/lab-log.md has the measurements behind these numbers.
 """
 
 from __future__ import annotations
@@ -25,18 +25,15 @@ BANDS, ROWS = 36, 7
 VALUES = BANDS * ROWS
 """MinHash values of a story."""
 SLOTS = 8
-"""Stories that a bucket of the table remembers. Buckets hold 2.5 to 5 on average; only bands of phrases that many stories share
-have more, and then the newer ones stay."""
+"""Stories that a bucket of the table holds: 2.5 to 5 on average; of phrases that many stories share, the newest stay."""
 FULLEST = 5
-"""Entries a bucket, on average, at which the table doubles."""
+"""Average entries a bucket at which the table doubles."""
 CAPITAL_NOUNS = ("de", "lb")
 """Languages in which a capital letter makes no name: every noun has one."""
 
 
 @dataclass(frozen=True)
 class NearDuplicatesConfig:
-    """How alike is too alike."""
-
     threshold: float = 0.7
     """Estimated Jaccard similarity from which a story is a near-copy."""
     seed: int = 0
@@ -51,7 +48,7 @@ class NearDuplicatesConfig:
 class NearDuplicatesFilter(StoryFilter):
     """Refuses near-copies of stories kept before, also with other names and sentences swapped; says whose."""
 
-    remembers = True
+    stateful = True
 
     def __init__(self, config: NearDuplicatesConfig, language: Language = ENGLISH) -> None:
         self.config, self.language = config, language
@@ -59,10 +56,9 @@ class NearDuplicatesFilter(StoryFilter):
         self.ids: list[str] = []
 
     def refuse(self, story: Story) -> Refusal | None:
-        values = signature(story["text"], self.config.seed, self.language)
-        twin = self.index.find_or_add(values)
-        if twin is not None:
-            return Refusal("near-copy", self.ids[twin])
+        original = self.index.find_or_add(signature(story["text"], self.config.seed, self.language))
+        if original is not None:
+            return Refusal("near-copy", self.ids[original])
         self.ids.append(story["id"])
         return None
 
@@ -85,24 +81,21 @@ def shingles(text: str, language: str = ENGLISH) -> list[str]:
     words = runs(text)
     if language in CAPITAL_NOUNS:
         words = [word.lower() for word in words]
-    different = set(words)
-    sign = {}
-    for word in different:
-        low = word.lower()
-        sign[word] = low if low in different or low in FUNCTION_WORDS else "@"
-    words = [sign[word] for word in words]
+    lower = {word: word.lower() for word in set(words)}
+    masked = {word: low if low in lower or low in FUNCTION_WORDS else "@" for word, low in lower.items()}
+    words = [masked[word] for word in words]
     return list(map(operator.add, words, words[1:])) if len(words) > 1 else words
 
 
 class SimilarityIndex:
-    """Signatures of kept stories, numbered as they come, and which of them are alike.
+    """The signatures of kept stories, numbered in order.
 
-    A table of buckets, chosen by the hash of a band, each with `SLOTS` numbers of stories and 8 more bits of their hashes, by
-    which most stories that share the bucket by chance are told apart without looking at their signatures. Hashes are made of what
-    signatures keep, so the table can grow without remembering them.
+    A table of buckets, chosen by the hash of a band, each with `SLOTS` numbers of stories and 8 more bits of their hashes, which
+    tell most stories that share the bucket by chance apart without looking at their signatures. Hashes are made of what signatures
+    keep, so the table can grow without storing them.
 
     Args:
-        threshold: estimated Jaccard similarity of twins.
+        threshold: estimated Jaccard similarity from which two stories are copies.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -113,7 +106,7 @@ class SimilarityIndex:
         self._make_table(1 << 13)
 
     def find_or_add(self, values: np.ndarray) -> int | None:
-        """The number of the kept story that is most like this one, if it is a twin; else the story is kept.
+        """The number of the most similar story (the first of equals) if that is similar enough; else the story is added.
 
         Args:
             values: [VALUES], uint32.
@@ -128,8 +121,7 @@ class SimilarityIndex:
             if (most := agree.max()) >= self._needed:
                 return int(candidates[agree == most].min())
         if self.count == len(self._signatures):
-            # In place where the system can, without a copy.
-            self._signatures.resize((self.count * 3 // 2, VALUES), refcheck=False)
+            self._signatures.resize((self.count * 3 // 2, VALUES), refcheck=False)  # in place where the system can
         self._signatures[self.count] = signature
         self._put(buckets, tags, np.count_nonzero(found, axis=1), np.full(BANDS, self.count, np.uint32))
         self.count += 1
@@ -138,8 +130,7 @@ class SimilarityIndex:
         return None
 
     def _make_table(self, buckets: int) -> None:
-        self._tags = np.zeros((buckets, SLOTS), np.uint8)
-        """0 is a free slot."""
+        self._tags = np.zeros((buckets, SLOTS), np.uint8)  # 0 is a free slot
         self._numbers = np.zeros((buckets, SLOTS), np.uint32)
         self._shift = np.uint64(64 - (buckets.bit_length() - 1))
 
@@ -155,8 +146,7 @@ class SimilarityIndex:
 
     def _put(self, buckets: np.ndarray, tags: np.ndarray, filled: np.ndarray, numbers: np.ndarray) -> None:
         slots = np.where(filled < SLOTS, filled, numbers % SLOTS)
-        self._tags[buckets, slots] = tags
-        self._numbers[buckets, slots] = numbers
+        self._tags[buckets, slots], self._numbers[buckets, slots] = tags, numbers
 
     def _grow(self) -> None:
         self._make_table(2 * len(self._tags))
@@ -166,7 +156,7 @@ class SimilarityIndex:
             numbers = np.repeat(np.arange(first, first + len(stories), dtype=np.uint32), BANDS)
             order = np.argsort(buckets, kind="stable")
             buckets, tags, numbers = buckets[order], tags[order], numbers[order]
-            # Several of these stories may come into one bucket: each goes behind those before it.
+            # Several of these stories may fall into one bucket: each goes behind those before it.
             places = np.arange(len(buckets))
             begins = np.maximum.accumulate(np.where(np.diff(buckets, prepend=buckets[:1] + 1) != 0, places, 0))
             filled = np.count_nonzero(self._tags[buckets], axis=1) + places - begins

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from silly_llm.core.config import Recipe
+from silly_llm.core.console.duration import duration
 from silly_llm.core.errors import RunError
 from silly_llm.data.arguments import GenerationArguments
+from silly_llm.data.generation.components import GenerationComponents, request_for
+from silly_llm.data.generation.rows import row_of, verdict_on
+from silly_llm.data.prompts.base import StoryPrompt
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
-
-if TYPE_CHECKING:
-    from silly_llm.data.generation.components import GenerationComponents
-    from silly_llm.data.prompts.base import StoryPrompt
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of English prompts, for estimates without an answer."""
@@ -30,8 +29,6 @@ def preview(recipe: Recipe[GenerationArguments], parts: GenerationComponents) ->
     Raises:
         RunError: the provider cannot answer.
     """
-    from silly_llm.data.generation.components import request_for
-
     args = recipe.args
     prompts = [parts.prompts.prompt(args.seed, index) for index in range(args.preview)]
     requests = [request_for(args, index, 0, prompt) for index, prompt in enumerate(prompts)]
@@ -43,9 +40,12 @@ def preview(recipe: Recipe[GenerationArguments], parts: GenerationComponents) ->
     began = time.monotonic()
     answers = asyncio.run(ask(recipe, parts, requests))
     seconds = time.monotonic() - began
-    for index, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+    for index, (prompt, request, answer) in enumerate(zip(prompts, requests, answers, strict=True)):
         show_prompt(index, prompt)
-        show_answer(index, prompt, requests[index], answer, parts)
+        if isinstance(answer, RequestFailed):
+            print(f"[failed] {answer.reason}\n")
+        else:
+            show_answer(index, prompt, request, answer, parts)
     good = [answer for answer in answers if isinstance(answer, Completion)]
     if not good:
         raise RunError(next(answer.reason for answer in answers if isinstance(answer, RequestFailed)))
@@ -56,21 +56,19 @@ async def ask(
     recipe: Recipe[GenerationArguments], parts: GenerationComponents, requests: list[ChatRequest]
 ) -> list[Completion | RequestFailed]:
     """Answers, kept in the journal of the output folder."""
-    from silly_llm.asking.engine import Engine, answer_all
-    from silly_llm.asking.journal import Journal
+    from silly_llm.asking.engine import answer_all
+    from silly_llm.asking.journal import JOURNAL, Journal
     from silly_llm.core.folders.files import locked
     from silly_llm.core.folders.output import require_room
-    from silly_llm.data.generation.components import JOURNAL, ClosingProvider, budget_of
 
-    args, folder = recipe.args, Path(recipe.args.output_dir)
-    free = parts.provider.free
+    folder, free = Path(recipe.args.output_dir), parts.provider.free
     if not free:
         require_room(folder, recipe.phase)
     with nullcontext() if free else locked(folder), nullcontext() if free else Journal(folder / JOURNAL) as journal:
-        async with ClosingProvider(parts.provider):
+        async with aclosing(parts.provider):
             await parts.provider.prepare()
-            engine = Engine(parts.provider, journal, budget=budget_of(args, parts.provider, journal))
-            return [answer async for _, _, answer in answer_all(((None, r) for r in requests), engine)]
+            tagged = ((None, request) for request in requests)
+            return [answer async for _, _, answer in answer_all(tagged, parts.engine(journal))]
 
 
 def show_prompt(index: int, prompt: StoryPrompt) -> None:
@@ -82,20 +80,10 @@ def show_prompt(index: int, prompt: StoryPrompt) -> None:
 
 
 def show_answer(
-    index: int,
-    prompt: StoryPrompt,
-    request: ChatRequest,
-    answer: Completion | RequestFailed,
-    parts: GenerationComponents,
+    index: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion, parts: GenerationComponents
 ) -> None:
     """Print an answer and what the filters say of it."""
-    from silly_llm.data.generation.rows import Teacher, row_of, verdict_on
-
-    if isinstance(answer, RequestFailed):
-        print(f"[failed] {answer.reason}\n")
-        return
-    teacher = Teacher("", parts.provider.parameters, parts.provider.prices, parts.cleaning)
-    row = row_of(index, 0, prompt, request, answer, teacher)
+    row = row_of(index, 0, prompt, request, answer, parts)
     reasons = verdict_on(row, answer, parts.filters).reasons
     tokens = f"{answer.prompt_tokens} + {answer.completion_tokens} tokens"
     if (thinking := row["reasoning_tokens"]) is not None:
@@ -108,30 +96,24 @@ def show_answer(
 
 def estimate(args: GenerationArguments, provider: LLMProvider, answers: list[Completion], seconds: float) -> str:
     """What the whole run would take, from answers that came."""
-    prompt = sum(answer.prompt_tokens for answer in answers) / len(answers)
-    completion = sum(answer.completion_tokens for answer in answers) / len(answers)
-    count = args.num_stories
+    count, share = args.num_stories, args.num_stories / len(answers)
+    prompt = sum(answer.prompt_tokens for answer in answers) * share
+    completion = sum(answer.completion_tokens for answer in answers) * share
+    thought = sum(answer.extra.get("reasoning_tokens", 0) for answer in answers) * share
     lines = [
-        f"{count:,} stories like these {len(answers)}: about {prompt * count:,.0f} prompt tokens and "
-        f"{completion * count:,.0f} completion tokens"
+        f"{count:,} stories like these {len(answers)}: about {prompt:,.0f} prompt tokens and {completion:,.0f} completion tokens"
     ]
-    thought = sum(answer.extra.get("reasoning_tokens", 0) for answer in answers) / len(answers) * count
     if thought:
         lines.append(
             f"thinking: about {thought:,.0f} of the completion tokens (provider: {{thinking: false}} saves them)"
         )
     if provider.prices:
-        lines.append(f"cost: about {provider.prices.cost(prompt * count, completion * count):,.2f}")
-        if thought:
-            lines[-1] += f", {provider.prices.cost(0, thought):,.2f} of it for thinking"
-    from silly_llm.core.console.duration import duration
-
+        for_thinking = f", {provider.prices.cost(0, thought):,.2f} of it for thinking" if thought else ""
+        lines.append(f"cost: about {provider.prices.cost(prompt, completion):,.2f}{for_thinking}")
     width = provider.in_flight[1] or 1
     rounds = max(1.0, len(answers) / width)  # these answers were asked for side by side as far as the limit allows
-    lines.append(
-        f"time: about {duration(seconds / rounds / width * count)}, with {width} in flight as in the beginning"
-    )
-    return "\n".join(lines)
+    time_needed = duration(seconds / rounds / width * count)
+    return "\n".join([*lines, f"time: about {time_needed}, with {width} in flight as in the beginning"])
 
 
 def estimate_unasked(args: GenerationArguments, provider: LLMProvider, requests: list[ChatRequest]) -> str:
@@ -139,10 +121,9 @@ def estimate_unasked(args: GenerationArguments, provider: LLMProvider, requests:
     characters = sum(len(message["content"]) for request in requests for message in request.messages)
     prompt = characters / len(requests) / CHARACTERS_PER_TOKEN * args.num_stories
     completion = args.max_tokens * args.num_stories
-    text = (
+    cost = f"\ncost: at most about {provider.prices.cost(prompt, completion):,.2f}" if provider.prices else ""
+    return (
         f"{args.num_stories:,} stories: about {prompt:,.0f} prompt tokens (at {CHARACTERS_PER_TOKEN:g} characters a token) "
-        f"and at most {completion:,} completion tokens (max_tokens)"
+        f"and at most {completion:,} completion tokens (max_tokens){cost}\n"
+        "without --dry_run the estimate is made from real answers, which are kept for the run"
     )
-    if provider.prices:
-        text += f"\ncost: at most about {provider.prices.cost(prompt, completion):,.2f}"
-    return text + "\nwithout --dry_run the estimate is made from real answers, which are kept for the run"

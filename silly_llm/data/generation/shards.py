@@ -2,7 +2,7 @@
 
 Shard I of N asks for a contiguous range of indices and leaves the judged rows in `OUTPUT_DIR/journal-shards/0000I-of-0000N/`
 (journals and what belongs to them are kept when a recipe changes, and never published). The merge streams them in order
-through the filters that remember, so the result equals that of one process, row for row.
+through the stateful filters, so the result equals that of one process, row for row.
 """
 
 from __future__ import annotations
@@ -13,36 +13,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.core import registry
 from silly_llm.core.config import Recipe
 from silly_llm.core.errors import RunError
 from silly_llm.core.folders.manifest import SHARD_FOLDERS
 from silly_llm.data.arguments import GenerationArguments
 
 if TYPE_CHECKING:
-    from silly_llm.data.generation.writer import Filters
+    from silly_llm.data.generation.components import GenerationComponents
+    from silly_llm.data.generation.statistics import StoryStatistics
 
-FOLDER = SHARD_FOLDERS
 PROGRESS_EVERY = 1_000
-NOT_SHARED = frozenset(
-    [
-        "provider",
-        "output_dir",
-        "shard_index",
-        "validation_fraction",
-        "preview",
-        "dry_run",
-        "max_failed",
-        "max_cost",
-        "max_requests",
-        "max_tokens_total",
-        "push_to_hub",
-        "hub_dataset_id",
-        "hub_private",
-        "license",
-        "tags",
-    ]
-)
+NOT_SHARED = {
+    "provider", "output_dir", "shard_index", "validation_fraction", "preview", "dry_run", "max_failed", "max_cost", "max_requests",
+    "max_tokens_total", "push_to_hub", "hub_dataset_id", "hub_private", "license", "tags",
+}  # fmt: skip
 """Keys in which shards of one dataset may differ; of the provider only its type and model count."""
 
 
@@ -57,76 +41,34 @@ def as_shard(recipe: Recipe[GenerationArguments]) -> Recipe[GenerationArguments]
     args = recipe.args
     if args.shard_index is None:
         return recipe
-    folder = shard_folder(args.output_dir, args.shard_index, args.num_shards)
-    return dataclasses.replace(recipe, args=dataclasses.replace(args, output_dir=str(folder)))
+    return dataclasses.replace(
+        recipe, args=dataclasses.replace(args, output_dir=str(folder_of(args, args.shard_index)))
+    )
 
 
-def shard_folder(output_dir: str | Path, shard: int, of: int) -> Path:
+def folder_of(args: GenerationArguments, shard: int) -> Path:
     """Where a shard's rows are."""
-    return Path(output_dir) / FOLDER / f"{shard:05d}-of-{of:05d}"
+    return Path(args.output_dir) / SHARD_FOLDERS / f"{shard:05d}-of-{args.num_shards:05d}"
 
 
-def identity(recipe: Recipe[GenerationArguments], inputs: Sequence[Any]) -> str:
+def identity(recipe: Recipe[GenerationArguments], parts: GenerationComponents, inputs: Sequence[Any]) -> str:
     """A digest of what all shards of one dataset have in common."""
     from silly_llm.core.folders.provenance import digest, fingerprint
 
     values = {key: value for key, value in recipe.values.items() if key not in NOT_SHARED}
-    name, options = registry.split_type("llm_provider", recipe.args.provider)
     digests = [digest(source) for source in inputs if source is not None]
-    return fingerprint([values, name, options.get("model"), digests])
+    return fingerprint([values, parts.teacher.name, parts.teacher.options.get("model"), digests])
 
 
-def merge(
-    recipe: Recipe[GenerationArguments], filters: Filters, inputs: Sequence[Any], vocabulary_size: int | None
-) -> None:
-    """Make one dataset of all shards.
-
-    Raises:
-        RunError: a shard is missing, unfinished, or of another recipe.
-    """
-    from silly_llm.core.folders.output import open_output
-    from silly_llm.data.generation.components import rules_language
-    from silly_llm.data.generation.progress import Progress
-    from silly_llm.data.generation.report import describe_stories, report
-    from silly_llm.data.generation.rows import Teacher
-    from silly_llm.data.generation.writer import StoryWriter
-    from silly_llm.hub.publish import push_if_asked
-
-    args = recipe.args
-    folders = [shard_folder(args.output_dir, shard, args.num_shards) for shard in range(args.num_shards)]
-    check(folders, identity(recipe, inputs))
-    with open_output(recipe, inputs=[*inputs, *folders]) as output:
-        if output.up_to_date:
-            print(f"{output.folder} is up to date")
-            push_if_asked(args, output.folder)
-            return
-        teacher = Teacher(registry.split_type("llm_provider", args.provider)[0])
-        with Progress(args.num_stories, "stories") as progress:
-            writer = StoryWriter(
-                output.folder,
-                filters,
-                teacher,
-                validation_fraction=args.validation_fraction,
-                language=rules_language(args),
-            )
-            with writer:
-                for row in judged_rows(folders):
-                    writer.write([row])
-                    if row["index"] >= progress.done + PROGRESS_EVERY:
-                        progress.advance_to(row["index"])
-        summary = describe_stories(recipe, output, writer.statistics, vocabulary_size)
-        report(recipe, summary)
-    push_if_asked(args, output.folder)
-
-
-def check(folders: Sequence[Path], expected: str) -> None:
-    """Refuse to merge what does not belong together.
+def finished(recipe: Recipe[GenerationArguments], parts: GenerationComponents, inputs: Sequence[Any]) -> list[Path]:
+    """The folders of all shards.
 
     Raises:
         RunError: naming the shards that are missing or unfinished, or the first of another recipe.
     """
     from silly_llm.core.folders.output import is_finished
 
+    folders = [folder_of(recipe.args, shard) for shard in range(recipe.args.num_shards)]
     lacking = [str(shard) for shard, folder in enumerate(folders) if not is_finished(folder)]
     if lacking:
         which = ", ".join(lacking[:20]) + (" …" if len(lacking) > 20 else "")
@@ -134,6 +76,7 @@ def check(folders: Sequence[Path], expected: str) -> None:
             f"{folders[0].parent}: {len(lacking)} of {len(folders)} shards are not finished (shard_index {which}); run "
             "them with the same command and --shard_index, then merge again"
         )
+    expected = identity(recipe, parts, inputs)
     for folder in folders:
         try:
             found = json.loads((folder / "provenance.json").read_text(encoding="utf-8")).get("shard")
@@ -141,13 +84,28 @@ def check(folders: Sequence[Path], expected: str) -> None:
             found = None
         if found != expected:
             raise RunError(f"{folder}: was made by another recipe; run this shard again")
+    return folders
 
 
-def judged_rows(folders: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """The rows of shards, in the order of the stories."""
+def merge(parts: GenerationComponents, folder: Path) -> StoryStatistics:
+    """Write one dataset of the rows of all shards."""
+    from silly_llm.data.generation.progress import Progress
+    from silly_llm.data.generation.writer import StoryWriter
+
+    args = parts.args
+    with Progress(args.num_stories, "stories") as progress, StoryWriter(folder, parts) as writer:
+        for row in judged_rows(args):
+            writer.write([row])
+            if row["index"] >= progress.done + PROGRESS_EVERY:
+                progress.advance_to(row["index"])
+        return writer.finish()
+
+
+def judged_rows(args: GenerationArguments) -> Iterator[dict[str, Any]]:
+    """The rows of all shards, in the order of the stories."""
     import pyarrow.parquet as pq
 
-    for folder in folders:
-        for file in sorted((folder / "data").glob("judged-*.parquet")):
+    for shard in range(args.num_shards):
+        for file in sorted((folder_of(args, shard) / "data").glob("judged-*.parquet")):
             for batch in pq.ParquetFile(file).iter_batches(batch_size=2_000):
                 yield from batch.to_pylist()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from silly_llm.text.features import FEATURES, detect_features, features_known
@@ -30,25 +31,13 @@ class StoryStatistics:
         self.splits: Counter[str] = Counter()
         self.rejected = 0
         """Rows that filters refused."""
-        self.attempts: Counter[int] = Counter()
+        self.counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+        """Of rows, by what is counted, such as `models` or `lengths`."""
+        self.numbers: Counter[str] = Counter()
+        """Sums over rows, such as `prompt_tokens`."""
         self.cost: float | None = None
-        self.refused_by: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.lengths: Counter[int] = Counter()
-        self.openings: Counter[str] = Counter()
-        self.models: Counter[str] = Counter()
-        self.templates: Counter[str] = Counter()
-        self.requested: Counter[str] = Counter()
-        self.tokens: Counter[str] = Counter()
-        self.cleaned_by: Counter[str] = Counter()
-        self.thinking = 0
-        """Answers with thinking."""
         self.thinking_is_estimated = False
-        self.sampled = self.words_asked = self.words_found = 0
-        self.feature_asked: Counter[str] = Counter()
-        self.feature_found: Counter[str] = Counter()
         self.ngrams: dict[int, set[int]] = {1: set(), 2: set(), 3: set(), 4: set()}
-        self.ngram_counts: Counter[int] = Counter()
         self.words_used: set[str] = set()
         self.sample: Mapping[str, Any] | None = None
         """The first kept row."""
@@ -58,106 +47,108 @@ class StoryStatistics:
     def add(self, split: str, row: Mapping[str, Any]) -> None:
         """Count a row of a split."""
         self.splits[split] += 1
-        self.tokens["prompt"] += row["prompt_tokens"]
-        self.tokens["completion"] += row["completion_tokens"]
+        counts, numbers = self.counts, self.numbers
+        numbers["prompt_tokens"] += row["prompt_tokens"]
+        numbers["completion_tokens"] += row["completion_tokens"]
         if (reasoning := row.get("reasoning_tokens")) is not None:
-            self.thinking += 1
-            self.tokens["reasoning"] += reasoning
+            numbers["thinking"] += 1
+            numbers["reasoning_tokens"] += reasoning
             self.thinking_is_estimated |= bool(row.get("reasoning_estimated"))
-        self.cleaned_by.update(row.get("cleaned_by") or ())
-        self.models[row["model"]] += 1
-        self.templates[row["template"]] += 1
-        self.attempts[row["attempt"]] += 1
+        counts["cleaned_by"].update(row.get("cleaned_by") or ())
+        counts["models"][row["model"]] += 1
+        counts["templates"][row["template"]] += 1
+        numbers["asked_again"] += bool(row["attempt"])
         if row["cost"] is not None:
             self.cost = (self.cost or 0.0) + row["cost"]
-        for entry in row["rejected_by"]:
-            self.reasons[entry] += 1
-            self.refused_by[entry.partition(":")[0]] += 1
         if row["rejected_by"]:
+            counts["reasons"].update(row["rejected_by"])
+            counts["rejected_by"].update(entry.partition(":")[0] for entry in row["rejected_by"])
             self.rejected += 1
             return
         self.words_used.update(row["words"])
-        self.requested.update(row["features"])
-        self.lengths[count_words(row["text"])] += 1
-        opening = " ".join(first_words(row["text"], OPENING_WORDS).split())
-        if opening in self.openings or len(self.openings) < MOST_OPENINGS:
-            self.openings[opening] += 1
-        if self.sampled < SAMPLE:
+        counts["requested"].update(row["features"])
+        counts["lengths"][count_words(row["text"])] += 1
+        opening, openings = " ".join(first_words(row["text"], OPENING_WORDS).split()), counts["openings"]
+        if opening in openings or len(openings) < MOST_OPENINGS:
+            openings[opening] += 1
+        if numbers["sampled"] < SAMPLE:
             self._add_to_sample(row)
 
     def _add_to_sample(self, row: Mapping[str, Any]) -> None:
-        self.sampled += 1
-        text = row["text"]
+        text, numbers = row["text"], self.numbers
+        numbers["sampled"] += 1
         self.sample = self.sample or dict(row)
         if len(self.texts) < TEXTS:
             self.texts.append(text)
-        self.words_asked += len(row["words"])
-        self.words_found += sum(includes_word(text, word, self.language) for word in row["words"])
+        numbers["words_asked"] += len(row["words"])
+        numbers["words_found"] += sum(includes_word(text, word, self.language) for word in row["words"])
         found = detect_features(text, self.features)
-        self.feature_asked.update(row["features"])
-        self.feature_found.update(name for name in row["features"] if name in found)
+        self.counts["features_asked"].update(row["features"])
+        self.counts["features_found"].update(name for name in row["features"] if name in found)
         words = tokenize_words(text.lower())
         for n, seen in self.ngrams.items():
             grams = [hash(gram) for gram in zip(*(islice(words, i, None) for i in range(n)), strict=False)]
-            self.ngram_counts[n] += len(grams)
+            self.counts["ngrams"][n] += len(grams)
             seen.update(grams)
 
     def summary(self, vocabulary_size: int | None = None) -> dict[str, Any]:
         """Everything as plain data (JSON); the same rows give the same summary."""
-        kept = self.lengths.total()
-        copies = {name: self.refused_by[name] for name in ("duplicates", "near_duplicates")}
-        compared = kept + sum(copies.values())
-        asked = sorted(self.requested, key=lambda name: (FEATURES.index(name) if name in FEATURES else 99, name))
-        return {
+        counts, numbers = self.counts, self.numbers
+        kept = counts["lengths"].total()
+        copies = {name: counts["rejected_by"][name] for name in ("duplicates", "near_duplicates")}
+        openings = counts["openings"].most_common(10)
+        asked = sorted(counts["requested"], key=lambda f: (FEATURES.index(f) if f in FEATURES else 99, f))
+        summary: dict[str, Any] = {
             "stories": {"total": self.splits.total(), "kept": kept, **dict(sorted(self.splits.items()))},
-            "rejected_by": dict(self.refused_by.most_common()),
-            "rejected_reasons": dict(self.reasons.most_common()),
-            "asked_again": self.splits.total() - self.attempts[0],
-            "copies": {**copies, "share": round(sum(copies.values()) / compared, 4) if compared else None},
-            "words_per_story": describe(self.lengths),
+            "rejected_by": dict(counts["rejected_by"].most_common()),
+            "rejected_reasons": dict(counts["reasons"].most_common()),
+            "asked_again": numbers["asked_again"],
+            "copies": {**copies, "share": share(sum(copies.values()), kept + sum(copies.values()))},
+            "words_per_story": describe(counts["lengths"]),
             "openings": {
                 "words": OPENING_WORDS,
-                "different": len(self.openings),
-                "most_common": [[text, count] for text, count in self.openings.most_common(10)],
-                "largest_share": round(max(self.openings.values()) / kept, 4) if kept else None,
+                "different": len(counts["openings"]),
+                "most_common": [[text, count] for text, count in openings],
+                "largest_share": share(openings[0][1], kept) if openings else None,
             },
             "vocabulary": {"requested": len(self.words_used), "of": vocabulary_size},
-            "features_requested": {name: self.requested[name] for name in asked},
+            "features_requested": {name: counts["requested"][name] for name in asked},
             "sampled": {
-                "stories": self.sampled,
-                "words_included": round(self.words_found / self.words_asked, 4) if self.words_asked else None,
+                "stories": numbers["sampled"],
+                "words_included": share(numbers["words_found"], numbers["words_asked"]),
                 "features_found": {
-                    name: round(self.feature_found[name] / count, 4)
+                    name: share(counts["features_found"][name], count)
                     for name in asked
-                    if name in self.features and (count := self.feature_asked[name])
+                    if name in self.features and (count := counts["features_asked"][name])
                 },
                 "different_words": len(self.ngrams[1]),
                 "distinct_n": {
-                    str(n): round(len(seen) / self.ngram_counts[n], 4)
+                    str(n): share(len(seen), total)
                     for n, seen in self.ngrams.items()
-                    if self.ngram_counts[n]
+                    if (total := counts["ngrams"][n])
                 },
             },
-            "tokens": {"prompt": self.tokens["prompt"], "completion": self.tokens["completion"]},
-            **self._taken_out(),
+            "tokens": {"prompt": numbers["prompt_tokens"], "completion": numbers["completion_tokens"]},
+            "thinking": {
+                "answers": numbers["thinking"],
+                "tokens": numbers["reasoning_tokens"],
+                "estimated": self.thinking_is_estimated,
+            },
+            "cleaned_by": dict(counts["cleaned_by"].most_common()),
             "cost": None if self.cost is None else round(self.cost, 6),
-            "models": dict(self.models.most_common()),
-            "templates": dict(sorted(self.templates.items())),
+            "models": dict(counts["models"].most_common()),
+            "templates": dict(sorted(counts["templates"].items())),
             "sample": self.sample["text"] if self.sample else None,
         }
+        for name, counted in (("thinking", numbers["thinking"]), ("cleaned_by", counts["cleaned_by"])):
+            if not counted:
+                del summary[name]
+        return summary
 
-    def _taken_out(self) -> dict[str, Any]:
-        """What cleaning and thinking took out of answers, where they did."""
-        taken: dict[str, Any] = {}
-        if self.thinking:
-            taken["thinking"] = {
-                "answers": self.thinking,
-                "tokens": self.tokens["reasoning"],
-                "estimated": self.thinking_is_estimated,
-            }
-        if self.cleaned_by:
-            taken["cleaned_by"] = dict(self.cleaned_by.most_common())
-        return taken
+
+def share(part: int, whole: int) -> float | None:
+    """Four digits of a share; `None` of nothing."""
+    return round(part / whole, 4) if whole else None
 
 
 def describe(counts: Counter[int]) -> dict[str, float]:
@@ -166,15 +157,9 @@ def describe(counts: Counter[int]) -> dict[str, float]:
     if not total:
         return {}
     values = sorted(counts)
-
-    def quantile(share: float) -> int:
-        below = 0
-        for value in values:
-            below += counts[value]
-            if below >= share * total:
-                return value
-        return values[-1]
-
+    up_to = list(accumulate(counts[value] for value in values))
+    quantiles = {
+        name: values[bisect_left(up_to, q * total)] for name, q in (("p10", 0.1), ("median", 0.5), ("p90", 0.9))
+    }
     mean = sum(value * count for value, count in counts.items()) / total
-    ends = {"min": values[0], "p10": quantile(0.1), "median": quantile(0.5), "p90": quantile(0.9), "max": values[-1]}
-    return {"mean": round(mean, 1), **ends}
+    return {"mean": round(mean, 1), "min": values[0], **quantiles, "max": values[-1]}

@@ -1,28 +1,27 @@
-"""From answers to a dataset: rows, filters, splits, statistics, Parquet; in a process of its own, behind the asking.
+"""From answers to a dataset: rows, filters, splits, statistics, Parquet.
 
 Two steps. `judge` makes the row of an answer and asks the filters that look at one story alone; it may come in any order, and
 says whether the story should be asked for again. `commit` takes all rows of a story, in the order of the stories: the
-filters that remember (duplicates) decide, and the rows go to `train`, `validation` or `rejected`. A shard's writer keeps the
+stateful filters (duplicates) decide, and the rows go to `train`, `validation` or `rejected`. A shard's writer keeps the
 judged rows as they are; merging the shards commits them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.data.filters.base import StoryFilter, reasons_against
-from silly_llm.data.generation.rows import Teacher, ValidationShare, row_of, verdict_on
-from silly_llm.text.languages import ENGLISH, Language
+from silly_llm.data.filters.base import reasons_against
+from silly_llm.data.generation.rows import row_of, schema, validates, verdict_on
 
 if TYPE_CHECKING:
-    from silly_llm.data.dataset_writer import DatasetWriter
+    from silly_llm.data.generation.components import GenerationComponents
     from silly_llm.data.generation.statistics import StoryStatistics
+    from silly_llm.providers.base import Completion
 
 JUDGED = "judged"
-"""The split of a shard: rows that the filters which remember have not seen."""
-Filters = Sequence[tuple[str, StoryFilter]]
+"""The split of a shard: rows that the stateful filters have not seen."""
 
 
 class StoryWriter:
@@ -30,47 +29,37 @@ class StoryWriter:
 
     Args:
         folder: the dataset folder.
-        filters: names and filters.
-        teacher: who answers.
-        validation_fraction: share of the kept stories that becomes `validation`.
-        shard: keep judged rows in the split `judged`, for a merge.
-        language: of the texts, for statistics.
+        parts: what the recipe names, built.
     """
 
-    def __init__(
-        self,
-        folder: str | Path,
-        filters: Filters,
-        teacher: Teacher,
-        *,
-        validation_fraction: float = 0.0,
-        shard: bool = False,
-        language: Language = ENGLISH,
-    ) -> None:
+    def __init__(self, folder: str | Path, parts: GenerationComponents) -> None:
         from silly_llm.data.dataset_writer import DatasetWriter
-        from silly_llm.data.generation.rows import schema
         from silly_llm.data.generation.statistics import StoryStatistics
 
-        self.story_filters = [(name, f) for name, f in filters if not f.remembers]
-        self.remembering = [(name, f) for name, f in filters if f.remembers]
-        self.teacher = teacher
-        self.shard = shard
-        self.statistics: StoryStatistics = StoryStatistics(language)
-        self._validation = ValidationShare(validation_fraction)
-        self._writer: DatasetWriter = DatasetWriter(folder, schema())
+        self.parts = parts
+        self.story_filters = [(name, f) for name, f in parts.filters if not f.stateful]
+        self.stateful_filters = [(name, f) for name, f in parts.filters if f.stateful]
+        self.statistics = StoryStatistics(parts.language)
+        self._kept = 0
+        self._dataset = DatasetWriter(folder, schema())
         self._judged: dict[int, list[dict[str, Any]]] = {}
 
     def __enter__(self) -> StoryWriter:
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._writer.__exit__(*error)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._dataset.abandon()
 
-    def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Any) -> dict[str, Any]:
+    def finish(self) -> StoryStatistics:
+        """Put the dataset in place; its statistics."""
+        self._dataset.close()
+        return self.statistics
+
+    def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Completion) -> dict[str, Any]:
         """The row of an answer, with what the filters say of the story by itself; it stands if `rejected_by` is empty."""
-        row = row_of(index, attempt, prompt, request, answer, self.teacher)
-        verdict = verdict_on(row, answer, self.story_filters)
-        row["rejected_by"], row["twin"] = verdict.reasons, verdict.twin
+        row = row_of(index, attempt, prompt, request, answer, self.parts)
+        row["rejected_by"], row["duplicate_of"] = verdict_on(row, answer, self.story_filters)
         return row
 
     def hold(self, row: dict[str, Any]) -> None:
@@ -86,12 +75,14 @@ class StoryWriter:
         for judged in rows:
             row = dict(judged)
             split = JUDGED
-            if not self.shard:
+            if self.parts.args.shard_index is None:
                 if not row["rejected_by"]:
-                    verdict = reasons_against(row, self.remembering)
-                    row["rejected_by"], row["twin"] = verdict.reasons, verdict.twin
-                split = "rejected" if row["rejected_by"] else "validation" if self._validation.next() else "train"
-            self._writer.write(split, row)
+                    row["rejected_by"], row["duplicate_of"] = reasons_against(row, self.stateful_filters)
+                split = "rejected"
+                if not row["rejected_by"]:
+                    self._kept += 1
+                    split = "validation" if validates(self._kept, self.parts.args.validation_fraction) else "train"
+            self._dataset.write(split, row)
             self.statistics.add(split, row)
 
     def counts(self) -> tuple[int, int]:

@@ -14,9 +14,7 @@ class InstructionArguments(CardKeys):
     """What `silly-llm instruct` understands."""
 
     dataset: str | dict[str, Any] | list[Any] = field(
-        metadata={
-            "help": "Stories: Hub id, path, mapping (`type:` of a data provider) or weighted list; needs a `text` column."
-        }
+        metadata={"help": "Stories: Hub id, path, data provider (`type:` …) or weighted list; needs a `text` column."}
     )
     output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
     types: list[str | dict[str, Any]] | str | dict[str, Any] = field(
@@ -28,14 +26,10 @@ class InstructionArguments(CardKeys):
     )
     openers: list[str] = field(
         default_factory=list,
-        metadata={
-            "help": "What a request may begin with, drawn evenly ('' for nothing); default: nothing, or a phrase like 'Write a story.'"
-        },
+        metadata={"help": "What a request may begin with ('' for nothing); default: 'Write a story.' and the like."},
     )
     seed: int = field(default=0, metadata={"help": "Every choice derives from (seed, story, example)."})
-    examples_per_story: int = field(
-        default=1, metadata={"help": "How many different requests a training story answers."}
-    )
+    examples_per_story: int = field(default=1, metadata={"help": "Different requests that a training story answers."})
     validation_fraction: float = field(
         default=0.01, metadata={"help": "Share of stories held back where the dataset has no validation split."}
     )
@@ -61,8 +55,7 @@ class InstructionArguments(CardKeys):
         if not 0 < self.validation_fraction < 1:
             raise RecipeError(f"validation_fraction: must be between 0 and 1, got {self.validation_fraction}")
         names = [t if isinstance(t, str) else t.get("type") for t in self.types]
-        missing = [name for name in self.hold_out if name not in names]
-        if missing:
+        if missing := [name for name in self.hold_out if name not in names]:
             raise RecipeError(f"hold_out: {missing[0]!r} is not among the types {names}")
         if len(self.hold_out) == 1:
             raise RecipeError("hold_out: name at least two types; their combination is what is held out")

@@ -42,19 +42,17 @@ SAMPLES = 50
 
 def check_components(args: InstructionArguments, where: str = "") -> None:
     """Types and provider exist and take the options given; builds nothing."""
+    language = base(args.language or ENGLISH)
+    english = f"English, and the texts are in {language}: give"
     for i, spec in enumerate(args.types):
         parse_component("instruction_type", spec, where=f"{where}types[{i}]:")
-    language = base(args.language or ENGLISH)
-    for name, options in (split_type("instruction_type", spec) for spec in args.types):
+        name, options = split_type("instruction_type", spec)
         if language != ENGLISH and not options.get("phrasings"):
             raise RecipeError(
-                f"{where}types: the phrasings of {name} are English, and the texts are in {language}: give its own, such as "
-                "phrasings: ['… {value}']"
+                f"{where}types: the phrasings of {name} are {english} its own: phrasings: ['… {{value}}']"
             )
     if language != ENGLISH and not args.openers:
-        raise RecipeError(
-            f"{where}openers: the built-in ones are English, and the texts are in {language}: give some, or ['']"
-        )
+        raise RecipeError(f"{where}openers: the built-in ones are {english} some, or ['']")
     if args.provider is not None:
         parse_component("llm_provider", args.provider, where=f"{where}provider:")
 
@@ -75,7 +73,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     from silly_llm.hub.publish import check_push, push_if_asked
 
     source = open_source(args.dataset)
-    stories = StorySplit.of(source, fraction=args.validation_fraction, seed=args.seed)
+    stories = StorySplit(source, fraction=args.validation_fraction, seed=args.seed)
     check_push(args)
     with container or Container() as services, open_output(recipe, inputs=source.inputs()) as output:
         if output.up_to_date:
@@ -93,51 +91,48 @@ def derive(recipe: Recipe[InstructionArguments], stories: StorySplit, services: 
     from silly_llm.hub.cards import dataset_card, write_card
     from silly_llm.providers.base import LLMProvider
 
-    args = recipe.args
+    args, folder = recipe.args, Path(recipe.args.output_dir)
     types: dict[str, InstructionType] = {
         split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types
     }
     writer = RequestWriter(types, args)
-
-    # Split by story
     stories.scan()
-    splits = {"train": args.examples_per_story, "validation": 1}
-    if args.hold_out:
-        splits["held_out"] = 1
 
     # Requests, with summaries that the dataset lacks
+    splits = {"train": args.examples_per_story, "validation": 1} | ({"held_out": 1} if args.hold_out else {})
     counts: dict[str, Counter] = {split: Counter() for split in splits}
+    combinations: dict[str, Counter] = {split: Counter() for split in splits}
     samples: list[dict[str, Any]] = []
     with ExitStack() as stack:
         summaries = None
         if args.provider is not None:
             provider = services.build("llm_provider", args.provider, as_type=LLMProvider)
-            summaries = stack.enter_context(
-                SummaryWriter(provider, args.output_dir, seed=args.seed, language=writer.language)
-            )
+            summaries = stack.enter_context(SummaryWriter(provider, folder, seed=args.seed, language=writer.language))
 
         def rows(split: str) -> Iterator[dict[str, Any]]:
-            told = stories.stories("train" if split == "train" else "validation")
-            made = writer.rows(told, splits[split], split=split, summaries=summaries)
-            return count_rows(made, counts[split], samples)
+            of_split = stories.stories("train" if split == "train" else "validation")
+            for row in writer.rows(of_split, splits[split], split=split, summaries=summaries):
+                if len(samples) < SAMPLES:
+                    samples.append(row)
+                counts[split].update(examples=1, words_in_answers=count_words(row["text"]))
+                combinations[split][" + ".join(row["types"])] += 1
+                yield row
 
-        write_dataset_folder(args.output_dir, {split: rows(split) for split in splits}, schema())
+        write_dataset_folder(folder, {split: rows(split) for split in splits}, schema())
 
     # Statistics and card
-    statistics = {"splits": {split: nested(counts[split]) for split in splits}, "stories": dict(stories.counts)}
+    of_splits = {s: {**counts[s], "combinations": dict(combinations[s].most_common())} for s in splits}
+    statistics = {"splits": of_splits, "stories": dict(stories.counts)}
     if summaries is not None:
-        asked = {"asked": summaries.tally.asked, "reused": summaries.tally.reused, "failed": summaries.tally.failed}
-        output.record(summaries=asked, tokens=summaries.tokens)
+        asked = {name: getattr(summaries.tally, name) for name in ("asked", "reused", "failed")}
+        output.record(summaries=asked, tokens=dict(summaries.tokens))
     output.record(**statistics)
-    folder = Path(args.output_dir)
     write_text(folder / "statistics.json", json.dumps(statistics, indent=2, ensure_ascii=False) + "\n")
     sample = samples[0] if samples else None
     texts = [row["text"] for row in samples]
     write_card(folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample, texts=texts))
-    print(
-        f"{counts['train']['examples']:,} instructions to train on and {counts['validation']['examples']:,} held back "
-        f"are in {folder}"
-    )
+    train, held_back = (counts[split]["examples"] for split in ("train", "validation"))
+    print(f"{train:,} instructions to train on and {held_back:,} held back are in {folder}")
     if recipe.file and recipe.file.with_name(PHASES["sft"].recipe).is_file():
         print(f"next: {next_command(recipe, 'sft', '--dataset', folder)}")
     else:
@@ -175,14 +170,12 @@ class RequestWriter:
         if not asked_for_words:
             story = replace(story, words=content_words(story.text, rng, language=self.language))
         lines = {name: line for name in drawn if (line := self.types[name].write(story, rng))}
-        if split == "held_out":
-            if len(lines) < len(self.hold_out):
-                return None
-        elif not lines:
-            found = ((name, self.types[name].write(story, rng)) for name in others)
-            lines = dict([next(((name, line) for name, line in found if line), ("", ""))])
-            if "" in lines:
-                return None
+        for name in others:
+            if lines:
+                break
+            lines = {name: line} if (line := self.types[name].write(story, rng)) else {}
+        if len(lines) < (len(self.hold_out) if split == "held_out" else 1):
+            return None
         request = "\n".join(filter(None, [rng.choice(self.openers), *lines.values()]))
         prompt = [{"role": "user", "content": request}]
         completion = [{"role": "assistant", "content": story.text}]
@@ -221,36 +214,6 @@ def schema() -> Any:
     import pyarrow as pa
 
     messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-    return pa.schema(
-        [
-            ("prompt", messages),
-            ("completion", messages),
-            ("messages", messages),
-            ("types", pa.list_(pa.string())),
-            ("words", pa.list_(pa.string())),
-            ("features", pa.list_(pa.string())),
-            ("summary", pa.string()),
-            ("text", pa.string()),
-            ("story_id", pa.string()),
-        ]
-    )
-
-
-def count_rows(
-    rows: Iterable[dict[str, Any]], counts: Counter, samples: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Pass rows on, count what they ask for, and keep the first ones as samples."""
-    for row in rows:
-        if len(samples) < SAMPLES:
-            samples.append(row)
-        counts["examples"] += 1
-        counts["types", " + ".join(row["types"])] += 1
-        counts["words_in_answers"] += count_words(row["text"])
-        yield row
-
-
-def nested(counts: Counter) -> dict[str, Any]:
-    """Counts as a plain mapping, the combinations of types by how common they are."""
-    plain = {key: value for key, value in counts.items() if isinstance(key, str)}
-    combinations = {key[1]: value for key, value in counts.most_common() if isinstance(key, tuple)}
-    return plain | {"combinations": combinations}
+    columns = dict.fromkeys(("prompt", "completion", "messages"), messages)
+    columns |= dict.fromkeys(("types", "words", "features"), pa.list_(pa.string()))
+    return pa.schema(columns | dict.fromkeys(("summary", "text", "story_id"), pa.string()))

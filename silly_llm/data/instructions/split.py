@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rbloom import Bloom
 
 from silly_llm.data.generation.progress import Progress
 from silly_llm.data.instructions.types import Story
@@ -23,48 +25,41 @@ if TYPE_CHECKING:
 
 
 class StorySplit:
-    """The stories of a dataset, split by story."""
+    """The stories of a dataset, split by story.
 
-    def __init__(self, train: Any, validation: Any | None, *, fraction: float, seed: int) -> None:
-        self.source = {"train": train, "validation": validation}
-        self.own_split = validation is not None
+    Raises:
+        RecipeError: the dataset has no column `text`, or that holds something else than texts.
+    """
+
+    def __init__(self, source: DataProvider, *, fraction: float, seed: int) -> None:
+        from silly_llm.data.sources import require_text
+
+        self.own_split = "validation" in source.splits()
+        self.records = {split: source.load(split) for split in ("train", *["validation"] * self.own_split)}
+        for records in self.records.values():
+            require_text(records, "text")
         self.fraction = fraction
         self.seed = seed
         self.counts: Counter = Counter()
         self._validation_ids: set[str] = set()
-        self._trained_on = SeenTexts()
-
-    @classmethod
-    def of(cls, source: DataProvider, *, fraction: float, seed: int) -> StorySplit:
-        """Open a dataset; nothing is read but what its columns are called.
-
-        Raises:
-            RecipeError: it has no column `text`, or that holds something else than texts.
-        """
-        from silly_llm.data.sources import require_text
-
-        train = source.load("train")
-        require_text(train, "text")
-        validation = source.load("validation") if "validation" in source.splits() else None
-        if validation is not None:
-            require_text(validation, "text")
-        return cls(train, validation, fraction=fraction, seed=seed)
+        self._trained_on = Bloom(
+            50_000_000, 0.01, text_hash
+        )  # 60 MB; false positives below 1 % up to 50 million texts
 
     def scan(self) -> None:
         """First pass: decide which stories are held back, and remember what the others say."""
-        lowest: tuple[float, str] | None = None
         if self.own_split:
-            self._validation_ids.update(story.story_id for story in read_stories(self.source["validation"]))
-        for story in self._watched("train", "stories read"):
-            if not self.own_split:
+            self._validation_ids = {story.story_id for story in self._read("validation")}
+        else:
+            lowest = (1.0, "")
+            for story in self._read("train", "stories read"):
                 position = self._position(story.story_id)
+                lowest = min(lowest, (position, story.story_id))
                 if position < self.fraction:
                     self._validation_ids.add(story.story_id)
-                if lowest is None or position < lowest[0]:
-                    lowest = position, story.story_id
-        if lowest and not self._validation_ids:
-            self._validation_ids.add(lowest[1])  # few stories: hold back one all the same
-        for story in self._watched("train", "stories remembered"):
+            if lowest[1]:
+                self._validation_ids.add(lowest[1])  # of few stories one is held back all the same
+        for story in self._read("train", "stories remembered"):
             if story.story_id not in self._validation_ids:
                 self._trained_on.add(story.summary or "")
                 for sentence in split_sentences(story.text):
@@ -74,9 +69,8 @@ class StorySplit:
         """The stories of a split (`train` or `validation`), in the dataset's order, each text once in validation."""
         held_back = split == "validation"
         done: set[str] = set()
-        source = "validation" if self.own_split and held_back else "train"
         counts: Counter = Counter()
-        for story in self._watched(source, f"stories for {split}"):
+        for story in self._read("validation" if self.own_split and held_back else "train", f"stories for {split}"):
             if (story.story_id in self._validation_ids) != held_back:
                 counts["train_stories_left_out_because_in_validation"] += self.own_split
                 continue
@@ -89,53 +83,33 @@ class StorySplit:
             yield story
         self.counts |= counts
 
-    def _watched(self, source: str, unit: str) -> Iterator[Story]:
-        with Progress(len(self.source[source]), unit) as progress:
-            yield from read_stories(self.source[source], progress)
+    def _read(self, split: str, unit: str = "stories read") -> Iterator[Story]:
+        """Records with a `text` (and `words`, `features`, `summary` where they have them) as stories; empty texts are left out."""
+        with Progress(len(self.records[split]), unit) as progress:
+            for record in self.records[split]:
+                progress.update()
+                if text := (record["text"] or "").strip():
+                    yield Story(
+                        text=text,
+                        story_id=story_id(text),
+                        words=listed(record.get("words")),
+                        features=listed(record.get("features")),
+                        summary=(record.get("summary") or "").strip() or None,
+                    )
 
     def _position(self, story_id: str) -> float:
         digest = hashlib.sha256(f"{self.seed}\0split\0{story_id}".encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64
 
 
-class SeenTexts:
-    """A Bloom filter of texts: 64 MiB however many there are; false positives below 1 % up to 50 million."""
-
-    BITS = 2**29
-
-    def __init__(self) -> None:
-        self._bits = bytearray(self.BITS // 8)
-
-    def add(self, text: str) -> None:
-        for position in self._positions(text):
-            self._bits[position >> 3] |= 1 << (position & 7)
-
-    def __contains__(self, text: str) -> bool:
-        return all(self._bits[position >> 3] >> (position & 7) & 1 for position in self._positions(text))
-
-    def _positions(self, text: str) -> list[int]:
-        digest = hashlib.blake2b(" ".join(text.split()).encode(), digest_size=24).digest()
-        return [int.from_bytes(digest[i : i + 8], "big") % self.BITS for i in (0, 8, 16)]
-
-
-def read_stories(records: Iterable[dict[str, Any]], progress: Progress | None = None) -> Iterator[Story]:
-    """Records with a `text` (and `words`, `features`, `summary` where they have them) as stories; empty texts go."""
-    for record in records:
-        if progress is not None:
-            progress.update()
-        text = (record["text"] or "").strip()
-        if text:
-            yield Story(
-                text=text,
-                story_id=story_id(text),
-                words=listed(record.get("words")),
-                features=listed(record.get("features")),
-                summary=(record.get("summary") or "").strip() or None,
-            )
+def text_hash(text: str) -> int:
+    """128 bits of a text whatever its white space, the same in every process."""
+    digest = hashlib.blake2b(" ".join(text.split()).encode(), digest_size=16).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def story_id(text: str) -> str:
-    """What tells stories apart: a hash of the text, whatever its white space and capitals."""
+    """What tells stories apart: a hash of the text, ignoring white space and case."""
     return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:32]
 
 

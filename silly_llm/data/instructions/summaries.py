@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from silly_llm.asking.engine import Engine, RequestCounts, answer_all
 from silly_llm.asking.journal import Journal
@@ -28,14 +29,10 @@ STORIES_AT_ONCE = 2_000
 MAX_TOKENS = 80
 
 
-class SummaryWriter:
-    """Fills in summaries. A context manager: it holds a journal and an event loop.
+class SummaryWriter(AbstractContextManager):
+    """Fills in summaries. A context manager: it holds an event loop and a journal, `journal-summaries.sqlite` in the output folder.
 
-    Args:
-        provider: who writes.
-        folder: the output folder, where `journal-summaries.jsonl` is kept.
-        seed: base of the requests' seeds, which derive from it and the story.
-        language: of the stories, and so of the summaries.
+    The seeds of the requests derive from `seed` and the story; summaries are in the stories' `language`.
     """
 
     def __init__(self, provider: LLMProvider, folder: str | Path, *, seed: int, language: str = ENGLISH) -> None:
@@ -43,22 +40,15 @@ class SummaryWriter:
         self.provider = provider
         self.seed = seed
         self.tally = RequestCounts()
-        self.tokens = {"prompt_tokens": 0, "completion_tokens": 0}
-        self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.jsonl")
+        self.tokens = Counter(prompt_tokens=0, completion_tokens=0)
+        """Of all answers, those of the journal too."""
+        self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.sqlite")
         self._engine = Engine(provider, self._journal, self.tally)
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(provider.prepare())
 
-    def __enter__(self) -> SummaryWriter:
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         """Flush the journal and release the provider, in the event loop that it worked in."""
-        if self._loop.is_closed():
-            return
         if self._journal is not None:
             self._journal.close()
         self._loop.run_until_complete(self.provider.aclose())
@@ -67,38 +57,35 @@ class SummaryWriter:
     def fill(self, stories: Iterable[Story], wanted: Callable[[Story], bool]) -> Iterator[Story]:
         """The same stories in the same order; those that lack a summary and are `wanted` with one.
 
-        A request that fails leaves its story without; the requests then ask for something else.
+        A request that fails leaves its story without, which is then asked for by something else.
 
         Raises:
             RunError: the provider cannot answer at all. What was answered is kept.
         """
         iterator = iter(stories)
         while chunk := list(islice(iterator, STORIES_AT_ONCE)):
-            lacking = [i for i, story in enumerate(chunk) if story.summary is None and wanted(story)]
-            requests = [(i, self.request(chunk[i].text, chunk[i].story_id)) for i in lacking]
+            requests = [(i, self.request(s)) for i, s in enumerate(chunk) if s.summary is None and wanted(s)]
             for i, answer in self._loop.run_until_complete(self._answers(requests)):
-                if isinstance(answer, Completion) and (summary := tidy(answer)):
+                if summary := tidy(answer):
                     chunk[i] = replace(chunk[i], summary=summary)
             yield from chunk
 
-    def request(self, text: str, story_id: str) -> ChatRequest:
-        """What is asked about a story; its seed derives from our seed and the story."""
-        digest = hashlib.sha256(f"{self.seed}\0summary\0{story_id}".encode()).digest()
+    def request(self, story: Story) -> ChatRequest:
+        """What is asked about a story."""
+        digest = hashlib.sha256(f"{self.seed}\0summary\0{story.story_id}".encode()).digest()
         return ChatRequest(
-            messages=({"role": "user", "content": self.question.replace("{text}", text)},),
+            messages=({"role": "user", "content": self.question.replace("{text}", story.text)},),
             seed=int.from_bytes(digest[:4], "big") >> 1,
             max_tokens=MAX_TOKENS,
             temperature=0.7,
-            fields={"task": "summary", "text": text},
+            fields={"task": "summary", "text": story.text},
         )
 
-    async def _answers(self, requests: list[tuple[int, ChatRequest]]) -> list[tuple[int, Any]]:
-        answers = []
-        async for i, _, answer in answer_all(requests, self._engine):
-            answers.append((i, answer))
-            if isinstance(answer, Completion):
-                self.tokens["prompt_tokens"] += answer.prompt_tokens
-                self.tokens["completion_tokens"] += answer.completion_tokens
+    async def _answers(self, requests: list[tuple[int, ChatRequest]]) -> list[tuple[int, Completion]]:
+        asked = [(i, answer) async for i, _, answer in answer_all(requests, self._engine)]
+        answers = [(i, answer) for i, answer in asked if isinstance(answer, Completion)]
+        for _, answer in answers:
+            self.tokens.update(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
         return answers
 
 

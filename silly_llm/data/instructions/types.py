@@ -18,41 +18,40 @@ from silly_llm.core.registry import register
 from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import count_words
 
+OPENERS = (
+    "", "", "Write a story.", "Tell me a story.", "Please write a short story.", "Write a short story for a small child.",
+)  # fmt: skip
+"""What may stand in front of the lines; empty means: the lines alone."""
+
 
 @dataclass(frozen=True)
 class Story:
-    """One story and what is known about it.
-
-    `words` are as asked (noun, verb, adjective), or empty; `features` are the six names of the paper, or empty;
-    `seen` says whether a sentence or summary also stands in the training split (always False for training stories),
-    so that a validation request never repeats what was trained on.
-    """
+    """One story and what is known about it."""
 
     text: str
     story_id: str
     words: tuple[str, ...] = ()
+    """As asked (noun, verb, adjective), or empty."""
     features: tuple[str, ...] = ()
+    """By the names of the paper."""
     summary: str | None = None
     seen: Callable[[str], bool] = lambda text: False
+    """Whether a sentence or summary also stands in the training split, so that no validation request repeats it (False for training)."""
 
 
 @dataclass
 class InstructionTypeConfig:
     """How often a type is drawn, and its phrasings."""
 
-    probability: float = field(
-        default=0.5, metadata={"help": "How likely a request contains this type, where the story has what it needs."}
-    )
-    phrasings: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Own phrasings with the placeholder {value}; replaces the built-in ones."},
-    )
+    probability: float = 0.5
+    """How likely a request contains this type, where the story has what it needs."""
+    phrasings: list[str] = field(default_factory=list)
+    """Phrasings of your own with the placeholder {value}, instead of the built-in ones."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
             raise RecipeError(f"probability: must be between 0 and 1, got {self.probability}")
-        without = [p for p in self.phrasings if "{value}" not in p]
-        if without:
+        if without := [p for p in self.phrasings if "{value}" not in p]:
             raise RecipeError(f"phrasings: {without[0]!r} lacks the placeholder {{value}}")
 
 
@@ -83,8 +82,7 @@ class Words(InstructionType):
     """Words that the story must contain."""
 
     phrasings = (
-        "Words: {value}",
-        "Words: {value}",
+        *["Words: {value}"] * 2,
         "Words: {value}.",
         "Use these words. Words: {value}",
         "The story should contain all of these words.\nWords: {value}",
@@ -99,8 +97,7 @@ class Sentence(InstructionType):
     """A sentence that the story must contain (never its first)."""
 
     phrasings = (
-        "Sentence: {value}",
-        "Sentence: {value}",
+        *["Sentence: {value}"] * 2,
         "This sentence must be in the story.\nSentence: {value}",
         "Use this sentence in the story. Sentence: {value}",
     )
@@ -117,8 +114,7 @@ class Features(InstructionType):
     """Features that the story must have, such as dialogue or a bad ending."""
 
     phrasings = (
-        "Features: {value}",
-        "Features: {value}",
+        *["Features: {value}"] * 2,
         "The story should have these features.\nFeatures: {value}",
         "Write it with these features. Features: {value}",
     )
@@ -133,8 +129,7 @@ class Summary(InstructionType):
 
     needs_summary = True
     phrasings = (
-        "Summary: {value}",
-        "Summary: {value}",
+        *["Summary: {value}"] * 2,
         "Here is what happens in the story.\nSummary: {value}",
         "Write a story with this summary. Summary: {value}",
     )
@@ -142,14 +137,3 @@ class Summary(InstructionType):
     def value(self, story: Story, rng: random.Random) -> str | None:
         summary = " ".join((story.summary or "").split())
         return summary if summary and not story.seen(summary) else None
-
-
-# What may stand in front of the lines. Empty means: the lines alone.
-OPENERS = (
-    "",
-    "",
-    "Write a story.",
-    "Tell me a story.",
-    "Please write a short story.",
-    "Write a short story for a small child.",
-)

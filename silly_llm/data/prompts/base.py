@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import register
-from silly_llm.data.prompts.examples import Examples
 from silly_llm.data.prompts.sampling import WordSampler
 from silly_llm.data.prompts.templates import compile_template, variables
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, Vocabulary
 from silly_llm.providers.base import Message
 from silly_llm.text.features import DESCRIPTIONS, FEATURES
+
+Ask = Callable[[Mapping[str, str], Sequence[str]], str]
+"""The request for words by slot and features by name."""
+MOST_EXAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,16 @@ class StoryPrompt:
     """Those that the text must have, by slot (for a story: `noun`, `verb`, `adjective`)."""
     features: tuple[str, ...]
     template: str
-    """The template's name; `custom-` and a digest for one's own."""
+    """The template's name; `custom-` and a digest for the recipe's own."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """More for `ChatRequest.fields`."""
 
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """What a recipe says about prompts: `features`, `feature_probability`, `template`, `system`.
+    """What a recipe says about prompts, under the names of its keys (`named_templates`: `templates`).
 
-    Raises:
-        RecipeError: an unknown feature, a probability outside 0-1, an unknown template or template variable.
+    Its methods raise a RecipeError for an unknown feature, a probability outside 0-1, an unknown template or template variable.
     """
 
     features: Mapping[str, float] | list[str] | None = None
@@ -58,56 +59,46 @@ class PromptSettings:
 
     @property
     def descriptions(self) -> dict[str, str]:
-        """What a prompt says of each feature: ours, then one's own."""
+        """What a prompt says of each feature: ours, then the recipe's own."""
         return {**DESCRIPTIONS, **self.feature_descriptions}
 
     def probabilities(self, default: Sequence[str] = FEATURES) -> dict[str, float]:
-        """The probability of each feature, in the order of `descriptions`; `default` and one's own where the recipe names none."""
-        known = self.descriptions
+        """The probability of each feature, in the order of `descriptions`; without `features`, of `default` and the recipe's own."""
         given = [*default, *self.feature_descriptions] if self.features is None else self.features
-        for name in given:
-            self._check_feature("features", name)
+        self._check_features("features", given)
         by_name = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, self.feature_probability)
         for name, value in by_name.items():
             if not 0 <= value <= 1:
                 raise RecipeError(f"features: {name}: a probability is between 0 and 1, got {value}")
-        return {name: by_name[name] for name in known if name in by_name}
+        return {name: by_name[name] for name in self.descriptions if name in by_name}
 
-    def conflicts(self) -> list[tuple[str, str]]:
+    def conflicts(self) -> list[list[str]]:
         """Pairs of features that no story has both of."""
-        pairs = []
         for pair in self.feature_conflicts:
-            for name in pair:
-                self._check_feature("feature_conflicts", name)
+            self._check_features("feature_conflicts", pair)
             if len(pair) != 2 or pair[0] == pair[1]:
                 raise RecipeError(f"feature_conflicts: expected pairs of two features, got {pair}")
-            pairs.append((pair[0], pair[1]))
         if self.max_features is not None and self.max_features < 0:
             raise RecipeError(f"max_features: must not be negative, got {self.max_features}")
-        return pairs
+        return self.feature_conflicts
 
-    def _check_feature(self, key: str, name: str) -> None:
+    def _check_features(self, key: str, names: Iterable[str]) -> None:
         known = self.descriptions
-        if name not in known:
-            raise RecipeError(f"{key}: unknown feature {name!r}{suggestion(name, known)}; known: {', '.join(known)}")
+        for name in names:
+            if name not in known:
+                near = suggestion(name, known)
+                raise RecipeError(f"{key}: unknown feature {name!r}{near}; known: {', '.join(known)}")
 
     def templates(self, slots: Sequence[str] = tuple(PARTS_OF_SPEECH)) -> list[tuple[str, Any, float]]:
         """Name, compiled template and weight of each, for what is drawn for each text."""
-        given: list[tuple[str, float]]
-        if isinstance(self.template, str):
-            given = [(self.template, 1.0)]
-        elif isinstance(self.template, Mapping):
-            given = list(self.template.items())
-        else:
-            given = [(text, 1.0) for text in self.template]
+        given = [self.template] if isinstance(self.template, str) else self.template
+        weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
         if not given:
             raise RecipeError("template: the list is empty")
-        if min(weight for _, weight in given) < 0 or not sum(weight for _, weight in given):
+        if min(weights.values()) < 0 or not sum(weights.values()):
             raise RecipeError("template: weights must not be negative and not all zero")
         named, descriptions = self.named_templates, self.descriptions
-        return [
-            (*compile_template(text, named, slots=slots, descriptions=descriptions), weight) for text, weight in given
-        ]
+        return [(*compile_template(t, named, slots=slots, descriptions=descriptions), weights[t]) for t in given]
 
 
 class PromptGenerator(ABC):
@@ -118,11 +109,7 @@ class PromptGenerator(ABC):
 
     @staticmethod
     def check(options: dict[str, Any], settings: PromptSettings) -> None:
-        """Whether options and settings go together, before anything is written or sent.
-
-        Raises:
-            RecipeError: they do not.
-        """
+        """Raise a RecipeError where options and settings do not go together, before anything is written or sent."""
         settings.probabilities()
 
     @staticmethod
@@ -136,13 +123,11 @@ class PromptGenerator(ABC):
 
 
 class TemplatePrompts(PromptGenerator):
-    """Fills a template with the words of its slots and a random subset of features.
+    """Fills a template with the words of its slots and a random subset of features, after examples where the recipe has some (k-shot).
 
-    The words come evenly, and no combination comes twice before all were used (`silly_llm.data.prompts.sampling`).
+    Words are used evenly, and no combination twice before all were used (`silly_llm.data.prompts.sampling`).
 
     Args:
-        settings: what the recipe says of features, templates and examples.
-        slots: the values of each slot.
         required: the slots whose words the text must have; `words` of a template and of a row.
         features: those that are asked for where the recipe names none.
     """
@@ -158,9 +143,9 @@ class TemplatePrompts(PromptGenerator):
         self.probabilities, self.conflicts = settings.probabilities(features), settings.conflicts()
         self.descriptions = settings.descriptions
         self.templates = settings.templates(tuple(slots))
-        self.weights = list(accumulate(weight for _, _, weight in self.templates))
+        self.weights = [weight for _, _, weight in self.templates]
         self.samplers: dict[int, WordSampler] = {}
-        self.examples = Examples(settings.examples, settings.num_examples, tuple(slots))
+        self.examples = load_examples(settings.examples, settings.num_examples)
         self.vocabulary_size = sum(len(slots[slot]) for slot in self.required)
 
     def prompt(self, seed: int, index: int) -> StoryPrompt:
@@ -169,24 +154,22 @@ class TemplatePrompts(PromptGenerator):
             self.samplers[seed] = WordSampler(self.slots, seed)
         values = self.samplers[seed](index)
         features = self.draw_features(draw)
-        name, template, _ = draw.choices(self.templates, cum_weights=self.weights)[0]
+        name, template, _ = draw.choices(self.templates, self.weights)[0]
 
         def ask(slots: Mapping[str, str], features: Sequence[str]) -> str:
             known = [name for name in features if name in self.descriptions]
             words = [slots[slot] for slot in self.required]
             return template.render(variables(slots, known, words=words, descriptions=self.descriptions)).strip()
 
-        system = self.settings.system
-        opening: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
-        shots = self.examples.turns(draw, ask)
-        request: Message = {"role": "user", "content": ask(values, features)}
-        return StoryPrompt(
-            (*opening, *shots, request),
-            {slot: values[slot] for slot in self.required},
-            features,
-            name,
-            self.fields(values),
-        )
+        messages: list[Message] = []
+        if self.settings.system:
+            messages.append({"role": "system", "content": self.settings.system})
+        for example in draw.sample(self.examples, self.settings.num_examples if self.examples else 0):
+            messages.append({"role": "user", "content": self._request_of(example, ask)})
+            messages.append({"role": "assistant", "content": example["text"]})
+        messages.append({"role": "user", "content": ask(values, features)})
+        required = {slot: values[slot] for slot in self.required}
+        return StoryPrompt(tuple(messages), required, features, name, self.fields(values))
 
     def fields(self, values: Mapping[str, str]) -> Mapping[str, Any]:
         """More for `ChatRequest.fields`."""
@@ -204,6 +187,42 @@ class TemplatePrompts(PromptGenerator):
             kept = draw.sample(drawn, most)
             drawn = [name for name in drawn if name in kept]
         return tuple(drawn)
+
+    def _request_of(self, example: Mapping[str, Any], ask: Ask) -> str:
+        """What would have asked for an example: `ask` from its words, else its own prompt."""
+        if words := example.get("words"):
+            given = words if isinstance(words, Mapping) else dict(zip(self.slots, words, strict=False))
+            if all(given.get(slot) for slot in self.slots):
+                return ask(given, tuple(example.get("features") or ()))
+        if example.get("prompt"):
+            return str(example["prompt"])
+        raise RecipeError(f"examples: an example has neither a prompt nor {', '.join(self.slots)} in 'words'")
+
+
+def load_examples(source: Any, count: int) -> list[Mapping[str, Any]]:
+    """Stories to show to a teacher.
+
+    Args:
+        source: any data source with `text` and either `prompt` or `words` (a mapping by slot, or a list in the order of the slots;
+            `features` where it has them); `None` for none. A large one gives its first `MOST_EXAMPLES`.
+        count: how many are shown with each request.
+
+    Raises:
+        RecipeError: the source is missing or empty, has no `text`, or has nothing to ask for its stories with.
+    """
+    if source is None or not count:
+        return []
+    from silly_llm.data.sources import load_records, require_text
+
+    records = load_records(source, split=("train", "validation"))
+    require_text(records, "text")
+    if not {"prompt", "words"} & set(records.column_names):
+        raise RecipeError(f"examples: {source}: needs a column 'prompt' or 'words', to ask for its stories with")
+    first = records.select(range(min(MOST_EXAMPLES, len(records))))
+    examples: list[Mapping[str, Any]] = [dict(record) for record in first if (record["text"] or "").strip()]
+    if len(examples) < count:
+        raise RecipeError(f"num_examples: {count} is more than the {len(examples)} examples of {source}")
+    return examples
 
 
 @register("prompt_generator", "tinystories")

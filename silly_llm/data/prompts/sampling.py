@@ -16,9 +16,6 @@ import functools
 import random
 from collections.abc import Mapping, Sequence
 
-CACHED = 64
-"""Permutations that are remembered; a stream of stories needs a few."""
-
 
 class WordSampler:
     """Draws one word for each slot.
@@ -30,31 +27,23 @@ class WordSampler:
 
     def __init__(self, words: Mapping[str, Sequence[str]], seed: int) -> None:
         self.words = {slot: tuple(of_slot) for slot, of_slot in words.items()}
+        self.sizes = [len(of_slot) for of_slot in self.words.values()]
         self.seed = seed
-        self._permutation = functools.lru_cache(maxsize=CACHED)(self._make_permutation)
+        self._permutation = functools.lru_cache(maxsize=64)(self._permute)  # a stream of stories needs a few
 
     def __call__(self, index: int) -> dict[str, str]:
         """The words of story `index`, by slot."""
-        chosen: dict[str, str] = {}
         numbers: list[int] = []
         epoch = index
-        for k, (slot, words) in enumerate(self.words.items()):
-            size = len(words)
-            before, epoch = epoch, epoch // size
-            place = before % size
+        for k, size in enumerate(self.sizes):
+            epoch, place = divmod(epoch, size)
             for j, number in enumerate(numbers):
                 # Balanced: a permutation of the earlier slot's words, taken modulo this slot's size.
-                place += self._permutation(len(self._sizes[j]), (k, j, epoch))[number]
-            number = self._permutation(size, (k, epoch))[place % size]
-            numbers.append(number)
-            chosen[slot] = words[number]
-        return chosen
+                place += self._permutation(self.sizes[j], (k, j, epoch))[number]
+            numbers.append(self._permutation(size, (k, epoch))[place % size])
+        return {slot: words[number] for (slot, words), number in zip(self.words.items(), numbers, strict=True)}
 
-    @functools.cached_property
-    def _sizes(self) -> list[tuple[str, ...]]:
-        return list(self.words.values())
-
-    def _make_permutation(self, size: int, name: tuple[int, ...]) -> list[int]:
+    def _permute(self, size: int, name: tuple[int, ...]) -> list[int]:
         order = list(range(size))
         random.Random(f"{self.seed}:{size}:{name}").shuffle(order)
         return order

@@ -9,6 +9,7 @@ from typing import Any
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.lookup import locate
 from silly_llm.core.registry import register
+from silly_llm.data.opening import read_text
 from silly_llm.data.prompts.base import PromptSettings, TemplatePrompts
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, Vocabulary
 
@@ -19,8 +20,6 @@ RESERVED = ("words", "features", "feature_phrases")
 
 @dataclass(frozen=True)
 class SlotsConfig:
-    """What is drawn for each text."""
-
     slots: dict[str, Any]
     """By name: a list of values, a text file with one a line, or `nouns`, `verbs`, `adjectives` of the vocabulary."""
     required: list[str] = field(default_factory=list)
@@ -29,27 +28,20 @@ class SlotsConfig:
     def __post_init__(self) -> None:
         if not self.slots:
             raise RecipeError("slots: is empty; name what is drawn for each text: {slots: {animal: [dog, cat]}}")
-        for name in self.required:
-            if name not in self.slots:
-                raise RecipeError(
-                    f"required: unknown slot {name!r}{suggestion(name, self.slots)}; known: {', '.join(self.slots)}"
-                )
+        if unknown := [name for name in self.required if name not in self.slots]:
+            near = suggestion(unknown[0], self.slots)
+            raise RecipeError(f"required: unknown slot {unknown[0]!r}{near}; known: {', '.join(self.slots)}")
         for name, given in self.slots.items():
             if not name.isidentifier() or name in RESERVED:
                 raise RecipeError(f"slots: {name!r} cannot be the name of a template's variable")
             slot_values(name, given)
-
-    def files(self) -> list[str]:
-        """The text files among the slots."""
-        return [str(locate(v)) for v in self.slots.values() if isinstance(v, str) and v not in LISTS]
 
 
 @register("prompt_generator", "slots")
 class SlotPrompts(TemplatePrompts):
     """One value for each slot of the recipe, and its own features: a corpus of letters, recipes or riddles needs no code.
 
-    Options: `slots` (by name: a list, a text file, or `nouns`, `verbs`, `adjectives` of the vocabulary) and `required` (slots whose
-    value the text must contain). Every value comes as often as any other, and no combination twice before all were used.
+    Every value is used as often as any other, and no combination twice before all were used.
     """
 
     def __init__(self, config: SlotsConfig, settings: PromptSettings, vocabulary: Vocabulary) -> None:
@@ -66,26 +58,16 @@ class SlotPrompts(TemplatePrompts):
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
-        return SlotsConfig(**options).files()
+        return [str(locate(v)) for v in options["slots"].values() if isinstance(v, str) and v not in LISTS]
 
 
 def slot_values(name: str, given: Any, vocabulary: Vocabulary | None = None) -> tuple[str, ...]:
-    """The values of a slot; those of the vocabulary are empty without one.
-
-    Raises:
-        RecipeError: there are none, or the file cannot be read.
-    """
+    """The values of a slot, at least one; those of the vocabulary are empty without one."""
     if isinstance(given, str) and given in LISTS:
         return () if vocabulary is None else getattr(vocabulary, given)
     if isinstance(given, str):
-        try:
-            lines = locate(given).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RecipeError(
-                f"slots: {name}: {given}: cannot be read ({reason}); expected a list, a text file, or one of {', '.join(LISTS)}"
-            ) from None
-        given = [line.strip() for line in lines if line.strip()]
+        text = read_text(given, f"slots: {name}: expected a list, a text file, or one of {', '.join(LISTS)}")
+        given = [line.strip() for line in text.splitlines() if line.strip()]
     if not isinstance(given, list) or not given or not all(isinstance(v, str) and v.strip() for v in given):
         raise RecipeError(f"slots: {name}: expected texts, at least one, got {given!r}")
     return tuple(dict.fromkeys(given))

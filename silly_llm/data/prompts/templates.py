@@ -1,4 +1,4 @@
-"""Templates of prompts: ours by name, one's own text or file; sandboxed Jinja with strict variables."""
+"""Templates of prompts: ours by name, the recipe's own text or file; sandboxed Jinja with strict variables."""
 
 from __future__ import annotations
 
@@ -8,46 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.registry import split_type
 from silly_llm.data.arguments import GenerationArguments
+from silly_llm.data.opening import read_text
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH
 from silly_llm.text.features import DESCRIPTIONS
 
-TEMPLATES: dict[str, str] = {
-    # After the paper's request (section 2, figure 1), in our words.
-    "tinystories": """\
-Write a short story (3-5 paragraphs) which only uses very simple words that a 3 year old child would understand. \
-The story should use the verb "{{ verb }}", the noun "{{ noun }}" and the adjective "{{ adjective }}".\
-{% if features %} The story has the following features: {{ feature_phrases | join("; ") }}.{% endif %} \
-Give the story a beginning, a problem and an end. Remember to only use simple words! \
-Answer with the story alone, without a title.""",
-    "bedtime": """\
-A small child is in bed and asks for a story. Tell one of three or four short paragraphs, about 150 words, in words \
-that the child knows. These words must be in it: {{ words | join(", ") }}.\
-{% if features %} Make sure that it has: {{ feature_phrases | join("; ") }}.{% endif %} Tell only the story.""",
-    # Close to a parent who talks: for teachers that follow instructions well.
-    "parent": """\
-My child is three and knows only everyday words. Please tell a story of about 150 words about a {{ adjective }} {{ noun }} and \
-somebody who wants to {{ verb }}; all three words must be in it.{% if features %} Please also see to it that \
-{{ feature_phrases | join(", and that ") }}.{% endif %} Tell the story only.""",
-    # A list is what instruction-tuned models follow best.
-    "list": """\
-Write a story for a child of three.
-- Length: 3 to 5 short paragraphs.
-- Words: only very simple ones.
-- Must contain: {{ words | join(", ") }}.
-{% for phrase in feature_phrases %}- {{ phrase | capitalize }}.
-{% endfor %}- Answer with the story and nothing else: no title, no list, no comment.""",
-    "first_sentence": """\
-Continue this story for a small child in 3 short paragraphs and give it an end: "One day, a {{ adjective }} {{ noun }} began to {{ verb }}."\
-{% if features %} Mind this: {{ feature_phrases | join("; ") }}.{% endif %} Use simple words. Repeat the first sentence, then go on.""",
-    # For small teachers (SmolLM2-135M): the first sentence is given, so that the words are in it, and an end is asked for.
-    "guided": """\
-Write a very short story for a small child, in two short paragraphs, about a {{ adjective }} {{ noun }}. Use the words \
-"{{ adjective }}", "{{ noun }}" and "{{ verb }}".{% if features %} The story has {{ feature_phrases | join("; ") }}.\
-{% endif %} Begin with "Once upon a time, there was a {{ adjective }} {{ noun }} who liked to {{ verb }}." \
-End with "The end.\"""",
-}
-"""The named templates, all for stories."""
+TEMPLATES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.jinja"))}
+"""The named templates, all for stories: the files beside this one."""
 
 
 def variables(
@@ -57,7 +25,7 @@ def variables(
     words: Sequence[str] | None = None,
     descriptions: Mapping[str, str] = DESCRIPTIONS,
 ) -> dict[str, Any]:
-    """What a template may use: each slot by name, and `words` (default: all of them), `features` (names), `feature_phrases`."""
+    """What a template may use: each slot by name, `words` (default: of all slots), `features` (names) and `feature_phrases`."""
     return {
         **slots,
         "words": list(slots.values() if words is None else words),
@@ -73,13 +41,11 @@ def compile_template(
     slots: Sequence[str] = tuple(PARTS_OF_SPEECH),
     descriptions: Mapping[str, str] = DESCRIPTIONS,
 ) -> tuple[str, Any]:
-    """The name and the compiled template of a named template, a file (`*.jinja`), or of one's own text.
-
-    Sandboxed Jinja; a variable that does not exist is an error here, before anything is sent.
+    """The name and the compiled template, in sandboxed Jinja; a variable that does not exist is an error before anything is sent.
 
     Args:
         text: a name, a path that ends in `.jinja`, or a template.
-        named: one's own names and texts, which go before ours.
+        named: the recipe's own names and texts, which take precedence over ours.
         slots: what is drawn for each text, and may be used: noun, verb and adjective for a story.
         descriptions: what a prompt says of each feature.
 
@@ -92,42 +58,27 @@ def compile_template(
     if not text.strip():
         raise RecipeError("template: is empty")
     known = TEMPLATES | dict(named or {})
-    if template_files(text):
-        text = read_template(text)
-    own = text not in known
-    if own and "{{" not in text and not any(character.isspace() for character in text.strip()):
+    for path in template_files(text):
+        text = read_text(path, "template")
+    source = known.get(text, text)
+    name = text if text in known else f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if text not in known and "{{" not in text and len(text.split()) == 1:
         raise RecipeError(f"template: unknown template {text!r}{suggestion(text, known)}; known: {', '.join(known)}")
-    name = f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if own else text
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-    source = text if own else known[text]
     example = variables({slot: slot for slot in slots}, tuple(descriptions), descriptions=descriptions)
-    blank = variables(dict.fromkeys(slots, ""), ())
     try:
         used = meta.find_undeclared_variables(environment.parse(source))
-        for variable in sorted(used - set(example)):
-            raise RecipeError(
-                f"template: unknown variable {variable!r}{suggestion(variable, example)}; known: {', '.join(example)}"
-            )
+        if unknown := sorted(used - set(example)):
+            near = suggestion(unknown[0], example)
+            raise RecipeError(f"template: unknown variable {unknown[0]!r}{near}; known: {', '.join(example)}")
         compiled = environment.from_string(source)
-        if compiled.render(**example) == compiled.render(**blank):
+        if compiled.render(**example) == compiled.render(**variables(dict.fromkeys(slots, ""), ())):
             raise RecipeError(f"template: uses none of {', '.join(example)}, so all prompts would be the same")
     except RecipeError:
         raise
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecipeError(f"template: {' '.join(str(error).split())}") from None
     return name, compiled
-
-
-def read_template(path: str) -> str:
-    """The text of a template file.
-
-    Raises:
-        RecipeError: it cannot be read.
-    """
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"template: {path}: cannot be read ({getattr(error, 'strerror', error)})") from None
 
 
 def template_files(template: Any) -> list[str]:
@@ -137,9 +88,8 @@ def template_files(template: Any) -> list[str]:
 
 
 def tells_tinystories(args: GenerationArguments) -> bool:
-    """Whether prompts and templates of a recipe are those of the paper, in its language."""
-    generator = args.prompt_generator
-    named = generator if isinstance(generator, str) else generator.get("type")
+    """Whether a recipe's prompts and templates are the paper's, in its language."""
+    generator, _ = split_type("prompt_generator", args.prompt_generator)
     given = {args.template} if isinstance(args.template, str) else set(args.template)
-    ours = given <= TEMPLATES.keys() - set(args.templates)
-    return named == "tinystories" and ours and args.written_language() in ("en", None) and args.corpus == "stories"
+    ours = generator == "tinystories" and given <= TEMPLATES.keys() - set(args.templates)
+    return ours and args.written_language() in ("en", None) and args.corpus == "stories"

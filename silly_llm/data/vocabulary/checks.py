@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 import unicodedata
+from collections import defaultdict
 
-from silly_llm.core.errors import RecipeError
 from silly_llm.data.arguments import WordChecks
-from silly_llm.data.vocabulary.lists import EMBEDDED, PARTS_OF_SPEECH
+from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, load_vocabulary
 from silly_llm.text.inflection import Form, inflect
 from silly_llm.text.languages import ENGLISH
 from silly_llm.text.sentences import FUNCTION_WORDS
@@ -38,30 +37,24 @@ VOWELS = re.compile(r"[aeiouy]+")
 def reasons_to_refuse(word: str, pos: str, checks: WordChecks, language: str = ENGLISH) -> tuple[str, ...]:
     """Every reason against `word` as a `pos` (`noun`, `verb`, `adjective`); empty when it passes.
 
-    Of other languages than English only letters, length and frequency are looked at.
-
-    Raises:
-        RecipeError: `min_frequency` is on and the package wordfreq is not installed.
+    In other languages than English only letters, length and frequency are checked.
     """
-    if language != ENGLISH:
-        if not all(c.isalpha() or unicodedata.category(c)[0] == "M" for c in word):
-            return ("format: not one word of letters",)
-    elif not FORMAT.fullmatch(word):
+    if language == ENGLISH and not FORMAT.fullmatch(word):
         return ("format: not one word of plain lower-case letters",)
-    reasons = []
-    if len(word) < checks.min_length:
-        reasons.append(f"length: fewer than {checks.min_length} letters")
-    if checks.max_length is not None and len(word) > checks.max_length:
-        reasons.append(f"length: more than {checks.max_length} letters")
-    if checks.max_syllables is not None and syllables(word) > checks.max_syllables:
-        reasons.append(f"syllables: more than {checks.max_syllables}")
-    if checks.min_frequency is not None and frequency(word, language) < checks.min_frequency:
-        reasons.append(f"frequency: below {checks.min_frequency:g} on the Zipf scale")
-    if checks.profanity and (word in PROFANITY or word.startswith(PROFANE_STEMS)):
-        reasons.append("profanity: not for children")
-    if checks.part_of_speech and (reason := wrong_part_of_speech(word, pos)):
-        reasons.append(f"part of speech: {reason}")
-    return tuple(reasons)
+    if not all(letter.isalpha() or unicodedata.category(letter)[0] == "M" for letter in word):
+        return ("format: not one word of letters",)
+    c, wrong = checks, checks.part_of_speech and wrong_part_of_speech(word, pos)
+    reasons = {
+        f"length: fewer than {c.min_length} letters": len(word) < c.min_length,
+        f"length: more than {c.max_length} letters": c.max_length is not None and len(word) > c.max_length,
+        f"syllables: more than {c.max_syllables}": c.max_syllables is not None and syllables(word) > c.max_syllables,
+        f"frequency: below {c.min_frequency or 0:g} on the Zipf scale": (
+            c.min_frequency is not None and frequency(word, language) < c.min_frequency
+        ),
+        "profanity: not for children": c.profanity and (word in PROFANITY or word.startswith(PROFANE_STEMS)),
+        f"part of speech: {wrong}": wrong,
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
 
 
 def syllables(word: str) -> int:
@@ -78,14 +71,10 @@ def syllables(word: str) -> int:
 
 
 def frequency(word: str, language: str = ENGLISH) -> float:
-    """How common a word is, on the Zipf scale (1 rare to 7 the most common), by wordfreq's list. Other languages' lists are looked up as
-    they are, so that no package is needed that cuts Chinese or Japanese into words."""
-    try:
-        from wordfreq import freq_to_zipf, get_frequency_dict, zipf_frequency
-    except ImportError:
-        raise RecipeError(
-            "checks.min_frequency and checks.part_of_speech need the package wordfreq: pip install wordfreq, or switch them off"
-        ) from None
+    """How common a word is, on the Zipf scale (1 rare to 7 the most common), by wordfreq's list. In other languages the word is looked
+    up as it stands, which needs no package that segments Chinese or Japanese."""
+    from wordfreq import freq_to_zipf, get_frequency_dict, zipf_frequency
+
     if language == ENGLISH:
         return zipf_frequency(word, "en")
     found = get_frequency_dict(language).get(word)
@@ -96,30 +85,28 @@ def wrong_part_of_speech(word: str, pos: str) -> str | None:
     """Why `word` is no `pos`, by three kinds of evidence: it is a function word, its ending, and whether English uses the
     inflections that such a word would have ("jumping" is nearly as common as "jump", "chairing" far rarer than "chair").
     """
+    known = known_parts_of_speech()
+    as_others = sorted(known.get(word, ()))
     if word in FUNCTION_WORDS:
         return "a function word"
-    known = known_parts_of_speech().get(word, frozenset())
-    if pos in known:
+    if pos in as_others:
         return None
     if pos == "verb":
         if NO_VERB.search(word) and word not in VERBS_ALL_THE_SAME:
             return "does not look like a verb"
-        if word.endswith(("ing", "ed")) and base_form(word) in known_parts_of_speech():
+        if word.endswith(("ing", "ed")) and base_form(word) in known:
             return "not the base form"
         return None if has_form(word, "ing", 1.7) else "has no -ing form in use"
     stem = word.removesuffix("ly")
-    if stem != word and any(
-        "adjective" in known_parts_of_speech().get(w, ()) for w in (stem, re.sub("i$", "y", stem))
-    ):
+    adverb = stem != word and any("adjective" in known.get(w, ()) for w in (stem, re.sub("i$", "y", stem)))
+    if adverb or (pos == "noun" and NO_NOUN.search(word)):
         return "looks like an adverb"
-    if pos == "noun":
-        if NO_NOUN.search(word):
-            return "looks like an adverb"
-        # Many a good noun has no plural ("milk"), so only words known as something else need one.
-        return f"known as {sorted(known)[0]}" if known and not has_form(word, "plural", 2.0) else None
-    if NO_ADJECTIVE.search(word):
+    if pos == "adjective" and NO_ADJECTIVE.search(word):
         return "does not look like an adjective"
-    return f"known as {sorted(known)[0]}" if known and not has_form(word, "superlative", 2.5) else None
+    if not as_others:  # many a good noun has no plural ("milk"), so only words known as something else need one
+        return None
+    in_use = has_form(word, "plural", 2.0) if pos == "noun" else has_form(word, "superlative", 2.5)
+    return None if in_use else f"known as {as_others[0]}"
 
 
 def has_form(word: str, form: Form, gap: float) -> bool:
@@ -129,19 +116,17 @@ def has_form(word: str, form: Form, gap: float) -> bool:
 
 
 def base_form(word: str) -> str:
-    """The likeliest base form of a word in -ed or -ing that our list knows, else the word without its ending."""
+    """The likeliest base form of a word in -ed or -ing that our list has, else the word without its ending."""
     stem = re.sub(r"(?:ed|ing)$", "", word)
-    known = known_parts_of_speech()
     forms = [stem, stem + "e", stem[:-1] if stem[-2:-1] == stem[-1:] else stem, re.sub("i$", "y", stem)]
-    return next((form for form in forms if form in known), stem)
+    return next((form for form in forms if form in known_parts_of_speech()), stem)
 
 
 @functools.cache
-def known_parts_of_speech() -> dict[str, frozenset[str]]:
-    """The words of the embedded list, and as what it knows them."""
-    content = json.loads(EMBEDDED.read_text(encoding="utf-8"))
-    known: dict[str, frozenset[str]] = {}
-    for pos, key in PARTS_OF_SPEECH.items():
-        for word in content[key]:
-            known[word] = known.get(word, frozenset()) | {pos}
-    return known
+def known_parts_of_speech() -> dict[str, set[str]]:
+    """The parts of speech of the words of the embedded list."""
+    known: dict[str, set[str]] = defaultdict(set)
+    for pos in PARTS_OF_SPEECH:
+        for word in load_vocabulary().of(pos):
+            known[word].add(pos)
+    return dict(known)

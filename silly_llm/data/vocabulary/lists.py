@@ -74,63 +74,59 @@ def load_vocabulary(source: str | Path | None = None) -> Vocabulary:
             content = _word_list(path)
         else:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except RecipeError:
-        raise
+        lists = {key: _words(content, key) for key in PARTS_OF_SPEECH.values()}
     except UnicodeDecodeError as error:
-        raise RecipeError(
-            f"vocabulary: {path}: is not UTF-8 text (byte {error.start:,}); {convert('WINDOWS-1252', str(path))}"
-        ) from None
+        reason = f"is not UTF-8 text (byte {error.start:,}); {convert('WINDOWS-1252', str(path))}"
     except FileNotFoundError:
-        raise RecipeError(f"vocabulary: {path}: no such file") from None
+        reason = "no such file"
+    except RecipeError as error:
+        reason = str(error)
     except (OSError, ValueError) as error:
-        raise RecipeError(f"vocabulary: {path}: is not a JSON file ({error})") from None
-    lists: dict[str, tuple[str, ...]] = {}
-    for key in PARTS_OF_SPEECH.values():
-        words = content.get(key) if isinstance(content, dict) else None
-        if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
-            raise RecipeError(f"vocabulary: {path}: {key!r} must be a list of words")
-        if not words:
-            raise RecipeError(f"vocabulary: {path}: has no {key}; a story needs a noun, a verb and an adjective")
-        lists[key] = tuple(words)
-    refused = tuple(RefusedWord(r["word"], r["pos"], tuple(r["reasons"])) for r in content.get("refused", []))
-    return Vocabulary(**lists, refused=refused, provenance=content.get("provenance", {}))
+        reason = f"is not a JSON file ({error})"
+    else:
+        refused = tuple(RefusedWord(r["word"], r["pos"], tuple(r["reasons"])) for r in content.get("refused", []))
+        return Vocabulary(**lists, refused=refused, provenance=content.get("provenance", {}))
+    raise RecipeError(f"vocabulary: {path}: {reason}")
+
+
+def _words(content: Any, key: str) -> tuple[str, ...]:
+    words = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        raise RecipeError(f"{key!r} must be a list of words")
+    if not words:
+        raise RecipeError(f"has no {key}; a story needs a noun, a verb and an adjective")
+    return tuple(words)
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file that say something."""
+    """The lines of a file that are not blank."""
     return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
 
 
 def _word_list(path: Path) -> dict[str, list[str]]:
-    """Words by key, from lines such as `dog,noun`, `dog;noun`, or `dog noun`, with a header or without.
-
-    Raises:
-        RecipeError: a line says something else.
-    """
-    keys = PARTS_OF_SPEECH | {key: key for key in PARTS_OF_SPEECH.values()}
+    """Words by key, from lines such as `dog,noun`, `dog;noun`, or `dog noun`, with a header or without."""
     words: dict[str, list[str]] = {key: [] for key in PARTS_OF_SPEECH.values()}
     for number, line in enumerate(_lines(path), 1):
         cells = [c.strip().strip('"') for c in re.split(r"[,;\t]", line)]
         if len(cells) == 1:
             cells = line.rsplit(None, 1)
-        word, key = (cells[0], keys.get(cells[1].lower())) if len(cells) > 1 else (line, None)
-        if key and word:
+        word, pos = (cells[0], cells[1].lower()) if len(cells) > 1 else (line, "")
+        key = PARTS_OF_SPEECH.get(pos, pos)
+        if key in words and word:
             words[key].append(word)
-        elif number > 1 or len(cells) == 1 or cells[0].lower() not in ("word", "words"):
+        elif number > 1 or len(cells) == 1 or word.lower() not in ("word", "words"):
             raise RecipeError(
-                f"vocabulary: {path}: row {number}: {line[:40]!r} is no word with its part of speech; write one a line, such as 'dog,noun', "
-                f"with {', '.join(PARTS_OF_SPEECH)}"
+                f"row {number}: {line[:40]!r} is no word with its part of speech; write one a line, such as 'dog,noun', with "
+                f"{', '.join(PARTS_OF_SPEECH)}"
             )
     return words
 
 
 def local_path(source: str | Path | None) -> Path | None:
-    """The local file that `source` means; `None` when it is a Hub id.
+    """The local file (or folder of text files) that `source` means; `None` when it is a Hub id.
 
     Raises:
         RecipeError: it looks like a path, but nothing is there.
-
-    A folder is returned where it holds a text file for each part of speech.
     """
     if source is None:
         return EMBEDDED
@@ -143,15 +139,13 @@ def local_path(source: str | Path | None) -> Path | None:
 
 def _from_hub(repo_id: str) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError
 
     try:
         return Path(hf_hub_download(repo_id, FILE_NAME, repo_type="dataset"))
     except RepositoryNotFoundError:
         raise RecipeError(f"vocabulary: {repo_id}: neither a local path nor a dataset on the Hub") from None
-    except EntryNotFoundError as error:
-        if isinstance(error, HfHubHTTPError):
-            raise RecipeError(f"vocabulary: {repo_id}: the dataset on the Hub holds no {FILE_NAME}") from None
-        raise RunError(f"vocabulary: {repo_id}: is no local path, and the Hub cannot be reached") from None
-    except (HfHubHTTPError, OSError) as error:
+    except RemoteEntryNotFoundError:
+        raise RecipeError(f"vocabulary: {repo_id}: the dataset on the Hub holds no {FILE_NAME}") from None
+    except OSError as error:
         raise RunError(f"vocabulary: {repo_id}: the Hub cannot be reached ({type(error).__name__})") from None

@@ -1,8 +1,9 @@
 """Phase 1a: a vocabulary of nouns, verbs and adjectives that a small child knows.
 
-Asks the provider for words by part of speech, checks each one, keeps why others were refused, and asks again until there
-are enough or nothing new comes. Words that the output folder (made with the same seed and teacher) or `extend:` already holds are kept; only what is missing
-is asked for. The parts of speech are asked for side by side, each in an order that (seed, number of the request) decides.
+Asks the provider for words by part of speech, checks each one, keeps why others were refused, and asks again until there are enough
+or nothing new comes. Words that the output folder (made with the same seed and teacher) or `extend:` already holds are kept; only
+what is missing is asked for. The parts of speech are asked for concurrently, each in an order that (seed, number of the request)
+decides.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from silly_llm.core import registry
 from silly_llm.core.config import Options, Recipe, load_recipe
@@ -36,17 +37,16 @@ from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 if TYPE_CHECKING:
     from silly_llm.asking.engine import Engine
 
-JOURNAL = "journal.jsonl"
 KEPT = "journal-kept.json"
 """The words that an interrupted run began with."""
 NAMED_IN_PROMPT = 100
 """Known words that a prompt asks not to repeat."""
-THEMES = (
-    "the house", "the kitchen and food", "animals", "the garden and nature", "the body and clothes", "toys and play", "family "
-    "and friends", "the street and travel", "weather and seasons", "feelings", "school and learning", "the farm", "the sea",
-    "music and art", "bedtime and dreams", "sports and moving", "colours, shapes and sizes", "work and tools", "holidays",
-    "fairy tales",
-)  # fmt: skip
+_THEMES = (
+    "the house; the kitchen and food; animals; the garden and nature; the body and clothes; toys and play; family and friends; the "
+    "street and travel; weather and seasons; feelings; school and learning; the farm; the sea; music and art; bedtime and dreams; "
+    "sports and moving; colours, shapes and sizes; work and tools; holidays; fairy tales"
+)
+THEMES = _THEMES.split("; ")
 PROMPT = """\
 List {count} different {language} {plural} that a three or four year old child knows and uses. Think of {theme}. \
 Give {form}, in lower case. {layout}No numbering, no explanations, no names.{but}"""
@@ -66,37 +66,29 @@ FORMS = {
 
 @dataclass
 class Search:
-    """What is known of one part of speech."""
+    """The search for words of one part of speech."""
 
     pos: str
     wanted: int
     accepted: list[str] = field(default_factory=list)
     refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
     requests: int = 0
-    dry: bool = False
-    """The provider brought nothing new any more."""
 
     @property
     def missing(self) -> int:
         return self.wanted - len(self.accepted)
 
-    def consider(self, words: Iterable[str], args: VocabularyArguments) -> int:
-        """Check words in turn; returns how many of them had not been seen before."""
+    def consider(self, words: Iterable[str], args: VocabularyArguments) -> None:
+        """Accept or refuse words in turn, until there are enough."""
         from silly_llm.data.vocabulary.checks import reasons_to_refuse
 
-        new = 0
-        known = set(self.accepted)
         for word in words:
-            if word in known or word in self.refused or not self.missing:
+            if word in self.accepted or word in self.refused or not self.missing:
                 continue
-            new += 1
-            reasons = reasons_to_refuse(word, self.pos, args.checks, args.language)
-            if reasons:
+            if reasons := reasons_to_refuse(word, self.pos, args.checks, args.language):
                 self.refused[word] = reasons
             else:
                 self.accepted.append(word)
-                known.add(word)
-        return new
 
 
 ARGUMENTS = VocabularyArguments
@@ -119,22 +111,24 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         extended = local_path(args.extend) if args.extend else None
     except RecipeError as error:
         raise RecipeError(f"{recipe.where}: {error}") from None
-    found = None if recipe.options.force else earlier_words(Path(args.output_dir))
+    earlier = None if recipe.options.force else earlier_words(Path(args.output_dir))
     with container or Container() as container:
         with open_output(recipe, inputs=[extended or args.extend]) as output:
             if output.up_to_date:
                 print(f"{output.folder} is up to date")
                 return
             provider = container.build("llm_provider", args.provider, as_type=LLMProvider)
-            if found and not made_alike(found, args, provider):
-                print(f"{output.folder}: its words are of another seed or teacher, and are not kept", flush=True)
+            teacher = {"provider": registry.split_type("llm_provider", args.provider)[0], "model": provider.model}
+            source: dict[str, Any] = {**teacher, "seed": args.seed}
+            if earlier and not source.items() <= earlier.provenance.items():
+                print(f"{output.folder}: its words have another seed or teacher, and are not kept", flush=True)
                 (output.folder / KEPT).unlink(missing_ok=True)
-                found = None
-            if found:
-                kept.append(found)
+            elif earlier:
+                kept.append(earlier)
                 if not (output.folder / KEPT).exists():
-                    found.save(output.folder / KEPT)
-            # ------------------------------------------------------------ what is there already, then what is missing
+                    earlier.save(output.folder / KEPT)
+
+            # Words from before, then what is missing
             searches = [Search(pos, wanted) for pos, wanted in shares(args.words, args.proportions).items()]
             for search in searches:
                 for vocabulary in reversed(kept):
@@ -143,37 +137,23 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                     search.refused = known | search.refused
             started_with = sum(len(search.accepted) for search in searches)
             asyncio.run(ask(searches, provider, args, output.folder))
-            # ------------------------------------------------------------ write
-            vocabulary = Vocabulary(
-                **{PARTS_OF_SPEECH[search.pos]: tuple(search.accepted) for search in searches},
-                refused=tuple(
-                    RefusedWord(word, search.pos, reasons)
-                    for search in searches
-                    for word, reasons in search.refused.items()
-                ),
-                provenance={
-                    "provider": registry.split_type("llm_provider", args.provider)[0],
-                    "model": provider.model,
-                    "seed": args.seed,
-                    "kept_from_before": started_with,
-                    "requests": sum(search.requests for search in searches),
-                },
-            )
-            if not all(search.accepted for search in searches if search.wanted):
-                empty = [search.pos + "s" for search in searches if search.wanted and not search.accepted]
+            if empty := [PARTS_OF_SPEECH[s.pos] for s in searches if s.wanted and not s.accepted]:
                 raise RunError(f"{provider.model}: gave no usable {', '.join(empty)}")
-            vocabulary.save(output.folder / FILE_NAME)
+
+            # Write
+            words = {PARTS_OF_SPEECH[s.pos]: tuple(s.accepted) for s in searches}
+            refused = tuple(RefusedWord(word, s.pos, why) for s in searches for word, why in s.refused.items())
+            requests = sum(search.requests for search in searches)
+            source |= {"kept_from_before": started_with, "requests": requests}
+            Vocabulary(**words, refused=refused, provenance=source).save(output.folder / FILE_NAME)
             (output.folder / KEPT).unlink(missing_ok=True)
-            output.record(
-                words={PARTS_OF_SPEECH[s.pos]: len(s.accepted) for s in searches},
-                refused=len(vocabulary.refused),
-                teacher={"provider": vocabulary.provenance["provider"], "model": provider.model},
-            )
+            counts = {key: len(accepted) for key, accepted in words.items()}
+            output.record(words=counts, refused=len(refused), teacher=teacher)
         report(recipe, searches, started_with)
 
 
 def earlier_words(folder: Path) -> Vocabulary | None:
-    """The vocabulary that the output folder holds from before; an interrupted run's starting point comes first."""
+    """The vocabulary that the output folder holds from before, preferably the one that an interrupted run began with."""
     for name in (KEPT, FILE_NAME):
         if (folder / name).is_file():
             try:
@@ -181,16 +161,6 @@ def earlier_words(folder: Path) -> Vocabulary | None:
             except RecipeError:
                 continue  # cut off or empty: it is made again
     return None
-
-
-def made_alike(vocabulary: Vocabulary, args: VocabularyArguments, provider: LLMProvider) -> bool:
-    """Whether the recipe's seed, provider and model made a vocabulary: only more words are asked for, not others."""
-    wanted = {
-        "provider": registry.split_type("llm_provider", args.provider)[0],
-        "model": provider.model,
-        "seed": args.seed,
-    }
-    return wanted.items() <= vocabulary.provenance.items()
 
 
 def shares(words: int, proportions: dict[str, float]) -> dict[str, int]:
@@ -211,7 +181,7 @@ async def ask(searches: Sequence[Search], provider: LLMProvider, args: Vocabular
         RunError: requests fail; the answers so far are in the journal.
     """
     from silly_llm.asking.engine import Engine
-    from silly_llm.asking.journal import Journal
+    from silly_llm.asking.journal import JOURNAL, Journal
 
     with nullcontext() if provider.free else Journal(folder / JOURNAL) as journal:
         try:
@@ -236,7 +206,6 @@ async def search_words(search: Search, engine: Engine, args: VocabularyArguments
         before = len(search.accepted)
         search.consider(parse_words(answer.text), args)
         fruitless = 0 if len(search.accepted) > before else fruitless + 1
-    search.dry = bool(search.missing)
 
 
 def word_request(search: Search, args: VocabularyArguments, *, structured: bool = False) -> ChatRequest:
@@ -244,36 +213,30 @@ def word_request(search: Search, args: VocabularyArguments, *, structured: bool 
     draw = random.Random(f"{args.seed}:{search.pos}:{search.requests}")
     count = min(args.words_per_request, max(10, 2 * search.missing))
     known = draw.sample(search.accepted, min(NAMED_IN_PROMPT, len(search.accepted)))
-    but = f" Do not repeat these: {', '.join(sorted(known))}." if known else ""
     text = PROMPT.format(
         count=count,
         language="English" if args.language == "en" else f"(ISO 639 language {args.language!r})",
         plural=PARTS_OF_SPEECH[search.pos],
         theme=draw.choice(THEMES),
         form=FORMS[search.pos],
-        but=but,
+        but=f" Do not repeat these: {', '.join(sorted(known))}." if known else "",
         layout='Answer as JSON: {"words": ["…"]}. ' if structured else "One word per line. ",
     )
+    exclude = [*search.accepted, *search.refused]
     return ChatRequest(
         messages=({"role": "user", "content": text},),
         schema=SCHEMA if structured else None,
         seed=draw.randrange(2**31),
         max_tokens=args.max_tokens,
         temperature=args.temperature,
-        fields={
-            "task": "vocabulary",
-            "pos": search.pos,
-            "count": count,
-            "exclude": [*search.accepted, *search.refused],
-            "seed": args.seed,
-        },
+        fields={"task": "vocabulary", "pos": search.pos, "count": count, "exclude": exclude, "seed": args.seed},
     )
 
 
 def parse_words(text: str) -> list[str]:
-    """The words of an answer: JSON (a list, or a mapping with one), or one a line, or with commas; bullets and numbers go.
+    """The words of an answer: JSON (a list, or a mapping with one), or one a line, or with commas; bullets and numbers are removed.
 
-    What is more than one word stays as it is, so that the format check can refuse it with its reason.
+    Anything longer than a word stays as it is, so that the format check can refuse it with its reason.
     """
     text = re.sub(r"^\s*```(?:json)?|```\s*$", "", text.strip()).strip()
     try:
@@ -295,9 +258,7 @@ def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], star
     kept = f", {started_with} of them from before" if started_with else ""
     path = Path(recipe.args.output_dir) / FILE_NAME
     print(f"{sum(len(s.accepted) for s in searches)} words in {path}: {counts}{kept}; {refused} refused")
-    for search in searches:
-        if search.dry:
-            print(
-                f"{PARTS_OF_SPEECH[search.pos]}: nothing new came any more, {search.missing} of {search.wanted} are missing"
-            )
+    for s in searches:
+        if s.missing:
+            print(f"{PARTS_OF_SPEECH[s.pos]}: nothing new came any more, {s.missing} of {s.wanted} are missing")
     print(f"next: {next_command(recipe, 'generate', '--vocabulary', path)}")

@@ -18,7 +18,7 @@ from silly_llm.providers.server.errors import RequestError
 
 DECREASE = 0.7
 EJECT_AFTER = 5
-"""Failures in a row (nobody there, dropped connections, 5xx) after which an endpoint rests."""
+"""Failures in a row (no connection, dropped connections, 5xx) after which an endpoint rests."""
 FIRST_REST = 1.0
 LONGEST_REST = 30.0
 """Seconds between health checks: doubled from the first to the longest."""
@@ -43,11 +43,6 @@ class Endpoint:
     """No overload so far: the limit doubles each round (slow start)."""
     decreased: float = 0.0
     """When the limit was last taken down."""
-
-    @property
-    def free(self) -> int:
-        """How many more requests it may take now."""
-        return int(self.limit) - self.in_flight
 
     def succeeded(self) -> None:
         """An answer came (call it before the permit is given back)."""
@@ -83,14 +78,15 @@ class EndpointPool:
         self._checks: set[asyncio.Task[None]] = set()
 
     @property
-    def in_flight(self) -> int:
-        """Requests in flight at all endpoints."""
-        return sum(endpoint.in_flight for endpoint in self.endpoints)
+    def in_flight(self) -> tuple[int, int]:
+        """Requests in flight at all endpoints, and how many may be at the healthy ones together."""
+        limit = sum(int(endpoint.limit) for endpoint in self.endpoints if endpoint.healthy)
+        return sum(endpoint.in_flight for endpoint in self.endpoints), limit
 
     @property
-    def limit(self) -> int:
-        """Requests that all healthy endpoints together may have in flight."""
-        return sum(int(endpoint.limit) for endpoint in self.endpoints if endpoint.healthy)
+    def ever_answered(self) -> bool:
+        """Whether any of them has answered at least once."""
+        return any(endpoint.answered for endpoint in self.endpoints)
 
     async def acquire(self) -> Endpoint:
         """Wait for a permit, first come first served; give it back by `release`.
@@ -118,8 +114,8 @@ class EndpointPool:
     def failed(self, endpoint: Endpoint, why: str) -> None:
         """A request to the endpoint came to nothing; too many in a row and it rests until its health check succeeds."""
         endpoint.failures += 1
-        known = any(e.answered for e in self.endpoints)  # else there is no server yet: the caller decides
-        if known and endpoint.healthy and endpoint.failures >= EJECT_AFTER:
+        # Before the first answer there is no server yet: the caller decides.
+        if self.ever_answered and endpoint.healthy and endpoint.failures >= EJECT_AFTER:
             endpoint.healthy = False
             task = asyncio.get_running_loop().create_task(self._return_when_well(endpoint, why))
             self._checks.add(task)
@@ -131,11 +127,8 @@ class EndpointPool:
             task.cancel()
 
     def _best(self) -> Endpoint | None:
-        best = None
-        for endpoint in self.endpoints:
-            if endpoint.healthy and endpoint.free > 0 and (best is None or endpoint.in_flight < best.in_flight):
-                best = endpoint
-        return best
+        free = [e for e in self.endpoints if e.healthy and e.in_flight < int(e.limit)]
+        return min(free, key=lambda endpoint: endpoint.in_flight, default=None)
 
     def _hand_out(self) -> None:
         while self._waiting and (endpoint := self._best()) is not None:
@@ -152,10 +145,10 @@ class EndpointPool:
                 break
             rest = min(rest * 2, LONGEST_REST)
             if time.monotonic() - since > self.patience and not any(e.healthy for e in self.endpoints):
-                while self._waiting:
-                    turn = self._waiting.popleft()
+                for turn in self._waiting:
                     if not turn.done():
                         turn.set_exception(RequestError(f"out of order for {self.patience:g} s: {why}", fatal=True))
+                self._waiting.clear()
         endpoint.healthy, endpoint.failures = True, 0
         endpoint.limit, endpoint.growing = max(1.0, endpoint.limit / 2), True
         self._hand_out()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 FATAL = {
     401: "wrong or missing token",
@@ -21,46 +23,35 @@ OVERLOADED = frozenset({429, 503, 529})
 """Sent when there are too many requests: the number in flight goes down."""
 TRANSIENT = OVERLOADED | {408, 409, 424, 425, 500, 502, 504}
 """The same request may succeed later; the other 4xx (400, 413, 422: over-long prompts, bad parameters) cannot."""
-FATAL_CODES = ("insufficient_quota", "billing_hard_limit_reached", "model_not_found", "invalid_api_key")
+FATAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "model_not_found", "invalid_api_key"})
 """OpenAI's codes for what is fatal whatever the status (an empty account answers 429)."""
 LONGEST_SAID = 300
 """Characters of a server's message that are shown."""
+PAGE = re.compile(r"\s*(?:<!doctype html|<html|<head|<body|<\?xml)", re.IGNORECASE)
+TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
+@dataclass(eq=False)
 class RequestError(Exception):
     """A request that got no answer."""
 
-    def __init__(
-        self,
-        said: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-        transient: bool = True,
-        fatal: bool = False,
-        connected: bool = True,
-        never_connected: bool = False,
-        detail: str = "",
-        params: frozenset[str] = frozenset(),
-    ) -> None:
-        super().__init__(said)
-        self.said = said
-        """What the server or the connection said, in one line."""
-        self.status = status
-        """HTTP status, if there was one."""
-        self.retry_after = retry_after
-        """Seconds that the server asks to wait."""
-        self.transient = transient and not fatal
-        self.fatal = fatal
-        """No other request can succeed either."""
-        self.connected = connected
-        """False: nobody took the connection."""
-        self.never_connected = never_connected
-        """Something else than an API answers there, it seems."""
-        self.detail = detail or said
-        """The whole of what was said."""
-        self.params = params
-        """Names of parameters that the server objects to, where it says so apart from the text."""
+    said: str
+    """What the server or the connection said, in one line."""
+    _: KW_ONLY
+    status: int | None = None
+    """HTTP status, if there was one."""
+    retry_after: float | None = None
+    """Seconds that the server asks to wait."""
+    transient: bool = True
+    """The same request may succeed later."""
+    fatal: bool = False
+    """No other request can succeed either."""
+    connected: bool = True
+    """False: no API was reached."""
+    detail: str = ""
+    """All that the server said."""
+    params: frozenset[str] = frozenset()
+    """Names of parameters that the server objects to, where it says so apart from the text."""
 
     @property
     def overloaded(self) -> bool:
@@ -69,70 +60,69 @@ class RequestError(Exception):
 
     def __str__(self) -> str:
         if self.status is None:
-            return self.said if self.connected else f"no server answers ({self.said})"
-        if self.status in FATAL:
-            return f"{FATAL[self.status]} (HTTP {self.status}: {self.said})"
-        return f"HTTP {self.status}: {self.said}"
-
-
-class Moved(RequestError):
-    """A redirection: the server wants another address to be asked."""
-
-    def __init__(self, to: str, shown: str, status: int) -> None:
-        super().__init__(f"moved to {shown}; set base_url to its beginning", status=status, fatal=True)
-        self.to = to
+            return self.said
+        said = f"HTTP {self.status}: {self.said}"
+        return f"{FATAL[self.status]} ({said})" if self.status in FATAL else said
 
 
 def refusal(status: int, body: bytes | str, headers: Mapping[str, str]) -> RequestError:
     """The error behind an HTTP status that is not 2xx."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-    said: str = text
     codes: set[object] = set()
     params: set[str] = set()
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        if page := web_page(text):
-            said = page
-    else:
-        for _ in range(10):
-            if not isinstance(content, dict):
-                break
-            codes |= {code for code in (content.get("code"), content.get("type")) if isinstance(code, str)}
-            if isinstance(content.get("param"), str):
-                params.add(content["param"])
-            inner = content.get("error") or content.get("message") or content.get("detail")
-            if not inner:
-                break
-            content = inner
-        if isinstance(content, list):  # FastAPI: one entry for each field
-            places = [item["loc"] for item in content if isinstance(item, dict) and isinstance(item.get("loc"), list)]
-            params |= {str(part) for place in places for part in place if part != "body"}
-        said = str(content)
+        content = web_page(text) or text
+    for _ in range(10):  # errors stand in errors
+        if not isinstance(content, dict):
+            break
+        codes |= {code for code in (content.get("code"), content.get("type")) if isinstance(code, str)}
+        if isinstance(content.get("param"), str):
+            params.add(content["param"])
+        inner = content.get("error") or content.get("message") or content.get("detail")
+        if not inner:
+            break
+        content = inner
+    if isinstance(content, list):  # FastAPI: one entry for each field
+        places = [item["loc"] for item in content if isinstance(item, dict) and isinstance(item.get("loc"), list)]
+        params |= {str(part) for place in places for part in place if part != "body"}
+    said = str(content)
     if status == 405:
         said = f"this address takes no requests to a model; is base_url right? {said}"
+    fatal = status in FATAL or not codes.isdisjoint(FATAL_CODES)
     return RequestError(
         one_line(said) or "no reason given",
         status=status,
         retry_after=seconds_to_wait(headers.get("retry-after"), headers.get("retry-after-ms")),
-        transient=status in TRANSIENT,
-        fatal=status in FATAL or any(code in FATAL_CODES for code in codes),
+        transient=status in TRANSIENT and not fatal,
+        fatal=fatal,
         detail=" ".join(said.split())[:4000],
         params=frozenset(params),
     )
 
 
-PAGE = re.compile(r"\s*(?:<!doctype html|<html|<head|<body|<\?xml)", re.IGNORECASE)
-TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+def read_json(answer: bytes) -> Any:
+    """What came with HTTP 200.
+
+    Raises:
+        RequestError: it is not JSON; a web page is named as one.
+    """
+    try:
+        return json.loads(answer)
+    except ValueError:
+        text = answer[:2000].decode("utf-8", "replace")
+    if page := web_page(text):
+        raise RequestError(f"{page}; is base_url right?", connected=False)
+    raise RequestError(f"the answer is not JSON: {one_line(text)[:80]}")
 
 
 def web_page(text: str) -> str | None:
-    """What to say of a body that is a web page and no answer of an API; `None` where it is none."""
+    """What to say of a body that is a web page rather than the answer of an API; `None` if it is not one."""
     if not PAGE.match(text):
         return None
     title = TITLE.search(text)
-    named = f" with the title {one_line(title[2])!r}" if title else ""
-    return f"a web page{named}, not an API"
+    return f"a web page{f' with the title {one_line(title[2])!r}' if title else ''}, not an API"
 
 
 def one_line(text: object) -> str:
@@ -142,18 +132,10 @@ def one_line(text: object) -> str:
 
 def seconds_to_wait(retry_after: str | None, milliseconds: str | None = None) -> float | None:
     """The seconds behind a Retry-After header, which is a number or a date (RFC 9110, section 10.2.3), or retry-after-ms."""
-    if milliseconds:
-        with contextlib.suppress(ValueError):
-            return max(float(milliseconds) / 1000, 0.0)
-    if not retry_after:
-        return None
-    try:
-        return max(float(retry_after), 0.0)
-    except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max((until - datetime.now(UTC)).total_seconds(), 0.0)
+    with suppress(ValueError, TypeError):
+        return max(float(milliseconds) / 1000, 0.0)  # type: ignore[arg-type]
+    with suppress(ValueError, TypeError):
+        return max(float(retry_after), 0.0)  # type: ignore[arg-type]
+    with suppress(ValueError, TypeError):
+        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)  # type: ignore[arg-type]
+    return None

@@ -1,175 +1,182 @@
-"""LLM providers that talk to a server: `openai` (any compatible server), `tgi`, `hf-inference`.
+"""How a server is reached: JSON over HTTP, and the token, proxy and certificates that may go to its address.
 
-`openai` and `tgi` speak HTTP by aiohttp, which takes a fifth of the processor time of the Hub client and has no limit of
-100 connections (FACTS); `hf-inference` is `huggingface_hub.AsyncInferenceClient`, which knows the providers and who pays.
-The saved Hugging Face token goes to Hugging Face's own hosts only; any other server gets the recipe's `api_key` or nothing.
+By aiohttp: a fifth of the processor time of the Hub's client, and no limit of 100 connections (docs/lab-log.md).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextvars import ContextVar
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
 
-from silly_llm.providers.base import ChatRequest, Completion
-from silly_llm.providers.server.answers import read_chat, read_json
-from silly_llm.providers.server.base import ServerConfig, ServerProvider
-from silly_llm.providers.server.connections import (
-    CERTIFICATE_HINT,
-    certificates,
-    proxy_for,
-    public,
-    query_string,
-    split_query,
-)
-from silly_llm.providers.server.endpoints import Endpoint
-from silly_llm.providers.server.errors import Moved, RequestError, one_line, refusal
-from silly_llm.providers.server.request_fields import chat_fields, thinking_fields
-from silly_llm.providers.server.structured import response_format
+from yarl import URL
+
+from silly_llm.core.errors import RunError
+from silly_llm.providers.server.config import ServerConfig
+from silly_llm.providers.server.errors import RequestError, one_line, read_json, refusal
 
 if TYPE_CHECKING:
     import aiohttp
 
-HUGGING_FACE_HOSTS = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
-"""Hosts (and their sub-domains) that may see the saved token."""
-RECEIVED: ContextVar[Any] = ContextVar("RECEIVED", default=None)
-"""What the Hub's client received for the request at hand."""
+HUGGING_FACE = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
+"""Domains that may see the saved token."""
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""In this order: Python reads the first, requests and curl the others."""
+CERTIFICATE_HINT = "if it is a certificate of your own, name its authority's file in SSL_CERT_FILE"
 HEALTH_TIMEOUT = 10.0
 """Seconds for a health check or /info."""
+WITHOUT_KEYS = frozenset({"content-type", "user-agent"})
+"""Headers of any request."""
+Received = tuple[bytes, Mapping[str, str]]
 
 
-class HTTPProvider(ServerProvider):
-    """JSON over HTTP by aiohttp."""
+class HTTPClient:
+    """Sends to the addresses of a recipe. Made in the event loop that uses it.
 
-    health_path = ""
-    """Where a healthy server answers 200, below the endpoint's address."""
+    Args:
+        config: the recipe's options.
+        root: the address that paths of the API are below, from the recipe's address without its query.
+    """
 
-    def __init__(self, config: ServerConfig) -> None:
-        super().__init__(config)
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, config: ServerConfig, root: Callable[[str], str]) -> None:
+        import aiohttp
+
+        self.timeout = config.timeout
         self._sent_to: dict[str, tuple[str, str, dict[str, Any]]] = {}
-        """By an endpoint's address: what paths of the API come behind, the query after them, and headers and proxy."""
+        """By an endpoint's address: the root of its API, the query after its paths, and headers and proxy."""
+        own = {name.lower() for name in config.headers}
+        for url in config.urls:
+            address = URL(url)
+            headers = {n: v for n, v in headers_for(url, config.api_key).items() if n.lower() not in own}
+            options = {"headers": headers | config.headers, "proxy": proxy_for(url), "allow_redirects": False}
+            below = root(str(address.with_query(None)).rstrip("/"))
+            self._sent_to[url] = below, str(URL.build(query={**address.query, **config.query})), options
+        secure = certificates() if any(url.startswith("https") for url in config.urls) else True
+        connector = aiohttp.TCPConnector(limit=0, ssl=secure)  # the endpoints' limits decide
+        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=config.timeout))
 
-    @staticmethod
-    def root(url: str) -> str:
-        """The address that paths of the API are below, from the recipe's address."""
-        return url
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
 
-    async def _connect(self) -> None:
+    async def get(self, url: str, path: str) -> bytes:
+        """GET a path, in `HEALTH_TIMEOUT`.
+
+        Raises:
+            RequestError: no connection, or not 200.
+        """
         import aiohttp
 
-        secure = certificates() if any(url.startswith("https") for url in self.config.urls) else True
-        connections = aiohttp.TCPConnector(limit=0, ssl=secure)  # the endpoints' limits decide
-        timeout = aiohttp.ClientTimeout(total=self.config.timeout)
-        self._session = aiohttp.ClientSession(connector=connections, timeout=timeout)
-        for url in self.config.urls:
-            address, query = split_query(url)
-            given = {name.lower() for name in self.config.headers}
-            headers = {n: v for n, v in headers_for(url, self.config.api_key).items() if n.lower() not in given}
-            headers |= {name: value.strip() for name, value in self.config.headers.items()}
-            options = {"headers": headers, "proxy": proxy_for(url), "allow_redirects": False}
-            self._sent_to[url] = self.root(address), query_string(query, self.config.query), options
+        return (await self._send("GET", url, path, timeout=aiohttp.ClientTimeout(total=HEALTH_TIMEOUT)))[0]
 
-    async def _disconnect(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    async def _is_healthy(self, endpoint: Endpoint) -> bool:
-        try:
-            await self._get(endpoint.url, self.health_path)
-        except RequestError as error:
-            return error.status in (401, 403, 404, 405)  # somebody is there
-        return True
-
-    async def _get(self, url: str, path: str) -> bytes:
-        import aiohttp
-
-        assert self._session is not None
-        root, query, options = self._sent_to[url]
-        timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT)
-        options = {**options, "allow_redirects": not self.config.headers}  # aiohttp keeps the token to its host
-        sending = self._session.get(root + path + query, timeout=timeout, **options)
-        return (await self._receive(sending, options["proxy"]))[0]
-
-    async def _post(self, url: str, path: str, body: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
+    async def post(self, url: str, path: str, body: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
         """POST JSON; the JSON that comes back, and the headers.
 
         Raises:
             RequestError: no connection, not 200, or not JSON.
         """
-        assert self._session is not None
-        root, query, options = self._sent_to[url]
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        address, proxy = root + path + query, options["proxy"]
-        try:
-            answer, headers = await self._receive(self._session.post(address, data=data, **options), proxy)
-        except Moved as moved:  # what carries keys does not go to another host
-            keys = {name.lower() for name in options["headers"]} - {"content-type", "user-agent"}
-            elsewhere = urlsplit(moved.to)[:2] != urlsplit(address)[:2]
-            if moved.status not in (307, 308) or (keys and elsewhere):
-                raise
-            answer, headers = await self._receive(self._session.post(moved.to, data=data, **options), proxy)
+        answer, headers = await self._send("POST", url, path, data=data)
         return read_json(answer), headers
 
-    async def _receive(self, sending: Any, proxy: str | None) -> tuple[bytes, Mapping[str, str]]:
-        import aiohttp
-
-        through = f", through the proxy {public(proxy)} that the environment names" if proxy else ""
-        try:
-            async with sending as response:
-                answer: bytes = await response.read()
-        except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
-            said = f"no secure connection ({one_line(error)}); {CERTIFICATE_HINT}"
-            raise RequestError(said + through, fatal=True) from error
-        except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
-            raise RequestError(one_line(error) + through, connected=False) from error
-        except TimeoutError as error:
-            raise RequestError(f"no answer in {self.config.timeout:g} s{through}") from error
-        except (aiohttp.ClientError, OSError) as error:  # dropped, truncated, not HTTP
-            said = f"the connection broke ({one_line(error) or type(error).__name__}{through})"
-            raise RequestError(said) from error
+    async def _send(self, method: str, url: str, path: str, **more: Any) -> Received:
+        root, query, options = self._sent_to[url]
+        address = URL(root + path + query)
+        response, answer = await self._receive(method, address, **options, **more)
         if response.status in (301, 302, 303, 307, 308):
-            to = urljoin(str(response.url), response.headers.get("location", ""))
-            raise Moved(to, public(to), response.status)
+            to = response.url.join(URL(response.headers.get("location", "")))
+            # What carries keys does not go to another host.
+            stays = to.origin() == address.origin() or {n.lower() for n in options["headers"]} <= WITHOUT_KEYS
+            if not stays or (method == "POST" and response.status < 307):
+                said = f"moved to {public(to)}; set base_url to its beginning"
+                raise RequestError(said, status=response.status, fatal=True)
+            response, answer = await self._receive(method, to, **options, **more)
         if response.status != 200:
             refused = refusal(response.status, answer, response.headers)
-            refused.said += through if response.status in (407, 502, 503, 504) else ""
+            if response.status in (407, 502, 503, 504):
+                refused.said += through(options["proxy"])
             raise refused
         return answer, response.headers
 
-    async def _chat(self, url: str, path: str, request: ChatRequest, form: str | None) -> Completion:
-        """Ask the chat API."""
-        shape = {"response_format": response_format(request.schema, form)} if request.schema else {}
-        return await self._ask(
-            url, path, request, {"messages": [dict(message) for message in request.messages], **shape}
-        )
+    async def _receive(self, method: str, address: URL, **options: Any) -> tuple[aiohttp.ClientResponse, bytes]:
+        import aiohttp
 
-    async def _ask(self, url: str, path: str, request: ChatRequest, fields: Mapping[str, Any]) -> Completion:
-        """Ask the chat or completions API with these fields, the sampling, and as the server takes it."""
+        by = through(options["proxy"])
+        try:
+            async with self._session.request(method, address, **options) as response:
+                return response, await response.read()
+        except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as error:
+            said = f"no secure connection ({one_line(error)}); {CERTIFICATE_HINT}"
+            raise RequestError(said + by, fatal=True) from error
+        except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
+            raise RequestError(f"no server answers ({one_line(error)}{by})", connected=False) from error
+        except TimeoutError as error:
+            raise RequestError(f"no answer in {self.timeout:g} s{by}") from error
+        except (aiohttp.ClientError, OSError) as error:  # dropped, truncated, not HTTP
+            raise RequestError(f"the connection broke ({one_line(error) or type(error).__name__}{by})") from error
 
-        async def send(body: dict[str, Any]) -> Completion:
-            answer, _ = await self._post(url, path, body)
-            return read_chat(answer, self.model, request.max_tokens)
 
-        ours = {"model": self.config.model, **fields, **chat_fields(request)}
-        if "messages" in fields:
-            ours |= thinking_fields(url, self.config.thinking)
-        return await self.learned(url).ask(ours, self.config.extra_body, send)
+def through(proxy: str | None) -> str:
+    """What an error line says of a proxy."""
+    return f", through the proxy {public(proxy)} that the environment names" if proxy else ""
+
+
+def public(url: str | URL) -> str:
+    """An address without user, password and query, for messages."""
+    return str(URL(url).with_user(None).with_query(None))
+
+
+def is_within(url: str | URL, *domains: str) -> bool:
+    """Whether an address is in one of the domains."""
+    host = URL(url).host or ""
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
 
 
 def headers_for(url: str, api_key: str | None) -> dict[str, str]:
-    """The headers of every request to an address: the recipe's key; the saved token for Hugging Face's own hosts only."""
+    """The headers of every request to an address: the recipe's key, or the saved token if Hugging Face is there, behind https."""
     from huggingface_hub import get_token
 
-    token = api_key or (get_token() if is_hugging_face(url) else None)
+    trusted = url.startswith("https:") and is_within(url, *HUGGING_FACE)
+    token = api_key or (get_token() if trusted else None)
     headers = {"Content-Type": "application/json", "User-Agent": "silly-llm"}
     return headers | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
-def is_hugging_face(url: str) -> bool:
-    """Whether the saved token may go there: Hugging Face's hosts, by https."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return parts.scheme == "https" and any(host == h or host.endswith("." + h) for h in HUGGING_FACE_HOSTS)
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for an address; looked up once, since aiohttp would do so at every request.
+
+    Raises:
+        RunError: it is one that cannot be used.
+    """
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not proxy.startswith(("http://", "https://")):
+        raise RunError(
+            f"{public(url)}: the environment names the proxy {public(proxy)}, and only HTTP proxies are understood; name one in "
+            f"{URL(url).scheme.upper()}_PROXY, or the host in NO_PROXY"
+        )
+    return proxy
+
+
+def certificates() -> ssl.SSLContext:
+    """TLS with the authorities that the environment names, else the system's.
+
+    Raises:
+        RunError: the file that is named cannot be read.
+    """
+    name = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
+    if name is None:
+        return ssl.create_default_context()
+    path = os.environ[name]
+    try:
+        is_folder = Path(path).is_dir()
+        return ssl.create_default_context(capath=path if is_folder else None, cafile=None if is_folder else path)
+    except OSError as error:
+        raise RunError(f"{name}: {path}: cannot be read ({error.strerror or error})") from None

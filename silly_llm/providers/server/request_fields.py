@@ -12,46 +12,24 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.providers.base import ChatRequest, Completion
 from silly_llm.providers.server.errors import RequestError
-
-if TYPE_CHECKING:
-    pass
+from silly_llm.providers.server.http import is_within
 
 THINKING: dict[str, Callable[[bool], dict[str, Any]]] = {
-    "type": lambda on: {"thinking": {"type": "enabled" if on else "disabled"}},
-    "enable": lambda on: {"enable_thinking": on},
-    "effort": lambda on: {"reasoning_effort": "medium" if on else "none"},
-    "reasoning": lambda on: {"reasoning": {"enabled": on}},
-    "template": lambda on: {
-        "chat_template_kwargs": {"enable_thinking": on, "thinking": on},
-        **({} if on else {"reasoning_effort": "none"}),
+    "deepseek.com moonshot.ai moonshot.cn volces.com z.ai bigmodel.cn": lambda on: {
+        "thinking": {"type": "enabled" if on else "disabled"}
+    },
+    "aliyuncs.com siliconflow.com siliconflow.cn": lambda on: {"enable_thinking": on},
+    "openrouter.ai": lambda on: {"reasoning": {"enabled": on}},
+    "openai.com azure.com googleapis.com mistral.ai x.ai groq.com": lambda on: {
+        "reasoning_effort": "medium" if on else "none"
     },
 }
-"""The forms of the switch. `template` is for what runs a chat template (vLLM, SGLang, llama.cpp …); Ollama heeds its effort."""
-FORMS = {
-    "deepseek.com": "type",
-    "moonshot.ai": "type",
-    "moonshot.cn": "type",
-    "volces.com": "type",
-    "z.ai": "type",
-    "bigmodel.cn": "type",
-    "aliyuncs.com": "enable",
-    "siliconflow.com": "enable",
-    "siliconflow.cn": "enable",
-    "openrouter.ai": "reasoning",
-    "openai.com": "effort",
-    "azure.com": "effort",
-    "googleapis.com": "effort",
-    "mistral.ai": "effort",
-    "x.ai": "effort",
-    "groq.com": "effort",
-}
-"""By the host's domain; any other: `template`."""
+"""The form of the switch by the host's domain."""
 SWITCHES = frozenset({"thinking", "enable_thinking", "reasoning_effort", "reasoning", "chat_template_kwargs"})
 MAY_BE_REFUSED = frozenset({"max_tokens", "temperature", "top_p", "seed", *SWITCHES})
 REFUSES = re.compile(
@@ -75,12 +53,22 @@ NO_SYSTEM = re.compile(
 
 @functools.lru_cache(maxsize=64)
 def thinking_fields(url: str, thinking: bool | None) -> dict[str, Any]:
-    """What tells the server at an address to think or not; nothing where the recipe does not say."""
+    """The fields that switch thinking on or off at an address; none if the recipe does not say."""
     if thinking is None:
         return {}
-    host = urlsplit(url).hostname or ""
-    form = next((f for domain, f in FORMS.items() if host == domain or host.endswith("." + domain)), "template")
-    return THINKING[form](thinking)
+    for domains, switch in THINKING.items():
+        if is_within(url, *domains.split()):
+            return switch(thinking)
+    # For servers that run a chat template (vLLM, SGLang, llama.cpp …); Ollama reads the effort.
+    template = {"chat_template_kwargs": {"enable_thinking": thinking, "thinking": thinking}}
+    return template if thinking else {**template, "reasoning_effort": "none"}
+
+
+SAID = {
+    "max_tokens": "`max_tokens` is sent as `max_completion_tokens`",
+    "system": "the system message goes into the user's",
+}
+"""What a notice says of those that are not just left out."""
 
 
 @dataclass
@@ -89,11 +77,8 @@ class Learned:
 
     where: str
     """How messages name it."""
-    left_out: set[str] = field(default_factory=set)
-    renamed: bool = False
-    """`max_tokens` is sent as `max_completion_tokens`."""
-    no_system: bool = False
-    """A system message goes into the first message of the user."""
+    refused: set[str] = field(default_factory=set)
+    """Names of fields that are left out, but for those of `SAID`."""
 
     async def ask(
         self,
@@ -117,63 +102,49 @@ class Learned:
                 if sent == before:
                     raise
                 continue
-            if self.left_out:
-                completion = replace(completion, extra={**completion.extra, "left_out": sorted(self.left_out)})
+            if left_out := sorted(self.refused - SAID.keys()):
+                completion = replace(completion, extra={**completion.extra, "left_out": left_out})
             return completion
 
     def applied(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """`fields` as the server takes them."""
-        if not (self.left_out or self.renamed or self.no_system):
-            return dict(fields)
-        sent = {key: value for key, value in fields.items() if key not in self.left_out}
-        if self.renamed and "max_tokens" in sent:
-            sent["max_completion_tokens"] = sent.pop("max_tokens")
-        if self.no_system and "messages" in sent:
+        sent = {key: value for key, value in fields.items() if key not in self.refused}
+        if "max_tokens" in self.refused and "max_tokens" in fields:
+            sent["max_completion_tokens"] = fields["max_tokens"]
+        if "system" in self.refused and "messages" in sent:
             sent["messages"] = without_system(sent["messages"])
         return sent
 
     def learn(self, error: RequestError, sent: set[str], messages: Any) -> None:
         """Understand a refusal, and say so once."""
-        if error.status not in (400, 422) and not (error.status == 500 and NO_SYSTEM.search(error.detail)):
-            return
-        refused = refused_fields(error, sent & MAY_BE_REFUSED) if error.status != 500 else set()
-        news = []
-        if "max_tokens" in refused:
-            refused.discard("max_tokens")
-            if not self.renamed:
-                self.renamed = True
-                news.append("`max_tokens` is sent as `max_completion_tokens`")
-        for name in sorted(refused - self.left_out):
-            self.left_out.add(name)
-            news.append(f"`{name}` is left out")
-        has_system = any(message["role"] == "system" for message in messages)
-        if not refused and not news and has_system and not self.no_system and NO_SYSTEM.search(error.detail):
-            self.no_system = True
-            news.append("the system message goes into the user's")
-        if news:
-            print(f"{self.where}: from now on {', '.join(news)} ({error})", file=sys.stderr)
+        refuses_system = NO_SYSTEM.search(error.detail) and any(message["role"] == "system" for message in messages)
+        refused = refused_fields(error, sent & MAY_BE_REFUSED) if error.status in (400, 422) else set()
+        if not refused and refuses_system and error.status in (400, 422, 500):
+            refused = {"system"}
+        if news := sorted(refused - self.refused):
+            self.refused |= refused
+            said = ", ".join(SAID.get(name, f"`{name}` is left out") for name in news)
+            print(f"{self.where}: from now on {said} ({error})", file=sys.stderr)
 
 
 def refused_fields(error: RequestError, sent: set[str]) -> set[str]:
     """Which of the fields that were sent a server refuses, by the parameter that it names or by its text."""
     text = LISTS_OTHERS.split(error.detail, maxsplit=1)[0]
-    parts = {part for param in error.params for part in re.split(r"[.\[\]/]+", param)}
-    named = sent & parts or {name for name in sent if re.search(rf"(?<![\w.]){name}(?!\w)", text)}
+    named = sent & {part for param in error.params for part in re.split(r"[.\[\]/]+", param)}
+    apart = bool(named)
+    named = named or {name for name in sent if re.search(rf"(?<![\w.]){name}(?!\w)", text)}
     if not REFUSES.search(error.detail):
         return named & SWITCHES  # a value of theirs that a server does not know
-    if len(named) > 1 and not sent & parts:  # the text may speak of others besides
-        return {min(named, key=text.find)}
-    return named
+    return {min(named, key=text.find)} if named and not apart else named  # the text may speak of others besides
 
 
 def without_system(messages: Any) -> list[dict[str, str]]:
     """The messages, what the system says put before what the user says first."""
     said = [message["content"] for message in messages if message["role"] == "system"]
     rest = [dict(message) for message in messages if message["role"] != "system"]
-    for message in rest:
-        if message["role"] == "user":
-            message["content"] = "\n\n".join([*said, message["content"]])
-            break
+    first = next((message for message in rest if message["role"] == "user"), None)
+    if first is not None:
+        first["content"] = "\n\n".join([*said, first["content"]])
     return rest
 
 
@@ -188,7 +159,11 @@ def chat_fields(request: ChatRequest) -> dict[str, Any]:
 
 
 def compile_chat_template(text: str | None) -> Any:
-    """A prompt from messages, for base models: sandboxed Jinja."""
+    """The template of a prompt from messages, for base models: sandboxed Jinja; by default their texts, a blank line behind each.
+
+    Raises:
+        RecipeError: it is not Jinja.
+    """
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

@@ -1,43 +1,40 @@
 """Answers under a JSON schema: the forms in which servers take one, and the check of what comes back.
 
-Servers ignore silently a form that they do not know (FACTS: TGI's form on vLLM and llama-cpp-python), so no form is
-trusted: each answer is validated.
+Servers ignore silently a form that they do not know (TGI's form on vLLM and llama-cpp-python), so no form is trusted: each
+answer is validated.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from silly_llm.providers.base import ChatRequest, Completion
+from silly_llm.providers.server.errors import RequestError
 from silly_llm.providers.thinking import without_thinking
 
-FORMS = ("openai", "llama.cpp", "tgi", "prompt")
-"""OpenAI's and vLLM's `json_schema`, llama-cpp-python's `json_object` with a schema, TGI's `json` with a value, only words."""
+RESPONSE_FORMATS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {
+    "openai": lambda schema: {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": dict(schema), "strict": True},
+    },
+    "llama.cpp": lambda schema: {"type": "json_object", "schema": dict(schema)},
+    "tgi": lambda schema: {"type": "json", "value": dict(schema)},
+    "prompt": lambda schema: None,
+}
+"""The `response_format` that carries a schema: OpenAI's and vLLM's, llama-cpp-python's, TGI's, and none, the schema only in words."""
 INSTRUCTION = "Answer with JSON alone, valid under this JSON schema: {schema}"
 
 
-class InvalidAnswer(Exception):
+@dataclass(eq=False)
+class InvalidAnswer(RequestError):
     """What came back says nothing, is not JSON, or not valid under the schema."""
 
-    def __init__(self, said: str, completion: Completion | None = None) -> None:
-        super().__init__(said)
-        self.completion = completion
-        """What stands for the answer when asking again brings nothing better."""
-
-
-def response_format(schema: Mapping[str, Any], form: str | None) -> dict[str, Any] | None:
-    """The `response_format` of a chat request that carries `schema` in a form; `None` where the form has none."""
-    if form == "openai":
-        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema), "strict": True}}
-    if form == "llama.cpp":
-        return {"type": "json_object", "schema": dict(schema)}
-    if form == "tgi":
-        return {"type": "json", "value": dict(schema)}
-    return None
+    completion: Completion | None = None
+    """What to keep as the answer if asking again does not help."""
 
 
 def with_instruction(request: ChatRequest) -> ChatRequest:

@@ -1,4 +1,4 @@
-"""What the storyteller tells: `stories.yaml`, which anybody can extend, read strictly."""
+"""The storyteller's material: `stories.yaml`, which anybody can extend, read strictly."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ class Plot:
 class Content:
     """All of `stories.yaml`."""
 
+    girls: tuple[str, ...]
+    boys: tuple[str, ...]
+    animals: tuple[str, ...]
     openings: tuple[str, ...]
     places: tuple[str, ...]
     ages: tuple[str, ...]
@@ -63,6 +66,7 @@ class Content:
     bullies: tuple[str, ...]
     good_ends: tuple[str, ...]
     bad_ends: tuple[str, ...]
+    summary_ends: tuple[str, ...]
     morals: tuple[str, ...]
     quarrel_morals: tuple[str, ...]
     picture: Thread
@@ -71,11 +75,9 @@ class Content:
     plots: tuple[Plot, ...]
 
 
-def content() -> Content:
-    """What `stories.yaml` holds.
-
-    Raises:
-        RecipeError: a key of it is missing, unknown or of another type.
-    """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return check(yaml.load(FILE.read_text(encoding="utf-8"), Loader=loader), Content, where=FILE.name)
+TOLD = check(
+    yaml.load(FILE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)),
+    Content,
+    where=FILE.name,
+)
+"""What `stories.yaml` holds."""

@@ -13,27 +13,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from silly_llm.providers.storyteller.content import Plot, Thread, content
-from silly_llm.providers.storyteller.lexicon import (
-    BOYS,
-    GIRLS,
-    SPECIES,
-    adjective_slots,
-    kind_of,
-    lexicon,
-    noun_slots,
-    verb_slots,
-)
+from silly_llm.providers.storyteller.content import TOLD, Plot
+from silly_llm.providers.storyteller.lexicon import POS, kind_of, lexicon, word_slots
 from silly_llm.text.features import FEATURES
 from silly_llm.text.words import tokenize_words
 
 T = TypeVar("T")
-TOLD = content()
 PLOTS = TOLD.plots
 SHORTEST, LONGEST = 108, 228
 """Words that a story should have; sentences that it can do without fill up to the one and stop at the other."""
 _NO_ANIMAL_HERO = frozenset({"animal", "wild", "person", "family", "body"})
-_NAMES = tuple((name, "girl") for name in GIRLS) + tuple((name, "boy") for name in BOYS)
+_NAMES = (*((name, "girl") for name in TOLD.girls), *((name, "boy") for name in TOLD.boys))
+_PRONOUNS = {"girl": ("she", "her", "her"), "boy": ("he", "him", "his")}
 
 
 @dataclass(frozen=True)
@@ -65,33 +56,23 @@ def tell(seed: int, words: Mapping[str, Sequence[str]], features: Sequence[str])
         features: names of `FEATURES`; others are ignored.
     """
     wanted = frozenset(features).intersection(FEATURES)
-    lists = {pos: tuple(words.get(pos) or ()) for pos in ("noun", "verb", "adjective")}
+    lists = {pos: tuple(words.get(pos) or ()) for pos in POS}
     dice = _Dice(f"{seed}|{'|'.join(','.join(lists[pos]) for pos in lists)}|{','.join(sorted(wanted))}")
-    (noun, *nouns), (verb, *verbs), (adjective, *adjectives) = (
-        lists[pos] or (dice.pick(lexicon()[plural]),)
-        for pos, plural in (("noun", "nouns"), ("verb", "verbs"), ("adjective", "adjectives"))
-    )
-    plot = dice.pick(_plots_for(noun))
-    slots = _cast(dice, plot, noun)
-    slots |= noun_slots(noun, slots["his"])
-    slots |= verb_slots(verb)
-    slots |= adjective_slots(adjective)
+    first = {pos: lists[pos][0] if lists[pos] else dice.pick(lexicon()[POS[pos]]) for pos in POS}
+    plot = dice.pick(_plots_for(first["noun"]))
+    slots = _cast(dice, plot, first["noun"])
+    his = slots["his"]
+    for pos, word in first.items():
+        slots |= word_slots(pos, word, his)
     parts = _Parts(dice, plot, wanted)
-    parts.weave(TOLD.verbs[kind_of("verb", verb)])
-    parts.weave(TOLD.adjectives[kind_of("adjective", adjective)])
-    for more in verbs:
-        parts.weave(TOLD.verbs[kind_of("verb", more)], verb_slots(more))
-    for more in adjectives:
-        parts.weave(TOLD.adjectives[kind_of("adjective", more)], adjective_slots(more))
-    for more in nouns:
-        parts.weave(TOLD.picture, noun_slots(more, slots["his"]))
-    end = "It ends badly." if "bad_ending" in wanted else dice.pick(_GOOD)
-    return Story(
-        text=parts.text().format_map(slots), summary=f"{plot.summary}. {end}".format_map(slots), plot=plot.name
-    )
-
-
-_GOOD = ("In the end, all is well.", "It ends well.", "At last, they find a way.", "{Friend} helps, and it ends well.")
+    parts.weave("verb", first["verb"])
+    parts.weave("adjective", first["adjective"])
+    for pos in ("verb", "adjective", "noun"):
+        for word in lists[pos][1:]:
+            parts.weave(pos, word, word_slots(pos, word, his))
+    end = "It ends badly." if "bad_ending" in wanted else dice.pick(TOLD.summary_ends)
+    summary = f"{plot.summary}. {end}".format_map(slots)
+    return Story(text=parts.text().format_map(slots), summary=summary, plot=plot.name)
 
 
 class _Parts:
@@ -105,8 +86,10 @@ class _Parts:
         self.spare: list[str] = []
         self.end: list[str] = []
 
-    def weave(self, thread: Thread, slots: Mapping[str, str] | None = None) -> None:
+    def weave(self, pos: str, word: str, slots: Mapping[str, str] | None = None) -> None:
         """Take a word's sentences in; `slots` fills them now, for words beyond the first of their kind."""
+        kinds = {"verb": TOLD.verbs, "adjective": TOLD.adjectives}
+        thread = TOLD.picture if pos == "noun" else kinds[pos][kind_of(pos, word)]
         pick = self.dice.pick
         begin, middle = pick(thread.begin), pick(thread.middle)
         end = pick(thread.bad_end if "bad_ending" in self.wanted else thread.good_end)
@@ -191,23 +174,21 @@ def _cast(dice: _Dice, plot: Plot, noun: str) -> dict[str, str]:
     fhe, fhim, fhis = _PRONOUNS[friend[1]]
     what = hero[1]
     if not plot.child_only and kind_of("noun", noun) not in _NO_ANIMAL_HERO and dice.chance(0.2):
-        what = dice.pick(SPECIES)
+        what = dice.pick(TOLD.animals)
     mom = dice.pick(("Mom", "Dad", "Mom", "Dad", "Grandma", "Grandpa"))
     if plot.name in ("river", "song") or noun.startswith("grand"):
         mom = dice.pick(("Mom", "Dad"))
     mhe, _, mhis = _PRONOUNS["boy" if mom in ("Dad", "Grandpa") else "girl"]
-    place = dice.pick(_without(TOLD.places, noun))
     slots = {
-        "hero": hero[0], "Hero": hero[0], "he": he, "him": him, "his": his, "boy": what, "himself": f"{him}self",
-        "friend": friend[0], "Friend": friend[0], "fhe": fhe, "fhim": fhim, "fhis": fhis,
-        "other": other[0], "Other": other[0], "ohim": _PRONOUNS[other[1]][1],
-        "mom": mom, "Mom": mom, "mhe": mhe, "mhis": mhis, "place": place, "age": dice.pick(TOLD.ages),
+        "hero": hero[0], "he": he, "him": him, "his": his, "himself": f"{him}self", "boy": what,
+        "friend": friend[0], "fhe": fhe, "fhim": fhim, "fhis": fhis,
+        "other": other[0], "ohim": _PRONOUNS[other[1]][1],
+        "mom": mom, "mhe": mhe, "mhis": mhis,
+        "place": dice.pick(_without(TOLD.places, noun)),
+        "age": dice.pick(TOLD.ages),
         "toy": dice.pick(_without(TOLD.toys, noun)),
     }  # fmt: skip
-    return slots | {"He": he.capitalize(), "His": his.capitalize(), "Mhe": mhe.capitalize()}
-
-
-_PRONOUNS = {"girl": ("she", "her", "her"), "boy": ("he", "him", "his")}
+    return slots | {key.capitalize(): value.capitalize() for key, value in slots.items()}
 
 
 @lru_cache(maxsize=8192)

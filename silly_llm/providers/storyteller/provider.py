@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from silly_llm.text.words import tokenize_words
 class Storyteller(LLMProvider):
     """Writes stories by a seeded grammar: no model, no network, thousands a second; a stand-in for a real teacher.
 
-    Reads `ChatRequest.fields` and `seed`, nothing else; `max_tokens` and temperature mean nothing to it. Tasks:
+    Reads `ChatRequest.fields` and `seed`, nothing else; it ignores `max_tokens` and temperature. Tasks:
 
     - `story` (default): `words` as `{"noun": …, "verb": …, "adjective": …}`, each a word or several, or a list in that
       order; `features`; whatever is missing it chooses itself. `extra["summary"]` and `extra["plot"]` come along.
@@ -39,20 +40,19 @@ class Storyteller(LLMProvider):
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: ChatRequest) -> Completion | RequestFailed:
-        fields = request.fields
-        task = fields.get("task", "story")
-        extra: dict[str, Any] = {}
-        if task == "story":
-            story = write(request.seed, fields)
-            text, extra = story.text, {"summary": story.summary, "plot": story.plot}
-        elif task == "vocabulary":
-            if fields.get("pos") not in POS:
+        fields, extra = request.fields, {}
+        match fields.get("task", "story"):
+            case "story":
+                story = write(request.seed, fields)
+                text, extra = story.text, {"summary": story.summary, "plot": story.plot}
+            case "vocabulary" if fields.get("pos") in POS:
+                text = "\n".join(list_words(request.seed, fields))
+            case "vocabulary":
                 return RequestFailed(f"storyteller: a vocabulary request needs pos, one of {', '.join(POS)}")
-            text = "\n".join(list_words(request.seed, fields))
-        elif task == "summary":
-            text = summarize(str(fields.get("text", "")))
-        else:
-            return RequestFailed(f"storyteller: cannot do the task {task!r}; it does story, vocabulary, summary")
+            case "summary":
+                text = summarize(str(fields.get("text", "")))
+            case task:
+                return RequestFailed(f"storyteller: cannot do the task {task!r}; it does story, vocabulary, summary")
         asked = sum(len(message["content"].split()) for message in request.messages)
         return Completion(text, "stop", asked, len(text.split()), self.model, extra)
 
@@ -62,31 +62,28 @@ def write(seed: int, fields: Mapping[str, Any]) -> Story:
     words = fields.get("words") or {}
     if not isinstance(words, Mapping):
         words = dict(zip(POS, words, strict=False))
-    by_pos = {pos: _as_words(words.get(pos)) for pos in POS}
-    return tell(seed, by_pos, tuple(fields.get("features") or ()))
+    return tell(seed, {pos: _as_words(words.get(pos)) for pos in POS}, tuple(fields.get("features") or ()))
 
 
 def _as_words(value: Any) -> tuple[str, ...]:
-    values = (value,) if isinstance(value, str) else tuple(value or ())
-    return tuple(word for word in (str(v).strip().lower().replace("{", "").replace("}", "") for v in values) if word)
+    values = (value,) if isinstance(value, str) else value or ()
+    return tuple(filter(None, (re.sub("[{}]", "", str(word).strip().lower()) for word in values)))
 
 
 def list_words(seed: int, fields: Mapping[str, Any]) -> list[str]:
     """Words of one part of speech: those not in `exclude`, from `offset` on, at most `count`."""
     pos = fields["pos"]
     draw = random.Random(f"{seed}|{pos}").random
-    words = sorted(lexicon()[POS[pos]], key=lambda _: draw())
     exclude = {str(word).lower() for word in fields.get("exclude") or ()}
-    words = [word for word in words if word not in exclude]
-    offset = int(fields.get("offset") or 0)
-    count = fields.get("count")
+    words = [word for word in sorted(lexicon()[POS[pos]], key=lambda _: draw()) if word not in exclude]
+    offset, count = int(fields.get("offset") or 0), fields.get("count")
     return words[offset : None if count is None else offset + int(count)]
 
 
 def summarize(text: str) -> str:
     """One sentence of `text`: of those that are not speech, the one whose words occur most in the others (extractive)."""
-    candidates = [" ".join(s.split()) for s in split_sentences(text)]
-    candidates = [s for s in candidates if '"' not in s and len(s.split()) >= 5] or candidates
+    sentences = split_sentences(text)
+    candidates = [s for s in sentences if '"' not in s and len(s.split()) >= 5] or sentences
     counts = Counter(word for word in tokenize_words(text.lower()) if len(word) > 3)
 
     def score(sentence: str) -> float:

@@ -11,17 +11,15 @@ a document has no begin-of-text.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from silly_llm.training.corpus.tokens import Tokens
+from silly_llm.training.corpus.tokens import Tokens, whole_folder
 from silly_llm.training.kernels.fused import IGNORED
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
 PACKED_TOGETHER = 100_000
 """Pieces that one best-fit packing looks at: bounds time and memory, and keeps rows near the order of the corpus."""
 Packing = Literal["best_fit", "concatenate"]
+INDEX = ("starts", "lengths", "rows")
 
 
 class PackedRows(Dataset):
@@ -68,51 +67,41 @@ class PackedRows(Dataset):
         return np.concatenate([here, self._piece(start + len(here), length - len(here))])
 
 
-def pack(tokens: Tokens, *, max_length: int, packing: Packing = "best_fit", isolate: bool = True) -> PackedRows:
-    """Lay documents into rows; the index is kept beside the tokens, and read from there the next time.
+def pack(tokens: Tokens, max_length: int, packing: Packing = "best_fit", isolate: bool = True) -> PackedRows:
+    """Lay documents into rows of `max_length` tokens; the index is kept beside the tokens, and read from there the next time.
 
-    Args:
-        tokens: from `silly_llm.training.corpus.tokens.tokenize`.
-        max_length: tokens of a row.
-        packing: `best_fit` or `concatenate`.
-        isolate: documents of a row are pieces of their own; else a row is one piece, in which they see those before them
-            (with `concatenate` only).
+    With `isolate` documents of a row are pieces of their own; else (with `concatenate` only) a row is one piece, in which they see
+    those before them.
     """
-    if not isolate and packing != "concatenate":
-        raise ValueError("documents that are joined must be concatenated")
     folder = tokens.folder / f"{packing}-{max_length}{'' if isolate else '-joined'}"
     if not folder.is_dir():
-        index = index_of(tokens.lengths, max_length, packing, isolate)
-        partial = Path(f"{folder}.{os.getpid()}.partial")
-        partial.mkdir()
-        for name, values in index.items():
-            np.save(partial / name, values)
-        try:
-            partial.rename(folder)
-        except OSError:  # another process was faster
-            shutil.rmtree(partial)
-    return PackedRows(tokens, {name: np.load(folder / f"{name}.npy", "r") for name in ("starts", "lengths", "rows")})
+        with whole_folder(folder) as new:
+            for name, values in index_of(tokens.lengths, max_length, packing, isolate).items():
+                np.save(new / name, values)
+    return PackedRows(tokens, {name: np.load(folder / f"{name}.npy", "r") for name in INDEX})
 
 
-def index_of(documents: np.ndarray, max_length: int, packing: Packing, isolate: bool) -> dict[str, np.ndarray]:
+def index_of(
+    documents: np.ndarray, max_length: int, packing: Packing = "best_fit", isolate: bool = True
+) -> dict[str, np.ndarray]:
     """The index of `PackedRows` for documents of these lengths."""
-    if packing == "best_fit":
-        parts = best_fit_index(documents, max_length)
-    else:
-        parts = concatenated_index(documents, max_length, isolate)
-    return dict(zip(("starts", "lengths", "rows"), parts, strict=True))
-
-
-def best_fit_index(documents: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The index of `PackedRows` for documents of these lengths, as few rows as best fit makes."""
+    if packing == "concatenate":
+        ends = np.cumsum(documents, dtype=np.int64)
+        row_starts = np.arange(0, ends[-1], max_length)
+        starts = np.union1d(row_starts, ends[:-1]) if isolate else row_starts
+        lengths = np.diff(np.append(starts, ends[-1])).astype(np.int32)
+        rows = np.append(np.searchsorted(starts, row_starts), len(starts))
+        return dict(zip(INDEX, (starts, lengths, rows), strict=True))
+    if not isolate:
+        raise ValueError("documents that are joined must be concatenated")
     starts, lengths = pieces_of(documents, max_length)
-    order, ends = [], [np.zeros(1, np.int64)]
+    order, sizes = [], [0]
     for begin in range(0, len(lengths), PACKED_TOGETHER):
-        rows = best_fit(lengths[begin : begin + PACKED_TOGETHER], max_length)
-        order.append(begin + np.array([piece for row in rows for piece in row], np.int64))
-        ends.append(ends[-1][-1] + np.cumsum([len(row) for row in rows]))
-    order_of_all = np.concatenate(order)
-    return starts[order_of_all], lengths[order_of_all], np.concatenate(ends)
+        laid = best_fit(lengths[begin : begin + PACKED_TOGETHER], max_length)
+        order.append(begin + np.fromiter(chain.from_iterable(laid), np.int64))
+        sizes += map(len, laid)
+    pieces = np.concatenate(order)
+    return dict(zip(INDEX, (starts[pieces], lengths[pieces], np.cumsum(sizes)), strict=True))
 
 
 def pieces_of(documents: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -125,12 +114,7 @@ def pieces_of(documents: np.ndarray, max_length: int) -> tuple[np.ndarray, np.nd
 
 
 def best_fit(lengths: np.ndarray, room: int) -> list[list[int]]:
-    """The pieces of each row, longest first, each into the fullest row that has room for it.
-
-    Args:
-        lengths: tokens of each piece, at most `room`.
-        room: tokens of a row.
-    """
+    """The pieces of each row of `room` tokens, longest first, each into the fullest row that has room for its `lengths` (at most `room`)."""
     rows: list[list[int]] = []
     open_rows: list[list[int]] = [[] for _ in range(room + 1)]  # by the room they have left
     rooms = 0  # bit r is set: some row has room for r tokens, exactly
@@ -150,17 +134,6 @@ def best_fit(lengths: np.ndarray, room: int) -> list[list[int]]:
             open_rows[left].append(row)
             rooms |= 1 << left
     return rows
-
-
-def concatenated_index(
-    documents: np.ndarray, max_length: int, isolate: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The index of `PackedRows` for a corpus cut every `max_length` tokens."""
-    ends = np.cumsum(documents, dtype=np.int64)
-    row_starts = np.arange(0, ends[-1], max_length)
-    starts = np.union1d(row_starts, ends[:-1]) if isolate else row_starts
-    rows = np.append(np.searchsorted(starts, row_starts), len(starts))
-    return starts, np.diff(np.append(starts, ends[-1])).astype(np.int32), rows
 
 
 @dataclass

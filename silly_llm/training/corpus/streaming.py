@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import IterableDataset
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from silly_llm.core.errors import RecipeError
-from silly_llm.training.corpus.packing import PackedRows, Packing, index_of
-from silly_llm.training.corpus.tokenizer import is_blank
+from silly_llm.training.checkpoints import STATE
+from silly_llm.training.corpus.packing import PackedRows, index_of
+from silly_llm.training.corpus.texts import is_blank
 from silly_llm.training.corpus.tokens import Encoder, Tokens
+from silly_llm.training.keys import refuse_if
 
 if TYPE_CHECKING:
     import datasets
@@ -53,31 +54,24 @@ class StreamedRows(IterableDataset):
     Args:
         stream: has `text_column`; blank texts are left out, and counted in `blank`.
         tokenizer: a fast tokenizer with bos and eos.
-        text_column: where the text is.
-        max_length: tokens of a row.
-        packing: `best_fit` or `concatenate`, within a block.
-        isolate: as of `silly_llm.training.corpus.packing.pack`.
+        text_column: where the text is; iterating raises a RecipeError when a whole pass finds none.
+        layout: `max_length`, `packing` (within a block) and `isolate` of `silly_llm.training.corpus.packing.pack`.
         seed: of the order of rows.
         place: where to begin.
-
-    Iterating raises a RecipeError when a whole pass over the stream finds no text.
     """
 
     def __init__(
         self,
         stream: datasets.IterableDataset,
         tokenizer: Any,
-        *,
         text_column: str,
-        max_length: int,
-        packing: Packing = "best_fit",
-        isolate: bool = True,
+        *layout: Any,
         seed: int = 0,
         place: StreamState | None = None,
     ) -> None:
         self.stream = stream.select_columns([text_column])  # an object of its own, with a state of its own
         self.encoder, self.text_column = Encoder(tokenizer), text_column
-        self.max_length, self.packing, self.isolate, self.seed = max_length, packing, isolate, seed
+        self.layout, self.seed = layout, seed
         self.beginning = self.stream.state_dict()
         self.places = deque([place or StreamState()], PLACES_KEPT)
         self.blank = 0
@@ -88,8 +82,8 @@ class StreamedRows(IterableDataset):
         while True:
             self.stream.load_state_dict(place.source or self.beginning)
             records = iter(self.stream)
-            while block := list(islice(records, BLOCK)):
-                texts = [r[self.text_column] for r in block if not is_blank(r[self.text_column])]
+            while block := [record[self.text_column] for record in islice(records, BLOCK)]:
+                texts = [text for text in block if not is_blank(text)]
                 self.blank += len(block) - len(texts)
                 if texts:
                     rows = self.pack(texts)
@@ -101,8 +95,7 @@ class StreamedRows(IterableDataset):
                 skipped = 0
                 place = replace(place, source=self.stream.state_dict(), given=0)
                 self.places.append(place)
-            if not found:
-                raise RecipeError(f"dataset: no text in the column {self.text_column!r}")
+            refuse_if(not found, f"dataset: no text in the column {self.text_column!r}")
             place = replace(place, epoch=place.epoch + 1, source=None)
             self.places[-1], found = place, False
 
@@ -110,8 +103,7 @@ class StreamedRows(IterableDataset):
         """The rows of some texts, in memory."""
         ids = self.encoder.encode(texts)
         lengths = np.array([len(document) for document in ids], np.int32)
-        index = index_of(lengths, self.max_length, self.packing, self.isolate)
-        return PackedRows(Tokens(Path(), [np.concatenate(ids)], lengths), index)
+        return PackedRows(Tokens(Path(), [np.concatenate(ids)], lengths), index_of(lengths, *self.layout))
 
     def place_after(self, rows: int) -> StreamState:
         """The place of a training that has seen so many rows."""
@@ -129,24 +121,16 @@ class SaveStreamState(TrainerCallback, ExportableState):
         """What a checkpoint keeps of it."""
         return {"args": {}, "attributes": {"place": self.place}}
 
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        train_dataloader: Any = None,
-        **_: Any,
-    ) -> None:
+    def on_step_end(self, args, state, control, train_dataloader=None, **kwargs):
         rows = getattr(train_dataloader, "dataset", None)
         if isinstance(rows, StreamedRows) and state.is_world_process_zero:
-            self.place = asdict(rows.place_after(state.global_step * args.train_rows_per_step))  # type: ignore[attr-defined]
+            self.place = asdict(rows.place_after(state.global_step * args.train_rows_per_step))
 
 
 def place_of(checkpoint: str | None) -> StreamState:
     """Where the training of a checkpoint stood in its stream; without one, at the beginning."""
     if checkpoint is None:
         return StreamState()
-    state = json.loads((Path(checkpoint) / "trainer_state.json").read_text(encoding="utf-8"))
-    callbacks = state["stateful_callbacks"]
+    callbacks = json.loads((Path(checkpoint) / STATE).read_text(encoding="utf-8"))["stateful_callbacks"]
     kept = callbacks.get(SaveStreamState.__name__, callbacks.get("KeepsPlace"))  # its first name
     return StreamState(**kept["attributes"]["place"]) if kept else StreamState()

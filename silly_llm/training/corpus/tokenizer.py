@@ -8,19 +8,18 @@ never stop. The chat roles are reserved from the start, so that tuning does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.lookup import find
 from silly_llm.core.schema import check
-from silly_llm.data.sources import require_text
+from silly_llm.training.corpus.texts import texts_of
 from silly_llm.training.corpus.trimming import trim
-
-if TYPE_CHECKING:
-    from datasets import Dataset, IterableDataset
-    from transformers import PreTrainedTokenizerBase
 
 SPECIAL_TOKENS = ("<|bos|>", "<|eos|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>")
 """Ids 0 to 5, in this order."""
@@ -49,52 +48,41 @@ def check_tokenizer(spec: str | dict[str, Any]) -> TokenizerConfig | None:
     return None if isinstance(spec, str) else check(spec, TokenizerConfig, where="tokenizer")
 
 
-def make_tokenizer(
-    spec: str | dict[str, Any], dataset: Dataset | IterableDataset, text_column: str, max_length: int
-) -> Any:
+def make_tokenizer(spec: str | dict[str, Any], dataset: Any, text_column: str, max_length: int) -> Any:
     """Load the tokenizer that a recipe names, cut it to the dataset, or train one on the dataset.
 
     Raises:
-        RunError: it cannot be loaded, or lacks an end-of-text token.
-        RecipeError: `vocab_size` is more than there is, or what is to be cut is no byte-level BPE.
+        RecipeError, RunError: it cannot be loaded or cut to `vocab_size`, or lacks an end-of-text token.
     """
     config = check_tokenizer(spec)
-    if config is not None:
-        documents = dataset if config.max_documents is None else dataset.take(config.max_documents)
-        texts = texts_of(documents, text_column)
-        if config.pretrained is None:
-            trained = train_tokenizer(texts, config, max_length=max_length)
-            if (size := len(trained)) < config.vocab_size:
-                print(
-                    f"tokenizer: {size:,} tokens instead of {config.vocab_size:,}: the dataset has no more pairs that occur at least "
-                    f"{config.min_frequency} times",
-                    flush=True,
-                )
-            return trained
+    if config is None:
+        tokenizer, missing = load(str(spec)), {}
+        if tokenizer.eos_token is None:
+            raise RunError(f"tokenizer: {spec!r} has no end-of-text token")
+        if tokenizer.bos_token is None:
+            missing["bos_token"] = SPECIAL_TOKENS[0]
+        if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+            missing["pad_token"] = SPECIAL_TOKENS[2]
+        if missing:
+            tokenizer.add_special_tokens(missing)
+        return tokenizer
+    documents = dataset if config.max_documents is None else dataset.take(config.max_documents)
+    texts = texts_of(documents, text_column)
+    if config.pretrained is not None:
         trimmed = trim(load(config.pretrained), texts, config.vocab_size, SPECIAL_TOKENS)
         return with_special_tokens(trimmed, max_length)
-    tokenizer = load(str(spec))
-    if tokenizer.eos_token is None:
-        raise RunError(f"tokenizer: {spec!r} has no end-of-text token")
-    missing: dict[str, Any] = {}
-    if tokenizer.bos_token is None:
-        missing["bos_token"] = SPECIAL_TOKENS[0]
-    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
-        missing["pad_token"] = SPECIAL_TOKENS[2]
-    if missing:
-        tokenizer.add_special_tokens(missing)
-    return tokenizer
+    trained = train_tokenizer(texts, config, max_length=max_length)
+    if (size := len(trained)) < config.vocab_size:
+        print(
+            f"tokenizer: {size:,} tokens instead of {config.vocab_size:,}: the dataset has no more pairs that occur at least "
+            f"{config.min_frequency} times",
+            flush=True,
+        )
+    return trained
 
 
 def load(name: str) -> Any:
-    """An existing tokenizer: of a folder or of the Hub.
-
-    Raises:
-        RecipeError: there is no such folder, and it is no Hub id.
-        RunError: it cannot be loaded.
-    """
-    from transformers import AutoTokenizer
-
+    """An existing tokenizer: of a folder or of the Hub; a RecipeError or RunError where it cannot be loaded."""
     found = find(name, "tokenizer: ")
     try:
         return AutoTokenizer.from_pretrained(found)
@@ -103,64 +91,27 @@ def load(name: str) -> Any:
 
 
 def train_tokenizer(texts: Iterable[str], config: TokenizerConfig, *, max_length: int) -> PreTrainedTokenizerBase:
-    """Train a byte-level BPE.
+    """Train a byte-level BPE on documents, which are read once; fewer tokens than asked for, where they have too few pairs.
 
-    Args:
-        texts: documents; read once.
-        config: its size.
-        max_length: `model_max_length` of the result.
-
-    Returns:
-        A fast tokenizer; `tokenizer(text)` puts `<|bos|>` before the text and nothing after it. Fewer tokens than asked for, where
-        the texts have too few pairs.
+    `tokenizer(text)` puts `<|bos|>` before the text and nothing after it; its `model_max_length` is `max_length`.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
-        min_frequency=config.min_frequency,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(texts, trainer)
+    options: dict[str, Any] = {"vocab_size": config.vocab_size, "min_frequency": config.min_frequency}
+    options |= {
+        "special_tokens": list(SPECIAL_TOKENS),
+        "initial_alphabet": sorted(pre_tokenizers.ByteLevel.alphabet()),
+    }
+    bpe.train_from_iterator(texts, trainers.BpeTrainer(**options, show_progress=False))
     return with_special_tokens(bpe, max_length)
 
 
 def with_special_tokens(bpe: Any, max_length: int) -> PreTrainedTokenizerBase:
     """A `tokenizers.Tokenizer` that has `SPECIAL_TOKENS` first, as transformers has them."""
-    from tokenizers import processors
-    from transformers import PreTrainedTokenizerFast
-
     bpe.post_processor = processors.TemplateProcessing(
         single="<|bos|> $A", pair="<|bos|> $A $B", special_tokens=[("<|bos|>", 0)]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        bos_token="<|bos|>",
-        eos_token="<|eos|>",
-        pad_token="<|pad|>",
-        extra_special_tokens=list(SPECIAL_TOKENS[3:]),
-        model_max_length=max_length,
-        clean_up_tokenization_spaces=False,
-        padding_side="left",
-    )
-
-
-def texts_of(dataset: Dataset | IterableDataset, column: str, batch_size: int = 1000) -> Iterator[str]:
-    """The texts of a column that are not blank, one by one, with one batch in memory.
-
-    Raises:
-        RecipeError: there is no such column, or it holds something else than texts.
-    """
-    require_text(dataset, column)
-    for batch in dataset.select_columns([column]).iter(batch_size=batch_size):
-        yield from (text for text in batch[column] if not is_blank(text))
-
-
-def is_blank(text: str | None) -> bool:
-    """Whether there is nothing to learn from a text: it is null, or white space alone."""
-    return text is None or not text or text.isspace()
+    ends: Any = dict(zip(("bos_token", "eos_token", "pad_token"), SPECIAL_TOKENS, strict=False))
+    ends |= {"extra_special_tokens": list(SPECIAL_TOKENS[3:]), "model_max_length": max_length, "padding_side": "left"}
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, clean_up_tokenization_spaces=False, **ends)

@@ -14,25 +14,28 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
+from huggingface_hub import constants
+from tokenizers import Tokenizer, models
 
-from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import require_text
-from silly_llm.training.corpus.tokenizer import is_blank
+from silly_llm.training.corpus.texts import arrow_batches, is_blank
+from silly_llm.training.keys import refuse_if
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 SHARD_BYTES = 32_000_000
 """UTF-8 bytes of text in a shard, about. Shards are what processes share the work by."""
-BATCH = 1_000
-"""Documents in memory at once."""
 WORDS_KEPT = 1_000_000
 """Words whose tokens are remembered at most: bounds memory."""
 GPT2_SPLIT = re.compile(
@@ -43,11 +46,7 @@ GPT2_SPLIT = re.compile(
 
 def cache_folder() -> Path:
     """Where tokenized and packed data lies: `HF_HOME/silly_llm`."""
-    from huggingface_hub.constants import HF_HOME
-
-    folder = Path(HF_HOME) / "silly_llm"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Path(constants.HF_HOME) / "silly_llm"
 
 
 @dataclass(frozen=True)
@@ -74,96 +73,84 @@ class Tokens:
         return cls(folder, shards, np.concatenate([np.load(f"{name}.npy") for name in names]))
 
 
-def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: int | None = None) -> Tokens:
-    """Tokenize the texts of a dataset; the same texts and tokenizer are read from the cache.
-
-    Args:
-        dataset: has `text_column`; blank texts are left out.
-        tokenizer: a fast tokenizer with bos and eos.
-        text_column: where the text is.
-        processes: how many share the shards; default: one a core, and none beside this one where there is a single shard.
-
-    Raises:
-        RecipeError: no such column, or no text in it.
-    """
-    require_text(dataset, text_column)
-    documents = dataset.select_columns([text_column]).with_format("arrow")
-    key, size = digest(documents, tokenizer)
-    folder = cache_folder() / f"tokens-{key}"
-    if (folder / "tokens.json").is_file():
-        return Tokens.open(folder)
-    if not size:
-        raise RecipeError(f"dataset: no text in the column {text_column!r}")
-
-    partial = Path(f"{folder}.{os.getpid()}.partial")
-    partial.mkdir()
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, which becomes `folder` when all is there; or goes, where another process was faster."""
+    new = Path(f"{folder}.{os.getpid()}.partial")
+    new.mkdir(parents=True)
     try:
-        count = min(len(documents), -(-size // SHARD_BYTES))
-        encoder = Encoder(tokenizer)
-        parts = [(documents.shard(count, n, contiguous=True), encoder, partial / f"{n:05}") for n in range(count)]
-        workers = min(count, processes or os.cpu_count() or 1)
-        if workers == 1:
-            for part in parts:
-                write_shard(*part)
-        else:
-            # Forking a process whose libraries run threads may hang it, so they start afresh.
-            with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-                list(pool.map(write_shard, *zip(*parts, strict=True)))
-        facts = {"shards": count, "dtype": encoder.dtype}
-        (partial / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
+        yield new
         try:
-            partial.rename(folder)
-        except OSError:  # another process was faster
+            new.rename(folder)
+        except OSError:
             if not folder.is_dir():
                 raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: int | None = None) -> Tokens:
+    """Tokenize the texts of a dataset that are not blank; the same texts and tokenizer are read from the cache.
+
+    Args:
+        dataset: has `text_column`; a RecipeError says so where it has not, or no text in it.
+        tokenizer: a fast tokenizer with bos and eos.
+        text_column: where the text is.
+        processes: how many share the shards; default: one a core, and none beside this one where there is a single shard.
+    """
+    require_text(dataset, text_column)
+    key, size = digest(dataset, tokenizer, text_column)
+    folder = cache_folder() / f"tokens-{key}"
+    if (folder / "tokens.json").is_file():
+        return Tokens.open(folder)
+    refuse_if(not size, f"dataset: no text in the column {text_column!r}")
+    documents, encoder = dataset.select_columns([text_column]), Encoder(tokenizer)
+    count = min(len(documents), -(-size // SHARD_BYTES))
+    workers = min(count, processes or os.cpu_count() or 1)
+    with whole_folder(folder) as new, ExitStack() as stack:
+        parts = [documents.shard(count, n, contiguous=True) for n in range(count)]
+        names = [new / f"{n:05}" for n in range(count)]
+        each: Any = map
+        if workers > 1:  # forking a process whose libraries run threads may hang it, so they start afresh
+            each = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))).map
+        list(each(partial(write_shard, column=text_column, encoder=encoder), parts, names))
+        facts = {"shards": count, "dtype": encoder.dtype}
+        (new / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
     return Tokens.open(folder)
 
 
-def write_shard(documents: Dataset, encoder: Encoder, name: Path) -> None:
+def write_shard(documents: Dataset, name: Path, column: str, encoder: Encoder) -> None:
     """Tokenize some documents into `NAME.bin` (ids) and `NAME.npy` (lengths)."""
     lengths: list[int] = []
     with Path(f"{name}.bin").open("wb") as file:
-        for texts in batches(documents):
-            for ids in encoder.encode(texts):
+        for batch in arrow_batches(documents, column):
+            for ids in encoder.encode([text for text in batch.to_pylist() if not is_blank(text)]):
                 lengths.append(len(ids))
                 file.write(ids.data)
     np.save(f"{name}.npy", np.array(lengths, np.int32))
 
 
-def batches(documents: Dataset) -> Iterator[list[str]]:
-    """The texts of a dataset in Arrow format, those that are not blank, a batch in memory at a time."""
-    for table in documents.iter(batch_size=BATCH):
-        yield [text for text in table.column(0).to_pylist() if not is_blank(text)]
-
-
 class Encoder:
-    """Texts to ids with begin and end around them, exactly as the tokenizer itself would, but that a text which names a special token is text.
-
-    Args:
-        tokenizer: a fast tokenizer.
-    """
+    """Texts to ids with begin and end around them, exactly as a fast tokenizer itself would, but that a text which names a special token is text."""
 
     def __init__(self, tokenizer: Any) -> None:
-        from tokenizers import models
-
-        self.backend = literal(tokenizer.backend_tokenizer)
+        self.backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self.backend.encode_special_tokens = True  # `<|eos|>` in a text is seven characters, not the end
         self.bos, self.eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
-        told = json.loads(self.backend.to_str())
-        splits = told["pre_tokenizer"] or {}
+        state = json.loads(self.backend.to_str())
+        splits = state["pre_tokenizer"] or {}
         self.by_word = (
             isinstance(self.backend.model, models.BPE)
             and splits.get("type") == "ByteLevel"
             and splits["use_regex"]
             and not splits["add_prefix_space"]
-            and told["normalizer"] is None
-            and not told["model"]["dropout"]
+            and state["normalizer"] is None
+            and not state["model"]["dropout"]
         )
         """Words are tokenized apart, so that each has to be tokenized once."""
         # A text that names an added token is left to the tokenizer.
-        added = (re.escape(token["content"]) for token in told["added_tokens"] if not token["special"])
+        added = (re.escape(token["content"]) for token in state["added_tokens"] if not token["special"])
         self.added = re.compile("|".join(added) or r"(?!)")
         self.known = Words(self.backend)
 
@@ -172,7 +159,7 @@ class Encoder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.backend = literal(self.backend)  # pickled, it forgets that it is
+        self.backend.encode_special_tokens = True  # pickled, it forgets
         self.known = Words(self.backend)
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -205,26 +192,14 @@ class Words(dict[str, tuple[int, ...]]):
         return ids
 
 
-def literal(backend: Any) -> Any:
-    """A copy of a `tokenizers.Tokenizer` for which `<|eos|>` in a text is five characters, not the end."""
-    copy = type(backend).from_str(backend.to_str())
-    copy.encode_special_tokens = True
-    return copy
-
-
-def digest(documents: Dataset, tokenizer: Any) -> tuple[str, int]:
+def digest(documents: Dataset, tokenizer: Any, column: str) -> tuple[str, int]:
     """What tokens depend on (the texts, the tokenizer) as a hash, and the UTF-8 bytes of the texts."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     hasher = hashlib.sha256(b"tokens 3 ")
     hasher.update(tokenizer.backend_tokenizer.to_str().encode())
     hasher.update(f"{tokenizer.bos_token_id} {tokenizer.eos_token_id}".encode())
     size = 0
-    for table in documents.iter(batch_size=BATCH):
-        texts = pc.fill_null(table.column(0).cast(pa.large_string()), "").combine_chunks()
-        lengths = pc.binary_length(texts)
-        hasher.update(lengths.to_numpy())
+    for texts in arrow_batches(documents, column):
+        hasher.update(pc.binary_length(texts).to_numpy())
         offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
         hasher.update(memoryview(texts.buffers()[2] or b"")[offsets[0] : offsets[-1]])
         size += int(offsets[-1] - offsets[0])

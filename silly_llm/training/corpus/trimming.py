@@ -9,11 +9,14 @@ merges that applied to it none is gone, and fewer others compete.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from silly_llm.core.errors import RecipeError
+from tokenizers import Tokenizer, pre_tokenizers
+
+from silly_llm.training.keys import refuse_if
 
 AT_ONCE = 1000
 """Texts tokenized at a time."""
@@ -23,7 +26,7 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
     """Cut a byte-level BPE to the tokens that are most common in the texts.
 
     Args:
-        tokenizer: a fast tokenizer of transformers; stays as it is.
+        tokenizer: of transformers; stays as it is. A RecipeError where it is not a fast byte-level BPE, or has too few tokens.
         texts: what to count on; read once.
         vocab_size: tokens of the result, special tokens and bytes included. Where the texts use fewer, the rest are the first of the
             tokenizer's own order.
@@ -32,13 +35,14 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
     Returns:
         A `tokenizers.Tokenizer` with ids from 0 to `vocab_size` - 1: special tokens, then the kept ones in their old order. Its
         normalizer, pre-tokenizer and decoder are the old; it has no post-processor.
-
-    Raises:
-        RecipeError: not a fast byte-level BPE, or one with fewer tokens than that.
     """
-    from tokenizers import Tokenizer, pre_tokenizers
-
-    state = byte_level_state(tokenizer)
+    state = json.loads(tokenizer.backend_tokenizer.to_str()) if getattr(tokenizer, "is_fast", False) else {}
+    model, steps = state.get("model", {}), state.get("pre_tokenizer") or {}
+    kinds = [step.get("type") for step in steps.get("pretokenizers", [steps])]
+    affixes = model.get("continuing_subword_prefix") or model.get("end_of_word_suffix")
+    other = model.get("type") != "BPE" or "ByteLevel" not in kinds or affixes
+    gpt2 = "only a fast byte-level BPE (such as GPT-2's) can be cut, and this is not one; leave vocab_size out"
+    refuse_if(other, f"tokenizer: {gpt2}")
     old: dict[str, int] = {**state["model"]["vocab"]}
     for added in state["added_tokens"]:  # special ones do not count, others (runs of spaces, say) are tokens like any
         if added["special"]:
@@ -47,19 +51,22 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
             old[added["content"]] = added["id"]
     alphabet = set(pre_tokenizers.ByteLevel.alphabet())
     most = len(old) + len(special_tokens)
-    if vocab_size > most:
-        raise RecipeError(f"tokenizer: vocab_size: {vocab_size:,} is more than the {most:,} tokens there are")
-    if not alphabet <= old.keys():
-        raise RecipeError("tokenizer: only a fast byte-level BPE can be cut; this one lacks some bytes")
+    refuse_if(vocab_size > most, f"tokenizer: vocab_size: {vocab_size:,} is more than the {most:,} tokens there are")
+    whole = alphabet <= old.keys()
+    refuse_if(not whole, "tokenizer: only a fast byte-level BPE can be cut; this one lacks some bytes")
 
     # What is kept: bytes, then the most common tokens, each with all it is merged from
-    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in state["model"]["merges"]]
-    parts: dict[str, tuple[str, str]] = {}
-    for left, right in merges:
-        parts.setdefault(left + right, (left, right))
-    counts = count_tokens(tokenizer, texts)
+    merges: list[tuple[str, str]] = [(left, right) for left, right in state["model"]["merges"]]
+    parts = {
+        left + right: (left, right) for left, right in reversed(merges)
+    }  # of a token the first merge that makes it
+    counts: Counter[int] = Counter()  # how often the texts use each id
+    source = iter(texts)
+    while batch := list(islice(source, AT_ONCE)):
+        for encoding in tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            counts.update(encoding.ids)
     kept, room = set(alphabet), vocab_size - len(special_tokens)
-    for token in sorted(old, key=lambda token: (-counts.get(old[token], 0), old[token])):
+    for token in sorted(old, key=lambda token: (-counts[old[token]], old[token])):
         needed = ancestry(token, parts) - kept
         if len(kept) + len(needed) <= room:
             kept |= needed
@@ -79,48 +86,6 @@ def trim(tokenizer: Any, texts: Iterable[str], vocab_size: int, special_tokens: 
     return Tokenizer.from_str(json.dumps(state))
 
 
-def byte_level_state(tokenizer: Any) -> dict[str, Any]:
-    """What `tokenizer.json` holds.
-
-    Raises:
-        RecipeError: not a fast byte-level BPE.
-    """
-    state = json.loads(tokenizer.backend_tokenizer.to_str()) if getattr(tokenizer, "is_fast", False) else {}
-    model, steps = state.get("model", {}), state.get("pre_tokenizer") or {}
-    kinds = [step.get("type") for step in steps.get("pretokenizers", [steps])]
-    affixes = model.get("continuing_subword_prefix") or model.get("end_of_word_suffix")
-    if model.get("type") != "BPE" or "ByteLevel" not in kinds or affixes:
-        raise RecipeError(
-            "tokenizer: only a fast byte-level BPE (such as GPT-2's) can be cut, and this is none; leave vocab_size out"
-        )
-    return state
-
-
 def ancestry(token: str, parts: dict[str, tuple[str, str]]) -> set[str]:
     """A token and all that BPE makes on the way to it."""
-    found, left = set(), [token]
-    while left:
-        token = left.pop()
-        if token not in found:
-            found.add(token)
-            left += parts.get(token, ())
-    return found
-
-
-def count_tokens(tokenizer: Any, texts: Iterable[str]) -> dict[int, int]:
-    """How often the texts use each id; a batch of texts in memory."""
-    import numpy as np
-
-    counts = np.zeros(0, np.int64)
-    for batch in batches(texts):
-        encodings = tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-        found = np.bincount(np.concatenate([np.asarray(e.ids, np.int64) for e in encodings]))
-        counts, found = (counts, found) if len(counts) >= len(found) else (found, counts)
-        counts[: len(found)] += found
-    return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
-
-
-def batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    source = iter(texts)
-    while batch := list(islice(source, AT_ONCE)):
-        yield batch
+    return {token}.union(*(ancestry(part, parts) for part in parts.get(token, ())))

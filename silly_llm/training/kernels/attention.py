@@ -25,9 +25,7 @@ class BlockwiseAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
-    ) -> torch.Tensor:
+    def forward(ctx: Any, query: Any, key: Any, value: Any, mask: torch.Tensor, scale: float) -> torch.Tensor:
         shape = query.shape
         query, key, value = (query * scale).flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
         output, weights = torch.empty_like(query), []
@@ -51,41 +49,36 @@ class BlockwiseAttention(torch.autograd.Function):
             of_query[:, block] = of_scores @ key[:, keys]
             of_key[:, keys] += of_scores.mT @ query[:, block]
             of_value[:, keys] += weight.mT @ of_output[:, block]
-        heads = ctx.shape[:2]
         found = (of_query * ctx.scale, of_key, of_value)
-        return *(gradient.unflatten(0, heads) for gradient in found), None, None
+        return *(gradient.unflatten(0, ctx.shape[:2]) for gradient in found), None, None
 
 
 def blocks(queries: int, keys: int) -> list[tuple[slice, slice]]:
     """Each block of queries, and the keys that it may see."""
-    starts = range(0, queries, BLOCK)
-    ends = [min(start + BLOCK, queries) for start in starts]
-    return [(slice(*ends_of), slice(0, keys - queries + ends_of[1])) for ends_of in zip(starts, ends, strict=True)]
+    ends = [(start, min(start + BLOCK, queries)) for start in range(0, queries, BLOCK)]
+    return [(slice(start, end), slice(0, keys - queries + end)) for start, end in ends]
 
 
 def blockwise(
     module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor,
-    scaling: float | None = None,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any,
+    scaling: Any = None,
     dropout: float = 0.0,
     **_: Any,
 ) -> tuple[torch.Tensor, Any]:
     """An attention of transformers' `AttentionInterface`; [rows, length, heads, size]. With dropout it is torch's own."""
     if dropout:
-        mask = attention_mask.to(query.dtype)
-        return sdpa_attention_forward(module, query, key, value, mask, dropout, scaling)
+        return sdpa_attention_forward(module, query, key, value, attention_mask.to(query.dtype), dropout, scaling)
     if (groups := query.shape[1] // key.shape[1]) > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    kind = query.dtype
-    if torch.is_autocast_enabled(query.device.type):
-        kind = torch.get_autocast_dtype(query.device.type)
-    query, key, value = query.to(kind), key.to(kind), value.to(kind)
-    with torch.autocast(query.device.type, enabled=False):
-        output = BlockwiseAttention.apply(query, key, value, attention_mask, scale)
+    device = query.device.type
+    kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
+    with torch.autocast(device, enabled=False):
+        output = BlockwiseAttention.apply(query.to(kind), key.to(kind), value.to(kind), attention_mask, scale)
     return output.transpose(1, 2), None
 
 

@@ -9,8 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from silly_llm.core.devices import attention_for
 from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.lookup import find_model
 
@@ -19,19 +21,11 @@ ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 def load_tokenizer(args: Any) -> tuple[PreTrainedTokenizerBase, list[str]]:
-    """The model's tokenizer with a chat template and distinct eos and pad, and the tokens that were added for it.
-
-    Args:
-        args: `model_name_or_path`, `model_revision`, `trust_remote_code` and `chat_template` of `SftArguments`.
-
-    Raises:
-        RecipeError: there is no such model.
-    """
+    """The tokenizer of the model that `SftArguments` name, with a chat template and distinct eos and pad, and the tokens added for it."""
     name = args.model_name_or_path = find_model(str(args.model_name_or_path), "model_name_or_path: ")
+    origin = {"revision": args.model_revision, "trust_remote_code": args.trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            name, revision=args.model_revision, trust_remote_code=args.trust_remote_code
-        )
+        tokenizer = AutoTokenizer.from_pretrained(name, **origin)
     except (OSError, ValueError) as error:
         raise RecipeError(f"model_name_or_path: cannot load {name!r} ({first_line(error)})") from None
     before = set(tokenizer.get_vocab())
@@ -55,14 +49,29 @@ def default_template() -> str:
     return files("silly_llm").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
 
 
-def fit_model(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give the model a row for every token, and the tokenizer's begin, end and padding everywhere it names them."""
+def load_model(args: Any, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The model that `SftArguments` name, quantized where they say so, with a row for each token (new ones derive from the seed), and
+    the tokenizer's begin, end and padding everywhere it names them.
+    """
+    from trl import get_quantization_config
+
+    set_seed(args.seed)
+    quantization = get_quantization_config(args)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        str(args.model_name_or_path),
+        revision=args.model_revision,
+        trust_remote_code=args.trust_remote_code,
+        attn_implementation=args.attn_implementation or attention_for(args.use_cpu, args.max_length),
+        dtype=args.dtype if args.dtype in ("auto", None) else getattr(torch, args.dtype),
+        device_map={"": args.local_process_index} if quantization is not None else None,
+        quantization_config=quantization,
+    )
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
     for config in (model.config.get_text_config(), model.generation_config):
-        config.bos_token_id = tokenizer.bos_token_id
-        config.eos_token_id = tokenizer.eos_token_id
-        config.pad_token_id = tokenizer.pad_token_id
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            setattr(config, name, getattr(tokenizer, name))
+    return model
 
 
 def train_new_tokens(peft_config: Any, model: Any, ids: Any) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
 from silly_llm.core.errors import RecipeError
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
 PROBE = 24
 """Tokens of each of the two documents; fewer where the context is shorter."""
 
 
-def require_isolation(model: PreTrainedModel, max_length: int) -> None:
+@torch.no_grad()
+def require_isolation(model: Any, max_length: int, device: torch.device | None = None) -> None:
     """Refuse a model in which a document changes what comes after it in the row.
 
     Two rows differ in their first document only. Whatever is computed for the second one goes through the same kernels in the
@@ -24,37 +22,27 @@ def require_isolation(model: PreTrainedModel, max_length: int) -> None:
     Raises:
         RecipeError: architecture and attention together leak, or the architecture takes no `position_ids`.
     """
-    difference = leak(model, max_length)
+    config, home, training = model.config, model.device, model.training
+    device = device or home
+    length = min(PROBE, max_length // 2)
+    draw = torch.Generator().manual_seed(0)
+    first, other, second = torch.randint(config.vocab_size, (3, length), generator=draw).to(device)
+    positions = torch.arange(length, device=device).repeat(2)[None]
+    half = torch.autocast(device.type, torch.bfloat16, enabled="flash" in str(config._attn_implementation))
+    model.to(device).eval()
+    logits = []
+    try:
+        with half:
+            for before in (first, other):  # one row at a time: some kernels take another path for rows of a batch
+                row = torch.cat([before, second])[None]
+                logits.append(model(input_ids=row, position_ids=positions, use_cache=False).logits[0, length:].float())
+    except TypeError as error:
+        raise RecipeError(f"model: {config.model_type} cannot keep the documents of a row apart ({error})") from None
+    finally:
+        model.to(home).train(training)  # where the engine expects it
+    difference = float((logits[0] - logits[1]).abs().max())
     if difference > 1e-5:
-        config = model.config
         raise RecipeError(
             f"attn_implementation: {config.model_type} with {config._attn_implementation!r} lets the documents of a row see each other "
             f"(logits differ by {difference:.2g}); choose another attention or model, or isolate_documents: false"
         )
-
-
-@torch.no_grad()
-def leak(model: PreTrainedModel, max_length: int) -> float:
-    """How far the logits of a row's second document depend on its first one: the largest difference, 0 when they do not."""
-    length = min(PROBE, max_length // 2)
-    draw = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.config.vocab_size, (3, length), generator=draw)
-    rows = torch.stack([torch.cat([ids[0], ids[2]]), torch.cat([ids[1], ids[2]])]).to(model.device)
-    positions = torch.arange(length, device=model.device).repeat(2)
-    training = model.training
-    model.eval()
-    half = torch.autocast(model.device.type, torch.bfloat16, enabled="flash" in str(model.config._attn_implementation))
-    try:
-        # One row at a time: some kernels take another path for rows of a batch.
-        with half:
-            logits = [
-                model(input_ids=row[None], position_ids=positions[None], use_cache=False).logits[0, length:]
-                for row in rows
-            ]
-    except TypeError as error:
-        raise RecipeError(
-            f"model: {model.config.model_type} cannot keep the documents of a row apart ({error})"
-        ) from None
-    finally:
-        model.train(training)
-    return float((logits[0].float() - logits[1].float()).abs().max())

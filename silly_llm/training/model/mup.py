@@ -16,7 +16,6 @@ updates have a fixed spectral norm, so its rates transfer by themselves (Yang et
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.errors import RecipeError
@@ -25,45 +24,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass
-class Roles:
-    """Trainable parameters by what width does to them; each list may be empty."""
+def roles_of(model: PreTrainedModel, *, final_apart: bool = False) -> dict[str, list[Any]]:
+    """A model's trainable parameters by what width does to them, each once, in the model's order; each list may be empty.
 
-    hidden: list[Any]
-    """Matrices (and higher) from activations to activations."""
-    tables: list[Any]
-    """Embeddings and the head."""
-    vectors: list[Any]
-    """Norms and biases, except the final norm's."""
-    final: list[Any]
-    """The final norm's, when `base_width` asks for it; else they are among `vectors`."""
-
-
-def roles_of(model: PreTrainedModel, *, final_apart: bool = False) -> Roles:
-    """Sort a model's trainable parameters, each once, in the model's order.
-
-    Raises:
-        RecipeError: the final norm is asked for, and there is none.
+    `tables`: embeddings and the head; `hidden`: matrices (and higher) from activations to activations; `vectors`: norms and biases;
+    `final`: those of the final norm, if `final_apart`, else they are among the vectors.
     """
     import torch
 
     modules = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]  # tokens, positions
     tables = {id(m.weight) for m in [*modules, model.get_output_embeddings()] if m is not None}
     final = {id(p) for p in final_norm(model).parameters()} if final_apart else set()
-    roles = Roles([], [], [], [])
+    roles: dict[str, list[Any]] = {"tables": [], "hidden": [], "vectors": [], "final": []}
     for p in model.parameters():
         if p.requires_grad:
-            role = roles.tables if id(p) in tables else roles.hidden if p.ndim >= 2 else roles.vectors
-            (roles.final if id(p) in final else role).append(p)
+            role = "tables" if id(p) in tables else "hidden" if p.ndim >= 2 else "vectors"
+            roles["final" if id(p) in final else role].append(p)
     return roles
 
 
 def final_norm(model: PreTrainedModel) -> Any:
-    """The norm between the last layer and the head: the last of the decoder's own.
-
-    Raises:
-        RecipeError: there is none.
-    """
+    """The norm between the last layer and the head: the last of the decoder's own; a RecipeError where there is none."""
     decoder: Any = model.get_decoder()
     norms = [m for m in decoder.children() if getattr(getattr(m, "weight", None), "ndim", 0) == 1]
     if not norms:
@@ -71,35 +52,29 @@ def final_norm(model: PreTrainedModel) -> Any:
     return norms[-1]
 
 
-def width_ratio(model: PreTrainedModel, base_width: int | None) -> float:
-    """Base width over the model's hidden size; 1 without a base width."""
-    return 1.0 if base_width is None else base_width / model.config.get_text_config().hidden_size
-
-
 def scale_initialization(model: PreTrainedModel, base_width: int) -> None:
     """Turn a new model's weights into those of the table above."""
     import torch
 
-    ratio, roles = width_ratio(model, base_width), roles_of(model, final_apart=True)
+    ratio, roles = base_width / model.config.get_text_config().hidden_size, roles_of(model, final_apart=True)
     with torch.no_grad():
-        for matrix in roles.hidden:
-            matrix.mul_(ratio**0.5)
-        for vector in roles.final:
-            vector.mul_(ratio)
+        for role, factor in (("hidden", ratio**0.5), ("final", ratio)):
+            for parameter in roles[role]:
+                parameter.mul_(factor)
 
 
-def parameter_groups(
-    model: PreTrainedModel, *, lr: float, weight_decay: float, base_width: int | None = None
-) -> dict[str, dict[str, Any]]:
+def parameter_groups(model: PreTrainedModel, args: Any) -> dict[str, dict[str, Any]]:
     """An optimizer's parameter groups: `tables`, `hidden`, `vectors` and `final`, as far as the model has them.
 
     The first one's rate is what logs call the learning rate. Norms and biases are not decayed. With a `base_width` the rates are those of the table above.
     """
-    ratio, roles = width_ratio(model, base_width), roles_of(model, final_apart=base_width is not None)
-    groups = {
-        "tables": {"params": roles.tables, "lr": lr, "weight_decay": weight_decay},
-        "hidden": {"params": roles.hidden, "lr": lr * ratio, "weight_decay": weight_decay / ratio},
-        "vectors": {"params": roles.vectors, "lr": lr, "weight_decay": 0.0},
-        "final": {"params": roles.final, "lr": lr * ratio, "weight_decay": 0.0},
+    base_width, width = getattr(args, "base_width", None), model.config.get_text_config().hidden_size
+    ratio, roles = (base_width or width) / width, roles_of(model, final_apart=base_width is not None)
+    lr, decay = args.learning_rate, args.weight_decay
+    rates = {"tables": lr, "hidden": lr * ratio, "vectors": lr, "final": lr * ratio}
+    decays = {"tables": decay, "hidden": decay / ratio, "vectors": 0.0, "final": 0.0}
+    return {
+        name: {"params": params, "lr": rates[name], "weight_decay": decays[name]}
+        for name, params in roles.items()
+        if params
     }
-    return {name: group for name, group in groups.items() if group["params"]}

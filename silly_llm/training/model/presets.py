@@ -6,29 +6,16 @@ from typing import Any
 
 
 def _llama(hidden_size: int, layers: int, heads: int, intermediate_size: int) -> dict[str, Any]:
-    return {
-        "model_type": "llama",
-        "hidden_size": hidden_size,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "intermediate_size": intermediate_size,
-        "tie_word_embeddings": True,
-    }
+    sizes = {"hidden_size": hidden_size, "intermediate_size": intermediate_size}
+    depths = {"num_hidden_layers": layers, "num_attention_heads": heads}
+    return {"model_type": "llama", **sizes, **depths, "tie_word_embeddings": True}
 
 
 def _gpt_neo(hidden_size: int, layers: int) -> dict[str, Any]:
     """16 heads, a window of 256 tokens in every other layer, no dropout (TinyStories: less than one epoch)."""
-    return {
-        "model_type": "gpt_neo",
-        "hidden_size": hidden_size,
-        "num_layers": layers,
-        "num_heads": 16,
-        "window_size": 256,
-        "attention_dropout": 0.0,
-        "embed_dropout": 0.0,
-        "resid_dropout": 0.0,
-        "tie_word_embeddings": True,
-    }
+    sizes = {"hidden_size": hidden_size, "num_layers": layers, "num_heads": 16, "window_size": 256}
+    dropouts = dict.fromkeys(("attention_dropout", "embed_dropout", "resid_dropout"), 0.0)
+    return {"model_type": "gpt_neo", **sizes, **dropouts, "tie_word_embeddings": True}
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -52,14 +39,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tinystories-2layers-33m": _gpt_neo(1024, 2),
 }
 """Name → `model_type` and keys of its transformers configuration."""
-WIDTH_PER_LAYER = 64
-"""The depth dial: a Llama of `depth` layers is 64 times as wide, with heads of 64, as in nanochat."""
 
 
 def of_depth(depth: int) -> dict[str, Any]:
-    """A Llama whose only dial is its number of layers: `depth` layers, 64 · depth wide, `depth` heads."""
-    width = WIDTH_PER_LAYER * depth
-    return _llama(width, depth, depth, swiglu_size(width))
+    """A Llama whose only dial is its number of layers: 64 times as wide, with heads of 64, as in nanochat."""
+    return _llama(64 * depth, depth, depth, swiglu_size(64 * depth))
 
 
 def alternating(layers: int) -> list[list[Any]]:

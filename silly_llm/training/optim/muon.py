@@ -43,8 +43,10 @@ class StackedMuon(torch.optim.Muon):
             updates = torch._foreach_lerp(gradients, averages, momentum) if group["nesterov"] else averages
             if group["weight_decay"]:
                 torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
-            place, processes = among_processes()
-            shares = shared_out(params, processes)
+            together = distributed.is_available() and distributed.is_initialized()
+            place, processes = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
+            order = sorted(range(len(params)), key=lambda i: tuple(params[i].shape))  # of every shape as many each
+            shares = [order[first::processes] for first in range(processes)]
             mine: dict[int, torch.Tensor] = {}
             for these in stacks(params, shares[place]):
                 directions = orthogonalized(
@@ -61,29 +63,10 @@ class StackedMuon(torch.optim.Muon):
         return loss
 
 
-def among_processes() -> tuple[int, int]:
-    """This process' place among those that train, and how many they are."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
-
-
-def shared_out(params: Sequence[torch.Tensor], processes: int) -> list[list[int]]:
-    """The indices of the matrices that each process takes, by shape: of every shape as many each."""
-    order = sorted(range(len(params)), key=lambda i: tuple(params[i].shape))
-    return [order[first::processes] for first in range(processes)]
-
-
 def gathered(
     mine: dict[int, torch.Tensor], params: Sequence[torch.Tensor], shares: Sequence[Sequence[int]]
 ) -> dict[int, torch.Tensor]:
-    """The directions of all processes by index, [rows, columns] each.
-
-    Args:
-        mine: those of this process, in the order of its share.
-        params: all matrices.
-        shares: the indices of each process.
-    """
+    """The directions of all processes by index, [rows, columns] each, from those of this one in the order of its share."""
     sizes = [[params[i].numel() for i in share] for share in shares]
     sent = torch.zeros(max(map(sum, sizes)), dtype=torch.bfloat16, device=params[0].device)
     if mine:
@@ -117,3 +100,32 @@ def orthogonalized(
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
+
+
+class ChainedOptimizer(torch.optim.Optimizer):
+    """Several optimizers as one: schedulers see all groups, checkpoints hold all states."""
+
+    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
+        self.optimizers = optimizers
+        # `lr` among the defaults: the polynomial schedule asks for it.
+        groups = [group for o in optimizers for group in o.param_groups]
+        super().__init__(groups, {"lr": optimizers[-1].defaults["lr"]})
+        self._share()
+
+    def _share(self) -> None:
+        # The very same group dictionaries, so that a scheduler's new rate reaches the parts.
+        self.param_groups = [group for o in self.optimizers for group in o.param_groups]
+
+    def step(self, closure: Any = None) -> Any:
+        loss = closure() if closure is not None else None
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"parts": [optimizer.state_dict() for optimizer in self.optimizers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for optimizer, state in zip(self.optimizers, state_dict["parts"], strict=True):
+            optimizer.load_state_dict(state)
+        self._share()

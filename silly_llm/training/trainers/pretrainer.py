@@ -1,9 +1,10 @@
-"""`transformers.Trainer` for packed rows: isolated documents, loss per token, bits per byte, a schedule fitted to time."""
+"""`transformers.Trainer` for packed rows: isolated documents, loss per token, bits per byte."""
 
 from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,23 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import RandomSampler
-from transformers import EvalPrediction, Trainer, TrainingArguments
+from transformers import EvalPrediction, Trainer
 
-from silly_llm.training.callbacks.log import Clock
-from silly_llm.training.callbacks.throughput import LogsThroughput
-from silly_llm.training.checkpoints import Resumable
+from silly_llm.training.callbacks.throughput import Throughput
 from silly_llm.training.corpus.packing import PackedCollator
+from silly_llm.training.flops import ceiling, training_flops_per_token
 from silly_llm.training.kernels.fused import IGNORED, LinearCrossEntropy, hidden_states, separable_head, token_nats
-from silly_llm.training.optim.base import OptimizerFactory
-from silly_llm.training.optim.schedule import FollowsClock
+from silly_llm.training.trainers.base import SmallModelTraining
 
 
-class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
+class PackedTrainer(SmallModelTraining, Trainer):
     """A Trainer of rows from `silly_llm.training.corpus.packing`.
 
     Args:
-        clock: the training's clock; with a time limit the schedule follows it.
-        optimizer_factory: makes the optimizer; `None`: the Trainer does, by `optim`.
+        args: a `PretrainArguments`.
         eval_bytes: UTF-8 bytes of the evaluation texts, for bits per byte.
-        decay_fraction: share of the training that warmup_stable_decay decays over.
+        tokens_per_byte: of the text, for bits per byte of what is trained on.
+        kwargs: those of `SmallModelTraining` and of the Trainer.
     """
 
     loss_is_scaled_for_ga = True  # the loss is a sum over the step's tokens, divided once
@@ -37,27 +36,28 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
     def __init__(
         self,
         *,
-        args: TrainingArguments,
+        model: Any,
+        args: Any,
         data_collator: PackedCollator,
-        clock: Clock,
-        optimizer_factory: OptimizerFactory | None,
         eval_bytes: int = 0,
-        decay_fraction: float | None = None,
+        tokens_per_byte: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        self.clock, self.optimizer_factory = clock, optimizer_factory
-        self.eval_bytes, self.decay_fraction = eval_bytes, decay_fraction
-        self.eval_collator = PackedCollator(
-            data_collator.max_length, data_collator.pad_token_id, data_collator.eos_token_id, predict_end=False
-        )
-        super().__init__(args=args, data_collator=data_collator, compute_metrics=self.bits_per_byte, **kwargs)
+        self.eval_bytes, self.eval_collator = eval_bytes, replace(data_collator, predict_end=False)
+        self.product_dtype = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else torch.float32
+        best, source = ceiling(args.device, self.product_dtype)
+        cost, hardware = training_flops_per_token(model, args.max_length), (best * args.world_size, source)
+        kwargs["throughput"] = Throughput(self.tokens, cost, hardware, tokens_per_byte)
+        kwargs["compute_metrics"] = self.bits_per_byte
+        super().__init__(model=model, args=args, data_collator=data_collator, **kwargs)
         whole = not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
         # DDP that searches for unused parameters takes a head that is used outside of the model for one.
         by_hand = args.use_cpu and whole and not args.ddp_find_unused_parameters
         self.head = separable_head(self.model) if by_hand else None
         """The head, where its products with the loss are faster by hand (`silly_llm.training.kernels.fused`)."""
 
-    # Training ---------------------------------------------------------------------------------------------------------
+    def tokens(self) -> int:
+        return self.state.global_step * self.args.tokens_per_step
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """An epoch in whole steps; rows left over, others in each epoch, accelerate would fill up according to the number of devices."""
@@ -69,9 +69,7 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
                 return RandomSampler(sampler.data_source, generator=sampler.generator, num_samples=whole)
         return sampler
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Nats a token, averaged over all tokens of the step: over accumulated batches and devices alike."""
         labels, head = inputs["shift_labels"].flatten(), None if return_outputs else self.head
         logits = self.forward(model, inputs, head)
@@ -91,18 +89,6 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
             outputs = model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False)
         return outputs.logits.flatten(0, 1)
 
-    @property
-    def product_dtype(self) -> torch.dtype:
-        """What matrix products compute in."""
-        return torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else torch.float32
-
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        if self.optimizer is None and self.optimizer_factory is not None:
-            self.optimizer = self.optimizer_factory.create(model or self.model, self.args)  # type: ignore[arg-type]
-        return super().create_optimizer(model)
-
-    # Evaluation -------------------------------------------------------------------------------------------------------
-
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         training, self.data_collator = self.data_collator, self.eval_collator
         try:
@@ -115,9 +101,7 @@ class PackedTrainer(LogsThroughput, FollowsClock, Resumable, Trainer):
         with torch.compiler.set_stance("force_eager"):
             return super().evaluate(*args, **kwargs)
 
-    def prediction_step(
-        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
-    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Nats and predicted tokens of each row, which the evaluation loop gathers over batches and processes."""
         inputs = self._prepare_inputs(inputs)
         labels = inputs["shift_labels"]
