@@ -7,7 +7,6 @@ continues interrupted ones from their checkpoints, and tries failed ones again.
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import multiprocessing
 import signal
@@ -16,10 +15,18 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, nullcontext
+from pathlib import Path
 
 from silly_llm.commands.sweep.points import Point, Sweep, read_sweep
 from silly_llm.core.errors import RecipeError, RunError
-from silly_llm.core.folders.output import PRIVATE, is_finished, is_up_to_date, open_tool_output, require_room
+from silly_llm.core.folders.output import (
+    PRIVATE,
+    is_finished,
+    is_up_to_date,
+    open_tool_output,
+    read_state,
+    require_room,
+)
 from silly_llm.core.folders.provenance import digest
 from silly_llm.core.launch import run_main
 from silly_llm.core.pages.markdown import code
@@ -131,17 +138,18 @@ def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tupl
 
     from silly_llm.commands.check import check_recipe
     from silly_llm.core.registry import only_registered
+    from silly_llm.data.sources import open_source
 
-    phase = PHASES[command]
-    inputs_of = importlib.import_module(phase.module).inputs_of
     digest_once = functools.cache(digest)  # all points read the same data
     done = []
     for name, argv in named:
         try:
             with only_registered() if dry else nullcontext():
-                recipe = check_recipe(phase, argv)
-            sources = [str(source) for source in inputs_of(recipe.args) if source is not None]
-            done.append(is_up_to_date(recipe, {source: digest_once(source) for source in sources}))
+                recipe = check_recipe(PHASES[command], argv)
+            data = [open_source(d) for d in (recipe.args.dataset, recipe.args.eval_dataset) if d is not None]
+            inputs = read_state(Path(recipe.args.output_dir)).get("inputs", {})  # of before
+            inputs = {name: digest_once(name) for name in (*inputs, *(path for d in data for path in d.inputs()))}
+            done.append(is_up_to_date(recipe, inputs))
         except RecipeError as error:  # also of a finished model of another recipe
             raise type(error)(f"{name}: {error}") from None
     return done, torch.cuda.device_count()
