@@ -46,7 +46,6 @@ def test_concatenated_rows_are_the_corpus_cut_at_every_row(tokenizer, tmp_path, 
     monkeypatch.setattr("silly_llm.training.corpus.tokens.SHARD_BYTES", 150)  # rows lie across shards
     dataset = Dataset.from_dict({"text": TEXTS})
     tokens = tokenize(dataset, tokenizer, text_column="text", processes=1)
-    assert len(tokens.shards) > 2
     rows = [
         [p.tolist() for p in row] for row in pack(tokens, max_length=LENGTH, packing="concatenate", isolate=isolate)
     ]

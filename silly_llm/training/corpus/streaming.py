@@ -103,7 +103,7 @@ class StreamedRows(IterableDataset):
         """The rows of some texts, in memory."""
         ids = self.encoder.encode(texts)
         lengths = np.array([len(document) for document in ids], np.int32)
-        return PackedRows(Tokens(Path(), [np.concatenate(ids)], lengths), index_of(lengths, *self.layout))
+        return PackedRows(Tokens(Path(), np.concatenate(ids), lengths), index_of(lengths, *self.layout))
 
     def place_after(self, rows: int) -> StreamState:
         """The place of a training that has seen so many rows."""
