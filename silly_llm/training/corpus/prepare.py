@@ -26,19 +26,13 @@ class Prepared:
     """Tokenizer and rows of a pretraining."""
 
     tokenizer: Any
-    rows: Any
-    """`PackedRows`, or `StreamedRows`."""
+    rows: Any  # `PackedRows`, or `StreamedRows`
     eval_rows: PackedRows
-    eval_bytes: int
-    """UTF-8 bytes of the evaluation texts."""
-    tokens_per_byte: float
-    """Of the evaluation texts; begin and end of a text do not count."""
-    documents: int | None
-    """Documents to train on; `None`: they are streamed."""
-    split: int
-    """Documents of these that are longer than a row and lie in several pieces."""
-    left_out: dict[str, int]
-    """Documents that are not trained on, by the reason."""
+    eval_bytes: int  # UTF-8, of the evaluation texts
+    tokens_per_byte: float  # of the evaluation texts; begin and end of a text do not count
+    documents: int | None  # to train on; `None`: they are streamed
+    split: int  # documents of these that are longer than a row and lie in several pieces
+    left_out: dict[str, int]  # documents that are not trained on, by the reason
 
     def counted(self) -> str:
         """Documents and rows, in words."""

@@ -52,10 +52,8 @@ class Tokens(NamedTuple):
     """Tokenized documents, each bos + text + eos."""
 
     folder: Path
-    ids: np.ndarray
-    """Of all documents, one after the other, memory-mapped: [tokens], uint16 or uint32."""
-    lengths: np.ndarray
-    """Tokens of each document: [documents], int32."""
+    ids: np.ndarray  # of all documents, one after the other, memory-mapped: [tokens], uint16 or uint32
+    lengths: np.ndarray  # of each document: [documents], int32
 
 
 @contextmanager
@@ -77,11 +75,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: int | None = None) -> Tokens:
     """Tokenize the texts of a dataset that are not blank; the same texts and tokenizer are read from the cache.
 
-    Args:
-        dataset: has `text_column`; a RecipeError says so where it has not, or no text in it.
-        tokenizer: a fast tokenizer with bos and eos.
-        text_column: where the text is.
-        processes: how many share the shards; default: one a core, and none beside this one where there is a single shard.
+    As many processes share the work as there are cores, by default; none beside this one for a single shard. A RecipeError where there
+    is no such column, or no text in it.
     """
     require_text(dataset, text_column)
     key, size = digest(dataset, tokenizer, text_column)
