@@ -37,8 +37,7 @@ class Clock(TrainerCallback, ExportableState):
         self.limit, self.evaluates = None if max_minutes is None else 60 * max_minutes, evaluates
         self.before = 0.0
         self.elapsed = 0.0
-        self.signal = 0
-        """The signal that any process heard; 0: none."""
+        self.signal = 0  # that any process heard
         self._started = time.monotonic()
         self._group: Any = None
         self._asked: tuple[Any, torch.Tensor] | None = None
