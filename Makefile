@@ -30,7 +30,7 @@ server: $(VENV)/.installed  ## install llama.cpp's server and SmolLM2 (builds fo
 	CMAKE_ARGS="$(CMAKE_ARGS)" $(PIP) --cache-dir $(SERVER_CACHE) gguf "llama-cpp-python[server]"
 
 test: $(VENV)/.installed-dev  ## run all tests, the slow ones too
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 quality: $(VENV)/.installed-dev  ## lint, format check, types
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--cpus_per_task", type=int, default=2)
     options, arguments = parser.parse_known_args()
 
-    from silly_llm.data.datatrove_steps import GenerateShard, MergeShards
+    from silly_llm.data.datatrove_steps import GenerateStories
 
     def executor(step: Any, name: str, tasks: int, depends: Any = None) -> Any:
         logs = {"logging_dir": str(options.logging_dir / name), "skip_completed": False}  # ours know what is done
@@ -47,8 +47,8 @@ def main() -> None:
 
         return LocalPipelineExecutor([step], tasks=tasks, workers=options.workers, depends=depends, **logs)
 
-    shards = executor(GenerateShard(arguments), "shards", options.tasks)
-    executor(MergeShards(arguments, options.tasks), "merge", 1, depends=shards).run()
+    shards = executor(GenerateStories(arguments), "shards", options.tasks)
+    executor(GenerateStories(arguments, merge=options.tasks), "merge", 1, depends=shards).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What tests share: extra data where it is there, commands run as a user runs them, stories and tiny models."""
+"""What tests share: extra data where it is there, commands run as a user runs them, servers and folders."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from locations import ROOT, SHARED
-from tiny import STORIES, tiny_llama, tiny_tokenizer
 
 from silly_llm.core.console.streams import QUIET
 
@@ -70,16 +66,15 @@ def tinystories(shared) -> list[str]:
     return [json.loads(line)["text"] for line in lines]
 
 
-SILLY_LLM = (sys.executable, "-m", "silly_llm.cli")
-
-
 @pytest.fixture(scope="session")
 def silly_llm():
     """Run `silly-llm ARGUMENTS…` in a process of its own; gives the finished process with its text output."""
 
     def run(*arguments: object, cwd: Path = ROOT, timeout: float = 300, input: str | None = None, **environment: str):
         options = {"cwd": cwd, "timeout": timeout, "input": input, "env": {**os.environ, **environment}}
-        return subprocess.run([*SILLY_LLM, *map(str, arguments)], capture_output=True, text=True, **options)
+        return subprocess.run(
+            [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)], capture_output=True, text=True, **options
+        )
 
     return run
 
@@ -103,25 +98,15 @@ def in_process(capsys, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def kill_when():
-    """Start `silly-llm ARGUMENTS…` and kill it as soon as something has happened."""
-
-    def run(happened: Callable[[], object], *arguments: object, number: int = signal.SIGKILL, timeout: float = 240):
-        command = [*SILLY_LLM, *map(str, arguments)]
-        with (
-            tempfile.TemporaryFile() as said,
-            subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said) as process,
-        ):
-            deadline = time.monotonic() + timeout
-            while not happened():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    process.kill()
-                    said.seek(0)
-                    pytest.fail(f"ended before it could be killed: {said.read().decode()[-3000:]}")
-                time.sleep(0.005)
-            process.send_signal(number)
-
-    return run
+def quickstart(silly_llm, tmp_path_factory) -> tuple[Path, str]:
+    """A working folder with our recipes in which `silly-llm run quickstart` has run at its smallest size, and what that printed."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    for name in ("recipes", "scripts", "accelerate_configs"):
+        shutil.copytree(ROOT / name, folder / name)
+    done = silly_llm("run", "quickstart", cwd=folder, timeout=600, SILLY_LLM_ENVIRONMENT="smoke")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "runs" / "quickstart").symlink_to("quickstart-smoke")
+    return folder, done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -139,37 +124,3 @@ def well(server):
     before = server.behave()
     yield server
     server.behave(**before)
-
-
-@pytest.fixture(scope="session")
-def stories() -> list[str]:
-    """Eight stories: quotes, an emoji, an accent, paragraphs, one of one letter and one too long for `tiny_model`."""
-    return STORIES
-
-
-@pytest.fixture(scope="session")
-def stories_file(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("data") / "stories.jsonl"
-    file.write_text("".join(json.dumps({"text": story}) + "\n" for story in STORIES), encoding="utf-8")
-    return file
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory) -> Path:
-    """A random two-layer Llama with 48 positions and a byte-level tokenizer of 300 tokens, saved."""
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "initializer_range": 0.3}
-    tokenizer = tiny_tokenizer(STORIES, 300)
-    return tiny_llama(tmp_path_factory.mktemp("models") / "tiny", tokenizer, max_position_embeddings=48, **sizes)
-
-
-@pytest.fixture(scope="session")
-def tiny_chat_model(tiny_model, tmp_path_factory) -> Path:
-    """The same model, tuned by its tokenizer's chat template alone."""
-    from transformers import AutoTokenizer
-
-    folder = tmp_path_factory.mktemp("models") / "tiny-chat"
-    shutil.copytree(tiny_model, folder)
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"
-    tokenizer.save_pretrained(folder)
-    return folder

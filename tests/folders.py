@@ -60,7 +60,7 @@ def save_stories(folder: Path, workspace: Path) -> Path:
         ),
     )
     (folder / "provenance.json").write_text("{}")
-    for private in (".silly/run.json", "journal.jsonl", "journal-0/part", "checkpoint-5/model.safetensors"):
+    for private in (".silly/run.json", "journal.sqlite", "journal-0/part", "checkpoint-5/model.safetensors"):
         (folder / private).parent.mkdir(exist_ok=True)
         (folder / private).write_text('{"finished": true}')
     return folder

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -19,13 +18,15 @@ def journalled(folder: Path) -> dict[str, str]:
         return dict(journal.execute("SELECT key, text FROM answers"))
 
 
-def kill(*arguments: object, when: Callable[[], bool]) -> None:
+def kill(*arguments: object, when: Callable[[], object]) -> None:
     """Run `silly-llm ARGUMENTS…` and `kill -9` it once `when()` is true; it must not end before."""
     command = [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    with process:
-        while not when():
-            assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+    deadline = time.monotonic() + 240
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+        while not when() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
+        early = process.poll() is not None or not when()
+        process.kill()
+        process.wait()
+        said.seek(0)
+        assert not early, said.read().decode()[-3000:]

@@ -155,6 +155,8 @@ def test_the_type_of_a_key_says_what_the_command_line_means(argv, value):
         *((["--number", text], f"number: expected a whole number, got '{text}'") for text in ("1:30", "0x10")),
         (["--number", "true"], "number: expected a whole number, got True"),
         (["--rate", "nan"], "rate: expected a number, got 'nan'"),
+        (["--either", "{a: x}"], "either.a: expected a number, got 'x'"),
+        (["--either", "[1, 2]"], "either[0]: expected text, got 1"),
         (["--switch", "2"], "switch: expected true or false, got 2"),
         (["--text"], "text: expected text, got True"),
         (["--text", "a", "b"], "text: expected text, got ['a', 'b']"),

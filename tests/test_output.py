@@ -60,7 +60,7 @@ SHARD = "data/train-00000-of-00001.parquet"
 STORIES = {SHARD.replace("/", "__"): "rows", "README.md": "card", "statistics.json": "{}"}
 MODEL = {"model.safetensors": "weights", "config.json": "{}", "README.md": "card"}
 CHECKPOINT = {"checkpoint-3__trainer_state.json": "{}", "checkpoint-3__optimizer.pt": "state"}
-JOURNAL = {"journal.jsonl": "paid\n"}
+JOURNAL = {"journal.sqlite": "paid\n"}
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -113,12 +113,12 @@ def test_by_force_what_is_in_the_way_is_set_aside_and_the_rest_stays(tmp_path, c
     in_the_way = {
         "README.md": "mine",
         "data/mine.parquet": "mine",
-        "journal.jsonl": "diary",
+        "journal.sqlite": "diary",
     }  # a reader takes all of data/
     write(tmp_path, **in_the_way)
     make(tmp_path, "--force", **STORIES)
     assert set_aside(tmp_path) == in_the_way
-    assert "README.md, data/mine.parquet, journal.jsonl set aside in" in capsys.readouterr().out
+    assert "README.md, data/mine.parquet, journal.sqlite set aside in" in capsys.readouterr().out
     make(tmp_path, "--force", **STORIES)
     assert mine.items() <= snapshot(tmp_path).items() and set_aside(tmp_path) == in_the_way
 
@@ -199,7 +199,7 @@ def test_a_model_and_paid_answers_are_made_anew_only_by_force(tmp_path, phase, f
     assert make(tmp_path, "--seed", 7, "--force", phase=phase) == "made"
     left = snapshot(tmp_path)
     assert not left.keys() & {"model.safetensors", SHARD, "checkpoint-3/optimizer.pt"}
-    assert ("journal.jsonl" in left) == ("journal.jsonl" in before)
+    assert ("journal.sqlite" in left) == ("journal.sqlite" in before)
 
 
 def test_an_unfinished_training_of_another_recipe_is_not_thrown_away(tmp_path):
@@ -317,7 +317,7 @@ def test_a_result_that_was_removed_is_made_again_without_beginning_anew(tmp_path
 def test_an_interrupted_run_is_continued_and_journals_survive_a_change(tmp_path):
     for argv, done in (([], "made"), ([], "continued"), (["--seed", 9], "made")):
         assert make(tmp_path, *argv, dies=True, **(JOURNAL if not argv else {})) == done
-    assert (tmp_path / "journal.jsonl").read_text() == JOURNAL["journal.jsonl"]
+    assert (tmp_path / "journal.sqlite").read_text() == JOURNAL["journal.sqlite"]
 
 
 # Provenance, lock, processes ---------------------------------------------------------------------------------------------

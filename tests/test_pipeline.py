@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from journals import kill
 from locations import ROOT
 
 from silly_llm.commands.run import main as run
@@ -40,58 +41,56 @@ def results(root: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(silly_llm, tmp_path_factory) -> tuple[Path, str, dict[str, object]]:
-    """A finished smoke run, what it printed, and its results."""
-    root = tmp_path_factory.mktemp("undisturbed")
-    done = silly_llm(*RUN, "--output_root", root, timeout=600)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return root, done.stdout, results(root)
+def undisturbed(quickstart) -> dict[str, object]:
+    return results(quickstart[0] / "runs")
 
 
 @pytest.mark.slow
-def test_all_five_phases_leave_what_they_should(undisturbed):
-    root, printed, found = undisturbed
+def test_all_five_phases_leave_what_they_should(quickstart, undisturbed):
+    root, printed = quickstart[0] / "runs", quickstart[1]
     for phase in RESULTS:
         assert (folder(root, phase) / "recipe.yaml").is_file() and (folder(root, phase) / "provenance.json").is_file()
-    assert list(found["evaluate"]) == ["base", "tuned"]
-    for metrics in found["evaluate"].values():
+    assert list(undisturbed["evaluate"]) == ["base", "tuned"]
+    for metrics in undisturbed["evaluate"].values():
         for metric in ("bits_per_byte", "loss", "ends_by_itself", "words_included", "distinct_4"):
             value = metrics[metric]
             assert value["low"] <= value["value"] <= value["high"] and value["n"] > 0
     last = [line for line in printed.splitlines() if line.strip()][-2:]
-    assert last[0] == f"Report:  {folder(root, 'evaluate') / 'report.html'}"
-    assert last[1].startswith("Chat:    ") and last[1].endswith(f"chat {folder(root, 'sft')}")
+    assert last[0] == f"Report:  {folder(Path('runs'), 'evaluate') / 'report.html'}"
+    assert last[1].startswith("Chat:    ") and last[1].endswith(f"chat {folder(Path('runs'), 'sft')}")
 
 
 @pytest.mark.slow
-def test_the_printed_chat_command_works(undisturbed):
-    command = undisturbed[1].strip().splitlines()[-1].removeprefix("Chat:").strip() + " --max_new_tokens 20"
-    options = {"shell": True, "cwd": ROOT, "input": "Words: dog, jump, happy\n", "capture_output": True, "text": True}
-    said = subprocess.run(command, **options)
+def test_the_printed_chat_command_works(quickstart):
+    command = quickstart[1].strip().splitlines()[-1].removeprefix("Chat:").strip() + " --max_new_tokens 20"
+    options = {"shell": True, "cwd": quickstart[0], "capture_output": True, "text": True}
+    said = subprocess.run(command, input="Words: dog, jump, happy\n", **options)
     assert said.returncode == 0, said.stderr
     assert len(said.stdout) > 20
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undisturbed, silly_llm, kill_when, tmp_path):
+def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undisturbed, silly_llm, tmp_path):
     """SIGKILL while stories are made, and again while the second model trains; each phase alone is killed in its own tests."""
     command = [*RUN, "--output_root", tmp_path]
     for phase, begun in (("generate", ".silly/run.json"), ("sft", "checkpoint-*")):
         within = folder(tmp_path, phase)
-        kill_when(lambda within=within, begun=begun: list(within.glob(begun)), *command)
+        kill(*command, when=lambda within=within, begun=begun: list(within.glob(begun)))
         assert not (within / "provenance.json").exists(), f"{phase} had finished before it was killed"
     again = silly_llm(*command)
     assert again.returncode == 0, again.stderr
-    assert results(tmp_path) == undisturbed[2]
+    assert results(tmp_path) == undisturbed
 
 
 @pytest.mark.slow
-def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_it(undisturbed, in_process):
-    again = in_process(*RUN, "--output_root", undisturbed[0])
+def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_it(
+    quickstart, undisturbed, in_process
+):
+    again = in_process(*RUN, cwd=quickstart[0])
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("up to date") == len(PHASES)
     less = ["--evaluate.num_stories", 2, "--evaluate.num_documents", 4, "--from", "instruct"]
-    changed = in_process(*RUN, "--output_root", undisturbed[0], *less)
+    changed = in_process(*RUN, *less, cwd=quickstart[0])
     assert changed.returncode == 0, changed.stderr
     assert changed.stdout.count("up to date") == 2
 

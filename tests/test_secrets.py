@@ -7,7 +7,6 @@ import functools
 import gzip
 import io
 import json
-import sys
 import threading
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,13 +16,11 @@ from urllib.parse import quote
 import pytest
 import yaml
 from servers.local_hub import LocalHub
+from servers.scripted_llm import ScriptedLLM
 
 from silly_llm.cli import main
 from silly_llm.core.masking import is_secret_name, mask, remember
 from silly_llm.hub.scan import texts_in
-
-sys.path.insert(0, str(Path(__file__).parent / "servers"))
-from scripted_llm import ScriptedLLM
 
 KINDS = {
     "hub": "hf_{0}aB3xQ9zK4mN7pR2sT5vW8yC1",

@@ -19,8 +19,7 @@ from locations import ROOT
 from silly_llm.commands.sweep.jobs import environment, reason_of
 from silly_llm.commands.sweep.plots import draw, envelope, free_dimensions
 from silly_llm.commands.sweep.points import read_sweep
-from silly_llm.commands.sweep.report import markdown_table
-from silly_llm.commands.sweep.results import Group, curve, group
+from silly_llm.commands.sweep.results import Group, curve, group, markdown_table
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.pages.plots import read_log
 
@@ -119,13 +118,19 @@ def test_a_failed_point_does_not_stop_the_others_and_is_tried_again(silly_llm, t
     assert "1 done" in again.stdout and "continues   greedy" in again.stdout
 
 
-def test_a_typo_in_one_point_is_one_line_and_writes_nothing(silly_llm, tmp_path):
-    runs = [{"learning_rate": 0.001}, {"learning_rat": 0.002}]
-    file = folder_of(tmp_path, {"runs": runs, "output_dir": str(tmp_path / "out")})
-    wrong = silly_llm("sweep", "--config", file)
+@pytest.mark.parametrize(
+    ("folder", "messages"),
+    [
+        ("out", ["sweep.json: learning_rat-0.002: ", "(did you mean 'learning_rate'?)"]),
+        ("", ["is not empty and holds no output of `silly-llm sweep`"]),  # of something else
+    ],
+)
+def test_a_typo_in_one_point_or_a_foreign_folder_is_one_line_and_writes_nothing(silly_llm, tmp_path, folder, messages):
+    file = folder_of(tmp_path, {"runs": [{"learning_rate": 0.001}, {"learning_rat": 0.002}]})
+    wrong = silly_llm("sweep", "--config", file, "--output_dir", tmp_path / folder)
     assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1, wrong.stderr
-    assert f"{file}: learning_rat-0.002: " in wrong.stderr and "(did you mean 'learning_rate'?)" in wrong.stderr
-    assert not (tmp_path / "out").exists()
+    assert all(message in wrong.stderr for message in messages)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "points").exists()
 
 
 def test_points_are_runs_times_grid_with_the_first_seed_of_each_first(tmp_path):
@@ -166,24 +171,10 @@ def test_what_is_wrong_with_a_sweeps_file_is_one_line(tmp_path, sweep, message):
     assert str(raised.value).startswith(str(file)) and "\n" not in str(raised.value)
 
 
-def test_a_folder_of_something_else_is_refused(silly_llm, tmp_path):
-    file = folder_of(tmp_path, {"grid": GRID})
-    wrong = silly_llm("sweep", "--config", file, "--output_dir", tmp_path)
-    assert wrong.returncode == 2 and "is not empty and holds no output of `silly-llm sweep`" in wrong.stderr
-    assert not (tmp_path / "points").exists()
-
-
-@pytest.mark.parametrize(
-    ("code", "said", "reason"),
-    [
-        (2, ["step 1", "silly-llm: no such file", ""], "no such file"),
-        (-9, ["step 1"], "killed by SIGKILL (out of memory?)"),
-        (3, ["Segmentation", ""], "Segmentation"),
-        (3, [], "exit code 3"),
-    ],
-)
-def test_why_a_process_failed(code, said, reason):
-    assert reason_of(code, said) == reason
+def test_why_a_process_failed():
+    assert reason_of(2, ["step 1", "silly-llm: no such file", ""]) == "no such file"
+    assert reason_of(-9, ["step 1"]) == "killed by SIGKILL (out of memory?)"
+    assert reason_of(3, ["Segmentation", ""]) == "Segmentation" and reason_of(3, []) == "exit code 3"
 
 
 def test_processes_share_cores_and_gpus(monkeypatch):
@@ -222,21 +213,21 @@ def test_only_the_plots_that_the_grid_supports(tmp_path):
     groups = group(rates, keys)
     assert free_dimensions(groups, keys) == ["learning_rate"]
     assert [name for name, _ in draw(groups, tmp_path / "rates", keys)] == ["compute", "learning_rate"]
-    # Runs with names: what follows from a name is no dimension, and lines have the names
-    runs = [("muon", 32, None), ("adamw", 32, "adamw"), ("wide", 64, None)]
-    named = [
+    assert draw(groups[:1], tmp_path / "none", keys) == [] and not (tmp_path / "none").exists()
+
+
+def test_what_follows_from_the_name_of_a_run_is_no_dimension(tmp_path):
+    runs, keys = {"muon": (32, None), "adamw": (32, "adamw"), "wide": (64, None)}, ["optimizer", "learning_rate"]
+    rows = [
         made_up(tmp_path, width, 1, 5, run=run, optimizer=optimizer, learning_rate=rate)
-        for run, width, optimizer in runs
+        for run, (width, optimizer) in runs.items()
         for rate in (0.001, 0.01)
     ]
-    groups = group(named, ["run", "learning_rate", "seed"])
-    assert free_dimensions(groups, [*keys, "optimizer"]) == ["run", "learning_rate"]
-    drawn = draw(groups, tmp_path / "named", [*keys, "optimizer"])
-    assert [name for name, _ in drawn] == ["compute", "learning_rate"]
-    lines = (tmp_path / "named" / "learning_rate.svg").read_text()
-    assert all(f">{run}<" in lines for run, _, _ in runs) and "optimizer" not in lines
-
-    assert draw(groups[:1], tmp_path / "none", keys) == [] and not (tmp_path / "none").exists()
+    groups = group(rows, ["run", "learning_rate", "seed"])
+    assert free_dimensions(groups, keys) == ["run", "learning_rate"]
+    assert [name for name, _ in draw(groups, tmp_path / "plots", keys)] == ["compute", "learning_rate"]
+    lines = (tmp_path / "plots" / "learning_rate.svg").read_text()
+    assert all(f">{run}<" in lines for run in runs) and "optimizer" not in lines
 
 
 def test_the_best_is_bold_and_an_unknown_number_is_a_dash():

@@ -1,23 +1,12 @@
-"""A few stories, tiny tokenizers and tiny models."""
+"""Tiny tokenizers and models."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-STORIES = [
-    "Once upon a time there was a small dog. The dog liked to jump.\n\nHe was happy.",
-    "One day Ann found a red ball. She said, “What a nice ball!” 🎈 Then she ran home, and she learned to share.",
-    "Tom had a kite. The kite flew up, up, up. Then the wind stopped and the kite fell down. Tom was very sad.",
-    "The café was closed. " + "So the cat went for a walk and saw a bird in a tall tree. " * 8,
-    "A",
-    "Once upon a time a girl named Mia wanted to bake a cake. Her mom helped her, and they ate it together.",
-    "In a small house near the sea lived an old man. He sang a song every day, and the fish came to listen.",
-    "Ben and Sue played with a big box. It was a ship, a house and a car. They played until it was dark.",
-]
 
-
-def tiny_tokenizer(texts=(), size: int = 0, extra=(), chat_template: str | None = None):
-    """A byte-level tokenizer with <|bos|>, <|eos|>, <|pad|> and `extra`; of `size` tokens by training, where there are texts."""
+def tiny_tokenizer(extra=(), chat_template: str | None = None):
+    """A tokenizer of bytes, <|bos|>, <|eos|>, <|pad|> and `extra`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -26,7 +15,7 @@ def tiny_tokenizer(texts=(), size: int = 0, extra=(), chat_template: str | None 
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     options = {"special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
-    raw.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size or len(special) + len(alphabet), **options))
+    raw.train_from_iterator([], trainers.BpeTrainer(**options))
     names = dict(zip(("bos_token", "eos_token", "pad_token"), special, strict=False))
     return PreTrainedTokenizerFast(
         tokenizer_object=raw, extra_special_tokens=list(extra), chat_template=chat_template, **names

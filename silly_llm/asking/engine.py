@@ -108,10 +108,8 @@ class Engine:
             await journal.flush()
         if reason is not None:
             raise reason
-        return [self._said(answers[i]) for i in whole]
-
-    def _said(self, answer: Answer) -> Answer:
-        return answer if self.provider.free or isinstance(answer, RequestFailed) else without_thinking(answer)
+        said = (lambda answer: answer) if self.provider.free else without_thinking
+        return [said(a) if isinstance(a := answers[i], Completion) else a for i in whole]
 
     async def _ask(self, requests: list[ChatRequest]) -> list[Answer]:
         if self.stopped:

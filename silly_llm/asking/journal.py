@@ -28,12 +28,8 @@ COLUMNS = ("key", "text", "finish_reason", "prompt_tokens", "completion_tokens",
 GET = f"SELECT {', '.join(COLUMNS[1:])} FROM answers WHERE key = ?"
 PUT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * len(COLUMNS))})"
 SETTINGS = (
-    "locking_mode=EXCLUSIVE",
-    "journal_mode=WAL",
-    "synchronous=NORMAL",
-    "wal_autocheckpoint=10000",
-    "cache_size=-64000",
-)
+    "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=10000", "cache_size=-64000",
+)  # fmt: skip
 """One process at a time, which also works without shared memory (network file systems); pages of 4 KiB, a cache of 64 MB."""
 
 
@@ -47,10 +43,7 @@ def request_key(provider: LLMProvider, request: ChatRequest) -> str:
         "model": provider.model,
         "parameters": dict(provider.parameters),
         "messages": [dict(message) for message in request.messages],
-        "seed": request.seed,
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+        **{name: getattr(request, name) for name in ("seed", "max_tokens", "temperature", "top_p")},
     }
     if request.schema is not None:
         asked["schema"] = dict(request.schema)
@@ -107,7 +100,7 @@ class Journal:
         """The answer recorded under `key`, or `None`."""
         with self._one_line:
             row = self._db.execute(GET, (key,)).fetchone()
-        return row and Completion(*row[:-1], json.loads(row[-1]))
+        return row and Completion(**dict(zip(COLUMNS[1:-1], row, strict=False)), extra=json.loads(row[-1]))
 
     def append(self, key: str, completion: Completion) -> None:
         """Write an answer; `flush` or `sync` makes it last."""

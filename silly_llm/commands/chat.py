@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import find_model
-from silly_llm.core.sampling import encode, positions_of, sample_text
+from silly_llm.core.sampling import SamplingParams, encode, positions_of, sample_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -74,7 +74,7 @@ class Talker:
         seed: int | None = None,
     ) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
-        self.sampling = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
+        self.sampling = max_new_tokens, temperature, top_p
         self.seeds = random.Random(seed)
         self.tuned = bool(tokenizer.chat_template)
         self.hint = HINT_TUNED if self.tuned else HINT_BASE
@@ -116,8 +116,8 @@ class Talker:
         if length >= positions:
             raise RecipeError(f"that is {length} tokens, more than the model can take in ({positions}); say less")
         streamer = TextStreamer(self.tokenizer, skip_prompt=self.tuned, skip_special_tokens=True)
-        seed = self.seeds.getrandbits(32)
-        sample_text(self.model, self.tokenizer, asked, seed=seed, streamer=streamer, **self.sampling)
+        params = SamplingParams(self.seeds.getrandbits(32), *self.sampling)
+        sample_text(self.model, self.tokenizer, asked, params, streamer=streamer)
 
 
 if __name__ == "__main__":

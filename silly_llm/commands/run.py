@@ -99,9 +99,8 @@ def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[s
         phase = phase_named(name)
         if phase is None or not isinstance(said, dict):
             near = suggestion(name, ["from", "to", "force", "environment"])
-            raise RecipeError(
-                f"command line: unknown option --{name}{near}; a recipe's key is written --PHASE.KEY VALUE"
-            )
+            way_out = "a recipe's key is written --PHASE.KEY VALUE"
+            raise RecipeError(f"command line: unknown option --{name}{near}; {way_out}")
         if phase.command not in by_phase:
             continue
         if by_phase[phase.command].overrides:
@@ -122,9 +121,7 @@ def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
         took = read(phase.command, "provenance.json").get("seconds", float("nan"))
         print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
     print(f"{'this run':<12}{seconds:>9.0f}\n")
-    if words := read(
-        "vocabulary", "vocabulary.json"
-    ):  # a small model knows the words of its stories and hardly any other
+    if words := read("vocabulary", "vocabulary.json"):  # a small model knows hardly any words but those of its stories
         print(f"Ask for: Words: {words['nouns'][0]}, {words['verbs'][0]}, {words['adjectives'][0]}")
     report = run / PHASES["evaluate"].folder / "report.html"
     if report.is_file():

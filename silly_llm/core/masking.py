@@ -194,8 +194,9 @@ def _keep_address(text: str) -> None:
         parts = urlsplit(text.strip())
     except ValueError:
         return
-    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    for secret in (f"{user}:{password}", password) if password else (user,):  # else https://TOKEN@host
+    user_info = parts.netloc.rpartition("@")[0]
+    user, _, password = user_info.partition(":")
+    for secret in (user_info, password or user):  # https://TOKEN@host
         _keep(secret)
         _keep(unquote(secret))
     for name, secret in [*parse_qsl(parts.query), *parse_qsl(parts.fragment)]:

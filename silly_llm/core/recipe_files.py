@@ -75,7 +75,8 @@ def read_with_parents(file: Path, children: tuple[Path, ...] = ()) -> dict[str, 
     def here(text: str) -> str:
         return re.sub(r"\$\{here:([^{}]*)\}", lambda found: str(Path(name_of(file.parent), found[1])), text)
 
-    content, merged = map_texts(read_file(file), here), {}
+    content = map_texts(read_file(file), here)
+    merged: dict[str, Any] = {}
     for parent in parents_of(content):
         if not isinstance(parent, str):
             raise RecipeError(f"{file}: extends: expected a path or a list of paths, got {parent!r}")
@@ -95,12 +96,17 @@ def parents_of(content: Mapping[str, Any]) -> list[Any]:
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` laid over `below`: mappings merge, but for `{}` and a component (a mapping with `type`) of another type; all else replaces."""
-    merged = below | above
-    for key in below.keys() & above.keys():
-        old, new = below[key], above[key]
+    merged = dict(below)
+    for key, new in above.items():
+        old = merged.get(key)
         if isinstance(old, dict) and isinstance(new, dict) and new:
-            same = "type" not in old or "type" not in new or old["type"] == new["type"]
-            merged[key] = overlay(old, new) if same else new
+            types = [mapping["type"] for mapping in (old, new) if "type" in mapping]
+            if len(types) < 2 or types[0] == types[1]:
+                merged[key] = overlay(old, new)
+                continue
+        if isinstance(old, (dict, list)) and isinstance(new, (dict, list)):
+            del merged[key]  # the new one comes last: prompts fill their slots in this order
+        merged[key] = new
     return merged
 
 

@@ -143,10 +143,6 @@ def resolve(kind: str, name: str) -> type:
     raise RecipeError(f"unknown {_label(kind)} {name!r}{near}; known: {', '.join(known) or 'none'}")
 
 
-def class_to_look_at(kind: str, name: str) -> Any:
-    return parse_component(kind, name)[0] if ":" in name else resolve(kind, name)
-
-
 def config_class_of(cls: type) -> type | None:
     """The dataclass of a component's options, `None` for one without."""
     parameter = constructor_parameters(cls).get("config")

@@ -59,15 +59,12 @@ def encode(tokenizer: Any, prompt: str | Sequence[Mapping[str, str]], **template
     return tokenizer(text)["input_ids"]
 
 
-def sample_text(model: Any, tokenizer: Any, prompt: str | Sequence[Mapping[str, str]], **options: Any) -> str:
-    """Sample one text within the model's context; empty where the prompt fills it.
-
-    Args:
-        options: fields of `SamplingParams` and keyword arguments of `sample`.
-    """
-    params = SamplingParams(**{k: options.pop(k) for k in list(options) if k in SamplingParams.__dataclass_fields__})
-    ids, context = encode(tokenizer, prompt), positions_of(model)
-    return sample(model, tokenizer, [ids], [params], context=context, **options)[0].text
+def sample_text(
+    model: Any, tokenizer: Any, prompt: str | Sequence[Mapping[str, str]], params: SamplingParams, **options: Any
+) -> str:
+    """`sample` one text within the model's context; empty where the prompt fills it."""
+    prompts, context = [encode(tokenizer, prompt)], positions_of(model)
+    return sample(model, tokenizer, prompts, [params], context=context, **options)[0].text
 
 
 def sample(

@@ -78,12 +78,15 @@ def read(text: Any, hint: Any) -> Any:
     if not isinstance(text, str):  # a switch
         return text
     seen = look(text)
+    mappings = [member for member in _members(hint) if _is(member, Mapping) or dataclasses.is_dataclass(member)]
+    if (lists and isinstance(seen, list)) or (mappings and isinstance(seen, dict)):
+        return seen
     decimal = int(text) if re.fullmatch(r"[-+]?\d+(_\d+)*", text) else text
     for meant in (seen, text, SWITCHES.get(text.lower(), text), decimal):
         with suppress(RecipeError):
             _convert(meant, hint, "", "")
             return meant
-    return [read(text, item)] if lists and not isinstance(seen, (dict, list)) else seen
+    return [read(text, item)] if lists and not isinstance(seen, dict) else seen
 
 
 def look(text: str) -> Any:
@@ -163,7 +166,8 @@ def _convert(value: Any, hint: Any, where: str, key: str) -> Any:
                 return converted
         except RecipeError as error:  # of a part: it says more
             wrong = error
-    near = suggestion(str(value), (choice for member in members for choice in _choices(member)))
+    choices = [choice for member in members for choice in _choices(member) if isinstance(value, str)]
+    near = suggestion(str(value), choices)
     raise wrong or RecipeError(f"{where}: {key}: expected {_named(hint)}, got {_shown(value, key)}{near}")
 
 

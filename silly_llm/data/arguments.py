@@ -8,7 +8,9 @@ from typing import Any
 from silly_llm.core.errors import RecipeError
 from silly_llm.hub.card_keys import CardKeys
 
-FILTERS: list[str | dict[str, Any]] = [
+Spec = str | dict[str, Any]
+"""A component: its name, or a mapping with `type` and options."""
+FILTERS: list[Spec] = [
     "finish_reason", "length", "refusals", "assistant_talk", "markup", "repetition", "language", "profanity", "personal_data",
     "required_words", "duplicates", "near_duplicates",
 ]  # fmt: skip
@@ -43,14 +45,12 @@ class WordChecks:
 class VocabularyArguments:
     """What `silly-llm vocabulary` understands."""
 
-    provider: str | dict[str, Any] = _key(
+    provider: Spec = _key(
         "storyteller", "Who is asked for words: an LLM provider; storyteller reads the embedded list."
     )
     words: int = _key(1500, "How many words in all.")
     language: str = _key(
-        "en",
-        "Language of the words, as a code (es, zh); checks that know English only are off where the recipe names "
-        "none.",
+        "en", "Language of the words, as a code (es, zh); English-only checks are off by default in other languages."
     )
     proportions: dict[str, float] = _key(
         lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
@@ -58,9 +58,7 @@ class VocabularyArguments:
     )
     seed: int = _key(0, "Every choice derives from it.")
     output_dir: str = _key("", "Where vocabulary.json goes.")
-    extend: str | None = _key(
-        None, "A vocabulary (path or Hub id) whose words are kept; only what is missing is asked for."
-    )
+    extend: str | None = _key(None, "A vocabulary (path or Hub id) to keep the words of; only the rest is asked for.")
     checks: WordChecks = _key(
         WordChecks, "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
     )
@@ -110,29 +108,22 @@ class VocabularyArguments:
 class GenerationArguments(CardKeys):
     """What `silly-llm generate` understands."""
 
-    provider: str | dict[str, Any] = _key(
-        "storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …)."
-    )
-    vocabulary: str | None = _key(
-        None, "vocabulary.json, its folder, or a Hub dataset id; default: the embedded list."
-    )
+    provider: Spec = _key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
+    vocabulary: str | None = _key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
     num_stories: int = _key(1000, "How many stories to ask for (filters keep fewer).")
     seed: int = _key(0, "Every choice derives from (seed, index of the story).")
     output_dir: str = _key("", "Where the dataset folder goes.")
     features: dict[str, float] | list[str] | None = _key(
-        None,
-        "Which features stories may be asked for: a list, or probabilities by name; default: all six, each with "
-        "feature_probability.",
+        None, "Features to ask for: a list, or probabilities by name; default: all six, each with feature_probability."
     )
     feature_probability: float = _key(0.3, "Probability of a feature that `features` gives no probability for.")
     feature_conflicts: list[list[str]] = _key(list, "Pairs of features of which a story is asked for one at most.")
     max_features: int | None = _key(None, "Most features that one story is asked for.")
     feature_descriptions: dict[str, str] = _key(
-        dict, "One's own features by name: what a prompt says of each ('the letter has a joke')."
+        dict, "One's own features by name, as prompts say them ('the letter has a joke')."
     )
-    prompt_generator: str | dict[str, Any] = _key(
-        "tinystories",
-        "Component that makes the prompts: tinystories, or slots, whose own `slots` are drawn from (any corpus).",
+    prompt_generator: Spec = _key(
+        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
     )
     corpus: str = _key("stories", "What the texts are, in the plural, for card and messages.")
     template: str | list[str] | dict[str, float] = _key(
@@ -141,20 +132,20 @@ class GenerationArguments(CardKeys):
         "}}, {{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name.",
     )
     templates: dict[str, str] = _key(dict, "One's own templates by name, for `template` to name.")
-    examples: str | dict[str, Any] | None = _key(
+    examples: Spec | None = _key(
         None,
         "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
         "`text` and `words` (or `prompt`).",
     )
     num_examples: int = _key(0, "How many of them each request shows.")
     system: str | None = _key(None, "System message, put before every prompt.")
-    cleaning: list[str | dict[str, Any]] | None = _key(
+    cleaning: list[Spec] | None = _key(
         None,
         "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
         "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them.",
     )
-    filters: list[str | dict[str, Any]] = _key(
-        FILTERS.copy, "Story filters, by name or with options; refused stories go to the split `rejected`."
+    filters: list[Spec] = _key(
+        FILTERS.copy, "Story filters, by name or with options; what they refuse is the split `rejected`."
     )
     validation_fraction: float = _key(0.01, "Share of the kept stories that becomes the split `validation`.")
     max_tokens: int = _key(512, "Longest story, in tokens of the provider.")
@@ -162,9 +153,7 @@ class GenerationArguments(CardKeys):
     top_p: float = _key(1.0, "Nucleus sampling: the smallest set of tokens of this mass.")
     max_failed: int = _key(0, "Stories that may be missing because their request failed after all retries.")
     max_attempts: int = _key(
-        1,
-        "How often a story may be asked for: one that the filters refuse is asked again with a new seed (copies are "
-        "not).",
+        1, "How often a story may be asked for: a refused one (not a copy) is asked for again with a new seed."
     )
     max_cost: float | None = _key(None, "Stop before more than this is spent (needs provider.price_per_million).")
     max_requests: int | None = _key(None, "Stop when this many requests were answered.")

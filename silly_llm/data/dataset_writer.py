@@ -36,9 +36,9 @@ class DatasetWriter:
         self.folder, self.schema, self.rows_per_shard = Path(folder), schema, rows_per_shard
         self.counts: Counter[str] = Counter()
         """Rows of each split."""
-        self._temporary = self.folder / ".data-being-written"
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(parents=True)
+        self.temporary = self.folder / ".data-being-written"
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.temporary.mkdir(parents=True)
         self._buffers: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._shards: defaultdict[str, list[Path]] = defaultdict(list)
@@ -70,14 +70,14 @@ class DatasetWriter:
         for split, shards in self._shards.items():
             for number, shard in enumerate(shards):
                 shard.rename(data / f"{split}-{number:05d}-of-{len(shards):05d}.parquet")
-        self._temporary.rmdir()
+        self.temporary.rmdir()
 
     def abandon(self) -> None:
         """Leave nothing of what was written."""
         for writer in self._writers.values():
             with suppress(OSError):  # the disk is full: the first error is the one to show
                 writer.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _flush(self, split: str) -> None:
         import pyarrow as pa
@@ -88,7 +88,7 @@ class DatasetWriter:
             return
         if split not in self._writers:
             shards = self._shards[split]
-            shards.append(self._temporary / f"{split}-{len(shards):05d}.parquet")
+            shards.append(self.temporary / f"{split}-{len(shards):05d}.parquet")
             self._writers[split] = pq.ParquetWriter(shards[-1], self.schema, compression="zstd")
         self._writers[split].write_table(pa.Table.from_pylist(list(rows), schema=self.schema))
         rows.clear()

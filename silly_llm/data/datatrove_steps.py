@@ -12,47 +12,28 @@ from typing import Any
 from datatrove.pipeline.base import PipelineStep
 
 
-class GenerateShard(PipelineStep):
-    """One shard of the stories: the task's rank of the world's size. Yields no documents, for the rows are in the shard's folder.
+class GenerateStories(PipelineStep):
+    """One shard of the stories, the task's rank of the world's size, or the merge of all. Its rows are in a folder, so it yields no documents.
 
     Args:
         arguments: of `silly-llm generate`, without `num_shards` and `shard_index`.
+        merge: merge so many shards, in one task.
     """
 
     name = "Silly LLM stories"
     type = "generate"
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], merge: int | None = None) -> None:
         super().__init__()
-        self.arguments = list(arguments)
-
-    def shard(self, rank: int, world_size: int) -> list[str]:
-        """The arguments that say which shard it is."""
-        return ["--num_shards", str(world_size), "--shard_index", str(rank)]
+        self.arguments, self.merge = list(arguments), merge
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         """Generate, or merge."""
         from silly_llm.data.generation.generate import main
 
+        shard = ["--num_shards", str(self.merge or world_size)]
+        if self.merge is None:
+            shard += ["--shard_index", str(rank)]
         with self.track_time():
-            main([*self.arguments, *self.shard(rank, world_size)])
+            main([*self.arguments, *shard])
         yield from data or ()
-
-
-class MergeShards(GenerateShard):
-    """The dataset of all shards; one task.
-
-    Args:
-        arguments: as for `GenerateShard`.
-        num_shards: how many shards there are.
-    """
-
-    type = "merge"
-
-    def __init__(self, arguments: Sequence[str], num_shards: int) -> None:
-        super().__init__(arguments)
-        self.num_shards = num_shards
-
-    def shard(self, rank: int, world_size: int) -> list[str]:
-        """Of none: all are merged."""
-        return ["--num_shards", str(self.num_shards)]

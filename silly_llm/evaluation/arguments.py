@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal
 
 from silly_llm.core.errors import RecipeError
@@ -10,13 +10,18 @@ from silly_llm.core.errors import RecipeError
 DEFAULT_METRICS = ("perplexity", "completions", "instruction_following")
 
 
+def key(said: str, default: Any = MISSING) -> Any:
+    """A field with its help; without a default it must be given."""
+    return field(default=default, metadata={"help": said})
+
+
 @dataclass
 class ModelEntry:
     """One model of the list under `model`."""
 
-    path: str = field(metadata={"help": "Model folder or Hub id (also a folder with a LoRA adapter)."})
-    name: str = field(default="", metadata={"help": "Its name in tables; default: the folder's name."})
-    revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit, for a Hub id."})
+    path: str = key("Model folder or Hub id (also a folder with a LoRA adapter).")
+    name: str = key("Its name in tables; default: the folder's name.", "")
+    revision: str | None = key("Branch, tag or commit, for a Hub id.", None)
 
 
 @dataclass
@@ -50,50 +55,36 @@ class EvaluationArguments:
     dataset: str | dict[str, Any] | list[Any] = field(
         metadata={"help": "Held-out stories: Hub id, path, mapping (`type:` of a data provider) or weighted list."}
     )
-    split: str | None = field(
-        default=None, metadata={"help": "Split to read; default: validation, else test, else the only one."}
-    )
-    text_column: str = field(default="text", metadata={"help": "Column of the stories' text."})
+    split: str | None = key("Split to read; default: validation, else test, else the only one.", None)
+    text_column: str = key("Column of the stories' text.", "text")
     metrics: str | dict[str, Any] | list[Any] = field(
         default_factory=lambda: list(DEFAULT_METRICS),
         metadata={"help": "Evaluation providers: names, or mappings with `type` and options."},
     )
-    window: Literal["sliding", "cut"] = field(
-        default="sliding",
-        metadata={"help": "Documents longer than the context: `sliding` scores every byte, `cut` what fits."},
+    window: Literal["sliding", "cut"] = key(
+        "Documents longer than the context: `sliding` scores every byte, `cut` what fits.", "sliding"
     )
-    context: int | None = field(
-        default=None, metadata={"help": "Context in tokens; default: all positions the model has."}
+    context: int | None = key("Context in tokens; default: all positions the model has.", None)
+    num_documents: int | None = key("Score only this many documents, drawn by the seed; default: all.", None)
+    num_stories: int = key("How many stories each model is asked for.", 200)
+    beginning_words: int = key("A base model continues this many first words of a held-out story; 0: none.", 3)
+    max_new_tokens: int = key("Longest story in tokens; less where the model's context ends before.", 512)
+    temperature: float = key("Sampling temperature; 0 takes the likeliest token.", 0.8)
+    top_p: float = key("Nucleus sampling; 1 is off.", 1.0)
+    generation_batch_size: int = key("Stories sampled at once.", 100)
+    num_samples: int = key("Stories of each model that the report shows.", 6)
+    language: str | None = key(
+        "Language of the texts, as a code (en, es, zh); default: as the texts show, else en.", None
     )
-    num_documents: int | None = field(
-        default=None, metadata={"help": "Score only this many documents, drawn by the seed; default: all."}
-    )
-    num_stories: int = field(default=200, metadata={"help": "How many stories each model is asked for."})
-    beginning_words: int = field(
-        default=3, metadata={"help": "A base model continues this many first words of a held-out story; 0: none."}
-    )
-    max_new_tokens: int = field(
-        default=512, metadata={"help": "Longest story in tokens; less where the model's context ends before."}
-    )
-    temperature: float = field(default=0.8, metadata={"help": "Of sampling; 0 takes the likeliest token."})
-    top_p: float = field(default=1.0, metadata={"help": "Nucleus sampling; 1 is off."})
-    generation_batch_size: int = field(default=100, metadata={"help": "Stories sampled at once."})
-    num_samples: int = field(default=6, metadata={"help": "Stories of each model that the report shows."})
-    language: str | None = field(
-        default=None,
-        metadata={"help": "Language of the texts, as a code (en, es, zh); default: as the texts show, else en."},
-    )
-    seed: int = field(default=42, metadata={"help": "Everything random derives from it."})
-    dtype: Literal["float32", "bfloat16", "float16"] = field(
-        default="float32", metadata={"help": "Precision of weights and computation."}
-    )
-    device: str | None = field(default=None, metadata={"help": "Such as cpu or cuda; default: an accelerator if any."})
-    title: str | None = field(default=None, metadata={"help": "Headline of the report."})
+    seed: int = key("Seed of everything random.", 42)
+    dtype: Literal["float32", "bfloat16", "float16"] = key("Precision of weights and computation.", "float32")
+    device: str | None = key("Such as cpu or cuda; default: an accelerator if any.", None)
+    title: str | None = key("Headline of the report.", None)
     report_on: ReportOn = field(
         default_factory=ReportOn,
         metadata={"help": "Folders of other phases to show: vocabulary, stories, pretrain, instructions, sft."},
     )
-    output_dir: str = field(default="", metadata={"help": "Where results.json, report.html and report.md go."})
+    output_dir: str = key("Where results.json, report.html and report.md go.", "")
 
     def __post_init__(self) -> None:
         if isinstance(self.metrics, (str, dict)):

@@ -1,7 +1,7 @@
 """Phase 5: measure one or several models on held-out stories and write `results.json`, `report.html` and `report.md`.
 
-Every model is measured with the same documents, requests, settings and seeds. What is finished for a model and a metric
-is kept in `partial/` until the end, so that a run that was killed goes on where it was.
+Every model is measured with the same documents, requests, settings and seeds. The results of each model and metric are
+kept in `partial/` until the end, so that an interrupted run picks up where it stopped.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     # Check everything that can be checked before anything is written or loaded
     entries = model_entries(args.model)
-    for metric in args.metrics:
-        registry.parse_component("evaluation_provider", metric, where="metrics:")
+    check_components(args)
     source = open_source(args.dataset, container=container)
     folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
     present = [folder for folder in folders.values() if Path(folder).exists()]
@@ -93,6 +92,12 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             print(f"Talk to it: {command_line('chat', tuned.path)}")
 
 
+def check_components(args: EvaluationArguments) -> None:
+    """Every metric exists and takes the options given; builds nothing."""
+    for metric in args.metrics:
+        registry.parse_component("evaluation_provider", metric, where="metrics:")
+
+
 def model_entries(spec: Any) -> list[ModelEntry]:
     """The models a recipe names, each with a name of its own.
 
@@ -122,28 +127,32 @@ def evaluate_model(
     data: EvaluationData,
     recipe: Recipe[EvaluationArguments],
 ) -> dict[str, Any]:
-    """All metrics of one model, as `results.json` has them; what an interrupted run finished is not done again."""
+    """All metrics of one model, as `results.json` has them; those that an interrupted run finished are not measured again."""
     args, folder = recipe.args, Path(recipe.args.output_dir) / PARTIAL
     key = fingerprint([asdict(entry), recipe.values, code_version()])
-    files = {name: folder / f"{fingerprint([key, name])[:24]}.json" for name in providers}
-    done = {name: read_json(file) for name, file in files.items()}
-    missing = [name for name, result in done.items() if result is None]
-    if missing:
-        from silly_llm.evaluation.model import LanguageModel
-
-        how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
-        model = LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, **how)
-        for name in missing:
-            done[name] = measure(providers[name], model, data)
-            write_text(files[name], json.dumps(done[name]))
-        del model  # one at a time in memory
-        gc.collect()
-    parts = [part for part in done.values() if part]
+    parts, model = [], None
+    for name, provider in providers.items():
+        file = folder / f"{fingerprint([key, name])[:24]}.json"
+        part = read_json(file)
+        if part is None:
+            model = model or load(entry, args)
+            part = measure(provider, model, data)
+            write_text(file, json.dumps(part))
+        parts.append(part)
+    del model  # one at a time in memory
+    gc.collect()
     return {
         "metrics": {name: metric for part in parts for name, metric in part["metrics"].items()},
         "samples": [sample for part in parts for sample in part["samples"]],
         "details": {name: value for part in parts for name, value in part["details"].items()},
     }
+
+
+def load(entry: ModelEntry, args: EvaluationArguments) -> LanguageModel:
+    from silly_llm.evaluation.model import LanguageModel
+
+    how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
+    return LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, **how)
 
 
 def measure(provider: EvaluationProvider, model: LanguageModel, data: EvaluationData) -> dict[str, Any]:

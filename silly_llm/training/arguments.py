@@ -22,11 +22,17 @@ def key(default: Any, text: str) -> Any:
 class TrainingKeys(CardKeys):
     """What both trainings add to the keys of the Trainer, and where their defaults differ from its."""
 
-    num_train_epochs: float | None = key(None, "A budget; without any 3, or 4 until 20 tokens a parameter were seen.")
+    num_train_epochs: float | None = key(
+        None, "Passes over the data; default: 3; in pretraining 4, or 20 tokens a parameter."
+    )
     max_minutes: float | None = key(None, "Stop after so many minutes of training, the learning rate decayed by then.")
-    decay_fraction: float | None = key(None, "Of warmup_stable_decay: the share that decays; in pretraining 0.4.")
+    decay_fraction: float | None = key(
+        None, "With warmup_stable_decay: the share of training that decays; pretraining: 0.4."
+    )
     bf16: bool | None = key(None, "bf16 autocast; default: where the device computes in bf16.")
-    resume_from_checkpoint: str | bool | None = key(None, "A folder, or true: there must be one; default: if any.")
+    resume_from_checkpoint: str | bool | None = key(
+        None, "A checkpoint's folder, or true: the newest must be there; default: the newest, if any."
+    )
 
 
 @dataclass
@@ -54,7 +60,7 @@ class PretrainKeys(TrainingKeys):
     )
     max_length: int = key(512, "Context of the model, in tokens.")
     packing: Literal["best_fit", "concatenate"] = key(
-        "best_fit", "Whole documents into rows, or the corpus cut to rows."
+        "best_fit", "Whole documents into the fullest row that has room, or the corpus cut every max_length tokens."
     )
     isolate_documents: bool = key(True, "Documents of a row do not see each other; false (if concatenated): they do.")
     tokens_per_step: int = key(4096, "Tokens of an optimizer step over all devices, however many these are.")
@@ -62,19 +68,21 @@ class PretrainKeys(TrainingKeys):
     streaming: bool = key(False, "Read the text as it is needed; needs an end by steps, tokens or time.")
     max_bytes: int | None = key(None, "Train on the first so many UTF-8 bytes of text: for scaling studies.")
     decontaminate: int | None = key(
-        None, "Leave out documents that share so many (13, say) words with evaluation texts."
+        None, "Leave out documents that share so many words in a row (13, as a rule) with the evaluation texts."
     )
     optimizer: Component | None = key(
         None,
         "muon, adamw, schedule_free or a plugin's, with options as {type: …}; default: muon; adamw for a pretrained "
         "model and under FSDP or DeepSpeed; with `optim` what that names.",
     )
-    base_width: int | None = key(None, "The width that learning_rate was found at: rates and weights follow by μP.")
+    base_width: int | None = key(
+        None, "The hidden_size that learning_rate was found at; rates and weights follow (μP)."
+    )
     sample_prompts: list[str] = key(["Once upon a time"], "Beginnings to continue at each evaluation (samples.jsonl).")
     sample_tokens: int = key(100, "Length of those samples, in tokens.")
     # What recipes/base/pretrain.yaml says, for trainings without a recipe; a test holds the two together.
     output_dir: str | None = key("pretrain", "Where the model folder goes.")
-    per_device_train_batch_size: int | None = key(None, "Rows at once; default: as tokens_per_step allows.")
+    per_device_train_batch_size: int | None = key(None, "Rows a device sees at once; default: by tokens_per_step.")
     gradient_accumulation_steps: int | None = key(None, "Device batches of a step; default: as tokens_per_step says.")
     per_device_eval_batch_size: int = key(32, "Rows a device evaluates at once.")
     optim: str | None = key(None, "An optimizer of the Trainer, in place of ours.")
@@ -92,7 +100,7 @@ class SftKeys(TrainingKeys):
     dataset: Dataset = key("", "Instructions (prompt/completion or messages): Hub id, path, mapping or weighted list.")
     eval_dataset: Dataset | None = key(None, "What to evaluate on; default: the dataset's own validation split.")
     max_eval_examples: int | None = key(500, "Evaluate on at most this many examples; null: on all.")
-    chat_template: str | None = key(None, "Jinja file; default: the model's own if it was tuned before, else ours.")
+    chat_template: str | None = key(None, "Jinja file of the chat template; default: the model's own, else ours.")
     merge_adapter: bool = key(False, "Save full weights with the LoRA adapter merged in.")
     optimizer: Component | None = key(None, "adamw, muon, schedule_free or a plugin's; default: TRL's `optim`.")
     sample_prompts: list[str] = key(["Words: dog, jump, happy"], "Requests to answer at evaluations (samples.jsonl).")

@@ -189,11 +189,7 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
 
 @contextmanager
 def open_training(recipe: Recipe[Any], inputs: Iterable[str | Path | None]) -> Iterator[Output | None]:
-    """The open output folder of a training, `None` where it is done; one that is stopped says what it can be continued from.
-
-    Raises:
-        Stopped: for any KeyboardInterrupt.
-    """
+    """The open output folder of a training, `None` where it is done; stopped (`Stopped`) it says what it can be continued from."""
     folder = str(recipe.args.output_dir)
     with open_output(recipe, inputs) as output:
         if output.up_to_date:

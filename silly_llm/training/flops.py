@@ -30,10 +30,6 @@ def training_flops_per_token(model: Any, length: int) -> float:
     6 N for the N weights of matrices, the head's (tied or not) included, looked-up embeddings not (the Trainer's own count leaves out
     the head and attention); and for attention 12 · layers · heads · head size · length, halved since it is causal. Documents packed
     into a row and windows of attention count as full rows, as is usual. Every expert of a mixture counts.
-
-    Args:
-        model: a causal language model of transformers.
-        length: context, in tokens.
     """
     head = model.get_output_embeddings()
     looked_up = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}

@@ -7,24 +7,21 @@ computed the plain way, resuming by itself, and the LoRA adapter merged on reque
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
 from trl import get_peft_config
 
 from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
-from silly_llm.core.errors import RecipeError
-from silly_llm.core.folders.output import PRIVATE, Output
+from silly_llm.core.folders.output import Output
 from silly_llm.core.launch import run_main
 from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
 from silly_llm.training.callbacks.throughput import check_trackers
 from silly_llm.training.checkpoints import check_resume, checkpoint_of, open_training
+from silly_llm.training.corpus.conversations import answers_of, read_conversations
 from silly_llm.training.keys import refuse_if
 from silly_llm.training.model.chat import load_model, load_tokenizer, train_new_tokens
 from silly_llm.training.model.models import size_of
@@ -121,7 +118,7 @@ def tune(
 
     # Save, describe
     if args.merge_adapter:
-        save_merged(trainer, tokenizer, args)
+        trainer.save_merged(tokenizer)
     else:
         trainer.save_model(str(args.output_dir))
     if trainer.is_world_process_zero():
@@ -132,44 +129,6 @@ def tune(
             "epochs": round(trainer.state.epoch or 0.0, 3),
         }
         describe(recipe, trainer, output, facts, metrics, texts=answers_of(train_dataset))
-
-
-def answers_of(conversations: Dataset, count: int = 50) -> list[str]:
-    """The answers of the first conversations; a card tells their language."""
-    rows = conversations.select(range(min(count, len(conversations))))
-    answers = [row.get("completion") or row.get("messages") or () for row in rows]
-    turns = [turn for answer in answers if not isinstance(answer, str) for turn in answer]
-    spoken = [turn["content"] for turn in turns if turn.get("role") == "assistant"]
-    return spoken + [answer for answer in answers if isinstance(answer, str)]
-
-
-def save_merged(trainer: SmallModelSFTTrainer, tokenizer: PreTrainedTokenizerBase, args: SftArguments) -> None:
-    """Save full weights: the model as it was loaded, unquantized, plus the adapter.
-
-    The adapter goes through a file, so that this works alike for one process, sharded ones and quantized models.
-    """
-    from peft import PeftModel
-
-    folder = str(args.output_dir)
-    adapter = Path(folder) / PRIVATE / "adapter"
-    trainer.save_model(str(adapter))
-    trainer.accelerator.wait_for_everyone()
-    if trainer.is_world_process_zero():
-        args.load_in_4bit = args.load_in_8bit = False
-        merged: Any = PeftModel.from_pretrained(load_model(args, tokenizer), str(adapter)).merge_and_unload()
-        merged.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        shutil.rmtree(adapter)
-
-
-def read_conversations(source: Any, split: str) -> Any:
-    """The rows of a split with the columns that TRL reads: `prompt` and `completion`, else `messages`; a RecipeError without."""
-    dataset = source.load(split)
-    for columns in (["prompt", "completion"], ["messages"], ["conversations"]):
-        if set(columns) <= set(dataset.column_names):
-            return dataset.select_columns(columns)
-    found = ", ".join(dataset.column_names)
-    raise RecipeError(f"dataset: needs the columns 'prompt' and 'completion', or 'messages'; it has {found}")
 
 
 if __name__ == "__main__":

@@ -37,13 +37,9 @@ def describe(
 ) -> None:
     """Record the facts, write card and page, and print what was made, how long it took, what came out, and what to do next.
 
-    Args:
-        recipe: what `trainer` trained, into the open folder `output`.
-        facts: of model and data, such as `parameters`.
-        metrics: of the last evaluation: `eval_loss`, and of pretraining `eval_bits_per_byte`; empty without one.
-        texts: some of those it was trained on; the card tells their language.
-        base_model: what was trained further, where the recipe's `model_name_or_path` does not say it.
-        next_words: arguments of `silly-llm` that make sense next, beside chatting.
+    `facts` are of model and data, `metrics` of the last evaluation (empty without one), `texts` some of those it was trained on, whose
+    language the card tells; `base_model` what was trained further, where the recipe's `model_name_or_path` does not say it; `next_words`
+    arguments of `silly-llm` that make sense next, beside chatting.
     """
     folder, step = Path(str(recipe.args.output_dir)), trainer.state.global_step
     measured = {name: metrics[f"eval_{name}"] for name in ("loss", "bits_per_byte") if f"eval_{name}" in metrics}

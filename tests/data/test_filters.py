@@ -11,7 +11,7 @@ from locations import ROOT
 from silly_llm.core import registry
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.data.filters.base import reasons_against
+from silly_llm.data.filters.base import StoryFilter, reasons_against
 
 sys.path.insert(0, str(ROOT / "scripts" / "benchmarks"))
 import filters as benchmark
@@ -243,3 +243,8 @@ def test_real_stories_pass_the_filters_of_content(tinystories):
     filters = [(name, build(name)) for name in (*by_rules, "language", "difficulty", "profanity", "personal_data")]
     refused = [name for text in tinystories for name in reasons_against(story(text, words=[]), filters).reasons]
     assert len(refused) < 0.01 * len(tinystories)
+
+
+def test_a_filter_written_for_the_old_name_of_stateful_is_refused():
+    with pytest.raises(TypeError, match=r"Seen: remembers is now called stateful"):
+        type("Seen", (StoryFilter,), {"remembers": True})

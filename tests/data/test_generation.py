@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from journals import journalled, kill
+from servers.scripted_llm import ScriptedLLM, answer
 
 from silly_llm.asking.engine import Engine, answer_all
 from silly_llm.asking.journal import Journal
@@ -20,9 +21,6 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.data.generation.generate import main
 from silly_llm.data.generation.rows import validates
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM, answer
 
 RECIPE = """\
 provider: {{type: {type}, base_url: "{url}", model: scripted, concurrency: 8, max_concurrency: 8, first_wait: 0.01}}
@@ -155,30 +153,28 @@ def test_failures_are_retried_and_never_recorded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("server_options", "options", "said", "code"),
+    ("options", "said", "error"),
     [
-        ({"token": "right"}, ["--provider.api_key", "wrong-key"], "wrong or missing token (HTTP 401", 1),
-        ({}, ["--provider.model", "missing"], "does not exist", 1),
-        ({}, ["--provider.base_url", "http://127.0.0.1:9"], "no server answers", 1),
-        ({}, ["--provider.base_url", "127.0.0.1:9"], "base_url: expected http", 2),
-        ({}, ["--template", "Tell of {{ nuon }}"], "unknown variable 'nuon' (did you mean 'noun'?)", 2),
-        ({}, ["--filters", "[lenght]"], "did you mean 'length'?", 2),
-        ({}, ["--features", "[dialog]"], "did you mean 'dialogue'?", 2),
-        ({}, ["--vocabulary", "no/such/words.json"], "no such file", 2),
-        ({}, ["--provider.modle", "x"], "did you mean 'model'?", 2),
-        ({}, ["--num_stories", "many"], "num_stories", 2),
-        ({}, ["--provider.type", "opnai"], "did you mean 'openai'?", 2),
+        (["--provider.api_key", "wrong-key"], r"wrong or missing token \(HTTP 401", RunError),
+        (["--provider.model", "missing"], "does not exist", RunError),
+        (["--provider.base_url", "http://127.0.0.1:9"], "no server answers", RunError),
+        (["--provider.base_url", "127.0.0.1:9"], "base_url: expected http", RecipeError),
+        (["--template", "Tell of {{ nuon }}"], r"unknown variable 'nuon' \(did you mean 'noun'\?\)", RecipeError),
+        (["--filters", "[lenght]"], r"did you mean 'length'\?", RecipeError),
+        (["--features", "[dialog]"], r"did you mean 'dialogue'\?", RecipeError),
+        (["--vocabulary", "no/such/words.json"], "no such file", RecipeError),
+        (["--provider.modle", "x"], r"did you mean 'model'\?", RecipeError),
+        (["--num_stories", "many"], "num_stories", RecipeError),
+        (["--provider.type", "opnai"], r"did you mean 'openai'\?", RecipeError),
     ],
 )
-def test_bad_input_is_one_line(tmp_path, silly_llm, server_options, options, said, code):
-    with ScriptedLLM(tmp_path, **server_options) as server:
+def test_bad_input_is_one_line(tmp_path, options, said, error):
+    with ScriptedLLM(tmp_path, token="right" if "--provider.api_key" in options else "") as server:
         output = tmp_path / "stories"
-        done = silly_llm("generate", "--config", write_recipe(tmp_path, server, output), *options)
-        assert done.returncode == code
-        assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
-        assert "wrong-key" not in done.stderr
-        assert len(server.asked()) == 0
-        assert not output.exists() if code == 2 else not (output / "data").exists()
+        with pytest.raises(error, match=said) as raised:
+            generate("--config", write_recipe(tmp_path, server, output), *options)
+        assert "\n" not in str(raised.value) and "wrong-key" not in str(raised.value)
+        assert not server.asked() and not (output if error is RecipeError else output / "data").exists()
 
 
 def test_a_dry_preview_sends_and_writes_nothing(tmp_path, capsys):

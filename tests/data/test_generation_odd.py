@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from journals import journalled, kill
+from servers.scripted_llm import ScriptedLLM
+from servers.scripted_oddities import ODDITIES
 from test_generation import contents, delivered, every_row, generate, rows, write_recipe
 
 from silly_llm.core.errors import RunError
 from silly_llm.data.vocabulary import vocabulary
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM
-from scripted_oddities import ODDITIES
 
 ODD = {"odd": sorted(ODDITIES), "odd_rate": 0.25}
 

@@ -11,21 +11,19 @@ from pathlib import Path
 import pytest
 from journals import journalled
 from locations import ROOT
-from test_generation import contents, rows, write_recipe
+from servers.scripted_llm import ScriptedLLM
+from test_generation import contents, generate, rows, write_recipe
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM
+from silly_llm.core.errors import RecipeError, RunError
 
 
-def generate(recipe: Path, *options: object, kilobytes: int | None = None) -> subprocess.CompletedProcess[str]:
+def limited(recipe: Path, *options: object, kilobytes: int | None = None) -> subprocess.CompletedProcess[str]:
     """`silly-llm generate`, no file longer than `kilobytes` (as on a full disk, and no root needed)."""
     command = shlex.join(
         [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe), *map(str, options)]
     )
     limit = f"ulimit -f {kilobytes} && " if kilobytes else ""
-    return subprocess.run(
-        ["bash", "-c", f"{limit}exec {command}"], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
+    return subprocess.run(["bash", "-c", f"{limit}exec {command}"], cwd=ROOT, capture_output=True, text=True)
 
 
 def is_one_line(done: subprocess.CompletedProcess[str], *said: str) -> bool:
@@ -34,80 +32,108 @@ def is_one_line(done: subprocess.CompletedProcess[str], *said: str) -> bool:
     return True
 
 
-@pytest.fixture
-def calm(tmp_path):
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
     """The undisturbed run's files."""
-    with ScriptedLLM(tmp_path / "calm-log") as server:
-        recipe = write_recipe(tmp_path, server, tmp_path / "calm", count=200)
-        assert generate(recipe).returncode == 0
-    return contents(tmp_path / "calm")
+    folder = tmp_path_factory.mktemp("calm")
+    with ScriptedLLM(folder) as server:
+        generate("--config", write_recipe(folder, server, folder / "stories", count=200))
+    return contents(folder / "stories")
 
 
-def test_the_disk_is_full_while_answers_come(tmp_path, calm):
+@pytest.fixture
+def server(tmp_path):
     with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, count=200)
-        stopped = generate(recipe, kilobytes=600)
-        is_one_line(stopped, "journal.sqlite: ", "the same command continues")
-        assert not (output / "data").exists()
-        kept = len(journalled(output))
-        assert 20 < kept < 200
-        assert generate(recipe).returncode == 0
-        # What was on its way when the disk filled is asked for again, nothing else.
-        assert 200 <= len(server.asked()) <= 200 + 2 * 8
-        assert contents(output) == calm
+        yield server
 
 
-def test_the_disk_is_full_while_stories_are_written(tmp_path, calm):
-    with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, count=200)
-        assert generate(recipe, "--filters", "[duplicates]").returncode == 0
-        before = contents(output)
-        is_one_line(generate(recipe, "--force", kilobytes=12), "the same command continues")
-        left = contents(output) if (output / "data").exists() else before
-        assert left == before or left == {}
-        assert generate(recipe).returncode == 0 and contents(output) == calm
-        assert len(server.asked()) == 200
+@pytest.fixture
+def recipe(tmp_path, server):
+    return write_recipe(tmp_path, server, tmp_path / "stories", count=200)
 
 
-def test_the_disk_is_full_while_shards_are_merged(tmp_path, calm):
-    with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, count=200)
-        for index in range(2):
-            shard = generate(recipe, "--num_shards", 2, "--shard_index", index)
-            assert shard.returncode == 0, shard.stderr
-        is_one_line(generate(recipe, "--num_shards", 2, kilobytes=12), "the same command continues")
-        assert generate(recipe, "--num_shards", 2).returncode == 0
-        assert contents(output) == calm and len(server.asked()) == 200
+def test_the_disk_is_full_while_answers_come(tmp_path, calm, server, recipe):
+    is_one_line(limited(recipe, kilobytes=600), "journal.sqlite: ", "the same command continues")
+    output = tmp_path / "stories"
+    assert not (output / "data").exists()
+    assert 20 < len(journalled(output)) < 200
+    generate("--config", recipe)
+    # What was on its way when the disk filled is asked for again, nothing else.
+    assert 200 <= len(server.asked()) <= 200 + 2 * 8
+    assert contents(output) == calm
 
 
-def test_a_second_process_on_one_folder_stops(tmp_path):
-    with ScriptedLLM(tmp_path, latency=0.3) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, count=150)
-        command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
-        first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not (output / "journal.sqlite").exists():
-            assert time.monotonic() < deadline and first.poll() is None
+def test_the_disk_is_full_while_stories_are_written(tmp_path, calm, server, recipe):
+    generate("--config", recipe, "--filters", "[duplicates]")
+    output = tmp_path / "stories"
+    before = contents(output)
+    is_one_line(limited(recipe, "--force", kilobytes=12), "the same command continues")
+    assert (contents(output) if (output / "data").exists() else {}) in (before, {})
+    generate("--config", recipe)
+    assert contents(output) == calm and len(server.asked()) == 200
+
+
+def test_the_disk_is_full_while_shards_are_merged(tmp_path, calm, server, recipe):
+    shards = ["--num_shards", 2]
+    for index in range(2):
+        generate("--config", recipe, *shards, "--shard_index", index)
+    is_one_line(limited(recipe, *shards, kilobytes=12), "the same command continues")
+    generate("--config", recipe, *shards)
+    assert contents(tmp_path / "stories") == calm and len(server.asked()) == 200
+
+
+def test_a_second_process_on_one_folder_stops(tmp_path, server, recipe):
+    server.behave(latency=0.3)
+    command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while not (tmp_path / "stories" / "journal.sqlite").exists():
+            assert first.poll() is None
             time.sleep(0.01)
-        is_one_line(generate(recipe), "another silly-llm process is writing here")
-        assert first.wait(120) == 0 and len(rows(output, "train")) > 50
-        assert len(server.asked()) == 150
+        with pytest.raises(RunError, match="another silly-llm process is writing here"):
+            generate("--config", recipe)
+    assert first.returncode == 0 and len(rows(tmp_path / "stories", "train")) > 50
+    assert len(server.asked()) == 200
+
+
+BAD_FILTERS = """
+import multiprocessing, os
+from silly_llm.data.filters.base import StoryFilter
+
+class Odd(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+class Raises(StoryFilter):
+    def refuse(self, story):
+        raise Odd("not", "pickled")
+
+class Dies(StoryFilter):
+    def refuse(self, story):
+        assert multiprocessing.parent_process(), "not forked"
+        os._exit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Raises", "Odd: not pickled"), ("Dies", "process that writes the stories died; the same command")],
+)
+def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, monkeypatch, server, recipe, name, said):
+    (tmp_path / "bad_filters.py").write_text(BAD_FILTERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RunError, match=said):
+        generate("--config", recipe, "--filters", f"[bad_filters:{name}]")
+    assert not (tmp_path / "stories" / "data").exists() and len(journalled(tmp_path / "stories")) > 0
 
 
 @pytest.mark.parametrize("type", ["openai", "tgi"])
-def test_prompts_longer_than_the_context_are_not_sent_again(tmp_path, type):
-    with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, type=type)
-        long = "Tell of {{ noun }}. " + "Mind every word of this. " * 2_000
-        done = generate(recipe, "--template", long)
-        is_one_line(done, "the first", "requests all failed", "token")
-        assert len(server.asked()) <= 40  # twenty failures, and what was in flight by then
-        assert generate(recipe).returncode == 0
+def test_prompts_longer_than_the_context_are_not_sent_again(tmp_path, server, type):
+    recipe = write_recipe(tmp_path, server, tmp_path / "stories", type=type)
+    long = "Tell of {{ noun }}. " + "Mind every word of this. " * 2_000
+    with pytest.raises(RunError, match=r"the first .* requests all failed.*token"):
+        generate("--config", recipe, "--template", long)
+    assert len(server.asked()) <= 40  # twenty failures, and what was in flight by then
+    generate("--config", recipe)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +144,9 @@ def test_prompts_longer_than_the_context_are_not_sent_again(tmp_path, type):
         ('{"nouns": [], "verbs": ["run"], "adjectives": ["red"]}', "has no nouns"),
     ],
 )
-def test_an_empty_vocabulary_sends_nothing(tmp_path, content, said):
+def test_an_empty_vocabulary_sends_nothing(tmp_path, server, recipe, content, said):
     file = tmp_path / "vocabulary.json"
     file.write_text(content, encoding="utf-8")
-    with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        done = generate(write_recipe(tmp_path, server, output), "--vocabulary", file)
-        assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
-        assert not output.exists() and not server.asked()
+    with pytest.raises(RecipeError, match=said):
+        generate("--config", recipe, "--vocabulary", file)
+    assert not (tmp_path / "stories").exists() and not server.asked()

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from locations import ROOT
+from servers.scripted_llm import ScriptedLLM
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.filters.base import FeaturesConfig, FeaturesFilter
 from silly_llm.data.prompts.base import PromptSettings
 from silly_llm.data.prompts.slots import SlotPrompts, SlotsConfig
 from silly_llm.data.vocabulary.lists import load_vocabulary
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM
 
 SLOTS = {"who": ["a mouse", "the moon", "a king"], "thing": ["cake", "boat"], "noun": "nouns"}
 OWN = {"joke": "the letter has a joke", "greeting": "it begins with a greeting"}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from journals import kill
 from locations import ROOT
+from servers.scripted_llm import ScriptedLLM
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.arguments import VocabularyArguments, WordChecks
 from silly_llm.data.vocabulary.checks import reasons_to_refuse, syllables
 from silly_llm.data.vocabulary.vocabulary import Search, main, parse_words, shares
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-from scripted_llm import ScriptedLLM
 
 REFUSED = {
     "format": ["banana split noun", "Tim noun", "don't verb"],

@@ -1,6 +1,5 @@
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
@@ -68,35 +67,6 @@ def folders(tmp_path):
     return {phase: str(tmp_path / phase) for phase in ("stories", "pretrain", "sft")} | {"vocabulary": "nowhere"}
 
 
-class Page(HTMLParser):
-    """Collects what a page loads, its tags, whether they are closed in order, and its policy."""
-
-    VOID = frozenset({"meta", "br", "img", "link", "hr", "input"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.loads, self.open, self.unbalanced, self.policy = [], [], [], [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.loads += [v for k, v in attributes if k in ("src", "href", "xlink:href", "data", "poster") and v]
-        if ("http-equiv", "Content-Security-Policy") in attributes:
-            assert not {"style", "title"} & set(self.tags)  # before all that it governs
-            self.policy = dict(attributes)["content"]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.unbalanced.append(tag)
-
-
 @pytest.fixture
 def page(results, folders, tmp_path):
     write_report(results, tmp_path / "out", folders=folders, recipe={"model": "x"})
@@ -104,17 +74,17 @@ def page(results, folders, tmp_path):
 
 
 def test_the_page_runs_no_script_and_fetches_nothing(page):
-    parsed = Page(page)
-    assert not parsed.unbalanced and not parsed.open
-    assert all(target.startswith("#") for target in parsed.loads), parsed.loads
-    assert not re.search(r"@import|url\(\s*['\"]?http", page)
-    assert not {"script", "img", "link"} & set(parsed.tags)
-    assert "default-src 'none'" in parsed.policy and "script" not in parsed.policy
+    assert not {"script", "img", "link", "iframe", "object"} & set(re.findall(r"<(\w+)", page))
+    assert not re.search(r"@import|url\((?!#)|\son\w+=\"", page)
+    assert all(target.startswith("#") for target in re.findall(r'\b(?:src|href|data|poster)="([^"]*)', page))
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">', page)
+    assert "default-src 'none'" in policy and "script" not in policy
+    assert page.index(policy) < min(page.index("<style"), page.index("<title"))  # before all that it governs
 
 
 def test_page_shows_what_was_asked_for(page, results, folders, tmp_path):
-    assert Page(page).tags.count("svg") == 6  # loss, bits per byte and learning rate of both trainings
-    shown = [
+    assert page.count("<svg") == 6  # loss, bits per byte and learning rate of both trainings
+    shown = {
         "Bits per byte",
         "my_plugin/score",
         "Stories",
@@ -122,12 +92,8 @@ def test_page_shows_what_was_asked_for(page, results, folders, tmp_path):
         "Instruction tuning",
         "seed: 42",
         "Together",
-    ]
-    shown += [
-        "<mark>dogs</mark>",
-        "2.16 M parameters",
-        "needs 0.900 bits for a byte of held-out text and ends 95.0\u00a0%",
-    ]
+    }
+    shown |= {"<mark>dogs</mark>", "2.16 M parameters", "needs 0.900 bits for a byte", "and ends 95.0\u00a0%"}
     assert [text for text in shown if text not in page] == []
     write_report(results, tmp_path / "again", folders=folders, recipe={"model": "x"})
     assert (tmp_path / "again" / "report.html").read_text(encoding="utf-8") == page

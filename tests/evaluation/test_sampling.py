@@ -34,7 +34,7 @@ def test_a_training_goes_on_as_it_was(model):
     expected = torch.rand(3)
     torch.manual_seed(5)
     model.model.train()
-    text = sample_text(model.model, model.tokenizer, "Tom had", seed=1, max_new_tokens=8)
+    text = sample_text(model.model, model.tokenizer, "Tom had", SamplingParams(1, 8))
     assert text and model.model.training and torch.equal(torch.rand(3), expected)
     model.model.eval()
 
@@ -45,4 +45,4 @@ def test_a_text_is_streamed_and_stays_within_the_context(model, capsys):
     (made,) = sample(model.model, model.tokenizer, [ids], [params], context=48, streamer=streamer)
     assert capsys.readouterr().out == made.text + "\n"
     assert made.ended or made.tokens == 48 - len(ids)
-    assert sample_text(model.model, model.tokenizer, "Tom had a kite. " * 20, seed=1) == ""
+    assert sample_text(model.model, model.tokenizer, "Tom had a kite. " * 20, SamplingParams(1)) == ""

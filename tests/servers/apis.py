@@ -1,7 +1,7 @@
 """The APIs of the scripted LLM: OpenAI's chat and completions as vLLM, llama.cpp and TGI speak it, and TGI's own /generate.
 
 Validation, errors and answers have each one's shape: TGI 3's openapi.json and the messages of router/src/validation.rs
-(huggingface/text-generation-inference), vLLM's and OpenAI's errors. Not there: streams, n > 1, tools, images, tokenizers.
+(huggingface/text-generation-inference), vLLM's and OpenAI's errors. Not modelled: streams, n > 1, tools, images, tokenizers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How the scripted LLM behaves: its options, and which requests fail.
+"""The options of the scripted LLM, and which requests fail.
 
-Whether a request fails, and how, is drawn from (seed, question, how often it came): the same question's second attempt fares the
-same in every run, in whatever order requests arrive. `fail_first` alone goes by the order of arrival.
+Whether a request fails, and how, is drawn from (seed, question, attempt): the second attempt at a question has the same fate
+in every run, in whatever order requests arrive. `fail_first` alone goes by the order of arrival.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Behaviour:
     odd_rate: float = 1.0
     """Share of the questions that get one, each time they come."""
     before: str = ""
-    """What stands before each answer, such as <think>…</think>."""
+    """Text put before each answer, such as <think>…</think>."""
     page: int = 0
     """Answer everything with a web page of this HTTP status."""
     moved_to: str = ""
@@ -97,7 +97,9 @@ class Faults:
         self.seen[question] += 1
         draw = random.Random(f"{behaviour.seed}|{question.hex()}|{self.seen[question]}")
         fails = draw.random() < behaviour.fail_rate or self.received <= behaviour.fail_first
-        return draw.choice(behaviour.fail) if fails else ""
+        fault = draw.choice(behaviour.fail) if fails else ""
+        # After a third answer without text our providers change the seed, and a run with faults would differ from one without.
+        return "" if fault == "empty" and self.seen[question] > 2 else fault
 
     def headers(self) -> dict[str, str]:
         """When to come back."""

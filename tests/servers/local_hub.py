@@ -4,9 +4,9 @@
         subprocess.run([...], env={**os.environ, **hub.env(hf_home=tmp_path)})
         hub.inject_fault(match=r"POST .*/commit/", status=503)
 
-There are users, organizations and tokens that may read or write; models and datasets, private ones too; commits on branches, with
+Modelled: users, organizations and tokens that may read or write; models and datasets, private ones too; commits on branches, with
 the parent checked; LFS uploads to, and signed downloads from, a second port that plays the part of the storage host (no token may
-go there); the error headers from which the clients choose their exceptions. Not there: tags, pull requests, multipart uploads,
+go there); the error headers from which the clients choose their exceptions. Not modelled: tags, pull requests, multipart uploads,
 discussions, git, search, and Xet (`hub.env()` switches it off).
 
 Two deliberate differences from huggingface.co: a 401 for a missing or private repository says `X-Error-Code: RepoNotFound` (the client
@@ -296,7 +296,7 @@ class LocalHub(StandIn):
         (self.root / sha256).write_bytes(data)
         return Entry(sha256, len(data), False, git_oid(data))
 
-    # ------------------------------------------------------------ LFS: what to do says the Hub, the bytes go to the storage host
+    # ------------------------------------------------------------ LFS: the Hub says where, the bytes go to the storage host
 
     def _storage(self, sha256: str) -> str:
         return f"{self.urls[1]}/storage/{sha256}?signature={self._signature}"

@@ -26,7 +26,7 @@ from servers.answers import answer as answer  # what tests compare with
 from servers.behaviour import Behaviour, Faults
 from servers.frame import Request, Response, StandIn, break_off
 
-SAID = {
+MESSAGES = {
     "402": "You have exceeded your monthly included credits",
     "424": "Request failed during generation: scripted failure",
     "429": "Model is overloaded",
@@ -102,7 +102,7 @@ class ScriptedLLM(StandIn):
         if behaviour.moved_to:
             return web.Response(status=301, headers={"Location": behaviour.moved_to})
         if time.monotonic() < self.starts_until:
-            raise apis.Refused(503, SAID["503"], "unavailable_error")
+            raise apis.Refused(503, MESSAGES["503"], "unavailable_error")
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if behaviour.token and given != behaviour.token:
             raise apis.Refused(401, f"invalid token {given}", "invalid_request_error")
@@ -128,7 +128,7 @@ class ScriptedLLM(StandIn):
         finally:
             self.in_flight -= 1
         if fault.isdecimal():
-            raise apis.Refused(int(fault), SAID.get(fault, "scripted failure"), "scripted")
+            raise apis.Refused(int(fault), MESSAGES.get(fault, "scripted failure"), "scripted")
         answered = ("", "stop", 0) if fault == "empty" else question.answer(behaviour)
         body, headers = apis.answer_body(question, answered, behaviour)
         response = web.json_response(body, headers=headers)

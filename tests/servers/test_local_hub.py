@@ -1,4 +1,4 @@
-"""The real client meets in the stand-in what tests of the package do not show: who sees what, and commits that come too late.
+"""What tests of the package do not show of the stand-in: who sees what, and commits that come too late.
 
 Datasets and models are published to it and loaded from it in tests/test_hub.py."""
 
@@ -32,7 +32,7 @@ print(api.list_repo_files(repo), refused(api.hf_hub_download, repo, "gone"), ref
 """
 
 
-def test_the_real_client_is_told_what_the_hub_tells(tmp_path):
+def test_the_real_client_raises_as_against_the_real_hub(tmp_path):
     with LocalHub(tmp_path / "hub") as hub:
         environment = {**os.environ, **hub.env(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
         done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True)

@@ -59,13 +59,15 @@ def killed_and_resumed(command: list[str], folder: Path, **more: Any) -> None:
     """SIGKILL to the launcher and all it started, as soon as a checkpoint is whole; then the same command again."""
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
     deadline = time.monotonic() + 240
-    while not (folder / f"checkpoint-{SAVED}" / "trainer_state.json").is_file():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
-    family = [process, *process.children(recursive=True)]
-    for member in family:
-        member.kill()
-    psutil.wait_procs(family, timeout=20)
+    try:
+        while not (folder / f"checkpoint-{SAVED}" / "trainer_state.json").is_file():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        family = [process, *process.children(recursive=True)]
+        for member in family:
+            member.kill()
+        psutil.wait_procs(family, timeout=20)
     assert not (folder / "provenance.json").exists()
     assert "step 1 ·" not in run(command, **more)  # it did resume
 

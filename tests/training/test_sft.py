@@ -17,10 +17,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 from silly_llm.core.config import load_recipe
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
+from silly_llm.training.corpus.conversations import read_conversations
 from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
 from silly_llm.training.model.chat import default_template, load_model, load_tokenizer
 from silly_llm.training.model.models import build_model, model_config
-from silly_llm.training.sft import main, read_conversations
+from silly_llm.training.sft import main
 from silly_llm.training.sft_config import SftArguments
 from silly_llm.training.trainers.sft import SmallModelSFTTrainer
 

@@ -44,16 +44,16 @@ def corpus() -> Dataset:
     return Dataset.from_dict({"text": stories(200, 1)})
 
 
-def cut(general: str, corpus: Dataset, size: int, folder) -> PreTrainedTokenizerFast:
-    """Cut, saved, and loaded as anyone would."""
+def cut(general: str | None, corpus: Dataset, size: int, folder) -> PreTrainedTokenizerFast:
+    """Cut (without one to cut: trained), saved, and loaded as anyone would."""
     spec = {"pretrained": general, "vocab_size": size}
     make_tokenizer(spec, corpus, "text", 64).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("size", [262, 300, 400])
-def test_a_cut_tokenizer_is_whole_and_loses_no_byte(general, corpus, tmp_path, size):
-    tokenizer = cut(general, corpus, size, tmp_path)
+@pytest.mark.parametrize(("size", "trained"), [(262, False), (300, False), (400, False), (300, True)])
+def test_a_tokenizer_is_whole_and_loses_no_byte(general, corpus, tmp_path, size, trained):
+    tokenizer = cut(None if trained else general, corpus, size, tmp_path)
     vocabulary = tokenizer.get_vocab()
     assert len(tokenizer) == size and sorted(vocabulary.values()) == list(range(size))
     assert [vocabulary[token] for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4, 5]

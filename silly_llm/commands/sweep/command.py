@@ -1,13 +1,12 @@
-"""`silly-llm sweep`: run one training recipe at every point of a grid, each in a process of its own, and plot what came out.
+"""`silly-llm sweep`: run one training recipe at every point of a grid, each in a process of its own, and plot the results.
 
-A point is the recipe with a few keys set, and its folder is what `silly-llm pretrain` leaves: so a finished one is skipped, an interrupted
-one continues from its checkpoints, and a failed one is tried again, all by the same command.
+A point is the recipe with a few keys set, and its folder is what `silly-llm pretrain` leaves: so the same command skips finished points,
+continues interrupted ones from their checkpoints, and tries failed ones again.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import multiprocessing
 import signal
@@ -16,13 +15,21 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, nullcontext
-from typing import Any
+from pathlib import Path
 
 from silly_llm.commands.sweep.points import Point, Sweep, read_sweep
 from silly_llm.core.errors import RecipeError, RunError
-from silly_llm.core.folders.output import PRIVATE, is_finished, is_up_to_date, open_tool_output, require_room
+from silly_llm.core.folders.output import (
+    PRIVATE,
+    is_finished,
+    is_up_to_date,
+    open_tool_output,
+    read_state,
+    require_room,
+)
 from silly_llm.core.folders.provenance import digest
 from silly_llm.core.launch import run_main
+from silly_llm.core.pages.markdown import code
 from silly_llm.core.phases import PHASES
 
 USAGE = """silly-llm sweep: run one recipe at every point of a grid, and plot what came out
@@ -54,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     sweep = read_sweep(argv)
     require_room(sweep.folder, "sweep")
 
-    # Every point is checked before the first begins: nobody waits a night for a typo.
+    # Check every point before the first begins: nobody waits a night for a typo
     done, gpus = look(sweep)
     print(f"{len(sweep.points)} points of {sweep.recipe} into {sweep.folder}, {sum(done)} done")
     for point, is_done in zip(sweep.points, done, strict=True):
@@ -73,35 +80,38 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
         RunError: at the end, when points failed.
     """
     from silly_llm.commands.sweep.jobs import run_jobs
-    from silly_llm.commands.sweep.report import write_report
-    from silly_llm.commands.sweep.results import read_row, write_rows
+    from silly_llm.commands.sweep.plots import draw
+    from silly_llm.commands.sweep.results import group, markdown_table, write_rows
+    from silly_llm.core.pages.render import write_page
+    from silly_llm.evaluation.compare import verdicts
 
     started = time.monotonic()
     finished = {point.name for point, is_done in zip(sweep.points, done, strict=True) if is_done}
     to_run = [point for point in sweep.points if point.name not in finished]
     failed: dict[str, str] = {}
 
-    def rows() -> list[dict[str, Any]]:
-        there = [p for p in sweep.points if p.name in finished]
-        made = [read_row(p.name, {**p.labels, **p.values}, p.folder) for p in there]
-        write_rows(made, sweep.folder)
-        return made
-
     with closing(run_jobs(to_run, sweep.phase.runnable, jobs=sweep.jobs, gpus=gpus)) as ended:
         for point, reason in ended:
             if reason is None:
                 finished.add(point.name)
-                rows()
+                write_rows([p for p in sweep.points if p.name in finished], sweep.folder)
             else:
                 failed[point.name] = reason
             print(f"{len(finished) + len(failed)}/{len(sweep.points)} {outcome(point, reason)}", flush=True)
 
+    rows = write_rows([p for p in sweep.points if p.name in finished], sweep.folder)
     labels = list(dict.fromkeys(key for point in sweep.points for key in point.labels))
     keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
-    table = write_report(rows(), sweep.folder, labels=labels, keys=keys, missing=failed, title=str(sweep.file))
-    print(f"\n{table}\n\n{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
+    groups = group(rows, labels)
+    table = markdown_table(groups, labels)
+    best = verdicts({g.name: {"metrics": {"bits_per_byte": g.metric("bits_per_byte").as_json()}} for g in groups})
+    page = {"title": sweep.file, "count": len(rows), "command": code(f"silly-llm sweep --config {sweep.file}")}
+    page |= {"table": table, "best": best, "plots": draw(groups, sweep.folder / "plots", keys), "failed": failed}
+    write_page(sweep.folder / "README.md", page, "sweep.md")
+    print("\n".join(["", table, *best, ""]))
+    print(f"{len(to_run)} trainings in {time.monotonic() - started:.0f} s")
     for name, reason in failed.items():
-        print(f"✗ {name}: {reason} (all it said: {sweep.folder / 'points' / name}.log)")
+        print(f"✗ {name}: {reason} (full output: {sweep.folder / 'points' / name}.log)")
     print(f"Report: {sweep.folder / 'README.md'}")
     if failed:
         raise RunError(f"{len(failed)} of {len(sweep.points)} points failed; the same command tries them again")
@@ -128,17 +138,18 @@ def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tupl
 
     from silly_llm.commands.check import check_recipe
     from silly_llm.core.registry import only_registered
+    from silly_llm.data.sources import open_source
 
-    phase = PHASES[command]
-    inputs_of = importlib.import_module(phase.module).inputs_of
     digest_once = functools.cache(digest)  # all points read the same data
     done = []
     for name, argv in named:
         try:
             with only_registered() if dry else nullcontext():
-                recipe = check_recipe(phase, argv)
-            sources = [str(source) for source in inputs_of(recipe.args) if source is not None]
-            done.append(is_up_to_date(recipe, {source: digest_once(source) for source in sources}))
+                recipe = check_recipe(PHASES[command], argv)
+            data = [open_source(d) for d in (recipe.args.dataset, recipe.args.eval_dataset) if d is not None]
+            inputs = read_state(Path(recipe.args.output_dir)).get("inputs", {})  # of before
+            inputs = {name: digest_once(name) for name in (*inputs, *(path for d in data for path in d.inputs()))}
+            done.append(is_up_to_date(recipe, inputs))
         except RecipeError as error:  # also of a finished model of another recipe
             raise type(error)(f"{name}: {error}") from None
     return done, torch.cuda.device_count()

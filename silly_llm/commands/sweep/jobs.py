@@ -1,4 +1,4 @@
-"""The points of a sweep in processes of their own, a few at once; what each says goes to the screen and into its log."""
+"""The points of a sweep in processes of their own, a few at once; their output goes to the screen and into a log each."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def environment(place: int, jobs: int, gpus: int) -> dict[str, str]:
 
 
 def pass_on(process: subprocess.Popen[str], point: Point, prefix: str) -> Sequence[str]:
-    """Print what a process says until it ends, and add it to the point's log; its last lines."""
+    """Print the output of a process until it ends, and append it to the point's log; its last lines."""
     last: deque[str] = deque(maxlen=50)
     log = point.folder.with_name(f"{point.folder.name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)

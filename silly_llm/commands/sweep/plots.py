@@ -39,19 +39,18 @@ def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tup
     figures: dict[str, tuple[str, Any]] = {}
     with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "silly-llm", "svg.fonttype": "none"}):
         if any(len(curve(g, metric)) > 1 for g in groups) or len({g.mean("compute") for g in groups}) > 1:
-            by_size = sorted(groups, key=lambda g: g.mean("non_embedding_parameters"))
+            lines = {named(g, free): [g] for g in sorted(groups, key=lambda g: g.mean("non_embedding_parameters"))}
             title = f"{METRICS[metric]} over compute"
-            figures["compute"] = title, over_compute({named(g, free): g for g in by_size}, metric, title)
+            figures["compute"] = title, plot(lines, "compute", metric, title, COMPUTE)
         for x in free:
             lines = lines_over(groups, x, [d for d in free if d != x])
             if max(map(len, lines.values()), default=0) < 2 or (x == "layers" and "width" in free):
                 continue  # no number, or the lines over width
-            both, label = (
-                x == "width" and "layers" in free,
-                NAMES.get(x, short(x, keys).replace("_", " ").capitalize()),
-            )
-            title = "Width against depth" if both else f"{METRICS[metric]} over {label.lower()}"
-            figures["width_depth" if both else short(x, keys)] = title, over(lines, x, metric, title, label)
+            label = NAMES.get(x, short(x, keys).replace("_", " ").capitalize())
+            name, title = short(x, keys), f"{METRICS[metric]} over {label.lower()}"
+            if x == "width" and "layers" in free:
+                name, title = "width_depth", "Width against depth"
+            figures[name] = title, plot(lines, x, metric, title, label)
         folder.mkdir(parents=True, exist_ok=True)
         for name, (_, figure) in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=200, facecolor="white", metadata={"Software": None})
@@ -93,49 +92,63 @@ def lines_over(groups: Sequence[Group], x: str, others: Sequence[str]) -> dict[s
     return lines
 
 
-def over(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, x_label: str) -> Any:
-    """A metric over one dimension, a line for each value of the others; lines stand a little apart, so that their bars do."""
+def plot(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, x_label: str) -> Any:
+    """A metric over a number that varies, a line a label: means with their intervals, the seeds as dots.
+
+    Over `compute` on logarithmic axes, with the trainings' curves and their envelope; over other numbers lines stand a little apart, so that
+    their bars do.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
     from matplotlib.transforms import offset_copy
 
     groups = [g for line in lines.values() for g in line]
-    figure, axes = figure_of(title, x_label, metric, groups)
-    for number, (label, line) in enumerate(lines.items()):
-        apart = offset_copy(axes.transData, figure, 3.5 * (number - (len(lines) - 1) / 2), units="points")
-        style = {"color": shade(number, len(lines)), "transform": apart}
-        seeds = [(g.value(x), row[metric]) for g in line for row in g.rows if len(g.rows) > 1]
-        if seeds:
-            axes.scatter(*zip(*seeds, strict=True), s=11, alpha=0.5, linewidths=0, zorder=2, **style)
-        bars(axes, [g.value(x) for g in line], line, metric, label=label, linestyle="-", **style)
-    found = [(g.value(x), g.metric(metric)) for g in groups]  # what is moved aside does not count for the limits
-    axes.update_datalim([(at, end) for at, m in found for end in (m.low or m.value, m.high or m.value)])
-    xs = sorted({g.value(x) for g in groups})
-    if xs[0] > 0 and xs[-1] / xs[0] >= 4:
-        axes.set_xscale("log")
-    axes.set_xticks(xs, [f"{value:g}" for value in xs])
-    finish(axes, len(lines))
-    return figure
-
-
-def over_compute(groups: Mapping[str, Group], metric: str, title: str) -> Any:
-    """A metric over floating-point operations on logarithmic axes: the trainings' curves, where each ended, and their envelope."""
-    from matplotlib.ticker import MaxNLocator
-
-    figure, axes = figure_of(title, COMPUTE, metric, list(groups.values()))
+    figure, compute, count = Figure(figsize=(6.4, 3.9), layout="constrained"), x == "compute", len(lines)
+    axes = figure.add_subplot()
     reached: list[tuple[float, float]] = []
-    for number, (label, g) in enumerate(groups.items()):
-        color, size = shade(number, len(groups)), g.mean("non_embedding_parameters")
-        along = [(6 * size * tokens, value) for tokens, value in curve(g, metric)]
-        reached += [*along, (g.mean("compute"), g.metric(metric).value)]
-        if len(along) > 1:
-            axes.plot(*zip(*along, strict=True), color=color, linewidth=1.2, alpha=0.8, zorder=2)
-        bars(axes, [g.mean("compute")], [g], metric, label=label, linestyle="none", color=color)
-    dashed: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 2)), "zorder": 1}
-    axes.plot(*zip(*envelope(reached), strict=True), label="envelope", **dashed)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter("{x:g}")
-    finish(axes, len(groups))
+    for number, (label, line) in enumerate(lines.items()):
+        aside = 0.0 if compute else 3.5 * (number - (count - 1) / 2)
+        color, apart = shade(number, count), offset_copy(axes.transData, figure, aside, units="points")
+        seeds = [(g.mean(x), row[metric]) for g in line for row in g.rows if len(g.rows) > 1]
+        at, values = [place for place, _ in seeds], [value for _, value in seeds]
+        axes.scatter(at, values, color=color, transform=apart, s=11, alpha=0.5, linewidths=0, zorder=2)
+        xs, found = [g.mean(x) for g in line], [g.metric(metric) for g in line]
+        half = [0.0 if m.high is None else m.high - m.value for m in found]
+        axes.errorbar(
+            xs, [m.value for m in found], yerr=half if any(half) else None, color=color, transform=apart, label=label,
+            linewidth=1.6, marker="o", markersize=4.5, markeredgecolor="white", markeredgewidth=0.8, elinewidth=1.1,
+            capsize=2.5, zorder=3,
+        )  # fmt: skip
+        # what is moved aside does not count for the limits by itself
+        axes.update_datalim([(at, m.value + end) for at, m, h in zip(xs, found, half, strict=True) for end in (-h, h)])
+        for g in line if compute else ():
+            along = [(6 * g.mean("non_embedding_parameters") * tokens, value) for tokens, value in curve(g, metric)]
+            reached += [*along, (g.mean(x), g.metric(metric).value)]
+            if len(along) > 1:
+                axes.plot(*zip(*along, strict=True), color=color, linewidth=1.2, alpha=0.8, zorder=2)
+    if compute:
+        dashed: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 2)), "zorder": 1}
+        axes.plot(*zip(*envelope(reached), strict=True), label="envelope", **dashed)
+        axes.set(xscale="log", yscale="log")
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_formatter("{x:g}")
+    else:
+        ticks = sorted({g.mean(x) for g in groups})
+        axes.set_xscale("log" if ticks[0] > 0 and ticks[-1] / ticks[0] >= 4 else "linear")
+        axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+    style_axes(axes, title=title, x_label=x_label, ink=INK, faint=FAINT)
+    axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=20)
+    axes.set_ylabel(METRICS[metric], color=INK)
+    axes.set_axisbelow(True)
+    axes.minorticks_off()
+    axes.margins(x=0.05, y=0.06)
+    counts = sorted({len(g.rows) for g in groups})
+    many = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    said = f". Mean over {many} seeds, 95 % interval" if counts[-1] > 1 else ""
+    axes.text(0, 1.03, f"Held-out text; lower is better{said}", transform=axes.transAxes, color=MUTED, fontsize=8)
+    if count > 1:
+        place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": min(9.0, 180 / count)}
+        axes.legend(frameon=False, labelcolor="linecolor", **place)
     return figure
 
 
@@ -154,42 +167,6 @@ def envelope(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]
             hull.pop()
         hull.append(point)
     return hull
-
-
-def figure_of(title: str, x_label: str, metric: str, groups: Sequence[Group]) -> tuple[Any, Any]:
-    """An empty plot that says what its bars are."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.9), layout="constrained")
-    axes = figure.add_subplot()
-    style_axes(axes, title=title, x_label=x_label, ink=INK, faint=FAINT)
-    axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=20)
-    axes.set_ylabel(METRICS[metric], color=INK)
-    axes.set_axisbelow(True)
-    counts = sorted({len(g.rows) for g in groups})
-    seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    said = f". Mean over {seeds} seeds, 95 % interval" if counts[-1] > 1 else ""
-    axes.text(0, 1.03, f"Held-out text; lower is better{said}", transform=axes.transAxes, color=MUTED, fontsize=8)
-    return figure, axes
-
-
-def bars(axes: Any, xs: Sequence[float], groups: Sequence[Group], metric: str, **style: Any) -> None:
-    """Draw means with their intervals."""
-    found = [g.metric(metric) for g in groups]
-    half = [0.0 if m.high is None else m.high - m.value for m in found]
-    axes.errorbar(
-        xs, [m.value for m in found], yerr=half if any(half) else None, linewidth=1.6, marker="o", markersize=4.5,
-        markeredgecolor="white", markeredgewidth=0.8, elinewidth=1.1, capsize=2.5, zorder=3, **style,
-    )  # fmt: skip
-
-
-def finish(axes: Any, lines: int) -> None:
-    """Room around the points, and a legend on the right where there are several lines, smaller where there are many."""
-    axes.minorticks_off()
-    axes.margins(x=0.05, y=0.06)
-    if lines > 1:
-        size = min(9.0, 180 / lines)
-        axes.legend(frameon=False, labelcolor="linecolor", loc="center left", bbox_to_anchor=(1, 0.5), fontsize=size)
 
 
 def shade(number: int, count: int) -> Any:

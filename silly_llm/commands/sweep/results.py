@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silly_llm.commands.sweep.points import short, shown
+from silly_llm.commands.sweep.points import Point, short, shown
 from silly_llm.core.folders.files import write_text
+from silly_llm.core.pages import markdown
 from silly_llm.core.pages.plots import read_log
 from silly_llm.evaluation.metrics.statistics import Metric, mean_over_seeds
 
@@ -51,27 +52,33 @@ class Group:
         return " · ".join(f"{short(key, self.values)} {shown(value)}" for key, value in self.values.items())
 
 
-def read_row(point: str, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def read_row(point: Point) -> dict[str, Any]:
     """What a finished model folder says of itself, after the values that its point has.
 
     `compute` is 6 · N · D floating-point operations (Kaplan et al. 2020, section 2.1): N the parameters that are no embeddings, D the tokens.
     """
-    facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    row = {"point": point, **values, **{name: facts.get(name) for name in (*SIZES, *COUNTS)}}
+    facts = json.loads((point.folder / "provenance.json").read_text(encoding="utf-8"))
+    row = {
+        "point": point.name,
+        **point.labels,
+        **point.values,
+        **{name: facts.get(name) for name in (*SIZES, *COUNTS)},
+    }
     body, tokens = row["non_embedding_parameters"], row["tokens"]
     row |= {"compute": 6 * body * tokens if body and tokens else None, "seconds": facts.get("training_seconds")}
-    return row | {name: facts.get("metrics", {}).get(name) for name in METRICS} | {"folder": str(folder)}
+    return row | {name: facts.get("metrics", {}).get(name) for name in METRICS} | {"folder": str(point.folder)}
 
 
-def write_rows(rows: Sequence[Row], folder: Path) -> None:
+def write_rows(points: Sequence[Point], folder: Path) -> list[dict[str, Any]]:
     """`results.jsonl` and `results.csv`: a row a finished point."""
+    rows = [read_row(point) for point in points]
     write_text(folder / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     buffer = io.StringIO()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer = csv.DictWriter(buffer, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
     writer.writerows({k: shown(v) if isinstance(v, (dict, list)) else v for k, v in row.items()} for row in rows)
     write_text(folder / "results.csv", buffer.getvalue())
+    return rows
 
 
 def group(rows: Sequence[Row], labels: Sequence[str]) -> list[Group]:
@@ -95,3 +102,23 @@ def curve(found: Group, metric: str) -> list[tuple[float, float]]:
     ]
     common = set.intersection(*map(set, logs))
     return [(tokens, statistics.fmean(log[tokens] for log in logs)) for tokens in sorted(common)]
+
+
+def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> str:
+    """A row a group: what it is, how large, how much compute, and what it reached; the best in bold."""
+    columns = [key for key in labels if key != "seed"]
+    metrics = [m for m in METRICS if any(g.metric(m).n for g in groups)]
+    numbers = {**dict.fromkeys(COUNTS, ",.0f"), "compute": ".2e", "seconds": ".0f"}
+    heads = [short(key, columns) for key in columns]
+    heads += ["parameters", "no embeddings", "tokens", "compute", "seconds", *(METRICS[m] for m in metrics), "n"]
+    best = {m: min((g.metric(m).value for g in groups if g.metric(m).n), default=None) for m in metrics}
+    rows = [heads]
+    for g in groups:
+        cells = [shown(g.values.get(key, "")).replace("|", r"\|") for key in columns]
+        means = {name: g.mean(name) for name in numbers}
+        cells += ["–" if math.isnan(mean) else f"{mean:{numbers[name]}}" for name, mean in means.items()]
+        for name, found in ((m, g.metric(m)) for m in metrics):
+            text = f"{found.value:.3f}" + ("" if found.high is None else f" ± {found.high - found.value:.3f}")
+            cells.append("–" if not found.n else f"**{text}**" if found.value == best[name] else text)
+        rows.append([*cells, str(len(g.rows))])
+    return markdown.table(rows, len(columns))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm.core.folders.files import write_text
-from silly_llm.core.pages.markdown import inline, quoted
+from silly_llm.core.pages.markdown import code, inline, quoted
 
 
-def write_page(path: Path, context: Mapping[str, Any]) -> None:
-    """Fill in the template of the file's name; in HTML all text is escaped.
+def write_page(path: Path, context: Mapping[str, Any], template: str = "") -> None:
+    """Fill in a template, by default that of the file's name; in HTML all text is escaped.
 
     Args:
         path: the page, such as `report.html`, made by `report.html.jinja`.
@@ -26,5 +26,5 @@ def write_page(path: Path, context: Mapping[str, Any]) -> None:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"inline": inline, "quoted": quoted}
-    write_text(path, environment.get_template(f"{path.name}.jinja").render(context).strip() + "\n")
+    environment.filters |= {"code": code, "inline": inline, "quoted": quoted}
+    write_text(path, environment.get_template(f"{template or path.name}.jinja").render(context).strip() + "\n")

@@ -48,6 +48,10 @@ class StoryFilter(ABC):
     """It compares with the stories kept before, so it runs last and only on stories that nothing else refuses."""
     english_only: bool = False
 
+    def __init_subclass__(cls) -> None:
+        if hasattr(cls, "remembers"):
+            raise TypeError(f"{cls.__qualname__}: remembers is now called stateful")
+
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
         """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""

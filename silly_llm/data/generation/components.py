@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.registry import parse_component, resolve, split_type
+from silly_llm.core.registry import parse_component, split_type
 from silly_llm.data.arguments import FILTERS, GenerationArguments
 from silly_llm.data.filters.cleaning import cleaning_of
 from silly_llm.providers.base import ChatRequest, LLMProvider, Prices
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from silly_llm.asking.journal import Journal
     from silly_llm.data.filters.base import StoryFilter
     from silly_llm.data.prompts.base import PromptGenerator, StoryPrompt
-
-Filters = list[tuple[str, "StoryFilter"]]
 
 
 class Named(NamedTuple):
@@ -39,8 +37,7 @@ class Named(NamedTuple):
         return cls(kind, *split_type(kind, spec), *parse_component(kind, spec, where=where))
 
     def build(self, container: Container, **options: Any) -> Any:
-        cls = self.cls or resolve(self.kind, self.name)  # refuses what must not be imported
-        return container.build(self.kind, (cls, self.config), **options)
+        return container.build(self.kind, (self.cls, self.config), **options)
 
 
 class GenerationComponents:
@@ -52,7 +49,7 @@ class GenerationComponents:
 
     provider: LLMProvider
     prompts: PromptGenerator
-    filters: Filters
+    filters: list[tuple[str, StoryFilter]]
 
     def __init__(self, args: GenerationArguments) -> None:
         from silly_llm.data.prompts.base import PromptSettings

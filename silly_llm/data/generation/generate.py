@@ -114,7 +114,7 @@ async def write_stories(
     """Ask, judge, ask again, and commit in order."""
     from silly_llm.asking.budget import BudgetSpent
     from silly_llm.asking.engine import batches, in_order
-    from silly_llm.data.generation.progress import GenerationProgress
+    from silly_llm.data.generation.progress import Progress, note_on
     from silly_llm.data.generation.report import failures
     from silly_llm.data.generation.shards import indices
 
@@ -142,7 +142,7 @@ async def write_stories(
     every = indices(args)
     async with writer, aclosing(engine.provider):
         await engine.provider.prepare()
-        with GenerationProgress(len(every), engine, writer, args.corpus) as progress:
+        with Progress(len(every), args.corpus, note=note_on(engine, writer)) as progress:
             try:
                 jobs = in_order(stories, batches(every, engine.job_size), at_once=engine.at_once)
                 async with aclosing(jobs) as done:

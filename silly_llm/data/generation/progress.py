@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from silly_llm.core.console.duration import duration
@@ -19,18 +20,18 @@ class Progress:
     Args:
         total: how many there will be.
         unit: what is counted, in the plural.
-        every: seconds between plain lines.
+        note: what else there is to say.
     """
 
-    def __init__(self, total: int, unit: str, *, every: float = 10.0) -> None:
-        self.total, self.unit, self.done = total, unit, 0
+    def __init__(self, total: int, unit: str, *, note: Callable[[], str] = str) -> None:
+        self.total, self.unit, self.note, self.done = total, unit, note, 0
         self._started = self._shown = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, unit=f" {unit}", dynamic_ncols=True, smoothing=0.05)
-        self._every = every if self._bar is None else 0.2
+        self._every = 10.0 if self._bar is None else 0.2
 
     def __enter__(self) -> Progress:
         return self
@@ -42,10 +43,6 @@ class Progress:
     def advance_to(self, done: int) -> None:
         """Count up to `done`."""
         self.update(max(0, min(done, self.total) - self.done))
-
-    def note(self) -> str:
-        """What else there is to say."""
-        return ""
 
     def update(self, count: int = 1) -> None:
         """Count on."""
@@ -65,27 +62,17 @@ class Progress:
         print(line, file=sys.stderr, flush=True)
 
 
-class GenerationProgress(Progress):
-    """Stories done, kept and rejected, requests in flight, rates, cost. A context manager.
+def note_on(engine: Engine, writer: WriterProcess) -> Callable[[], str]:
+    """What a progress line says of a generation: stories kept and rejected, requests in flight, rates, cost."""
+    began = time.monotonic()
 
-    Args:
-        total: how many stories there will be.
-        engine: what sends the requests.
-        writer: what counts the stories that are kept.
-        corpus: what the texts are, in the plural.
-    """
-
-    def __init__(self, total: int, engine: Engine, writer: WriterProcess, corpus: str = "stories") -> None:
-        super().__init__(total, corpus)
-        self.engine, self.writer = engine, writer
-
-    def note(self) -> str:
-        tally, provider = self.engine.tally, self.engine.provider
-        seconds = max(time.monotonic() - self._started, 1e-6)
+    def note() -> str:
+        tally, provider = engine.tally, engine.provider
+        seconds = max(time.monotonic() - began, 1e-6)
         tokens = tally.prompt_tokens + tally.completion_tokens
         in_flight, limit = provider.in_flight
         parts = {
-            f"{self.writer.kept:,} kept, {self.writer.rejected:,} rejected": True,
+            f"{writer.kept:,} kept, {writer.rejected:,} rejected": True,
             f"{tally.failed:,} failed": tally.failed,
             f"{in_flight} of {limit} in flight": limit,
             f"{tally.asked / seconds:,.1f} requests/s, {tokens / seconds:,.0f} tokens/s": not provider.free,
@@ -93,3 +80,5 @@ class GenerationProgress(Progress):
         if provider.prices:
             parts[f"cost {provider.prices.cost(tally.prompt_tokens, tally.completion_tokens):,.4f}"] = True
         return ", ".join(part for part, shown in parts.items() if shown)
+
+    return note

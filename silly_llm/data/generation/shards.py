@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from silly_llm.data.generation.components import GenerationComponents
     from silly_llm.data.generation.statistics import StoryStatistics
 
-PROGRESS_EVERY = 1_000
 NOT_SHARED = {
     "provider", "output_dir", "shard_index", "validation_fraction", "preview", "dry_run", "max_failed", "max_cost", "max_requests",
     "max_tokens_total", "push_to_hub", "hub_dataset_id", "hub_private", "license", "tags",
@@ -96,8 +95,7 @@ def merge(parts: GenerationComponents, folder: Path) -> StoryStatistics:
     with Progress(args.num_stories, "stories") as progress, StoryWriter(folder, parts) as writer:
         for row in judged_rows(args):
             writer.write([row])
-            if row["index"] >= progress.done + PROGRESS_EVERY:
-                progress.advance_to(row["index"])
+            progress.advance_to(row["index"])
         return writer.finish()
 
 

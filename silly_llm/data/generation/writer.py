@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from silly_llm.data.generation.statistics import StoryStatistics
     from silly_llm.providers.base import Completion
 
-JUDGED = "judged"
-"""The split of a shard: rows that the stateful filters have not seen."""
-
 
 class StoryWriter:
     """Writes the rows of a dataset folder. A context manager: leaving it by an error leaves no dataset.
@@ -41,7 +38,7 @@ class StoryWriter:
         self.stateful_filters = [(name, f) for name, f in parts.filters if f.stateful]
         self.statistics = StoryStatistics(parts.language)
         self._kept = 0
-        self._dataset = DatasetWriter(folder, schema())
+        self.dataset = DatasetWriter(folder, schema())
         self._judged: dict[int, list[dict[str, Any]]] = {}
 
     def __enter__(self) -> StoryWriter:
@@ -49,11 +46,11 @@ class StoryWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self._dataset.abandon()
+            self.dataset.abandon()
 
     def finish(self) -> StoryStatistics:
         """Put the dataset in place; its statistics."""
-        self._dataset.close()
+        self.dataset.close()
         return self.statistics
 
     def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Completion) -> dict[str, Any]:
@@ -66,6 +63,12 @@ class StoryWriter:
         """Keep a judged row for `commit`."""
         self._judged.setdefault(row["index"], []).append(row)
 
+    def judge_and_hold(self, *story: Any) -> bool:
+        """Both; whether the story stands."""
+        row = self.judge(*story)
+        self.hold(row)
+        return not row["rejected_by"]
+
     def commit(self, index: int) -> None:
         """Write the judged rows of story `index`; call it in the order of the stories. None is fine (a failed request)."""
         self.write(self._judged.pop(index, ()))
@@ -74,7 +77,7 @@ class StoryWriter:
         """Write judged rows."""
         for judged in rows:
             row = dict(judged)
-            split = JUDGED
+            split = "judged"  # of a shard: the stateful filters have not seen it
             if self.parts.args.shard_index is None:
                 if not row["rejected_by"]:
                     row["rejected_by"], row["duplicate_of"] = reasons_against(row, self.stateful_filters)
@@ -82,7 +85,7 @@ class StoryWriter:
                 if not row["rejected_by"]:
                     self._kept += 1
                     split = "validation" if validates(self._kept, self.parts.args.validation_fraction) else "train"
-            self._dataset.write(split, row)
+            self.dataset.write(split, row)
             self.statistics.add(split, row)
 
     def counts(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import asyncio
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import sys
 import threading
@@ -40,8 +41,8 @@ _writer: StoryWriter
 
 def can_fork() -> bool:
     """Whether a process may be forked safely here: on Linux, with one thread, not in a worker of a pool."""
-    alone = threading.active_count() == 1 and not multiprocessing.current_process().daemon
-    return sys.platform == "linux" and alone
+    pooled = multiprocessing.current_process().daemon
+    return sys.platform == "linux" and threading.active_count() == 1 and not pooled
 
 
 class WriterProcess:
@@ -87,7 +88,7 @@ class WriterProcess:
             row = self._judge_here(*story)
             await self._send("hold", row)
             return not row["rejected_by"]
-        return await self._send("judge", *story, wait=wait) is not False
+        return await self._send("judge_and_hold", *story, wait=wait) is not False
 
     async def commit(self, index: int) -> None:
         """`StoryWriter.commit` of a story."""
@@ -153,24 +154,17 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    shutil.rmtree(_writer.dataset.temporary, ignore_errors=True)  # this process still holds the lock of the folder
     os._exit(1)
 
 
 def _work(messages: list[Message]) -> tuple[list[Any], tuple[int, int]]:
     """Call methods of the writer; what each returned, and how many stories it kept and rejected so far."""
     try:
-        return [_call(name, arguments) for name, arguments in messages], _writer.counts()
+        return [getattr(_writer, name)(*arguments) for name, arguments in messages], _writer.counts()
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:
             raise RunError(f"{type(error).__name__}: {error}") from error
         raise
-
-
-def _call(name: str, arguments: tuple[Any, ...]) -> Any:
-    returned = getattr(_writer, name)(*arguments)
-    if name != "judge":
-        return returned
-    _writer.hold(returned)
-    return not returned["rejected_by"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from silly_llm.core.errors import RecipeError, RunError
@@ -72,11 +73,8 @@ class LmEval(EvaluationProvider):
             n = answer["n-samples"].get(task, {}).get("effective", 0)
             for key, value in values.items():
                 name, _, variant = key.partition(",")
-                if not isinstance(value, (int, float)) or name.endswith("_stderr") or not variant:
-                    continue
-                metrics[f"{task}/{name}"] = metric = Metric(float(value), n=n)
-                deviation = values.get(f"{name}_stderr,{variant}")
-                if isinstance(deviation, float):
-                    half = Z * deviation
-                    metrics[f"{task}/{name}"] = replace(metric, low=value - half, high=value + half)
+                if isinstance(value, (int, float)) and variant and not name.endswith("_stderr"):
+                    deviation = values.get(f"{name}_stderr,{variant}")
+                    half = Z * deviation if isinstance(deviation, float) else math.nan
+                    metrics[f"{task}/{name}"] = Metric(float(value), value - half, value + half, n)
         return metrics

@@ -1,4 +1,4 @@
-"""The report: everything an evaluation and the phases before it left behind, as one page to show to a friend.
+"""The report: everything an evaluation and the phases before it left behind, on one page to show to a friend.
 
 `report.html` is one self-contained file: style and plots are inside, nothing is fetched. All text of models and datasets
 is escaped, as HTML or as Markdown.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,11 +112,8 @@ def training_facts(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     last = {key: value for row in log for key, value in row.items() if is_number(value)}
     shown = {"step": "steps", "tokens": "tokens", "seconds": "of training"}
     shown |= {"eval_loss": "held-out loss", "eval_bits_per_byte": "held-out bits per byte"}
-    return [
-        (label, duration(last[key]) if key == "seconds" else show(last[key]))
-        for key, label in shown.items()
-        if key in last
-    ]
+    known = {key: duration(last[key]) if key == "seconds" else show(last[key]) for key in shown if key in last}
+    return [(shown[key], value) for key, value in known.items()]
 
 
 # where in statistics.json, and what the report calls it
@@ -145,7 +143,7 @@ BARS_SHOWN = 10
 def statistics(folder: Path | None) -> dict[str, Any] | None:
     """What `statistics.json` of the stories says, of which any part may be missing: facts, and mappings as bars."""
     content = read_json(folder / "statistics.json") if folder else None
-    if not isinstance(content, dict):
+    if content is None:
         return None
 
     def find(path: str) -> Any:
@@ -176,16 +174,14 @@ def as_pairs(value: Any) -> list[tuple[str, float]]:
 def phase_times(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
     """How long each phase took, from its `provenance.json`."""
     facts = {name: read_json(folder / "provenance.json") for name, folder in folders.items()}
-    seconds = [
-        (name, f["seconds"]) for name, f in facts.items() if isinstance(f, dict) and is_number(f.get("seconds"))
-    ]
+    seconds = [(name, found["seconds"]) for name, found in facts.items() if found and is_number(found.get("seconds"))]
     together = {"name": "Together", "shown": duration(sum(s for _, s in seconds)), "width": 0}
     return [*bars(seconds, duration), *([together] if len(seconds) > 1 else [])]
 
 
-def read_json(file: Path) -> Any:
-    """The content of a JSON file, `None` when it is not there or not whole."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+def read_json(file: Path) -> dict[str, Any] | None:
+    """The object of a JSON file, `None` when it is not there or not whole."""
+    with suppress(OSError, ValueError):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else None
+    return None

@@ -1,4 +1,4 @@
-"""The numbers of a report: the table of metrics with their intervals, the few to see first, and how people read a number."""
+"""The numbers of a report: the table of metrics with their intervals, the highlights, and how a number is shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HIGHLIGHTS = {
     "ends_by_itself": ("end by themselves", "ends {} of its stories by itself"),
     "words_included": ("words included", "includes {} of the words it is asked for"),
 }
-"""The metrics to see first, on a tile and in a sentence."""
+"""The highlights: as captioned on a tile, and in a sentence."""
 DASH = "–"
 MetricJson = Mapping[str, Any]
 """A metric as `results.json` has it: `value`, `low`, `high`, `n`, and a label where it brings one."""
@@ -41,7 +41,7 @@ def is_number(value: Any) -> bool:
 
 
 def show(value: float | None, percent: bool = False) -> str:
-    """A number as people read it."""
+    """A number for people: `0.912`, `1,234`, `2.16 M`, `93.1 %`."""
     if value is None:
         return DASH
     if percent:
@@ -93,19 +93,14 @@ def table(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def cell(metric: MetricJson | None, percent: bool, low: float, high: float) -> dict[str, Any]:
     """One number of the table, with where its interval lies between `low` and `high` in percent of the width."""
+    made: dict[str, Any] = {"value": DASH, "interval": "", "n": 0, "best": False, "bar": None}
     if not metric or metric.get("value") is None:
-        return {"value": DASH, "interval": "", "n": 0, "best": False, "bar": None}
+        return made
 
     def place(x: float) -> float:
         return round(100 * min(1.0, max(0.0, (x - low) / (high - low))), 2) if high > low else 50.0
 
-    made = {
-        "value": show(metric["value"], percent),
-        "interval": "",
-        "n": metric.get("n", 0),
-        "best": False,
-        "bar": None,
-    }
+    made |= {"value": show(metric["value"], percent), "n": metric.get("n", 0)}
     if metric.get("low") is not None:
         start, end = metric["low"], metric["high"]
         made["interval"] = f"{show(start, percent).removesuffix(' %')} to {show(end, percent)}"
@@ -131,7 +126,7 @@ def metrics_table(results: Mapping[str, Any], page: bool = False) -> str:
 
 
 def overview(models: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A few numbers a model to see at first sight, as facts and as a sentence without its subject."""
+    """The highlights of each model, as facts and as a sentence without its subject."""
     tiles = []
     for name, model in models.items():
         details = model.get("details", {})

@@ -17,7 +17,7 @@ from transformers.trainer_callback import ExportableState
 
 from silly_llm.core.console.signals import heard
 from silly_llm.core.folders.files import write_text
-from silly_llm.core.sampling import sample_text
+from silly_llm.core.sampling import SamplingParams, sample_text
 
 LOG = "training_log.jsonl"
 SAMPLES = "samples.jsonl"
@@ -37,8 +37,7 @@ class Clock(TrainerCallback, ExportableState):
         self.limit, self.evaluates = None if max_minutes is None else 60 * max_minutes, evaluates
         self.before = 0.0
         self.elapsed = 0.0
-        self.signal = 0
-        """The signal that any process heard; 0: none."""
+        self.signal = 0  # that any process heard
         self._started = time.monotonic()
         self._group: Any = None
         self._asked: tuple[Any, torch.Tensor] | None = None
@@ -130,15 +129,8 @@ class Samples(TrainerCallback):
         # A sharded model generates on all processes together: each has a part of the weights.
         sharded, first = is_sharded(), state.is_world_process_zero
         for number, prompt in enumerate(self.prompts if sharded or first else []):
-            text = sample_text(
-                model,
-                self.tokenizer,
-                prompt,
-                seed=args.seed + number,
-                max_new_tokens=self.max_new_tokens,
-                top_p=0.95,
-                synced_gpus=sharded,
-            )
+            params = SamplingParams(args.seed + number, self.max_new_tokens, top_p=0.95)
+            text = sample_text(model, self.tokenizer, prompt, params, synced_gpus=sharded)
             if first:
                 append(self.path, {"step": state.global_step, "prompt": prompt, "completion": text})
                 if number == 0:  # above the bar where there is one

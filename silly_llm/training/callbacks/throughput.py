@@ -15,11 +15,8 @@ from silly_llm.core.errors import NotInstalledError, RecipeError, suggestion
 class Throughput(TrainerCallback):
     """Measures training between logs. Evaluations, samples and checkpoints do not count.
 
-    Args:
-        tokens: how many were seen.
-        flops_per_token: operations of training on a token; 0: no MFU.
-        ceiling: operations a second of all devices together, and where that number is from.
-        tokens_per_byte: of the text; 0: no bits per byte.
+    `ceiling`: operations a second of all devices together, and where that number is from. 0 `flops_per_token`: no MFU; 0
+    `tokens_per_byte`: no bits per byte.
     """
 
     def __init__(

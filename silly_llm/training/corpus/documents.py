@@ -33,10 +33,8 @@ class Corpus:
 
     train: Dataset | IterableDataset
     held_out: Dataset
-    left_out: dict[str, int] = field(default_factory=dict)
-    """Documents that are not trained on, by the reason."""
-    notices: list[str] = field(default_factory=list)
-    """What a user should know of how they were read."""
+    left_out: dict[str, int] = field(default_factory=dict)  # not trained on, by the reason
+    notices: list[str] = field(default_factory=list)  # what a user should know of how they were read
 
 
 def read_texts(args: Any, source: DataProvider, eval_source: DataProvider | None = None) -> Corpus:

@@ -36,13 +36,12 @@ class PackedRows(Dataset):
 
     Args:
         tokens: the documents.
-        index: `starts` (a piece's first token, counted over all shards: [pieces], int64), `lengths` ([pieces], int32) and `rows`
+        index: `starts` (a piece's first token: [pieces], int64), `lengths` ([pieces], int32) and `rows`
             (the first piece of each row, and the number of pieces: [rows + 1], int64).
     """
 
     def __init__(self, tokens: Tokens, index: dict[str, np.ndarray]) -> None:
         self.tokens, self.index = tokens, index
-        self._ends = np.cumsum([len(shard) for shard in tokens.shards])
 
     def __len__(self) -> int:
         return len(self.index["rows"]) - 1
@@ -52,19 +51,8 @@ class PackedRows(Dataset):
         if number >= len(self):
             raise IndexError(number)
         first, last = self.index["rows"][number : number + 2]
-        return [
-            self._piece(int(start), int(length))
-            for start, length in zip(self.index["starts"][first:last], self.index["lengths"][first:last], strict=True)
-        ]
-
-    def _piece(self, start: int, length: int) -> np.ndarray:
-        shard = int(np.searchsorted(self._ends, start, "right"))
-        begin = start - (int(self._ends[shard - 1]) if shard else 0)
-        if begin + length <= len(self.tokens.shards[shard]):
-            return self.tokens.shards[shard][begin : begin + length]
-        # Joined documents may cross from shard to shard.
-        here = self.tokens.shards[shard][begin:]
-        return np.concatenate([here, self._piece(start + len(here), length - len(here))])
+        starts, lengths = (self.index[name][first:last].tolist() for name in ("starts", "lengths"))
+        return [self.tokens.ids[start : start + length] for start, length in zip(starts, lengths, strict=True)]
 
 
 def pack(tokens: Tokens, max_length: int, packing: Packing = "best_fit", isolate: bool = True) -> PackedRows:

@@ -26,19 +26,13 @@ class Prepared:
     """Tokenizer and rows of a pretraining."""
 
     tokenizer: Any
-    rows: Any
-    """`PackedRows`, or `StreamedRows`."""
+    rows: Any  # `PackedRows`, or `StreamedRows`
     eval_rows: PackedRows
-    eval_bytes: int
-    """UTF-8 bytes of the evaluation texts."""
-    tokens_per_byte: float
-    """Of the evaluation texts; begin and end of a text do not count."""
-    documents: int | None
-    """Documents to train on; `None`: they are streamed."""
-    split: int
-    """Documents of these that are longer than a row and lie in several pieces."""
-    left_out: dict[str, int]
-    """Documents that are not trained on, by the reason."""
+    eval_bytes: int  # UTF-8, of the evaluation texts
+    tokens_per_byte: float  # of the evaluation texts; begin and end of a text do not count
+    documents: int | None  # to train on; `None`: they are streamed
+    split: int  # documents of these that are longer than a row and lie in several pieces
+    left_out: dict[str, int]  # documents that are not trained on, by the reason
 
     def counted(self) -> str:
         """Documents and rows, in words."""
@@ -86,7 +80,7 @@ def prepare(args: Any, *sources: DataProvider, checkpoint: str | None = None) ->
         rows=rows,
         eval_rows=pack(eval_tokens, length),
         eval_bytes=size,
-        tokens_per_byte=(eval_tokens.count - 2 * len(eval_tokens.lengths)) / size,
+        tokens_per_byte=(len(eval_tokens.ids) - 2 * len(eval_tokens.lengths)) / size,
         documents=None if args.streaming else len(corpus.train),
         split=split,
         left_out={reason: count for reason, count in corpus.left_out.items() if count},

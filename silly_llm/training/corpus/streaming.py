@@ -38,26 +38,19 @@ PLACES_KEPT = 4096
 class StreamState:
     """Where a stream stands: at a row of a block."""
 
-    rows: int = 0
-    """Rows given before the block."""
-    epoch: int = 0
-    """Times that the stream was read to its end."""
-    source: dict[str, Any] | None = None
-    """The state of the source (`datasets.IterableDataset.state_dict`) at the block's beginning; `None`: at its own."""
-    given: int = 0
-    """Rows of the block that were given."""
+    rows: int = 0  # given before the block
+    epoch: int = 0  # times that the stream was read to its end
+    source: dict[str, Any] | None = (
+        None  # `datasets.IterableDataset.state_dict` at the block's beginning; `None`: at its own
+    )
+    given: int = 0  # rows of the block that were given
 
 
 class StreamedRows(IterableDataset):
-    """Packed rows of a stream without end (it begins again), for a DataLoader with `PackedCollator`; the pieces of `PackedRows`.
+    """Packed rows of a stream without end (it begins again), from a place on, for a DataLoader with `PackedCollator`.
 
-    Args:
-        stream: has `text_column`; blank texts are left out, and counted in `blank`.
-        tokenizer: a fast tokenizer with bos and eos.
-        text_column: where the text is; iterating raises a RecipeError when a whole pass finds none.
-        layout: `max_length`, `packing` (within a block) and `isolate` of `silly_llm.training.corpus.packing.pack`.
-        seed: of the order of rows.
-        place: where to begin.
+    `layout` is `max_length`, `packing` (within a block) and `isolate` of `silly_llm.training.corpus.packing.pack`. Blank texts are left
+    out, and counted in `blank`; a RecipeError when a whole pass finds nothing else.
     """
 
     def __init__(
@@ -103,7 +96,7 @@ class StreamedRows(IterableDataset):
         """The rows of some texts, in memory."""
         ids = self.encoder.encode(texts)
         lengths = np.array([len(document) for document in ids], np.int32)
-        return PackedRows(Tokens(Path(), [np.concatenate(ids)], lengths), index_of(lengths, *self.layout))
+        return PackedRows(Tokens(Path(), np.concatenate(ids), lengths), index_of(lengths, *self.layout))
 
     def place_after(self, rows: int) -> StreamState:
         """The place of a training that has seen so many rows."""

@@ -1,4 +1,4 @@
-"""From texts to token ids on disk, once: memory-mapped shards in a cache keyed by what they were made from.
+"""From texts to token ids on disk, once: a memory-mapped file in a cache keyed by what they were made from.
 
 Two things make this several times faster than `datasets.map` over a tokenizer (docs/lab-log.md has the figures). A corpus repeats few
 words, and byte-level BPE tokenizes each word by itself, so words are looked up rather than tokenized again. And ids go to disk as
@@ -15,12 +15,11 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -49,28 +48,12 @@ def cache_folder() -> Path:
     return Path(constants.HF_HOME) / "silly_llm"
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Tokenized documents, each bos + text + eos, in memory-mapped shards."""
+class Tokens(NamedTuple):
+    """Tokenized documents, each bos + text + eos."""
 
     folder: Path
-    shards: list[np.ndarray]
-    """Token ids of whole documents, one after the other: [tokens of the shard], uint16 or uint32."""
-    lengths: np.ndarray
-    """Tokens of each document: [documents], int32."""
-
-    @property
-    def count(self) -> int:
-        """Tokens in all."""
-        return sum(len(shard) for shard in self.shards)
-
-    @classmethod
-    def open(cls, folder: Path) -> Tokens:
-        """The tokens that a finished `tokenize` left in a folder."""
-        facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
-        names = [folder / f"{number:05}" for number in range(facts["shards"])]
-        shards: list[np.ndarray] = [np.asarray(np.memmap(f"{name}.bin", facts["dtype"], "r")) for name in names]
-        return cls(folder, shards, np.concatenate([np.load(f"{name}.npy") for name in names]))
+    ids: np.ndarray  # of all documents, one after the other, memory-mapped: [tokens], uint16 or uint32
+    lengths: np.ndarray  # of each document: [documents], int32
 
 
 @contextmanager
@@ -92,42 +75,43 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 def tokenize(dataset: Dataset, tokenizer: Any, *, text_column: str, processes: int | None = None) -> Tokens:
     """Tokenize the texts of a dataset that are not blank; the same texts and tokenizer are read from the cache.
 
-    Args:
-        dataset: has `text_column`; a RecipeError says so where it has not, or no text in it.
-        tokenizer: a fast tokenizer with bos and eos.
-        text_column: where the text is.
-        processes: how many share the shards; default: one a core, and none beside this one where there is a single shard.
+    As many processes share the work as there are cores, by default; none beside this one for a single shard. A RecipeError where there
+    is no such column, or no text in it.
     """
     require_text(dataset, text_column)
     key, size = digest(dataset, tokenizer, text_column)
-    folder = cache_folder() / f"tokens-{key}"
-    if (folder / "tokens.json").is_file():
-        return Tokens.open(folder)
+    folder, encoder = cache_folder() / f"tokens-{key}", Encoder(tokenizer)
     refuse_if(not size, f"dataset: no text in the column {text_column!r}")
-    documents, encoder = dataset.select_columns([text_column]), Encoder(tokenizer)
-    count = min(len(documents), -(-size // SHARD_BYTES))
-    workers = min(count, processes or os.cpu_count() or 1)
-    with whole_folder(folder) as new, ExitStack() as stack:
-        parts = [documents.shard(count, n, contiguous=True) for n in range(count)]
-        names = [new / f"{n:05}" for n in range(count)]
-        each: Any = map
-        if workers > 1:  # forking a process whose libraries run threads may hang it, so they start afresh
-            each = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))).map
-        list(each(partial(write_shard, column=text_column, encoder=encoder), parts, names))
-        facts = {"shards": count, "dtype": encoder.dtype}
-        (new / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
-    return Tokens.open(folder)
+    if not folder.is_dir():
+        documents = dataset.select_columns([text_column])
+        count = min(len(documents), -(-size // SHARD_BYTES))
+        workers = min(count, processes or os.cpu_count() or 1)
+        with whole_folder(folder) as new, ExitStack() as stack:
+            parts = [documents.shard(count, n, contiguous=True) for n in range(count)]
+            files = [new / f"{n:05}" for n in range(count)]
+            each: Any = map
+            if workers > 1:  # forking a process whose libraries run threads may hang it, so they start afresh
+                each = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))).map
+            lengths = list(each(partial(write_shard, column=text_column, encoder=encoder), parts, files))
+            np.save(new / "lengths.npy", np.concatenate(lengths))
+            with (new / "ids.bin").open("wb") as whole:
+                for file in files:
+                    with file.open("rb") as part:
+                        shutil.copyfileobj(part, whole, 1 << 22)
+                    file.unlink()
+    ids = np.asarray(np.memmap(folder / "ids.bin", encoder.dtype, "r"))  # a plain array is sliced faster
+    return Tokens(folder, ids, np.load(folder / "lengths.npy"))
 
 
-def write_shard(documents: Dataset, name: Path, column: str, encoder: Encoder) -> None:
-    """Tokenize some documents into `NAME.bin` (ids) and `NAME.npy` (lengths)."""
+def write_shard(documents: Dataset, name: Path, column: str, encoder: Encoder) -> np.ndarray:
+    """Tokenize some documents into a file of ids; gives their lengths."""
     lengths: list[int] = []
-    with Path(f"{name}.bin").open("wb") as file:
+    with name.open("wb") as file:
         for batch in arrow_batches(documents, column):
             for ids in encoder.encode([text for text in batch.to_pylist() if not is_blank(text)]):
                 lengths.append(len(ids))
                 file.write(ids.data)
-    np.save(f"{name}.npy", np.array(lengths, np.int32))
+    return np.array(lengths, np.int32)
 
 
 class Encoder:
@@ -135,7 +119,6 @@ class Encoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self.backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-        self.backend.encode_special_tokens = True  # `<|eos|>` in a text is seven characters, not the end
         self.bos, self.eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
         state = json.loads(self.backend.to_str())
@@ -154,16 +137,11 @@ class Encoder:
         self.added = re.compile("|".join(added) or r"(?!)")
         self.known = Words(self.backend)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "known": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.backend.encode_special_tokens = True  # pickled, it forgets
-        self.known = Words(self.backend)
-
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text: [tokens], of `dtype`."""
+        self.backend.encode_special_tokens = (
+            True  # `<|eos|>` in a text is seven characters, not the end; pickled, it forgets
+        )
         found: dict[int, np.ndarray] = {}
         rest = []
         for number, text in enumerate(texts):
@@ -194,7 +172,7 @@ class Words(dict[str, tuple[int, ...]]):
 
 def digest(documents: Dataset, tokenizer: Any, column: str) -> tuple[str, int]:
     """What tokens depend on (the texts, the tokenizer) as a hash, and the UTF-8 bytes of the texts."""
-    hasher = hashlib.sha256(b"tokens 3 ")
+    hasher = hashlib.sha256(b"tokens 4 ")
     hasher.update(tokenizer.backend_tokenizer.to_str().encode())
     hasher.update(f"{tokenizer.bos_token_id} {tokenizer.eos_token_id}".encode())
     size = 0

@@ -28,11 +28,8 @@ from silly_llm.training.optim.schedule import schedule_of
 class SmallModelTraining:
     """Mixin of a `transformers.Trainer`; a time limit, if there is one, ends it, and its schedule follows the clock.
 
-    Args:
-        args: a `PretrainArguments` or `SftArguments`.
-        prompts: text to continue, or chat messages to answer, at each evaluation.
-        optimizer_factory: makes the optimizer; `None`: the Trainer does, by `optim`.
-        throughput: measures; by default tokens/s alone.
+    `prompts` are texts to continue, or chat messages to answer, at each evaluation; without an `optimizer_factory` the Trainer makes
+    its optimizer, by `optim`; without a `throughput` tokens/s are measured alone.
     """
 
     args: Any

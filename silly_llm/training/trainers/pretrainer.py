@@ -24,11 +24,7 @@ from silly_llm.training.trainers.base import SmallModelTraining
 class PackedTrainer(SmallModelTraining, Trainer):
     """A Trainer of rows from `silly_llm.training.corpus.packing`.
 
-    Args:
-        args: a `PretrainArguments`.
-        eval_bytes: UTF-8 bytes of the evaluation texts, for bits per byte.
-        tokens_per_byte: of the text, for bits per byte of what is trained on.
-        kwargs: those of `SmallModelTraining` and of the Trainer.
+    UTF-8 bytes of the evaluation texts and `tokens_per_byte` of the text give bits per byte, of evaluations and of what is trained on.
     """
 
     loss_is_scaled_for_ga = True  # the loss is a sum over the step's tokens, divided once

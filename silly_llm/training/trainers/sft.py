@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import transformers
+from peft import PeftModel
 from trl import SFTTrainer
 
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.files import PRIVATE
+from silly_llm.training.model.chat import load_model
 from silly_llm.training.trainers.base import SmallModelTraining
 
 LOGITS_AT_ONCE = 2**27
@@ -57,6 +62,22 @@ class SmallModelSFTTrainer(SmallModelTraining, SFTTrainer):
             raise RecipeError(f"dataset: no example fits into max_length: {longest} tokens")
         self.left_out += len(lengths) - len(fitting)
         return dataset.add_column("length", lengths).select(fitting)
+
+    def save_merged(self, tokenizer: Any) -> None:
+        """Save full weights: the model as it was loaded, unquantized, plus the adapter.
+
+        The adapter goes through a file, so that this works alike for one process, sharded ones and quantized models.
+        """
+        folder = str(self.args.output_dir)
+        adapter = Path(folder) / PRIVATE / "adapter"
+        self.save_model(str(adapter))
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            self.args.load_in_4bit = self.args.load_in_8bit = False
+            merged: Any = PeftModel.from_pretrained(load_model(self.args, tokenizer), str(adapter)).merge_and_unload()
+            merged.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            shutil.rmtree(adapter)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         if not self._plain_loss or inputs["input_ids"].numel() * self._vocabulary > LOGITS_AT_ONCE:
