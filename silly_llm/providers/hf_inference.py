@@ -1,7 +1,4 @@
-"""The provider of the Hugging Face Hub's Inference Providers and Endpoints, by `huggingface_hub.AsyncInferenceClient`.
-
-The client knows what each provider calls a model and how it takes a schema, and takes a provider's own key to the provider itself.
-"""
+"""The provider of the Hugging Face Hub's Inference Providers and Endpoints, by `huggingface_hub.AsyncInferenceClient`."""
 
 from __future__ import annotations
 
@@ -46,7 +43,7 @@ class HFInferenceConfig(ServerConfig):
 
 
 class HubClient:
-    """What `HTTPClient` is for other servers; the Hub's client finds the address."""
+    """What `HTTPClient` is for other servers. The Hub's client knows where each provider is and what it calls a model."""
 
     def __init__(self, config: HFInferenceConfig, root: Callable[[str], str]) -> None:
         import httpx2
@@ -55,13 +52,12 @@ class HubClient:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         options: dict[str, Any] = {"limits": limits, "verify": certificates(), "event_hooks": {"response": [keep]}}
         set_async_client_factory(lambda: httpx2.AsyncClient(**options))
-        self.timeout = config.timeout
         self._sent_to: dict[str, tuple[AsyncInferenceClient, str]] = {}
         """By an endpoint's address: the client, and what messages say of its proxy."""
         for url in config.urls:
-            where: dict[str, Any] = {"model": config.model, "provider": config.provider}
-            if config.base_url:
-                where = {"base_url": str(URL(url).update_query(config.query))}
+            where: dict[str, Any] = {"base_url": str(URL(url).update_query(config.query))}
+            if not config.base_url:
+                where = {"model": config.model, "provider": config.provider}
             # Without this the client would send the saved token to any address.
             own = {} if "Authorization" in headers_for(url, config.api_key) else {"authorization": None}
             where |= {"headers": own | config.headers, "token": config.api_key, "bill_to": config.bill_to}
@@ -89,7 +85,7 @@ class HubClient:
         except HfHubHTTPError as error:  # the Hub's too, which knows what a provider calls the model
             RECEIVED.set(error.response)
         except (TimeoutError, httpx2.TimeoutException) as error:
-            raise RequestError(f"no answer in {self.timeout:g} s{by}") from error
+            raise RequestError(f"no answer in {client.timeout:g} s{by}") from error
         except (httpx2.ConnectError, httpx2.ProxyError) as error:
             hint = f"; {CERTIFICATE_HINT}" if "[SSL" in str(error) else ""
             raise RequestError(f"no server answers ({one_line(error)}{hint}{by})", connected=False) from error

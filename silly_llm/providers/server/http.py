@@ -1,6 +1,6 @@
 """How a server is reached: JSON over HTTP, and the token, proxy and certificates that may go to its address.
 
-By aiohttp: a fifth of the processor time of the Hub's client, and no limit of 100 connections (docs/lab-log.md).
+By aiohttp: a sixth of the processor time of the Hub's client, and no limit of 100 connections (docs/lab-log.md).
 """
 
 from __future__ import annotations
