@@ -1,7 +1,5 @@
 """What tests share: extra data where it is there, commands run as a user runs them, servers and folders."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A dataset folder and a model folder as phases leave them, for tests that publish, describe or measure one."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a journal holds, and processes that are killed while they fill one."""
 
-from __future__ import annotations
-
 import sqlite3
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Cards say honestly what a thing is, with a header that the Hub understands."""
 
-from __future__ import annotations
-
 import pytest
 import yaml
 from folders import generation_recipe, save_stories, save_tiny_model

@@ -1,7 +1,5 @@
 """Publishing against a Hub on loopback, by the real clients, and loading back with `datasets` and `transformers` alone."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

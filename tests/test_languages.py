@@ -1,7 +1,5 @@
 """A recipe in Spanish and one in Chinese through all phases; what knows English only is refused before anything is paid for."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

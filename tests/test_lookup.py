@@ -1,7 +1,5 @@
 """What a name means is decided in one place: a path, something of the package, or a repository of the Hub."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The whole path by real commands in real processes: end to end, skipping, resuming after SIGKILL, mistakes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path

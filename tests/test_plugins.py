@@ -3,8 +3,6 @@
 One recipe uses the package's LLM provider and story filter, another its metric: by name, by the real commands.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

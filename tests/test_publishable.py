@@ -1,7 +1,5 @@
 """Only what others can use goes up, and no secret does."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

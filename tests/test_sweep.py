@@ -1,7 +1,5 @@
 """Sweeps by real commands on a tiny model: interrupted, continued, done, a failed point; and what a sweep's file may say."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

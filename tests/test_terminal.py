@@ -1,7 +1,5 @@
 """Readers that leave, streams that are closed or know no more than ASCII, terminals without a width, libraries that talk."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

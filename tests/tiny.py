@@ -1,7 +1,5 @@
 """Tiny tokenizers and models."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

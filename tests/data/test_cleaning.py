@@ -1,7 +1,5 @@
 """The cleaning of texts before the filters."""
 
-from __future__ import annotations
-
 import pytest
 
 from silly_llm.core.errors import RecipeError

@@ -1,7 +1,5 @@
 """Eight shards run by datatrove on this machine equal one process."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Stories that repeat an evaluation set are refused, whatever form the set has; others are kept."""
 
-from __future__ import annotations
-
 import json
 
 import pyarrow as pa

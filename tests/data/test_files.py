@@ -1,7 +1,5 @@
 """The files people have: each loads whole, every row as it was put in, or is one line with file, row and column."""
 
-from __future__ import annotations
-
 import bz2
 import csv
 import functools

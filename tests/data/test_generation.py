@@ -1,7 +1,5 @@
 """`silly-llm generate` as people run it: real processes, a real server, killed for real."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import random

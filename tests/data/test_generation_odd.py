@@ -1,7 +1,5 @@
 """Odd answers within a run: it ends, keeps the rest, says what it dropped, and a killed run ends with the same bytes."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """What goes wrong around a run: full disks, a second process, prompts that do not fit. One line each, nothing lost."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys

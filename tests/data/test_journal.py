@@ -1,7 +1,5 @@
 """The journal: nothing lost, nothing wrong kept."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """Near-copies: planted ones are found, others are kept, the original is named."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

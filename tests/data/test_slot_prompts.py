@@ -1,7 +1,5 @@
 """Corpora other than stories: slots and features that the recipe names."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 

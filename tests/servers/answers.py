@@ -4,8 +4,6 @@ Stories with the words that were asked for (quoted, or listed after "words …:"
 schema; cut at a token limit or a stop sequence. A token is a word between spaces; sampling parameters change nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random

@@ -4,8 +4,6 @@ Validation, errors and answers have each one's shape: TGI 3's openapi.json and t
 (huggingface/text-generation-inference), vLLM's and OpenAI's errors. Not modelled: streams, n > 1, tools, images, tokenizers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -13,8 +13,6 @@ Two deliberate differences from huggingface.co: a 401 for a missing or private r
 deduces that for `https` alone), and every namespace of the users exists.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import hashlib

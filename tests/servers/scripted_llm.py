@@ -7,8 +7,6 @@ A request is in the log before the first byte of its answer leaves, so a client 
 in that moment leaves a line and no record of its own. Errors and answers spoilt by a fault have no line.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json
@@ -17,7 +15,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -55,7 +53,7 @@ class ScriptedLLM(StandIn):
         self.behaviour = Behaviour()
         self.behave(**options)
 
-    def __enter__(self) -> ScriptedLLM:
+    def __enter__(self) -> Self:
         self._log = None
         if self.log is not None:
             self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,6 @@
 
 Datasets and models are published to it and loaded from it in tests/test_hub.py."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What tests of clients stand on: answers in TGI's shapes, requests that TGI takes, faults and a log that can be relied on."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket

@@ -1,7 +1,5 @@
 """Languages and scripts: words, forms, near-copies and features in each."""
 
-from __future__ import annotations
-
 from itertools import islice, permutations
 
 import pytest

@@ -1,7 +1,5 @@
 """A training that signals, damage and half-written checkpoints happen to ends as an undisturbed one, or says in a line why not."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

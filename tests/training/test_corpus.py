@@ -1,7 +1,5 @@
 """What a pretraining reads: one long document is cut, blank rows are counted, and only texts are texts."""
 
-from __future__ import annotations
-
 import pytest
 from tiny_runs import write_texts
 

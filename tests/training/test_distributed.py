@@ -1,7 +1,5 @@
 """Engines that spread a training over two processes on the CPU: killed and resumed, each has the loss curve of one process."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

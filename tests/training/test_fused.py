@@ -1,7 +1,5 @@
 """What is computed in fewer passes is what transformers computes: values and gradients."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

@@ -1,7 +1,5 @@
 """Every key of TrainingArguments, SFTConfig and ModelConfig acts or is refused; of several budgets the first to come ends training."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json

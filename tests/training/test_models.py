@@ -1,7 +1,5 @@
 """Presets have the size their name says; mistakes in `model:` are named."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

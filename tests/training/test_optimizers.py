@@ -1,7 +1,5 @@
 """Optimizers: parameter groups, rates across width, Muon in two processes, schedule-free's averages."""
 
-from __future__ import annotations
-
 import sys
 from types import SimpleNamespace
 

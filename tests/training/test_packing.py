@@ -1,7 +1,5 @@
 """Documents in a row do not see each other, nothing is lost, and equal content is not prepared twice."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

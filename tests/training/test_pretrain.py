@@ -1,7 +1,5 @@
 """Pretraining by real commands: what it leaves, resuming after SIGKILL, and mistakes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """Pretraining that continues from a model: it begins with that model's own bits per byte, and what cannot be continued is refused in one line."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Text read as it is needed: every document once a pass, and a training that resumes where it was, whatever the source."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import asdict

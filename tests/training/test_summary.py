@@ -1,7 +1,5 @@
 """What a training shows: samples beside the bar, a summary, and a page that is self-contained and trusts no text."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """Tiny pretrainings, and what they left."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path
