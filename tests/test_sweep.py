@@ -6,13 +6,10 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from locations import ROOT
+from journals import kill
 
 from silly_llm.commands.sweep.jobs import environment, reason_of
 from silly_llm.commands.sweep.plots import draw, envelope, free_dimensions
@@ -42,23 +39,16 @@ def folder_of(place: Path, sweep: dict, **recipe: object) -> Path:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> tuple[Path, Path, str]:
+def swept(tmp_path_factory, silly_llm) -> tuple[Path, Path, str]:
     """A sweep that was stopped by Ctrl-C within its first point and then finished by the same command: file, folder, what it printed."""
     place = tmp_path_factory.mktemp("swept")
     file, folder = folder_of(place, {"grid": GRID}), place / "out"
-    command = [sys.executable, "-m", "silly_llm.cli", "sweep", "--config", str(file), "--output_dir", str(folder)]
+    command = ["sweep", "--config", file, "--output_dir", folder]
     first = folder / "points" / "num_hidden_layers-1_seed-0"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=ROOT, **pipes)
-    deadline = time.monotonic() + 120
-    while not list(first.glob("checkpoint-*")):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    assert "the same command continues" in process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and not (first / "provenance.json").exists()
+    code, said = kill(*command, when=lambda: list(first.glob("checkpoint-*")), by=signal.SIGINT)
+    assert "the same command continues" in said and code == 130 and not (first / "provenance.json").exists()
 
-    done = subprocess.run([*command, "--jobs", "2"], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = silly_llm(*command, "--jobs", 2)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert "continues   num_hidden_layers-1_seed-0" in done.stdout
     return file, folder, done.stdout

@@ -2,14 +2,11 @@
 
 import json
 import random
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
 from datasets import load_dataset
+from journals import kill
 from tiny_runs import log_of
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -242,14 +239,8 @@ def test_killed_training_ends_as_if_undisturbed(base, instructions, tmp_path):
     options += ["--logging_steps=1", "--learning_rate=0.01"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     main(arguments(base, instructions, whole, *options))
-    command = [sys.executable, "-m", "silly_llm.training.sft", *arguments(base, instructions, killed, *options)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 240
-    while not (killed / "checkpoint-6/trainer_state.json").exists() and time.monotonic() < limit:
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    saved = killed / "checkpoint-6/trainer_state.json"
+    kill("sft", *arguments(base, instructions, killed, *options), when=saved.exists)
     assert not (killed / "model.safetensors").exists()
     main(arguments(base, instructions, killed, *options))
     for name in ("model.safetensors", "tokenizer.json", "chat_template.jinja"):
