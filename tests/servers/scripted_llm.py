@@ -105,10 +105,8 @@ class ScriptedLLM(StandIn):
         if behaviour.token and given != behaviour.token:
             raise apis.Refused(401, f"invalid token {given}", "invalid_request_error")
         if request.method == "GET":
-            models = {
-                "object": "list",
-                "data": [{"id": apis.MODEL, "object": "model", "created": 0, "owned_by": "scripted"}],
-            }
+            model = {"id": apis.MODEL, "object": "model", "created": 0, "owned_by": "scripted"}
+            models = {"object": "list", "data": [model]}
             pages = {"/health": {}, "/info": apis.INFO, "/v1/models": models}
             if request.path in pages:
                 return web.json_response(pages[request.path])
@@ -144,16 +142,10 @@ class ScriptedLLM(StandIn):
     def _record(self, request: Request, question: apis.Question) -> None:
         if self._log is None:
             return
-        record = {
-            "path": question.path,
-            "prompt": question.prompt,
-            "seed": question.seed,
-            "authorization": request.headers.get("Authorization"),
-            "api_key": request.headers.get("api-key"),
-            "query": request.rel_url.raw_query_string,
-            "most_in_flight": self.most_in_flight,
-            "body": question.body if self.behaviour.log_bodies else None,
-        }
+        record = {"path": question.path, "prompt": question.prompt, "seed": question.seed}
+        record |= {"body": question.body if self.behaviour.log_bodies else None, "most_in_flight": self.most_in_flight}
+        record |= {"authorization": request.headers.get("Authorization"), "api_key": request.headers.get("api-key")}
+        record |= {"query": request.rel_url.raw_query_string}
         self._log.write(json.dumps(record) + "\n")
 
 
