@@ -71,7 +71,7 @@ def silly_llm():
     def run(*arguments: object, cwd: Path = ROOT, timeout: float = 300, input: str | None = None, **environment: str):
         options = {"cwd": cwd, "timeout": timeout, "input": input, "env": {**os.environ, **environment}}
         command = [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, **options)
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", **options)
 
     return run
 

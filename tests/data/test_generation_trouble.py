@@ -15,13 +15,11 @@ from test_generation import contents, generate, rows, write_recipe
 from silly_llm.core.errors import RecipeError, RunError
 
 
-def limited(recipe: Path, *options: object, kilobytes: int | None = None) -> subprocess.CompletedProcess[str]:
+def limited(recipe: Path, *options: object, kilobytes: int) -> subprocess.CompletedProcess[str]:
     """`silly-llm generate`, no file longer than `kilobytes` (as on a full disk, and no root needed)."""
-    command = shlex.join(
-        [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe), *map(str, options)]
-    )
-    limit = f"ulimit -f {kilobytes} && " if kilobytes else ""
-    return subprocess.run(["bash", "-c", f"{limit}exec {command}"], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", recipe, *options]
+    line = f"ulimit -f {kilobytes} && exec {shlex.join(map(str, command))}"
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
 
 
 def is_one_line(done: subprocess.CompletedProcess[str], *said: str) -> bool:

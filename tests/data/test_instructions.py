@@ -7,6 +7,7 @@ import re
 import pytest
 from datasets import load_dataset
 from journals import kill
+from tiny import jsonl as write
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
@@ -37,12 +38,6 @@ def make_story(index: int) -> dict:
         "features": ["dialogue"] if index % 2 else [],
         "summary": f"{name} finds {thing} number {index}.",
     }
-
-
-def write(path, rows):
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """A tiny Llama with its own tokenizer, and a few stories."""
 
-import json
 from pathlib import Path
 
 import pytest
-from tiny import tiny_llama
+from tiny import jsonl, tiny_llama
 
 STORIES = [
     "Once upon a time there was a small dog. The dog liked to jump.\n\nHe was happy.",
@@ -25,9 +24,7 @@ def stories() -> list[str]:
 
 @pytest.fixture(scope="session")
 def stories_file(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("data") / "stories.jsonl"
-    file.write_text("".join(json.dumps({"text": story}) + "\n" for story in STORIES), encoding="utf-8")
-    return file
+    return jsonl(tmp_path_factory.mktemp("data") / "stories.jsonl", ({"text": story} for story in STORIES))
 
 
 @pytest.fixture(scope="session")
