@@ -1,7 +1,5 @@
 """What tests share: extra data where it is there, commands run as a user runs them, servers and folders."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -72,9 +70,21 @@ def silly_llm():
 
     def run(*arguments: object, cwd: Path = ROOT, timeout: float = 300, input: str | None = None, **environment: str):
         options = {"cwd": cwd, "timeout": timeout, "input": input, "env": {**os.environ, **environment}}
-        return subprocess.run(
-            [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)], capture_output=True, text=True, **options
-        )
+        command = [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Run code in a Python of its own; gives the finished process, which may fail only with the code `fails`."""
+
+    def run(code: str, *arguments: object, fails: int = 0, **environment: str):
+        options = {"env": {**os.environ, **environment}, "capture_output": True, "text": True}
+        done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], **options)
+        assert done.returncode == fails, done.stderr[-3000:]
+        return done
 
     return run
 

@@ -1,7 +1,5 @@
 """A dataset folder and a model folder as phases leave them, for tests that publish, describe or measure one."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -21,15 +19,9 @@ def generation_recipe(folder: Path, **values):
 
 
 def story(index: int, **more):
-    return {
-        "text": f"Once upon a time, there was a cat number {index}.",
-        "words": ["cat", "jump", "happy"],
-        "features": ["dialogue"],
-        "prompt": "Write a short story with the words cat, jump and happy.",
-        "index": index,
-        "rejected_by": [],
-        **more,
-    }
+    row = {"text": f"Once upon a time, there was a cat number {index}.", "index": index, "features": ["dialogue"]}
+    row |= {"words": ["cat", "jump", "happy"], "prompt": "Write a short story with the words cat, jump and happy."}
+    return {**row, "rejected_by": [], **more}
 
 
 def save_stories(folder: Path, workspace: Path) -> Path:
@@ -41,24 +33,13 @@ def save_stories(folder: Path, workspace: Path) -> Path:
     strings = pa.list_(pa.string())
     columns = {"text": pa.string(), "words": strings, "features": strings, "prompt": pa.string()}
     schema = pa.schema({**columns, "index": pa.int64(), "rejected_by": strings})
-    splits = {
-        "train": [story(i) for i in range(40)],
-        "validation": [story(40)],
-        "rejected": [story(41, rejected_by=["length"])],
-    }
+    splits = {"train": [story(i) for i in range(40)], "validation": [story(40)]}
+    splits |= {"rejected": [story(41, rejected_by=["length"])]}
     counts = write_dataset_folder(folder, splits, schema)
     recipe = generation_recipe(workspace)
     statistics = {"splits": counts, "rejected": {"length": 1}, "tokens": {"completion": 12345}, "seconds": 75.2}
-    write_card(
-        folder,
-        dataset_card(
-            "stories",
-            recipe,
-            tinystories=tells_tinystories(recipe.args),
-            statistics=statistics,
-            sample=splits["train"][0],
-        ),
-    )
+    told = {"tinystories": tells_tinystories(recipe.args), "statistics": statistics, "sample": story(0)}
+    write_card(folder, dataset_card("stories", recipe, **told))
     (folder / "provenance.json").write_text("{}")
     for private in (".silly/run.json", "journal.sqlite", "journal-0/part", "checkpoint-5/model.safetensors"):
         (folder / private).parent.mkdir(exist_ok=True)

@@ -1,7 +1,6 @@
 """What a journal holds, and processes that are killed while they fill one."""
 
-from __future__ import annotations
-
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,15 +17,17 @@ def journalled(folder: Path) -> dict[str, str]:
         return dict(journal.execute("SELECT key, text FROM answers"))
 
 
-def kill(*arguments: object, when: Callable[[], object]) -> None:
-    """Run `silly-llm ARGUMENTS…` and `kill -9` it once `when()` is true; it must not end before."""
+def kill(*arguments: object, when: Callable[[], object], by: signal.Signals = signal.SIGKILL) -> tuple[int, str]:
+    """Run `silly-llm ARGUMENTS…` and kill it once `when()` is true, before which it must not end; its exit code and output."""
     command = [sys.executable, "-m", "silly_llm.cli", *map(str, arguments)]
     deadline = time.monotonic() + 240
     with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         while not when() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         early = process.poll() is not None or not when()
-        process.kill()
+        process.send_signal(signal.SIGKILL if early else by)
         process.wait()
         said.seek(0)
-        assert not early, said.read().decode()[-3000:]
+        output = said.read().decode()
+        assert not early, output[-3000:]
+        return process.returncode, output

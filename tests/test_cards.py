@@ -1,7 +1,5 @@
 """Cards say honestly what a thing is, with a header that the Hub understands."""
 
-from __future__ import annotations
-
 import pytest
 import yaml
 from folders import generation_recipe, save_stories, save_tiny_model
@@ -49,11 +47,8 @@ def test_instruction_card_names_the_teacher_of_its_stories(tmp_path):
     (stories / "provenance.json").write_text('{"phase": "generate"}')
     argv = ["--dataset", str(stories), "--output_dir", str(tmp_path / "out")]
     recipe = load_recipe(argv, phase="instruct", arguments=InstructionArguments)
-    row = {
-        "prompt": [{"role": "user", "content": "Words: cat"}],
-        "completion": [{"role": "assistant", "content": "A cat."}],
-        "text": "A cat.",
-    }
+    row = {"prompt": [{"role": "user", "content": "Words: cat"}], "text": "A cat."}
+    row |= {"completion": [{"role": "assistant", "content": "A cat."}]}
     statistics = {"splits": {"train": {"examples": 12, "combinations": {"words": 12}}, "validation": {"examples": 0}}}
     card = dataset_card("instructions", recipe, statistics=statistics, sample=row)
     assert "**storyteller**" in card and "| train: combinations: words | 12 |" in card
@@ -89,10 +84,8 @@ def test_hub_ids_are_told_from_paths(tmp_path, monkeypatch):
     assert hub_ids("data/x.jsonl") == hub_ids("runs/quickstart") == hub_ids(None) == hub_ids("a/b/c") == []
 
 
-NAMES = (
-    *("a\n# b", "a|b", "<script>x</script>", "---\nlicense: mit", "`x`", "``x", "[x](javascript:1)"),
-    *("a\u2028- b", "```\n# c"),
-)
+NAMES = ("a\n# b", "a|b", "<script>x</script>", "---\nlicense: mit", "`x`", "``x", "[x](javascript:1)", "a\u2028- b")
+NAMES += ("```\n# c",)
 """What somebody calls a model, a dataset, a run or a tag, and what nobody should read as markup."""
 
 
@@ -119,9 +112,8 @@ def cards_with(name: str, folder) -> list[str]:
     generated.run_name = name
     statistics = {"splits": {"train": 5}, "models": {name: 5}, name: {name: name}}
     sample = {"prompt": name, "text": f"Once.\n{name}\n\n    {name}"}
-    stories = dataset_card(
-        "stories", generated, tinystories=tells_tinystories(generated.args), statistics=statistics, sample=sample
-    )
+    told = {"tinystories": tells_tinystories(generated.args), "statistics": statistics, "sample": sample}
+    stories = dataset_card("stories", generated, **told)
     tuned = generation_recipe(folder)
     tuned.phase, tuned.run_name = "sft", name
     tuned.values = {"model_name_or_path": name, "dataset": [name, {"path": name}]}

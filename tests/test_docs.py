@@ -1,7 +1,5 @@
 """What README and docs tell people to type is typed here: the commands, and the examples of the plugin page."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

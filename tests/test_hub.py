@@ -1,12 +1,7 @@
 """Publishing against a Hub on loopback, by the real clients, and loading back with `datasets` and `transformers` alone."""
 
-from __future__ import annotations
-
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,15 +42,12 @@ def run(silly_llm, hub, tmp_path):
 
 
 @pytest.fixture
-def python(hub, tmp_path_factory):
-    """Python in a fresh process with an empty cache."""
+def python(python, hub, tmp_path_factory):
+    """The same with an empty cache and the stand-in as its Hub."""
 
     def call(code: str, *arguments, token: str = LocalHub.TOKEN):
         ours = {**hub.env(tmp_path_factory.mktemp("reader"), token), "HF_TOKEN": token, "HF_HUB_OFFLINE": "0"}
-        command = [sys.executable, "-c", code, *map(str, arguments)]
-        done = subprocess.run(command, env=os.environ | ours, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done
+        return python(code, *arguments, **ours)
 
     return call
 
@@ -78,15 +70,10 @@ def commits(hub: LocalHub, repo_id: str) -> int:
 def test_stories_go_up_and_load_back(run, python, hub, stories):
     done = run("publish", stories, "alice/tales")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == f"published: {hub.endpoint}/datasets/alice/tales"
-    out = python(
-        "from datasets import load_dataset; d = load_dataset('alice/tales')\n"
-        "print({k: len(v) for k, v in d.items()}, d['train'][3]['text'])"
-    )
-    assert (
-        out.stdout.strip()
-        == "{'train': 40, 'validation': 1, 'rejected': 1} Once upon a time, there was a cat number 3."
-    )
+    assert done.stdout.splitlines()[0] == f"published: {hub.url}/datasets/alice/tales"
+    code = "from datasets import load_dataset; d = load_dataset('alice/tales')\n"
+    out = python(code + "print({k: len(v) for k, v in d.items()}, d['train'][3]['text'])").stdout.strip()
+    assert out == "{'train': 40, 'validation': 1, 'rejected': 1} Once upon a time, there was a cat number 3."
     files = hub.files("dataset", "alice/tales")
     assert set(files) == {*files_of(stories), ".gitattributes"}
     card = files["README.md"].decode()

@@ -1,7 +1,5 @@
 """A recipe in Spanish and one in Chinese through all phases; what knows English only is refused before anything is paid for."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -69,9 +67,8 @@ def test_all_phases_in_another_language(language, tmp_path):
         return folder
 
     teacher = {"type": "openai", "model": "teacher", "base_url": "http://127.0.0.1:9/v1"}
-    words = run(
-        vocabulary.main, provider=teacher, language=language, words=9, proportions=dict.fromkeys(told["words"], 1)
-    )
+    shares = dict.fromkeys(told["words"], 1)
+    words = run(vocabulary.main, provider=teacher, language=language, words=9, proportions=shares)
     known = json.loads((words / "vocabulary.json").read_text())
     assert {key: sorted(known[key]) for key in told["words"]} == {k: sorted(v) for k, v in told["words"].items()}
     stories = run(
@@ -87,26 +84,23 @@ def test_all_phases_in_another_language(language, tmp_path):
     assert header["language"] == [language] and header["license"] == "cc-by-4.0"
     assert "synthetic" in header["tags"] and "tinystories" not in header["tags"]
     quick = {"use_cpu": True, "max_steps": 2, "sample_tokens": 4, "report_to": "none"}
-    model = run(
-        pretrain.main, dataset=stories, model="silly-tiny", tokenizer={"vocab_size": 300}, max_length=512, tokens_per_step=512, **quick
-    )  # fmt: skip
+    small = {"model": "silly-tiny", "tokenizer": {"vocab_size": 300}, "max_length": 512, "tokens_per_step": 512}
+    model = run(pretrain.main, dataset=stories, **small, **quick)
     asked = run(
         instructions.main, dataset=stories, language=language, openers=[""],
         types=[{"type": "words", "phrasings": [told["request"]], "probability": 1}, {"type": "sentence", "phrasings": ["{value}"]}],
     )  # fmt: skip
     rows = load_dataset(str(asked))["train"]
     assert any("sentence" in row["types"] for row in rows)
-    tuned = run(
-        sft.main, model_name_or_path=model, dataset=asked, max_length=400, per_device_train_batch_size=2, **quick
-    )
+    quick |= {"max_length": 400, "per_device_train_batch_size": 2}
+    tuned = run(sft.main, model_name_or_path=model, dataset=asked, **quick)
     for folder in (model, asked, tuned):
         header = metadata_load(folder / "README.md")
         assert header["language"] == [language] and header["license"] == "cc-by-4.0", folder
         text = (folder / "README.md").read_text()
         assert "simple words" not in text and "tinystories" not in header["tags"]
-    report = run(
-        evaluate.main, model=tuned, dataset=asked, num_stories=3, num_documents=3, max_new_tokens=8, num_samples=1
-    )
+    few = {"num_stories": 3, "num_documents": 3, "max_new_tokens": 8, "num_samples": 1}
+    report = run(evaluate.main, model=tuned, dataset=asked, **few)
     about = json.loads((report / "results.json").read_text())["dataset"]
     assert about["language"] == language and about["reference"]["words_included"]["value"] == 1
 
@@ -152,11 +146,7 @@ def test_instructions_speak_the_language_that_the_data_says_it_has(tmp_path):
 @pytest.mark.parametrize(
     ("main", "options", "said"),
     [
-        (
-            vocabulary.main,
-            ["--checks.profanity", "true", "--checks.max_length", "9"],
-            "checks: max_syllables, profanity, part_of_speech",
-        ),
+        (vocabulary.main, ["--checks.profanity", "true"], "checks: max_syllables, profanity, part_of_speech"),
         (vocabulary.main, [], "the storyteller knows English words only"),
         (instructions.main, ["--dataset", "x.jsonl"], "types: the phrasings of words are English"),
     ],

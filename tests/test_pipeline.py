@@ -1,7 +1,5 @@
 """The whole path by real commands in real processes: end to end, skipping, resuming after SIGKILL, mistakes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path
@@ -19,14 +17,8 @@ from silly_llm.core.phases import PHASES
 from silly_llm.data.arguments import GenerationArguments
 
 RUN = ["run", "recipes/quickstart", "--environment", "smoke"]
-RESULTS = {
-    "vocabulary": "vocabulary.json",
-    "generate": "data",
-    "pretrain": "model.safetensors",
-    "instruct": "data",
-    "sft": "model.safetensors",
-    "evaluate": "results.json",
-}
+RESULTS = {"vocabulary": "vocabulary.json", "generate": "data", "pretrain": "model.safetensors", "instruct": "data"}
+RESULTS |= {"sft": "model.safetensors", "evaluate": "results.json"}
 
 
 def folder(root: Path, phase: str) -> Path:
@@ -83,9 +75,7 @@ def test_killed_in_the_middle_the_same_command_ends_with_the_same_result(undistu
 
 
 @pytest.mark.slow
-def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends_on_it(
-    quickstart, undisturbed, in_process
-):
+def test_a_second_run_skips_everything_and_a_change_redoes_only_what_depends(quickstart, undisturbed, in_process):
     again = in_process(*RUN, cwd=quickstart[0])
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("up to date") == len(PHASES)

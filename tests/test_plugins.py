@@ -1,9 +1,7 @@
-"""Third parties' components: a small package with an entry point, built and installed, and a one-off `module:Class`.
+"""Third parties' components: a small package with an entry point, built and installed (one-offs by `module:Class`: test_docs.py).
 
 One recipe uses the package's LLM provider and story filter, another its metric: by name, by the real commands.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -12,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from datasets import load_dataset
+from folders import save_tiny_model
 
 PYPROJECT = """
 [build-system]
@@ -82,17 +82,6 @@ class Letters(EvaluationProvider):
         return {"letters": Metric(float(sum(map(len, data.texts))), None, None, len(data.texts))}
 '''
 
-ONE_OFF = '''
-from silly_llm.data.filters.base import StoryFilter
-
-
-class RefuseAllButOne(StoryFilter):
-    """Keeps the story with index 3."""
-
-    def refuse(self, story):
-        return None if story["index"] == 3 else "is not the third"
-'''
-
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
@@ -132,16 +121,12 @@ def test_plugins_are_listed_with_where_they_come_from(run, silly_llm):
 
 @pytest.mark.slow
 def test_a_recipe_uses_a_plugins_provider_filter_and_metric(run, tmp_path):
-    generation = write_recipe(
-        tmp_path / "stories.yaml",
-        provider={"type": "parrot", "phrase": "Pieces of eight!"},
-        filters=[{"type": "dislike", "letter": "h"}],
-        num_stories=40,
-        validation_fraction=0.2,
-    )
+    values = {"filters": [{"type": "dislike", "letter": "h"}], "num_stories": 40, "validation_fraction": 0.2}
+    provider = {"type": "parrot", "phrase": "Pieces of eight!"}
+    generation = write_recipe(tmp_path / "stories.yaml", provider=provider, **values)
     done = run("generate", "--config", generation, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    splits = read_splits(tmp_path / "stories")
+    splits = load_dataset(str(tmp_path / "stories"))
     kept, refused = [*splits["train"], *splits["validation"]], splits["rejected"]
     assert len(kept) + len(refused) == 40
     assert all(row["text"].startswith("Pieces of eight! ") and row["model"] == "parrot-1" for row in kept)
@@ -149,15 +134,8 @@ def test_a_recipe_uses_a_plugins_provider_filter_and_metric(run, tmp_path):
     assert {tuple(row["rejected_by"]) for row in refused} == {("dislike: begins badly",)}
     assert "`parrot`" in (tmp_path / "stories" / "README.md").read_text()
 
-    from folders import save_tiny_model
-
-    evaluation = write_recipe(
-        tmp_path / "evaluation.yaml",
-        model=str(save_tiny_model(tmp_path / "model", tmp_path)),
-        dataset="stories",
-        metrics=["letters"],
-        num_stories=1,
-    )
+    values = {"model": str(save_tiny_model(tmp_path / "model", tmp_path)), "metrics": ["letters"], "num_stories": 1}
+    evaluation = write_recipe(tmp_path / "evaluation.yaml", dataset="stories", **values)
     done = run("evaluate", "--config", evaluation, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "evaluation" / "results.json").read_text())
@@ -166,30 +144,7 @@ def test_a_recipe_uses_a_plugins_provider_filter_and_metric(run, tmp_path):
 
 
 def test_a_plugins_options_are_checked_as_ours_are(run, tmp_path):
-    for wrong, near in (
-        (["--provider.type", "parrot", "--provider.phrse", "x"], "phrase"),
-        (["--provider", "parot"], "parrot"),
-    ):
-        done = run("generate", *wrong, "--output_dir", tmp_path / "out")
+    for wrong, near in (("{type: parrot, phrse: x}", "phrase"), ("parot", "parrot")):
+        done = run("generate", "--provider", wrong, "--output_dir", tmp_path / "out")
         assert done.returncode == 2 and f"did you mean '{near}'?" in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_a_one_off_by_module_and_class(run, tmp_path):
-    (tmp_path / "my_filters.py").write_text(ONE_OFF)
-    recipe = write_recipe(
-        tmp_path / "stories.yaml", provider="parrot", filters=["my_filters:RefuseAllButOne"], num_stories=6
-    )
-    done = run("generate", "--config", recipe, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    splits = read_splits(tmp_path / "stories")
-    assert [row["index"] for rows in (splits["train"], splits.get("validation", [])) for row in rows] == [3]
-    done = run("generate", "--config", recipe, "--filters", "[my_filters:Nobody]", cwd=tmp_path)
-    assert done.returncode == 2 and "my_filters:Nobody" in done.stderr
-
-
-def read_splits(folder: Path) -> dict[str, list[dict]]:
-    import pyarrow.parquet as pq
-
-    shards = sorted((folder / "data").glob("*.parquet"))
-    return {shard.name.partition("-")[0]: pq.read_table(shard).to_pylist() for shard in shards}

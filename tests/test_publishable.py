@@ -1,7 +1,5 @@
 """Only what others can use goes up, and no secret does."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io
@@ -9,8 +7,6 @@ import json
 import lzma
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 
@@ -37,7 +33,7 @@ def model(tmp_path):
     return save_tiny_model(tmp_path / "model", tmp_path)
 
 
-def test_folders_load_by_datasets_each_its_own_rows(stories, tmp_path):
+def test_folders_load_by_datasets_each_its_own_rows(stories, tmp_path, python):
     """Also when another folder has the same name and card, and when a folder is written anew."""
     other = shutil.copytree(stories, tmp_path / "other" / "stories")
     shard = "data/validation-00000-of-00001.parquet"
@@ -48,9 +44,8 @@ def test_folders_load_by_datasets_each_its_own_rows(stories, tmp_path):
             from datasets import load_dataset
             print({{k: len(v) for k, v in load_dataset({str(stories)!r}).items()}})
             print([load_dataset(f, split="validation")[0]["text"] for f in ({str(stories)!r}, {str(other)!r})])"""
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        counts, texts = done.stdout.strip().splitlines()
-        assert counts == "{'train': 40, 'validation': 1, 'rejected': 1}", done.stderr[-2000:]
+        counts, texts = python(code).stdout.strip().splitlines()
+        assert counts == "{'train': 40, 'validation': 1, 'rejected': 1}"
         assert texts == str(["Once upon a time, there was a cat number 40.", text])
 
 
@@ -183,16 +178,9 @@ def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
         "map": pa.table({"of": pa.array([[("cat", secret)]], pa.map_(pa.string(), pa.string()))}),
         "binary": pa.table({"image": [gzip.compress(b"x"), secret.encode("utf-16")]}),
     }
-    forms = {
-        "gz": gzip.compress(line),
-        "bz2": bz2.compress(line),
-        "xz": lzma.compress(line),
-        "zst": pa.compress(line, "zstd", asbytes=True),
-        "zip": zipped.getvalue(),
-        "tar": tarred.getvalue(),
-        "utf16": line.decode().encode("utf-16"),
-        "edge": b" " * ((1 << 22) - 10) + line,
-    }
+    forms = {"gz": gzip.compress(line), "bz2": bz2.compress(line), "xz": lzma.compress(line)}
+    forms |= {"zst": pa.compress(line, "zstd", asbytes=True), "zip": zipped.getvalue(), "tar": tarred.getvalue()}
+    forms |= {"utf16": line.decode().encode("utf-16"), "edge": b" " * ((1 << 22) - 10) + line}
     for name, table in tables.items():
         sink = io.BytesIO()
         pq.write_table(table, sink, compression="zstd")
@@ -203,9 +191,8 @@ def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
     (tmp_path / "cut").write_bytes(forms["gz"][:-12])
     with pytest.raises(RecipeError, match="cut: cannot be searched for secrets"):
         refuse_secrets(tmp_path, ["cut"], "hf_mine", allow=["Token"])
-    with pytest.raises(
-        RecipeError, match=r'\(Token\); it is not published; if it is a false alarm: .* --allow "Token"'
-    ):
+    said = r'\(Token\); it is not published; if it is a false alarm: .* --allow "Token"'
+    with pytest.raises(RecipeError, match=said):
         refuse_secrets(tmp_path, ["gz"], "hf_mine")
     refuse_secrets(tmp_path, ["gz"], "hf_mine", allow=["Token"])
 

@@ -1,7 +1,5 @@
 """What ends a run other than a training: each signal does what Ctrl-C does, in one line, with its own exit code."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """The Slurm scripts run as they are, with a scripted server in the place of the real one."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

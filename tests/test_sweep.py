@@ -1,20 +1,16 @@
 """Sweeps by real commands on a tiny model: interrupted, continued, done, a failed point; and what a sweep's file may say."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from locations import ROOT
+from journals import kill
+from tiny import jsonl
 
 from silly_llm.commands.sweep.jobs import environment, reason_of
 from silly_llm.commands.sweep.plots import draw, envelope, free_dimensions
@@ -33,8 +29,7 @@ def folder_of(place: Path, sweep: dict, **recipe: object) -> Path:
     """A recipe folder with a sweep over a few stories; the sweep's file."""
     texts = [f"{name} had a {pet}. The {pet} ran." for name in ("Tom", "Mia", "Ben") for pet in ("cat", "dog")]
     for name in ("train", "held-out"):
-        lines = [json.dumps({"text": text}) + "\n" for text in texts * (20 if name == "train" else 1)]
-        (place / f"{name}.jsonl").write_text("".join(lines))
+        jsonl(place / f"{name}.jsonl", [{"text": text} for text in texts * (20 if name == "train" else 1)])
     data = {"dataset": str(place / "train.jsonl"), "eval_dataset": str(place / "held-out.jsonl")}
     (place / "pretrain.json").write_text(json.dumps({**RECIPE, **data, **recipe}))
     file = place / "sweep.json"
@@ -44,23 +39,16 @@ def folder_of(place: Path, sweep: dict, **recipe: object) -> Path:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> tuple[Path, Path, str]:
+def swept(tmp_path_factory, silly_llm) -> tuple[Path, Path, str]:
     """A sweep that was stopped by Ctrl-C within its first point and then finished by the same command: file, folder, what it printed."""
     place = tmp_path_factory.mktemp("swept")
     file, folder = folder_of(place, {"grid": GRID}), place / "out"
-    command = [sys.executable, "-m", "silly_llm.cli", "sweep", "--config", str(file), "--output_dir", str(folder)]
+    command = ["sweep", "--config", file, "--output_dir", folder]
     first = folder / "points" / "num_hidden_layers-1_seed-0"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=ROOT, **pipes)
-    deadline = time.monotonic() + 120
-    while not list(first.glob("checkpoint-*")):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    assert "the same command continues" in process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and not (first / "provenance.json").exists()
+    code, said = kill(*command, when=lambda: list(first.glob("checkpoint-*")), by=signal.SIGINT)
+    assert "the same command continues" in said and code == 130 and not (first / "provenance.json").exists()
 
-    done = subprocess.run([*command, "--jobs", "2"], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = silly_llm(*command, "--jobs", 2)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert "continues   num_hidden_layers-1_seed-0" in done.stdout
     return file, folder, done.stdout
@@ -125,9 +113,11 @@ def test_a_failed_point_does_not_stop_the_others_and_is_tried_again(silly_llm, t
         ("", ["is not empty and holds no output of `silly-llm sweep`"]),  # of something else
     ],
 )
-def test_a_typo_in_one_point_or_a_foreign_folder_is_one_line_and_writes_nothing(silly_llm, tmp_path, folder, messages):
+def test_a_typo_in_one_point_or_a_foreign_folder_is_one_line_and_writes_nothing(
+    in_process, tmp_path, folder, messages
+):
     file = folder_of(tmp_path, {"runs": [{"learning_rate": 0.001}, {"learning_rat": 0.002}]})
-    wrong = silly_llm("sweep", "--config", file, "--output_dir", tmp_path / folder)
+    wrong = in_process("sweep", "--config", file, "--output_dir", tmp_path / folder)
     assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1, wrong.stderr
     assert all(message in wrong.stderr for message in messages)
     assert not (tmp_path / "out").exists() and not (tmp_path / "points").exists()
@@ -191,8 +181,8 @@ def made_up(folder: Path, width: int, layers: int, seed: int, **more: object) ->
     body, place = (12 * layers * width**2, folder / f"{width}-{layers}-{seed}-{'-'.join(map(str, more.values()))}")
     place.mkdir()
     values = [3.0, 1.5, 1.0 + 20 / width + 0.1 / layers + 0.01 * seed]
-    lines = [{"tokens": 100 * (n + 1), "eval_bits_per_byte": v} for n, v in enumerate(values)]
-    (place / "training_log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    lines = ({"tokens": 100 * (n + 1), "eval_bits_per_byte": v} for n, v in enumerate(values))
+    jsonl(place / "training_log.jsonl", lines)
     sizes = {"width": width, "layers": layers, "heads": width // 32, "non_embedding_parameters": body}
     facts = {"tokens": 300, "compute": 6 * body * 300, "bits_per_byte": values[-1], "folder": str(place)}
     return {"model.hidden_size": width, "model.num_hidden_layers": layers, "seed": seed, **more, **sizes, **facts}

@@ -1,7 +1,5 @@
 """Readers that leave, streams that are closed or know no more than ASCII, terminals without a width, libraries that talk."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -43,16 +41,13 @@ def test_closed_streams_are_no_error():
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_without_a_character_shows_another(encoding, tmp_path):
-    environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    command = [*SILLY, "run", "quickstart", "--environment", "smoke", "--to", "vocabulary", "--output_root", tmp_path]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+def test_a_terminal_without_a_character_shows_another(encoding, tmp_path, silly_llm):
+    command = ["run", "quickstart", "--environment", "smoke", "--to", "vocabulary", "--output_root", tmp_path]
+    done = silly_llm(*command, PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
-    assert b"\n-- 1/1 vocabulary" in done.stdout
-    checked = subprocess.run(
-        [*SILLY, "recipes", "recipes/tiny-letters", "--check"], cwd=ROOT, env=environment, capture_output=True
-    )
-    assert b"\nok recipes/tiny-letters" in checked.stdout and checked.stdout.isascii()
+    assert "\n-- 1/1 vocabulary" in done.stdout
+    checked = silly_llm("recipes", "recipes/tiny-letters", "--check", PYTHONIOENCODING=encoding)
+    assert "\nok recipes/tiny-letters" in checked.stdout and checked.stdout.isascii()
 
 
 def test_a_bar_shows_in_a_terminal_without_a_width():
@@ -89,15 +84,10 @@ def test_libraries_are_silent_but_for_errors_and_missing_weights_and_debug_shows
 @pytest.mark.parametrize(
     "command", ["", "run", "chat", "compare", "publish", "sweep", "plugins nothing", "recipes --copy x", "pretrian"]
 )
-def test_what_is_missing_is_one_line_with_code_2(command, tmp_path, monkeypatch, capsys):
-    from silly_llm.cli import main
-
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        main(command.split())
-    said = capsys.readouterr()
-    assert stopped.value.code == 2 and not said.out and said.err.startswith("silly-llm: ")
-    assert said.err.count("\n") == 1
+def test_what_is_missing_is_one_line_with_code_2(command, tmp_path, in_process):
+    said = in_process(*command.split(), cwd=tmp_path)
+    assert said.returncode == 2 and not said.stdout and said.stderr.startswith("silly-llm: ")
+    assert said.stderr.count("\n") == 1
 
 
 def test_durations_are_said_as_people_say_them():

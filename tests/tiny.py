@@ -1,8 +1,15 @@
-"""Tiny tokenizers and models."""
+"""Tiny tokenizers and models, and rows in a file."""
 
-from __future__ import annotations
-
+import json
+from collections.abc import Iterable
 from pathlib import Path
+
+
+def jsonl(path: Path, rows: Iterable[object]) -> Path:
+    """Write rows as JSON Lines; gives the path."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
 
 
 def tiny_tokenizer(extra=(), chat_template: str | None = None):
@@ -17,9 +24,8 @@ def tiny_tokenizer(extra=(), chat_template: str | None = None):
     options = {"special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
     raw.train_from_iterator([], trainers.BpeTrainer(**options))
     names = dict(zip(("bos_token", "eos_token", "pad_token"), special, strict=False))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw, extra_special_tokens=list(extra), chat_template=chat_template, **names
-    )
+    names |= {"extra_special_tokens": list(extra), "chat_template": chat_template}
+    return PreTrainedTokenizerFast(tokenizer_object=raw, **names)
 
 
 def tiny_llama(folder: Path, tokenizer, **sizes) -> Path:

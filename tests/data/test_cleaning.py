@@ -1,7 +1,5 @@
 """The cleaning of texts before the filters."""
 
-from __future__ import annotations
-
 import pytest
 
 from silly_llm.core.errors import RecipeError
@@ -45,9 +43,8 @@ def test_a_title_stays_where_no_filter_refuses_it():
 
 
 def test_patterns_of_the_recipe():
-    steps = cleaning_of(
-        [{"pattern": r"(?m)^Moral:.*$"}, {"pattern": "(d)og", "replacement": r"\1ug", "name": "dogs"}], []
-    )
+    dogs = {"pattern": "(d)og", "replacement": r"\1ug", "name": "dogs"}
+    steps = cleaning_of([{"pattern": r"(?m)^Moral:.*$"}, dogs], [])
     assert clean("A dog.\nMoral: be good.", steps) == ("A dug.", ["/(?m)^Moral:.*$/", "dogs"])
 
 

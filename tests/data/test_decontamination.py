@@ -1,11 +1,8 @@
 """Stories that repeat an evaluation set are refused, whatever form the set has; others are kept."""
 
-from __future__ import annotations
-
-import json
-
 import pyarrow as pa
 import pytest
+from tiny import jsonl
 
 from silly_llm.core import registry
 from silly_llm.core.container import Container
@@ -13,9 +10,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.data.dataset_writer import write_dataset_folder
 from silly_llm.data.filters.decontamination import DecontaminationFilter, NgramIndex
 
-TEXT = (
-    "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of yellow cheese in its paws."
-)
+TEXT = "The old clock in the hall struck nine, and a small grey mouse ran down with a crumb of cheese in its two paws."
 WORDS = TEXT.replace(",", "").replace(".", "").lower().split()
 REASON = "shares words with an evaluation text"
 
@@ -24,14 +19,10 @@ def build(**options):
     return Container().build("story_filter", {"type": "decontamination", **options})
 
 
-def jsonl(path, *rows) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
-
-
 @pytest.fixture
 def evaluation(tmp_path) -> str:
-    return jsonl(tmp_path / "evaluation.jsonl", {"text": TEXT}, {"text": "Quite another text. " * 5})
+    texts = (TEXT, "Quite another text. " * 5)
+    return str(jsonl(tmp_path / "evaluation.jsonl", ({"text": text} for text in texts)))
 
 
 def story(text: str) -> dict:
@@ -50,9 +41,8 @@ def test_case_and_punctuation_do_not_hide_a_run_and_the_order_of_words_counts(ev
 
 
 def test_short_texts_count_as_a_whole_and_very_short_ones_not(tmp_path):
-    path = jsonl(
-        tmp_path / "e.jsonl", {"text": "A purple cow sat on the warm red roof."}, {"text": "Once upon a time"}
-    )
+    texts = ("A purple cow sat on the warm red roof.", "Once upon a time")
+    path = str(jsonl(tmp_path / "e.jsonl", ({"text": text} for text in texts)))
     story_filter = build(dataset=path)
     assert story_filter.refuse(story("Look, a purple cow sat on the warm red roof today.")) == REASON
     assert story_filter.refuse(story("Look, a purple cow sat on the warm red barn today.")) is None
@@ -89,7 +79,7 @@ def test_a_list_of_prompts_in_yaml_and_several_sources(tmp_path, evaluation):
     prompts.write_text(f"- One short prompt\n- '{TEXT}'\n", encoding="utf-8")
     assert build(dataset=str(prompts)).refuse(story(TEXT)) == REASON
     assert DecontaminationFilter.inputs({"dataset": str(prompts)}) == [str(prompts)]
-    other = jsonl(tmp_path / "other.jsonl", {"text": "Nothing to see here."})
+    other = str(jsonl(tmp_path / "other.jsonl", [{"text": "Nothing to see here."}]))
     assert build(dataset={"path": evaluation}).refuse(story(TEXT)) == REASON
     several = build(dataset=[other, {"dataset": evaluation, "weight": 0.1}, str(prompts)])
     assert several.refuse(story(TEXT)) == several.refuse(story("Quite another text. " * 5)) == REASON
@@ -127,7 +117,7 @@ def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
     with pytest.raises(RecipeError, match=r"did you mean 'evaluation\.jsonl'"):
         build(dataset=evaluation.replace("evaluation.", "evalation."))
     (tmp_path / "mapping.yaml").write_text("a: b\n")
-    short = jsonl(tmp_path / "short.jsonl", {"text": "Too short."})
+    short = str(jsonl(tmp_path / "short.jsonl", [{"text": "Too short."}]))
     for path, said in ((f"{tmp_path}/mapping.yaml", "a list of texts"), (short, "no text of at least 5 words")):
         with pytest.raises(RecipeError, match=said):
             build(dataset=path).refuse(story(TEXT))

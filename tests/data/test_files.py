@@ -1,7 +1,5 @@
 """The files people have: each loads whole, every row as it was put in, or is one line with file, row and column."""
 
-from __future__ import annotations
-
 import bz2
 import csv
 import functools
@@ -10,9 +8,6 @@ import http.server
 import io
 import json
 import lzma
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -21,7 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
-from silly_llm.cli import main
 from silly_llm.core.errors import RecipeError
 from silly_llm.data import rows
 from silly_llm.data.instructions.split import StorySplit
@@ -128,10 +122,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "number.jsonl": (bad(5), r"row 3: 'text' is a number \(5\), not text"),
     "numbers.jsonl": (jsonl([1, 2]), r"row 1: 'text' is a number \(1\)"),
     "list.jsonl": (bad(["a"]), "row 3: 'text' is a list, not text"),
-    "chat.jsonl": (
-        jsonl([[{"role": "user", "content": "a"}]]),
-        "row 1: 'text' is a list, not text; chats are what `silly-llm sft` reads",
-    ),
+    "chat.jsonl": (jsonl([[{"role": "user"}]]), "'text' is a list, not text; chats are what `silly-llm sft` reads"),
     "messages.jsonl": (b'{"messages": []}\n', r"no column 'text'.* has messages; chats \(`messages`\)"),
     "surrogate.jsonl": (bad("a\ud83d"), r"row 3: 'text' has \\ud83d"),
     "cut.jsonl": (jsonl(["a", "b"])[:-5], "row 2 is not JSON"),
@@ -139,7 +130,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "array of numbers.json": (b"[1, 2]", "row 1 is a number, not an object"),
     "latin.jsonl": (
         b'{"text": "a"}\n{"text": "caf\xe9"}\n',
-        r"row 2 \(byte 27\) is not UTF-8 text \(0xe9\); .*iconv -f WINDOWS-1252",
+        r"row 2 \(byte 27\) .* \(0xe9\); .*iconv -f WINDOWS-1252",
     ),
     "latin.txt": ("One\ncafé".encode("latin-1"), r"row 2 \(byte 7\) is not UTF-8"),
     "latin.csv": (table(["a", "é"]).decode().encode("latin-1"), r"row 3 .* not UTF-8"),
@@ -188,13 +179,12 @@ def test_so_it_is_where_all_columns_are_read(tmp_path, name):
     assert "\n" not in str(error.value)
 
 
-def test_a_pretraining_ends_with_exit_code_2_and_one_line(tmp_path, capsys):
+def test_a_pretraining_ends_with_exit_code_2_and_one_line(tmp_path, in_process):
     file = tmp_path / "number.jsonl"
     file.write_bytes(WRONG["number.jsonl"][0])
-    with pytest.raises(SystemExit) as ended:
-        main(f"pretrain --dataset {file} --model silly-tiny --max_steps 1 --output_dir {tmp_path}/o".split())
-    assert ended.value.code == 2
-    assert f"{file}: row 3: 'text' is a number (5), not text" in capsys.readouterr().err.splitlines()[-1]
+    done = in_process(*f"pretrain --dataset {file} --model silly-tiny --max_steps 1 --output_dir {tmp_path}/o".split())
+    assert done.returncode == 2
+    assert f"{file}: row 3: 'text' is a number (5), not text" in done.stderr.splitlines()[-1]
 
 
 def folder_of(path: Path, files: dict[str, bytes]) -> str:
@@ -320,7 +310,7 @@ def test_urls_that_cannot_be_read_are_one_line(served):
             open_source(url).texts("text")
 
 
-def test_a_small_file_that_unpacks_to_a_huge_one_takes_no_memory(tmp_path):
+def test_a_small_file_that_unpacks_to_a_huge_one_takes_no_memory(tmp_path, python):
     """300 MB of one line in 300 kB: refused before it is in memory."""
     with gzip.open(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as file:
         file.write(b'{"text": "')
@@ -344,6 +334,4 @@ for name in ("a.jsonl.gz", "a.txt.gz", "a.csv.gz"):
             raise AssertionError(name)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) < 250_000, "kB"
+    assert int(python(code).stdout) < 250_000, "kB"

@@ -1,7 +1,5 @@
 """Every filter keeps a good story and refuses its kind of bad one."""
 
-from __future__ import annotations
-
 import json
 import sys
 

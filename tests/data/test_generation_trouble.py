@@ -1,7 +1,5 @@
 """What goes wrong around a run: full disks, a second process, prompts that do not fit. One line each, nothing lost."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys
@@ -17,13 +15,11 @@ from test_generation import contents, generate, rows, write_recipe
 from silly_llm.core.errors import RecipeError, RunError
 
 
-def limited(recipe: Path, *options: object, kilobytes: int | None = None) -> subprocess.CompletedProcess[str]:
+def limited(recipe: Path, *options: object, kilobytes: int) -> subprocess.CompletedProcess[str]:
     """`silly-llm generate`, no file longer than `kilobytes` (as on a full disk, and no root needed)."""
-    command = shlex.join(
-        [sys.executable, "-m", "silly_llm.cli", "generate", "--config", str(recipe), *map(str, options)]
-    )
-    limit = f"ulimit -f {kilobytes} && " if kilobytes else ""
-    return subprocess.run(["bash", "-c", f"{limit}exec {command}"], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "silly_llm.cli", "generate", "--config", recipe, *options]
+    line = f"ulimit -f {kilobytes} && exec {shlex.join(map(str, command))}"
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
 
 
 def is_one_line(done: subprocess.CompletedProcess[str], *said: str) -> bool:
@@ -118,11 +114,10 @@ class Dies(StoryFilter):
     ("name", "said"),
     [("Raises", "Odd: not pickled"), ("Dies", "process that writes the stories died; the same command")],
 )
-def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, monkeypatch, server, recipe, name, said):
+def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, silly_llm, server, recipe, name, said):
     (tmp_path / "bad_filters.py").write_text(BAD_FILTERS)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(RunError, match=said):
-        generate("--config", recipe, "--filters", f"[bad_filters:{name}]")
+    done = silly_llm("generate", "--config", recipe, "--filters", f"[bad_filters:{name}]", cwd=tmp_path)
+    assert done.returncode == 1 and said in done.stderr.splitlines()[-1]
     assert not (tmp_path / "stories" / "data").exists() and len(journalled(tmp_path / "stories")) > 0
 
 

@@ -3,12 +3,11 @@
 import json
 import random
 import re
-import subprocess
-import sys
-import time
 
 import pytest
 from datasets import load_dataset
+from journals import kill
+from tiny import jsonl as write
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
@@ -39,12 +38,6 @@ def make_story(index: int) -> dict:
         "features": ["dialogue"] if index % 2 else [],
         "summary": f"{name} finds {thing} number {index}.",
     }
-
-
-def write(path, rows):
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 @pytest.fixture
@@ -238,22 +231,13 @@ def test_missing_summaries_are_asked_for_once(tmp_path):
 
 @pytest.mark.slow
 def test_killed_phase_ends_as_if_undisturbed(tmp_path):
-    path = write(tmp_path / "stories.jsonl", map(make_story, range(12_000)))
-
-    def command(folder):
-        options = ["--dataset", path, "--output_dir", folder, "--examples_per_story", 3]
-        return [sys.executable, "-m", "silly_llm.data.instructions", *map(str, options)]
-
-    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
-    process = subprocess.Popen(command(tmp_path / "killed"), stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 120
-    while not any((tmp_path / "killed/.data-being-written").glob("train-*")) and time.monotonic() < limit:
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.002)
-    process.kill()
-    process.wait()
-    assert not (tmp_path / "killed/data").exists()
-    subprocess.run(command(tmp_path / "killed"), check=True, capture_output=True)
-    for shard in (tmp_path / "whole/data").iterdir():
-        assert shard.read_bytes() == (tmp_path / "killed/data" / shard.name).read_bytes()
-    assert {p.name for p in (tmp_path / "whole").iterdir()} == {p.name for p in (tmp_path / "killed").iterdir()}
+    stories = write(tmp_path / "stories.jsonl", map(make_story, range(12_000)))
+    whole, killed, thrice = tmp_path / "whole", tmp_path / "killed", ("--examples_per_story", 3)
+    instruct(stories, whole, *thrice)
+    command = ["instruct", "--dataset", stories, "--output_dir", killed, *thrice]
+    kill(*command, when=lambda: any((killed / ".data-being-written").glob("train-*")))
+    assert not (killed / "data").exists()
+    instruct(stories, killed, *thrice)
+    for shard in (whole / "data").iterdir():
+        assert shard.read_bytes() == (killed / "data" / shard.name).read_bytes()
+    assert {p.name for p in whole.iterdir()} == {p.name for p in killed.iterdir()}

@@ -1,7 +1,5 @@
 """The journal: nothing lost, nothing wrong kept."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -95,9 +93,8 @@ def test_a_killed_process_loses_nothing_and_a_torn_tail_costs_only_itself(tmp_pa
 
 def test_journals_of_earlier_versions_are_taken_over_once(tmp_path):
     path = tmp_path / "journal.sqlite"
-    records = [
-        {"key": key(i)} | {k: v for k, v in vars(completion(i)).items() if k != "extra" or v} for i in range(30)
-    ]
+    records = [{"key": key(i), **vars(completion(i))} for i in range(30)]
+    records = [{name: value for name, value in record.items() if value != {}} for record in records]
     shard = [record | {"extra": json.dumps(record["extra"]) if "extra" in record else None} for record in records[:20]]
     pq.write_table(pa.Table.from_pylist(shard), tmp_path / "journal-00000.parquet")
     lines = [json.dumps(record) for record in records[15:]]  # five stand in both: it died between the two

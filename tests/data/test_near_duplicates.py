@@ -1,8 +1,5 @@
 """Near-copies: planted ones are found, others are kept, the original is named."""
 
-from __future__ import annotations
-
-import subprocess
 import sys
 
 import pytest
@@ -89,8 +86,6 @@ def test_of_several_alike_the_most_alike_is_named_and_the_first_of_equals():
     assert index.find_or_add(signature(text(28))) == 1
 
 
-def test_it_depends_on_no_hash_seed_of_python():
+def test_it_depends_on_no_hash_seed_of_python(python):
     code = "from silly_llm.data.filters.near_duplicates import signature; print(signature('a b c d e')[:4].tolist())"
-    environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.stdout.strip() == str(signature("a b c d e")[:4].tolist())
+    assert python(code, PYTHONHASHSEED="1").stdout.strip() == str(signature("a b c d e")[:4].tolist())

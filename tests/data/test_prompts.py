@@ -1,7 +1,5 @@
 """Prompts: all from (seed, index), every template checked before anything is sent."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 

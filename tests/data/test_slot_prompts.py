@@ -1,14 +1,13 @@
 """Corpora other than stories: slots and features that the recipe names."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 
-import pyarrow.parquet as pq
 import pytest
+from datasets import load_dataset
 from locations import ROOT
 from servers.scripted_llm import ScriptedLLM
+from tiny import jsonl
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.filters.base import FeaturesConfig, FeaturesFilter
@@ -57,13 +56,10 @@ def test_values_of_a_file(tmp_path):
 
 
 def test_examples_are_asked_for_in_the_same_way(tmp_path):
-    file = tmp_path / "examples.jsonl"
-    rows = [
-        {"text": "Dear cake.", "words": ["a mouse", "cake", "owl"], "features": ["joke"]},
-        {"text": "Dear boat.", "prompt": "Write about a boat."},
-    ]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    messages = generator(examples=str(file), num_examples=2).prompt(0, 0).messages
+    cake = {"text": "Dear cake.", "words": ["a mouse", "cake", "owl"], "features": ["joke"]}
+    boat = {"text": "Dear boat.", "prompt": "Write about a boat."}
+    file = str(jsonl(tmp_path / "examples.jsonl", [cake, boat]))
+    messages = generator(examples=file, num_examples=2).prompt(0, 0).messages
     asked = {messages[1]["content"]: messages[0]["content"], messages[3]["content"]: messages[2]["content"]}
     assert asked["Dear boat."] == "Write about a boat."
     assert asked["Dear cake."] == "a mouse writes about cake and owl, with cake+owl. the letter has a joke"
@@ -108,8 +104,8 @@ def test_another_corpus_needs_only_a_recipe(tmp_path, silly_llm, name):
         assert done.returncode == 0, done.stderr
     kind = name.removeprefix("tiny-")
     assert f"60 {kind} in" in done.stdout
-    files = [*(tmp_path / "out" / "data").glob("train-*"), *(tmp_path / "out" / "data").glob("rejected-*")]
-    kept = [row for file in files for row in pq.read_table(file).to_pylist()]
+    splits = load_dataset(str(tmp_path / "out"))
+    kept = [row for split in ("train", "rejected") if split in splits for row in splits[split]]
     assert len({row["prompt"] for row in kept}) == len(kept) > 50
     assert all(len(row["words"]) == 1 and row["words"][0] in row["prompt"] for row in kept)
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
@@ -119,8 +115,8 @@ def test_another_corpus_needs_only_a_recipe(tmp_path, silly_llm, name):
     assert set() < set(statistics["features_requested"]) <= own
 
 
-def test_the_storyteller_says_that_it_writes_stories_only(tmp_path, silly_llm):
+def test_the_storyteller_says_that_it_writes_stories_only(tmp_path, in_process):
     recipe = ROOT / "recipes" / "tiny-letters" / "generation.yaml"
-    done = silly_llm("generate", "--config", recipe, "--provider", "storyteller", "--output_dir", tmp_path / "out")
+    done = in_process("generate", "--config", recipe, "--provider", "storyteller", "--output_dir", tmp_path / "out")
     assert done.returncode == 1 and "storyteller: cannot do the task 'text'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -1,7 +1,5 @@
 """Whatever a recipe writes for `dataset:` ends as records, or as one clear line."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 import pytest
 

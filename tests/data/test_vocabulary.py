@@ -1,7 +1,5 @@
 """`silly-llm vocabulary`: words checked with reasons, extended without asking for what is there, resumed after a kill."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

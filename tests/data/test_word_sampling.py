@@ -1,7 +1,5 @@
 """Words: even, and no combination twice before all were used."""
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import pairwise, product
 

@@ -1,9 +1,9 @@
 """A tiny Llama with its own tokenizer, and a few stories."""
 
-import json
 from pathlib import Path
 
 import pytest
+from tiny import jsonl, tiny_llama
 
 STORIES = [
     "Once upon a time there was a small dog. The dog liked to jump.\n\nHe was happy.",
@@ -24,33 +24,20 @@ def stories() -> list[str]:
 
 @pytest.fixture(scope="session")
 def stories_file(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("data") / "stories.jsonl"
-    file.write_text("".join(json.dumps({"text": story}) + "\n" for story in STORIES), encoding="utf-8")
-    return file
+    return jsonl(tmp_path_factory.mktemp("data") / "stories.jsonl", ({"text": story} for story in STORIES))
 
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory) -> tuple[Path, Path]:
     """A random two-layer Llama with 48 positions and 300 tokens: as a base model, and tuned by its tokenizer's chat template alone."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
 
     tokenizer = train_tokenizer(STORIES, TokenizerConfig(vocab_size=300), max_length=48)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
-    config = LlamaConfig(vocab_size=300, max_position_embeddings=48, initializer_range=0.3, **sizes, **ids)
-    model, folder = LlamaForCausalLM(config), tmp_path_factory.mktemp("models")
-    for name, template in (
-        ("tiny", None),
-        ("tiny-chat", "{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"),
-    ):
-        tokenizer.chat_template = template
-        model.save_pretrained(folder / name)
-        tokenizer.save_pretrained(folder / name)
-    return folder / "tiny", folder / "tiny-chat"
+    folder = tmp_path_factory.mktemp("models")
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 48}
+    base = tiny_llama(folder / "tiny", tokenizer, initializer_range=0.3, **sizes)
+    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    return base, tiny_llama(folder / "tiny-chat", tokenizer, initializer_range=0.3, **sizes)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,7 @@
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
+from journals import kill
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
@@ -121,18 +117,13 @@ def test_requests_ask_for_what_the_row_names():
 @pytest.mark.slow
 def test_killed_in_the_middle_it_ends_with_the_same_results(tiny_models, stories_file, tmp_path):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    arguments = ["--model", *map(str, tiny_models), "--dataset", str(stories_file), *SMALL]
-    main([*arguments, "--output_dir", str(undisturbed)])
-    command = [sys.executable, "-m", "silly_llm.evaluation.evaluate", *arguments, "--output_dir", str(killed)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list((killed / PARTIAL).glob("*.json")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    finished, *_ = (killed / PARTIAL).glob("*.json")
+    arguments = ["--model", *tiny_models, "--dataset", stories_file]
+    evaluate(undisturbed, *arguments)
+    parts = (killed / PARTIAL).glob
+    kill("evaluate", *arguments, "--output_dir", killed, *SMALL, when=lambda: list(parts("*.json")))
+    finished, *_ = parts("*.json")
     assert not (killed / "results.json").exists()
     finished.write_text(finished.read_text()[:-9])  # torn
-    main([*arguments, "--output_dir", str(killed)])
+    evaluate(killed, *arguments)
     assert (killed / "results.json").read_bytes() == (undisturbed / "results.json").read_bytes()
     assert not (killed / PARTIAL).exists()

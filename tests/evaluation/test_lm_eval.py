@@ -1,6 +1,5 @@
-import json
-
 import pytest
+from tiny import jsonl
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
@@ -30,7 +29,7 @@ def test_needs_tasks():
 def test_a_task_of_ones_own(model, tmp_path):
     pytest.importorskip("lm_eval")
     pairs = [{"good": f"The dog {verb}.", "bad": f"Dog the {verb}."} for verb in ("ran", "sat", "ate", "slept")]
-    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    jsonl(tmp_path / "pairs.jsonl", pairs)
     (tmp_path / "pairs.yaml").write_text(TASK.replace("FILE", str(tmp_path / "pairs.jsonl")))
     container = Container().provide(EvaluationArguments, EvaluationArguments(model="m", dataset="d"))
     spec = {"type": "lm_eval", "tasks": ["tiny_pairs"], "include_path": str(tmp_path)}

@@ -19,27 +19,14 @@ def metric(value, low, high, n=100):
 
 def model(bits, chat):
     included = (0.9, 0.85, 0.95) if chat else (0.1, 0.05, 0.15)
-    return {
-        "metrics": {
-            "bits_per_byte": metric(bits, bits - 0.01, bits + 0.01),
-            "loss": metric(1.3, None, None),
-            "ends_by_itself": metric(0.95, 0.9, 0.98),
-            "words_included": metric(*included),
-            "my_plugin/score": metric(3.5, 3.0, 4.0),
-        },
-        "samples": [
-            {"kind": "beginning", "prompt": "Once upon", "completion": f" a time {EVIL}", "ended": True},
-            {
-                "kind": "instruction",
-                "prompt": f"Words: dog, jump {EVIL}",
-                "completion": "The dogs jumped.",
-                "ended": not chat,
-                "words": {"dog": True, EVIL: False},
-                "features": {"bad_ending": False},
-            },
-        ],
-        "details": {"chat": chat, "parameters": 2_160_000, "bits_per_byte": {"context": 512, "documents_cut": 0}},
-    }
+    metrics = {"bits_per_byte": metric(bits, bits - 0.01, bits + 0.01), "loss": metric(1.3, None, None)}
+    metrics |= {"ends_by_itself": metric(0.95, 0.9, 0.98), "words_included": metric(*included)}
+    metrics |= {"my_plugin/score": metric(3.5, 3.0, 4.0)}
+    beginning = {"kind": "beginning", "prompt": "Once upon", "completion": f" a time {EVIL}", "ended": True}
+    request = {"kind": "instruction", "prompt": f"Words: dog, jump {EVIL}", "completion": "The dogs jumped."}
+    request |= {"ended": not chat, "words": {"dog": True, EVIL: False}, "features": {"bad_ending": False}}
+    details = {"chat": chat, "parameters": 2_160_000, "bits_per_byte": {"context": 512, "documents_cut": 0}}
+    return {"metrics": metrics, "samples": [beginning, request], "details": details}
 
 
 @pytest.fixture

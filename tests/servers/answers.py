@@ -4,8 +4,6 @@ Stories with the words that were asked for (quoted, or listed after "words …:"
 schema; cut at a token limit or a stop sequence. A token is a word between spaces; sampling parameters change nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random
@@ -100,14 +98,10 @@ def story(required: Sequence[str], draw: random.Random) -> str:
     nouns, verbs, adjectives = WORDS["noun"], WORDS["verb"], WORDS["adjective"]
     name = pick(NAMES)
     sentences = [f"{pick(OPENINGS)}, {name} saw a {pick(adjectives)} {pick(nouns)}."]
-    sentences += [
-        f"{name} said the word {word} to {pick(NAMES)}, who was {int(uniform() * 10**6)} days old."
-        for word in required
-    ]
-    sentences += [
-        f"They wanted to {pick(verbs)} near the {pick(adjectives)} {pick(nouns)}."
-        for _ in range(6 + int(uniform() * 7))
-    ]
+    for word in required:
+        sentences.append(f"{name} said the word {word} to {pick(NAMES)}, who was {int(uniform() * 10**6)} days old.")
+    for _ in range(6 + int(uniform() * 7)):
+        sentences.append(f"They wanted to {pick(verbs)} near the {pick(adjectives)} {pick(nouns)}.")
     return " ".join(sentences)
 
 

@@ -4,8 +4,6 @@ Validation, errors and answers have each one's shape: TGI 3's openapi.json and t
 (huggingface/text-generation-inference), vLLM's and OpenAI's errors. Not modelled: streams, n > 1, tools, images, tokenizers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -39,18 +37,9 @@ TGI_BOUNDS: Bounds = {
     "frequency_penalty": (lambda value: -2 <= value <= 2, "`frequency_penalty` must be >= -2.0 and <= 2.0"),
     "max_new_tokens": (lambda value: value > 0, "`max_new_tokens` must be strictly positive"),
 }
-INFO = {
-    "model_id": MODEL,
-    "max_concurrent_requests": 128,
-    "max_best_of": 2,
-    "max_stop_sequences": 4,
-    "max_input_tokens": CONTEXT - 1,
-    "max_total_tokens": CONTEXT,
-    "validation_workers": 2,
-    "max_client_batch_size": 4,
-    "router": "text-generation-router",
-    "version": "3.3.6",
-}
+INFO: dict[str, Any] = {"model_id": MODEL, "router": "text-generation-router", "version": "3.3.6", "max_best_of": 2}
+INFO |= {"max_input_tokens": CONTEXT - 1, "max_total_tokens": CONTEXT, "max_stop_sequences": 4}
+INFO |= {"max_concurrent_requests": 128, "max_client_batch_size": 4, "validation_workers": 2}
 
 
 class Refused(Exception):
@@ -101,9 +90,8 @@ class Question:
         if behaviour.cheap_answers:
             return CHEAP
         try:
-            return answer(
-                self.prompt, self.seed, self.max_tokens, asked=self.asked, schema=self.schema, stop=self.stop
-            )
+            options = {"asked": self.asked, "schema": self.schema, "stop": self.stop}
+            return answer(self.prompt, self.seed, self.max_tokens, **options)
         except ValueError as error:
             raise Refused(400, str(error), "BadRequestError") from None
 
@@ -139,7 +127,7 @@ def invalid(why: str) -> Refused:
 def validate_for_tgi(length: int, parameters: Mapping[str, Any], most: int | None) -> int:
     """TGI's checks of parameters and lengths in tokens; how many tokens the answer may have."""
     keep_within({**parameters, "max_new_tokens": most}, TGI_BOUNDS, invalid)
-    if len(parameters.get("stop") or ()) > INFO["max_stop_sequences"]:  # type: ignore[operator]
+    if len(parameters.get("stop") or ()) > INFO["max_stop_sequences"]:
         raise invalid(f"`stop` supports up to 4 stop sequences. Given: {len(parameters['stop'])}")
     granted = min(DEFAULT_MAX_TOKENS, max(CONTEXT - length, 0)) if most is None else most
     if length + granted > CONTEXT:
@@ -237,9 +225,7 @@ def schema_in_words(asked: str, behaviour: Behaviour) -> Mapping[str, Any] | Non
     return json.JSONDecoder().raw_decode(said)[0] if found and behaviour.json_when_asked else None
 
 
-def answer_body(
-    question: Question, answered: tuple[str, str, int], behaviour: Behaviour
-) -> tuple[Any, dict[str, str]]:
+def answer_body(question: Question, answered: tuple[str, str, int], behaviour: Behaviour) -> tuple[Any, dict]:
     """The JSON of an answer, and its headers."""
     text, reason, tokens = answered
     length = len(question.prompt.split())
@@ -247,10 +233,8 @@ def answer_body(
         headers = {"x-prompt-tokens": str(length), "x-generated-tokens": str(tokens)}
         ending = {"finish_reason": "eos_token" if reason == "stop" else reason, "generated_tokens": tokens}
         pieces = [token(piece) for piece in re.findall(r"\s*\S+", text)]
-        return {
-            "generated_text": text,
-            "details": {**ending, "seed": question.seed, "prefill": [], "tokens": pieces},
-        }, headers
+        details = {**ending, "seed": question.seed, "prefill": [], "tokens": pieces}
+        return {"generated_text": text, "details": details}, headers
     chat, text = question.path == CHAT, behaviour.before + text
     said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
     body = {

@@ -4,8 +4,6 @@ Whether a request fails, and how, is drawn from (seed, question, attempt): the s
 in every run, in whatever order requests arrive. `fail_first` alone goes by the order of arrival.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections import Counter

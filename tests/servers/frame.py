@@ -1,7 +1,5 @@
 """The HTTP that all stand-ins share: aiohttp's low-level server in a thread, with connections that can break on purpose."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import threading

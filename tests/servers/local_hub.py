@@ -13,8 +13,6 @@ Two deliberate differences from huggingface.co: a 401 for a missing or private r
 deduces that for `https` alone), and every namespace of the users exists.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import hashlib
@@ -83,10 +81,6 @@ class LocalHub(StandIn):
             self._own_root.cleanup()
 
     # ------------------------------------------------------------ for tests
-
-    @property
-    def endpoint(self) -> str:
-        return self.url
 
     def env(self, hf_home: Path | None = None, token: str | None = TOKEN) -> dict[str, str]:
         env = dict.fromkeys(("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_UPDATE_CHECK"), "1")
@@ -237,9 +231,8 @@ class LocalHub(StandIn):
             raise HubError(404, "Entry not found", "EntryNotFound")
         headers = {"X-Repo-Commit": commit.id, "X-Linked-Size": str(entry.size)}
         if not entry.lfs:
-            return web.FileResponse(
-                self.root / entry.sha256, headers={**headers, "X-Linked-Etag": f'"{entry.git_oid}"'}
-            )
+            headers["X-Linked-Etag"] = f'"{entry.git_oid}"'
+            return web.FileResponse(self.root / entry.sha256, headers=headers)
         headers |= {"X-Linked-Etag": f'"{entry.sha256}"', "Location": self._storage(entry.sha256)}
         return web.Response(status=302, headers=headers)
 
@@ -280,10 +273,8 @@ class LocalHub(StandIn):
     def _apply(self, key: str, value: dict[str, Any], tree: dict[str, Entry]) -> None:
         match key:
             case "file":
-                content = value["content"]
-                tree[value["path"]] = self._regular(
-                    base64.b64decode(content) if value.get("encoding") == "base64" else content.encode()
-                )
+                content, packed = value["content"].encode(), value.get("encoding") == "base64"
+                tree[value["path"]] = self._regular(base64.b64decode(content) if packed else content)
             case "lfsFile":
                 size = self._blob(value["oid"]).stat().st_size
                 tree[value["path"]] = Entry(value["oid"], size, True, git_oid(value["oid"].encode()))

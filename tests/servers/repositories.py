@@ -1,7 +1,5 @@
 """What the stand-in for the Hub keeps in memory: users, repositories with their commits, and the faults asked for."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import secrets

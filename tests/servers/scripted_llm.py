@@ -7,8 +7,6 @@ A request is in the log before the first byte of its answer leaves, so a client 
 in that moment leaves a line and no record of its own. Errors and answers spoilt by a fault have no line.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json
@@ -17,7 +15,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -55,7 +53,7 @@ class ScriptedLLM(StandIn):
         self.behaviour = Behaviour()
         self.behave(**options)
 
-    def __enter__(self) -> ScriptedLLM:
+    def __enter__(self) -> Self:
         self._log = None
         if self.log is not None:
             self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,10 +105,8 @@ class ScriptedLLM(StandIn):
         if behaviour.token and given != behaviour.token:
             raise apis.Refused(401, f"invalid token {given}", "invalid_request_error")
         if request.method == "GET":
-            models = {
-                "object": "list",
-                "data": [{"id": apis.MODEL, "object": "model", "created": 0, "owned_by": "scripted"}],
-            }
+            model = {"id": apis.MODEL, "object": "model", "created": 0, "owned_by": "scripted"}
+            models = {"object": "list", "data": [model]}
             pages = {"/health": {}, "/info": apis.INFO, "/v1/models": models}
             if request.path in pages:
                 return web.json_response(pages[request.path])
@@ -146,17 +142,11 @@ class ScriptedLLM(StandIn):
     def _record(self, request: Request, question: apis.Question) -> None:
         if self._log is None:
             return
-        record = {
-            "path": question.path,
-            "prompt": question.prompt,
-            "seed": question.seed,
-            "authorization": request.headers.get("Authorization"),
-            "api_key": request.headers.get("api-key"),
-            "bill_to": request.headers.get("X-HF-Bill-To"),
-            "query": request.rel_url.raw_query_string,
-            "most_in_flight": self.most_in_flight,
-            "body": question.body if self.behaviour.log_bodies else None,
-        }
+        headers = {"authorization": "Authorization", "api_key": "api-key", "bill_to": "X-HF-Bill-To"}
+        record = {"path": question.path, "prompt": question.prompt, "seed": question.seed}
+        record |= {"body": question.body if self.behaviour.log_bodies else None, "most_in_flight": self.most_in_flight}
+        record |= {name: request.headers.get(header) for name, header in headers.items()}
+        record |= {"query": request.rel_url.raw_query_string}
         self._log.write(json.dumps(record) + "\n")
 
 

@@ -3,8 +3,6 @@
 Which question gets which is drawn from its digest, seed included, so it gets the same each time it comes.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from typing import Any

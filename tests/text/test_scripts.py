@@ -1,7 +1,5 @@
 """Languages and scripts: words, forms, near-copies and features in each."""
 
-from __future__ import annotations
-
 from itertools import islice, permutations
 
 import pytest
@@ -92,7 +90,7 @@ def test_sentences_and_dialogue_of_other_languages():
 
 def test_permutations_of_sentences_are_near_copies_and_other_german_stories_are_not():
     near = Container().build("story_filter", "near_duplicates")
-    stories = ["".join(order) for order in islice(permutations(SENTENCES * 1), 12)]
+    stories = ["".join(order) for order in islice(permutations(SENTENCES), 12)]
     verdicts = [reasons_against({"text": t, "id": str(i)}, [("near", near)]) for i, t in enumerate(stories)]
     assert [verdict.duplicate_of for verdict in verdicts] == [None, *["0"] * 11]
     assert not reasons_against({"text": TEXTS["zh"], "id": "z"}, [("near", near)]).reasons

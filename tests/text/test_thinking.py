@@ -1,7 +1,5 @@
 """Thinking is taken out under whatever markers, and a story stays what it is."""
 
-from __future__ import annotations
-
 import pytest
 
 from silly_llm.text.thinking import split_thinking

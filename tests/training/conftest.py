@@ -1,7 +1,5 @@
 """Trainings in this process are single ones, and read the same few texts."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What a training shows, logs and reports; that NaN stops it; that schedule-free saves its averages."""
 
-from __future__ import annotations
-
 import json
 import math
 import subprocess

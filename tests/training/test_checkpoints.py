@@ -1,21 +1,17 @@
 """A training that signals, damage and half-written checkpoints happen to ends as an undisturbed one, or says in a line why not."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from journals import kill
 from tiny_runs import arguments as tiny
 from tiny_runs import facts, log_of, same_weights
 
@@ -36,11 +32,8 @@ FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "
 
 
 def arguments(stories: Path, folder: Path, **more: object) -> list[str]:
-    return tiny(
-        stories,
-        folder,
-        **{"tokens_per_step": 128, "save_steps": 3, "save_total_limit": "null", "logging_steps": 1} | more,
-    )
+    values = {"tokens_per_step": 128, "save_steps": 3, "save_total_limit": "null", "logging_steps": 1}
+    return tiny(stories, folder, **values | more)
 
 
 def command(stories: Path, folder: Path, **more: object) -> int:
@@ -96,15 +89,9 @@ def test_a_signal_ends_with_a_checkpoint_and_the_same_command_continues(stories,
 @pytest.mark.slow
 def test_a_process_that_is_told_to_end_saves_and_continues(stories, whole, tmp_path):
     folder = tmp_path / "model"
-    start = [sys.executable, "-m", "silly_llm.cli", "pretrain", *arguments(stories, folder)]
-    process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (folder / "checkpoint-3" / "trainer_state.json").is_file():
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.terminate()
-    said = process.communicate(timeout=120)[1]
-    kept = last_checkpoint(folder)
-    assert process.returncode == 143 and f"the same command continues from {kept}" in said
+    saved = folder / "checkpoint-3" / "trainer_state.json"
+    code, said = kill("pretrain", *arguments(stories, folder), when=saved.is_file, by=signal.SIGTERM)
+    assert code == 143 and f"the same command continues from {last_checkpoint(folder)}" in said
     assert command(stories, folder) == 0 and same_as(folder, whole)
 
 

@@ -1,7 +1,5 @@
 """Layers that are compiled one by one: the same training, resumed bit for bit, and asked for by nobody only where it pays."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from tiny_runs import arguments, facts, losses, same_weights, weights

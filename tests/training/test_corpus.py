@@ -1,7 +1,5 @@
 """What a pretraining reads: one long document is cut, blank rows are counted, and only texts are texts."""
 
-from __future__ import annotations
-
 import pytest
 from tiny_runs import write_texts
 
@@ -10,9 +8,8 @@ from silly_llm.data.sources import open_source
 from silly_llm.training.corpus.documents import read_stream, read_texts
 from silly_llm.training.pretrain_config import PretrainArguments
 
-STORIES = [
-    f"Once there was a cat, number {i}.\n\nIt sat, and sat; and then it ran away to be happy." for i in range(400)
-]
+STORY = "Once there was a cat, number {}.\n\nIt sat, and sat; and then it ran away to be happy."
+STORIES = [STORY.format(i) for i in range(400)]
 
 
 def corpus_of(dataset, **keys):

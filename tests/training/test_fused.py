@@ -1,7 +1,5 @@
 """What is computed in fewer passes is what transformers computes: values and gradients."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest
@@ -90,9 +88,8 @@ def test_positions_are_in_the_dtype_of_products_and_elsewhere_as_they_were(batch
     plain, ours = model_of("silly-tiny").eval(), model_of("silly-tiny").eval()
     assert fused.cast_positions(ours) == 1 and fused.cast_positions(model_of("tinystories-1m")) == 0
     seen = []
-    ours.model.layers[0].register_forward_pre_hook(
-        lambda _, args, kwargs: seen.extend(kwargs["position_embeddings"]), with_kwargs=True
-    )
+    look = lambda _, args, kwargs: seen.extend(kwargs["position_embeddings"])  # noqa: E731
+    ours.model.layers[0].register_forward_pre_hook(look, with_kwargs=True)
     assert torch.equal(ours(**inputs).logits, plain(**inputs).logits)
     with torch.autocast("cpu", torch.bfloat16):
         mine, theirs = ours(**inputs).logits, plain(**inputs).logits

@@ -1,7 +1,5 @@
 """Presets have the size their name says; mistakes in `model:` are named."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 
@@ -28,6 +26,7 @@ SIZES = {
     "tinystories-1layer-21m": (10_000, 23_359_488),
     "tinystories-2layers-33m": (10_000, 35_952_640),
 }
+ONE_M = {"preset": "tinystories-1m"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -49,16 +48,13 @@ def test_parameters_of_a_preset(preset):
         ({"hidden_size": 64}, "name a preset or a depth, or give num_hidden_layers, num_attention_heads"),
         ({"preset": "silly-2m", "num_attention_heads": 5}, "multiple of twice num_attention_heads"),
         ({"preset": "silly-2m", "num_key_value_heads": 2}, "multiple of num_key_value_heads"),
-        (
-            {"preset": "tinystories-1m", "num_hidden_layers": 3, "num_layers": 4},
-            "num_layers and num_hidden_layers are one key",
-        ),
+        ({**ONE_M, "num_hidden_layers": 3, "num_layers": 4}, "num_layers and num_hidden_layers are one key"),
         ({"preset": "silly-2m", "num_hidden_layers": "four"}, "expected a whole number above 0"),
         ({"hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 2}, "hidden_size: expected a whole"),
         ({"preset": "silly-2m", "depth": 4}, "two ways to say the same"),
         ({"depth": 0}, "depth: expected a whole number above 0"),
         ({"model_type": "gpt_new"}, r"unknown model_type 'gpt_new' \(did you mean 'gpt_neo'\?\)"),
-        ({"preset": "tinystories-1m", "num_layer": 2}, r"unknown key 'num_layer' \(did you mean 'num_layers'\?\)"),
+        ({**ONE_M, "num_layer": 2}, r"unknown key 'num_layer' \(did you mean 'num_layers'\?\)"),
     ],
 )
 def test_mistakes(spec, message):
@@ -69,23 +65,14 @@ def test_mistakes(spec, message):
 @pytest.mark.parametrize(
     ("spec", "values"),
     [
-        (
-            {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4},
-            {"hidden_size": 96, "intermediate_size": 256},
-        ),
+        ({"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}, {"intermediate_size": 256}),
         ({"preset": "silly-1m", "num_hidden_layers": 2}, {"hidden_size": 128, "num_hidden_layers": 2}),
         ({"depth": 3}, {"num_hidden_layers": 3, "hidden_size": 192, "num_attention_heads": 3}),
         ({"depth": 3, "hidden_size": 96}, {"hidden_size": 96}),
-        (
-            {"model_type": "gpt2", "n_embd": 64, "num_hidden_layers": 3, "n_head": 2},
-            {"model_type": "gpt2", "n_layer": 3},
-        ),
-        (
-            {"preset": "silly-2m", "model_type": "gpt_neo", "num_layers": 4},
-            {"attention_layers": ["global", "local"] * 2},
-        ),
-        ({"preset": "tinystories-1m", "num_layers": 3}, {"attention_layers": ["global", "local", "global"]}),
-        ({"preset": "tinystories-1m", "num_hidden_layers": 1}, {"num_layers": 1, "attention_layers": ["global"]}),
+        ({"model_type": "gpt2", "n_embd": 64, "num_hidden_layers": 3, "n_head": 2}, {"n_layer": 3, "n_embd": 64}),
+        ({"preset": "silly-2m", "model_type": "gpt_neo", "num_layers": 2}, {"attention_layers": ["global", "local"]}),
+        ({**ONE_M, "num_layers": 3}, {"attention_layers": ["global", "local", "global"]}),
+        ({**ONE_M, "num_hidden_layers": 1}, {"num_layers": 1, "attention_layers": ["global"]}),
     ],
 )
 def test_dimensions_instead_of_a_preset_and_over_one_for_any_decoder(spec, values):

@@ -1,7 +1,5 @@
 """Optimizers: parameter groups, rates across width, Muon in two processes, schedule-free's averages."""
 
-from __future__ import annotations
-
 import sys
 from types import SimpleNamespace
 
@@ -126,9 +124,8 @@ def test_stacked_muon_is_torchs(monkeypatch, stack):
         assert torch.allclose(mine, other, atol=0.01)
         assert not torch.allclose(mine[:1], torch.ones(1), atol=0.1) or mine is ours[2]
     states = [optimizer.state_dict()["state"] for optimizer in optimizers]
-    assert all(
-        torch.allclose(states[0][i]["momentum_buffer"], state["momentum_buffer"]) for i, state in states[1].items()
-    )
+    for number, state in states[1].items():
+        assert torch.allclose(states[0][number]["momentum_buffer"], state["momentum_buffer"])
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "warmup_stable_decay"])

@@ -1,7 +1,5 @@
 """Documents in a row do not see each other, nothing is lost, and equal content is not prepared twice."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -46,13 +44,11 @@ def test_concatenated_rows_are_the_corpus_cut_at_every_row(tokenizer, tmp_path, 
     monkeypatch.setattr("silly_llm.training.corpus.tokens.SHARD_BYTES", 150)  # rows lie across shards
     dataset = Dataset.from_dict({"text": TEXTS})
     tokens = tokenize(dataset, tokenizer, text_column="text", processes=1)
-    rows = [
-        [p.tolist() for p in row] for row in pack(tokens, max_length=LENGTH, packing="concatenate", isolate=isolate)
-    ]
+    packed = pack(tokens, max_length=LENGTH, packing="concatenate", isolate=isolate)
+    rows = [[piece.tolist() for piece in row] for row in packed]
     corpus = [token for ids in documents_of(dataset, tokenizer) for token in ids]
-    assert [[t for piece in row for t in piece] for row in rows] == [
-        corpus[i : i + LENGTH] for i in range(0, len(corpus), LENGTH)
-    ]
+    pieces = [corpus[i : i + LENGTH] for i in range(0, len(corpus), LENGTH)]
+    assert [[token for piece in row for token in piece] for row in rows] == pieces
     if isolate:
         assert all(0 not in piece[1:] and 1 not in piece[:-1] for row in rows for piece in row)
     else:
@@ -71,21 +67,13 @@ def test_best_fit_wastes_little_and_loses_nothing():
 SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 NEO = {"preset": "tinystories-1m", "window_size": 8}  # a window shorter than a document
 QWEN = {"model_type": "qwen3", "num_key_value_heads": 2, "head_dim": 32, "intermediate_size": 96, **SMALL}
+GPT2 = {"model_type": "gpt2", **SMALL}
+ATTENTION = {
+    "sdpa": ("silly-tiny", GPT2, QWEN), "eager": ("silly-tiny", NEO, GPT2), "blockwise": ("silly-tiny", QWEN),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("spec", "attention"),
-    [
-        ("silly-tiny", "sdpa"),
-        ("silly-tiny", "eager"),
-        ("silly-tiny", "blockwise"),
-        (NEO, "eager"),
-        ({"model_type": "gpt2", **SMALL}, "sdpa"),
-        ({"model_type": "gpt2", **SMALL}, "eager"),
-        (QWEN, "sdpa"),
-        (QWEN, "blockwise"),
-    ],
-)
+@pytest.mark.parametrize(("spec", "attention"), [(spec, name) for name, specs in ATTENTION.items() for spec in specs])
 def test_packed_logits_equal_separate_logits(packed, tokenizer, spec, attention):
     _, rows = packed
     config = model_config(spec, vocab_size=len(tokenizer), max_length=LENGTH, tokenizer=tokenizer)

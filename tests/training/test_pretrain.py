@@ -1,16 +1,12 @@
 """Pretraining by real commands: what it leaves, resuming after SIGKILL, and mistakes."""
 
-from __future__ import annotations
-
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from journals import kill
 from tiny_runs import arguments, facts, log_of, losses, same_weights, write_texts
 
 from silly_llm.core.errors import NotInstalledError, RecipeError, RunError
@@ -87,18 +83,12 @@ def test_a_finished_training_is_prolonged(trained, stories, tmp_path, capsys):
 @pytest.mark.slow
 def test_killed_after_a_checkpoint_it_ends_with_the_same_weights(trained, stories, tmp_path, capsys):
     folder = tmp_path / "model"
-    command = [sys.executable, "-m", "silly_llm.cli", "pretrain", *arguments(stories, folder, **SHAPE)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not (folder / "checkpoint-10" / "trainer_state.json").is_file():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    command = ["pretrain", *arguments(stories, folder, **SHAPE)]
+    kill(*command, when=(folder / "checkpoint-10" / "trainer_state.json").is_file)
     assert not (folder / "provenance.json").exists()
 
     # A full disk at the next save costs nothing that was saved
-    limited = ["bash", "-c", 'ulimit -f 100 && exec "$@"', "bash", *command]
+    limited = ["bash", "-c", 'ulimit -f 100 && exec "$@"', "bash", sys.executable, "-m", "silly_llm.cli", *command]
     full = subprocess.run(limited, capture_output=True, text=True)
     assert full.returncode == 1 and "make room, and the same command continues" in full.stderr, full.stderr[-2000:]
     assert "Traceback" not in full.stderr
@@ -111,14 +101,8 @@ def test_killed_after_a_checkpoint_it_ends_with_the_same_weights(trained, storie
 
 
 def test_a_time_limit_ends_the_training_with_the_rate_decayed(stories, tmp_path):
-    limit = {
-        "max_minutes": 0.05,
-        "max_steps": None,
-        "lr_scheduler_type": "linear",
-        "warmup_steps": 0,
-        "logging_steps": 1,
-    }
-    main(arguments(stories, tmp_path / "model", eval_strategy="no", save_strategy="no", **limit))
+    limit = {"max_minutes": 0.05, "max_steps": None, "lr_scheduler_type": "linear", "warmup_steps": 0}
+    main(arguments(stories, tmp_path / "model", logging_steps=1, eval_strategy="no", save_strategy="no", **limit))
     rates = [line["learning_rate"] for line in log_of(tmp_path / "model")]
     assert rates[-1] < 0.35 * max(rates) and rates == sorted(rates, reverse=True)
     assert facts(tmp_path / "model")["training_seconds"] >= 3

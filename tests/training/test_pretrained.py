@@ -1,12 +1,7 @@
 """Pretraining that continues from a model: it begins with that model's own bits per byte, and what cannot be continued is refused in one line."""
 
-from __future__ import annotations
-
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -45,9 +40,8 @@ def remake(source: Path, folder: Path, kind: str) -> Path:
     ids = {"bos_token_id": 1, "eos_token_id": 1}
     torch.manual_seed(1)
     if kind == "gpt2":  # begin is end, nothing is padding
-        model = GPT2LMHeadModel(
-            GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=16, n_layer=1, n_head=2, **ids)
-        )
+        sizes = {"vocab_size": len(tokenizer), "n_positions": 64, "n_embd": 16, "n_layer": 1, "n_head": 2}
+        model = GPT2LMHeadModel(GPT2Config(**sizes, **ids))
     else:  # no begin of its own, and an embedding with rows to spare
         sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
         model = GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=320, max_position_embeddings=64, **sizes, **ids))
@@ -86,7 +80,7 @@ def test_it_begins_where_the_model_is_and_learns_the_new_text(llama, texts, tmp_
 
 
 @pytest.mark.slow
-def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
+def test_from_the_hub_at_a_revision(llama, texts, tmp_path, python):
     code = (
         "import sys; from huggingface_hub import HfApi; api = HfApi(); api.create_repo('alice/tiny')\n"
         "api.create_branch('alice/tiny', branch='old')\n"
@@ -95,11 +89,9 @@ def test_from_the_hub_at_a_revision(llama, texts, tmp_path):
         "print('COMMIT', api.model_info('alice/tiny', revision='old').sha)\n"
     )
     more = {"model.revision": "old", "eval_strategy": "no", "max_steps": 1}
-    command = [sys.executable, "-c", code, str(llama), *arguments("alice/tiny", texts, tmp_path / "out", **more)]
+    given = [llama, *arguments("alice/tiny", texts, tmp_path / "out", **more)]
     with LocalHub(tmp_path / "hub") as hub:
-        environment = {**os.environ, **hub.env(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+        done = python(code, *given, HF_HUB_OFFLINE="0", **hub.env(tmp_path / "hf"))
     said = facts(tmp_path / "out")
     assert (said["base_model"], said["base_commit"]) == ("alice/tiny", done.stdout.split()[-1])
     assert "base_model: alice/tiny" in (tmp_path / "out" / "README.md").read_text()

@@ -2,14 +2,12 @@
 
 import json
 import random
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
 from datasets import load_dataset
+from journals import kill
+from tiny import jsonl
 from tiny_runs import log_of
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -50,12 +48,12 @@ def instructions(tmp_path_factory):
     """A dataset folder like those of phase 3."""
     folder = tmp_path_factory.mktemp("instructions")
     for split, numbers in (("train", range(60)), ("validation", range(60, 70))):
-        with (folder / f"{split}.jsonl").open("w") as file:
-            for i in numbers:
-                prompt = [{"role": "user", "content": f"Words: {story(i).split()[1]}"}]
-                completion = [{"role": "assistant", "content": story(i)}]
-                row = {"prompt": prompt, "completion": completion, "messages": prompt + completion}
-                file.write(json.dumps(row) + "\n")
+        rows = []
+        for i in numbers:
+            prompt = [{"role": "user", "content": f"Words: {story(i).split()[1]}"}]
+            completion = [{"role": "assistant", "content": story(i)}]
+            rows.append({"prompt": prompt, "completion": completion, "messages": prompt + completion})
+        jsonl(folder / f"{split}.jsonl", rows)
     return folder
 
 
@@ -75,11 +73,8 @@ def make_trainer(base, instructions, folder, *more) -> SmallModelSFTTrainer:
 def test_template_frames_the_answer_and_ends_it(base):
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.chat_template = default_template()
-    messages = [
-        {"role": "system", "content": "Be kind."},
-        {"role": "user", "content": " Words: ball "},
-        {"role": "assistant", "content": "Once.\n"},
-    ]
+    said = {"system": "Be kind.", "user": " Words: ball ", "assistant": "Once.\n"}
+    messages = [{"role": role, "content": text} for role, text in said.items()]
     text = tokenizer.apply_chat_template(messages, tokenize=False)
     assert text == "<|bos|><|system|>\nBe kind.<|user|>\nWords: ball<|assistant|>\nOnce.<|eos|>"
     prompt = tokenizer.apply_chat_template(messages[:2], tokenize=False, add_generation_prompt=True)
@@ -151,17 +146,14 @@ def test_time_limit_log_and_samples(base, instructions, tmp_path, capsys):
 
 
 def test_tuned_model_answers_and_ends_by_itself(base, tmp_path):
-    row = {
-        "prompt": [{"role": "user", "content": "Words: ball"}],
-        "completion": [{"role": "assistant", "content": "Tom had a ball. The end."}],
-    }
+    row = {"prompt": [{"role": "user", "content": "Words: ball"}]}
+    row |= {"completion": [{"role": "assistant", "content": "Tom had a ball. The end."}]}
     (tmp_path / "data.jsonl").write_text((json.dumps(row) + "\n") * 8)
     main(arguments(base, tmp_path / "data.jsonl", tmp_path / "out", "--max_steps", 60, "--learning_rate", 0.02))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    inputs = tokenizer.apply_chat_template(
-        row["prompt"], add_generation_prompt=True, return_tensors="pt", return_dict=True
-    )
+    options = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
+    inputs = tokenizer.apply_chat_template(row["prompt"], **options)
     new = model.generate(**inputs, max_new_tokens=60, do_sample=False)[0, inputs["input_ids"].shape[1] :]
     assert tokenizer.decode(new) == "Tom had a ball. The end.<|eos|>"
 
@@ -242,14 +234,8 @@ def test_killed_training_ends_as_if_undisturbed(base, instructions, tmp_path):
     options += ["--logging_steps=1", "--learning_rate=0.01"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     main(arguments(base, instructions, whole, *options))
-    command = [sys.executable, "-m", "silly_llm.training.sft", *arguments(base, instructions, killed, *options)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 240
-    while not (killed / "checkpoint-6/trainer_state.json").exists() and time.monotonic() < limit:
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    saved = killed / "checkpoint-6/trainer_state.json"
+    kill("sft", *arguments(base, instructions, killed, *options), when=saved.exists)
     assert not (killed / "model.safetensors").exists()
     main(arguments(base, instructions, killed, *options))
     for name in ("model.safetensors", "tokenizer.json", "chat_template.jinja"):

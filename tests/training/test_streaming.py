@@ -1,15 +1,14 @@
 """Text read as it is needed: every document once a pass, and a training that resumes where it was, whatever the source."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import asdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import jsonl
 from tiny_runs import TEXTS, as_if_killed, same_weights
 from tiny_runs import arguments as tiny
 
@@ -35,8 +34,7 @@ def files(tmp_path) -> Path:
     """12 documents, an empty one among them, in three files."""
     texts = [*TEXTS, ""]
     for number in range(3):
-        lines = [json.dumps({"text": text, "id": 1}) for text in texts[number::3]]
-        (tmp_path / f"part-{number}.jsonl").write_text("\n".join(lines) + "\n")
+        jsonl(tmp_path / f"part-{number}.jsonl", ({"text": text, "id": 1} for text in texts[number::3]))
     return tmp_path
 
 
@@ -44,14 +42,9 @@ def specs(files: Path) -> dict[str, object]:
     """Every kind of source that streams."""
     joined = files / "one.txt"
     joined.write_text("\n<|endoftext|>\n".join(TEXTS))
-    return {
-        "files": f"{files}/*.jsonl",
-        "text": str(joined),
-        "mixture": [
-            {"dataset": f"{files}/part-0.jsonl", "weight": 2},
-            {"dataset": f"{files}/part-[12].jsonl", "weight": 1},
-        ],
-    }
+    parts = {f"{files}/part-0.jsonl": 2, f"{files}/part-[12].jsonl": 1}
+    mixture = [{"dataset": path, "weight": weight} for path, weight in parts.items()]
+    return {"files": f"{files}/*.jsonl", "text": str(joined), "mixture": mixture}
 
 
 def rows_of(spec, tokenizer, place=None, packing="best_fit", **more) -> StreamedRows:
@@ -73,9 +66,7 @@ def test_each_pass_has_every_document_once(files, tokenizer, kind, packing):
     if packing == "best_fit":
         assert sorted(found) == sorted(whole + whole)
     else:
-        assert sorted(token for piece in found for token in piece) == sorted(
-            token for ids in whole + whole for token in ids
-        )
+        assert sorted(chain(*found)) == sorted(chain(*whole, *whole))
 
 
 @pytest.mark.parametrize("kind", ["files", "text", "mixture"])

@@ -1,7 +1,5 @@
 """Tokenizers: trained, existing, and an existing one cut to its most common tokens."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,7 +1,5 @@
 """Ids on disk are exactly those of the tokenizer, whatever the text and however many processes made them."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,7 +1,5 @@
 """Tiny pretrainings, and what they left."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from tiny import jsonl
 
 from silly_llm.training.callbacks.log import read_lines
 
@@ -22,8 +21,7 @@ TEXTS = [f"The {a} {n} saw a {b} dog. It ran to the {n}." for a in ADJECTIVES fo
 
 
 def write_texts(path: Path, texts: Iterable[str | None]) -> Path:
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
-    return path
+    return jsonl(path, ({"text": text} for text in texts))
 
 
 def arguments(dataset: object, folder: object, /, **more: object) -> list[str]:
