@@ -1,4 +1,4 @@
-"""The page of a sweep: a table over seeds, and its plots."""
+"""The report of a sweep: a table over seeds, and the plots."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from silly_llm.evaluation.compare import verdicts
 
 PAGE = """# {title}
 
-{count} trainings by {command}.
+{count} trainings with {command}.
 
 {table}
 
-± is half of the 95 % interval of the mean over seeds (Student's t, n seeds); a point of one seed has none.
-Compute is 6 · N · D floating-point operations (Kaplan et al. 2020): N the parameters that are no embeddings, D the tokens,
-padding counted. Seconds are of training, the mean over seeds.
+± is half the width of the 95 % confidence interval of the mean over seeds (Student's t, n seeds); a point with one seed has none.
+Compute is 6 · N · D floating-point operations (Kaplan et al. 2020): N is the number of non-embedding parameters, D the number of
+tokens including padding. Seconds are training time, the mean over seeds.
 {best}
-{plots}{failed}Every point is a row of `results.csv` and `results.jsonl`, and a model folder below `points/`.
+{plots}{failed}Every point is a row of `results.csv` and `results.jsonl`, and a model folder under `points/`.
 """
 
 
@@ -36,12 +36,12 @@ def write_report(
     missing: Mapping[str, str],
     title: str,
 ) -> str:
-    """Write `README.md` with a table over seeds, and the plots that the grid supports; the table and which group is best, as text.
+    """Write `README.md` with a table over seeds and the plots that the grid supports; returns the table and the best group as text.
 
     Args:
-        labels: the columns that tell points apart.
-        keys: the recipe's keys that vary.
-        missing: reasons of the points that failed.
+        labels: the columns that distinguish points.
+        keys: the recipe keys that vary.
+        missing: reasons for failed points.
     """
     from silly_llm.commands.sweep.plots import draw
 
@@ -64,7 +64,7 @@ def write_report(
 
 
 def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> str:
-    """A row a group: what it is, how large, how much compute, and what it reached; the best in bold."""
+    """One row per group: labels, size, compute, and results; the best in bold."""
     columns = [key for key in labels if key != "seed"]
     metrics = [m for m in METRICS if any(g.metric(m).n for g in groups)]
     numbers = {**dict.fromkeys(COUNTS, ",.0f"), "compute": ".2e", "seconds": ".0f"}
