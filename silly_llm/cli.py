@@ -12,15 +12,15 @@ from silly_llm.core.launch import fail, phase_help, run_main, wants_help
 from silly_llm.core.phases import PHASES
 
 TOOLS = {
-    "compare": ("silly_llm.evaluation.compare", "set the results of several evaluations side by side"),
-    "sweep": ("silly_llm.commands.sweep.command", "run one recipe at every point of a grid, and plot what came out"),
+    "compare": ("silly_llm.evaluation.compare", "compare the results of several evaluations"),
+    "sweep": ("silly_llm.commands.sweep.command", "run one recipe at every point of a grid and plot the results"),
     "run": ("silly_llm.commands.run", "run a recipe folder, phase by phase"),
     "publish": ("silly_llm.hub.publish", "upload a dataset or model folder to the Hugging Face Hub"),
     "chat": ("silly_llm.commands.chat", "talk to a model"),
-    "plugins": ("silly_llm.commands.plugins", "list every component, and where it comes from"),
+    "plugins": ("silly_llm.commands.plugins", "list every component and where it comes from"),
     "recipes": ("silly_llm.commands.recipes", "list the recipe folders; --check checks every file"),
 }
-"""The commands that are not a phase: module with `main(argv)`, one line."""
+"""Commands that are not phases: module with `main(argv)`, one-line summary."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     streams.prepare(debug="--debug" in rest)
     with streams.until_nobody_reads():
         if not command:
-            fail("name a command: silly-llm --help lists them; begin with: silly-llm run quickstart", 2)
+            fail("no command given: silly-llm --help lists them; to start: silly-llm run quickstart", 2)
         elif command in ("-h", "--help", "help"):
             print(usage())
         elif command == "--version":
@@ -52,7 +52,7 @@ def usage() -> str:
         f"silly-llm {__version__}: small language models from synthetic stories\n",
         "usage: silly-llm COMMAND [--config RECIPE] [--key value …]\n",
         *("the five phases:", *phases, "", "tools:", *tools, ""),
-        "silly-llm COMMAND --help lists the keys of a command.\nBegin with: silly-llm run quickstart",
+        "silly-llm COMMAND --help lists the keys of a command.\nTo start: silly-llm run quickstart",
     ])  # fmt: skip
 
 

@@ -45,14 +45,14 @@ def test_base_model_continues(base, capsys):
 
 
 def test_prompt_longer_than_the_context(base):
-    with pytest.raises(RecipeError, match="more than the model can take in"):
+    with pytest.raises(RecipeError, match="more than the model's context"):
         main([str(base), "--prompt", "a" * 100])
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["nowhere"], "nowhere: no such folder, and no model of the Hub can be loaded"),
+        (["nowhere"], "nowhere: no such folder, and it cannot be loaded from the Hub"),
         (["./no/where"], "no such file or folder"),
         (["."], "holds no model"),
         ([], "MODEL"),

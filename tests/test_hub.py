@@ -204,7 +204,7 @@ push_if_asked(args, sys.argv[1])
 
 
 def test_push_to_hub_of_a_training_is_one_push_at_the_end(python, hub, model):
-    assert python(PUSH, model).stdout.splitlines() == [f"published: {hub.endpoint}/alice/pushed"]
+    assert python(PUSH, model).stdout.splitlines() == [f"published: {hub.url}/alice/pushed"]
     assert set(hub.files("model", "alice/pushed")) == {*files_of(model), ".gitattributes"}
 
 

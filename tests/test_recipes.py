@@ -87,9 +87,9 @@ def test_a_copy_is_whole_and_overwrites_nothing(tmp_path, monkeypatch, capsys):
     files = {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()}
     with pytest.raises(SystemExit) as stopped:
         main(["recipes", "--copy", "quickstart", "my own"])
-    assert stopped.value.code == 2 and "my own/quickstart: is there already" in capsys.readouterr().err
+    assert stopped.value.code == 2 and "my own/quickstart: already exists" in capsys.readouterr().err
     main(["recipes", "--copy", "tinystories", "my own"])
-    assert f"{edited}: was there already and stays as it is" in capsys.readouterr().out
+    assert f"{edited}: already exists and is left unchanged" in capsys.readouterr().out
     assert all(p.read_bytes() == content for p, content in files.items())
 
 
@@ -110,7 +110,7 @@ def test_check_finds_a_bad_recipe(silly_llm, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "generation.yaml").write_text("num_storys: 3")
     checked = silly_llm("recipes", tmp_path, "--check")
-    assert checked.returncode == 2 and "1 of 1 recipes are wrong" in checked.stderr
+    assert checked.returncode == 2 and "1 of 1 recipes are invalid" in checked.stderr
     assert "unknown key 'num_storys' (did you mean 'num_stories'?)" in checked.stdout
 
 

@@ -115,7 +115,7 @@ def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_
         assert capsys.readouterr().out.count("✓") == 2
         training.unlink()
         file.write_text(RECIPE.replace("code_of_a_recipe:Mine", "code_of_a_recipe:"))
-        with pytest.raises(RecipeError, match="1 of 1 recipes are wrong"):
+        with pytest.raises(RecipeError, match="1 of 1 recipes are invalid"):
             recipes.main([str(tmp_path / "mine"), "--check"])
     elif command == "dry_run":
         with pytest.raises(RecipeError, match="is the recipe's own code, which a dry run does not import"):

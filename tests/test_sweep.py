@@ -97,7 +97,7 @@ def test_a_failed_point_does_not_stop_the_others_and_is_tried_again(silly_llm, t
     runs = [{"name": "greedy", "text_column": "nothing"}, {"name": "modest", "max_steps": 4}]
     file = folder_of(tmp_path, {"runs": runs, "jobs": 2, "output_dir": str(tmp_path / "out")})
     done = silly_llm("sweep", "--config", file)
-    assert done.returncode == 1 and "1 of 2 points failed; the same command tries them again" in done.stderr
+    assert done.returncode == 1 and "1 of 2 points failed; run the same command to retry them" in done.stderr
     assert [row["point"] for row in rows_of(tmp_path / "out")] == ["modest"]
     assert "✗ greedy: " in done.stdout and "[modest] " in done.stdout
     reason = (tmp_path / "out" / "points" / "greedy.log").read_text()
@@ -143,15 +143,18 @@ def test_points_are_runs_times_grid_with_the_first_seed_of_each_first(tmp_path):
 @pytest.mark.parametrize(
     ("sweep", "message"),
     [
-        ({"grid": {"seed": [0, 0]}}, "two points are the same: seed-0"),
+        ({"grid": {"seed": [0, 0]}}, "two points are identical: seed-0"),
         ({"grid": {"seed": []}}, "grid: seed: no values"),
-        ({}, "there is nothing to vary"),
+        ({}, "nothing varies"),
         ({"gird": {"seed": [0]}}, r"unknown key 'gird' \(did you mean 'grid'\?\)"),
         ({"grid": {"seed": [0]}, "jobs": 0}, "jobs: expected a number above 0"),
-        ({"grid": {"model": ["silly-tiny"]}}, "model and model.preset are both set.*name a preset by model.preset"),
-        ({"grid": {"output_dir": ["a", "b"]}}, "output_dir: a sweep decides that itself"),
+        (
+            {"grid": {"model": ["silly-tiny"]}},
+            "model and model.preset are both set.*select a preset with model.preset",
+        ),
+        ({"grid": {"output_dir": ["a", "b"]}}, "output_dir: is set by the sweep itself"),
         ({"grid": {"seed": [0]}, "recipe": "generation.yaml"}, "recipe: no such file"),
-        ({"grid": {"seed": [0]}, "recipe": "train.jsonl"}, "is no pretrain.yaml or sft.yaml"),
+        ({"grid": {"seed": [0]}, "recipe": "train.jsonl"}, "is not a pretrain.yaml or sft.yaml"),
     ],
 )
 def test_what_is_wrong_with_a_sweeps_file_is_one_line(tmp_path, sweep, message):

@@ -1,1 +1,1 @@
-"""The one engine that every call of an LLM goes through."""
+"""The engine behind every LLM call."""

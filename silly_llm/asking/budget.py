@@ -1,7 +1,7 @@
-"""What a run may spend: requests, tokens, money. Kept to strictly, also with many requests in flight.
+"""What a run may spend: requests, tokens, money. Enforced strictly, even with many requests in flight.
 
-A request is sent only when its worst case (the prompt at two characters a token, the answer at `max_tokens`) still fits beside
-what was spent and what is in flight; if it does not, it waits for those in flight, whose answers are mostly shorter.
+A request is sent only if its worst case (the prompt at two characters per token, the answer at `max_tokens`) still fits on top of
+what is spent and in flight; otherwise it waits for in-flight requests, whose answers are usually shorter.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from silly_llm.core.errors import RunError
 from silly_llm.providers.base import ChatRequest, Completion, Prices, RequestFailed
 
 CHARACTERS_PER_TOKEN = 2.0
-"""Fewest characters of a prompt that make a token, for the worst case."""
+"""Minimum characters per prompt token, for the worst case."""
 
 
 class BudgetSpent(RunError):
-    """The budget allows for no further request. What was answered is kept; with a larger budget the run goes on."""
+    """The budget does not allow another request. Existing answers are kept; with a larger budget the run continues."""
 
 
 class Spending(NamedTuple):
-    """Requests, tokens and money: spent, or set aside for requests in flight."""
+    """Requests, tokens and money: spent, or reserved for requests in flight."""
 
     requests: int = 0
     tokens: int = 0
@@ -36,11 +36,11 @@ class Spending(NamedTuple):
 
 
 class Budget:
-    """Limits, and what was spent of them. All three may be `None`: no limit.
+    """Limits, and what has been spent of them. All three limits may be `None`: no limit.
 
     Args:
-        prices: for `max_cost`.
-        requests, prompt_tokens, completion_tokens: what earlier runs into the same journal spent.
+        prices: needed for `max_cost`.
+        requests, prompt_tokens, completion_tokens: spent by earlier runs with the same journal.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Budget:
 
     @asynccontextmanager
     async def reserved(self, requests: Sequence[ChatRequest]) -> AsyncIterator[None]:
-        """Within it the worst case of `requests` is set aside; entered once it fits.
+        """Reserve the worst case of `requests` within the context; entered once it fits.
 
         Raises:
-            BudgetSpent: it does not fit, and nothing in flight could leave room.
+            BudgetSpent: it does not fit, and no request in flight could make room.
         """
         need = Spending()
         for request in requests:
             characters = sum(len(message["content"]) for message in request.messages)
             need = need.plus(self._spending(1, math.ceil(characters / CHARACTERS_PER_TOKEN), request.max_tokens))
-        async with self._turn:  # first come, first served: small requests that overtake would leave gaps
+        async with self._turn:  # first come, first served: smaller requests must not overtake and leave gaps
             while limit := self._exceeded(need):
                 if not self._in_flight.requests:
                     cost = f", {self.spent.cost:,.4f} spent" if self.prices else ""
@@ -88,7 +88,7 @@ class Budget:
             self._changed.set()
 
     def spend(self, answers: Sequence[Completion | RequestFailed]) -> None:
-        """Count what the answers took."""
+        """Add the tokens of the answers."""
         for answer in answers:
             if isinstance(answer, Completion):
                 spent = self._spending(1, answer.prompt_tokens, answer.completion_tokens)

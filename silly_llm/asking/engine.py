@@ -1,8 +1,8 @@
-"""The one engine between requests and answers: asks a provider, keeps the journal, minds the budget, keeps the order.
+"""The engine between requests and answers: calls a provider, keeps the journal, enforces the budget, preserves the order.
 
-`Engine.ask` answers a few requests from the journal or by the provider; `in_order` runs many such jobs at once and gives
-their results back in order, with a bounded window, so memory is flat. Whoever stops (a fatal failure, a spent budget, Ctrl-C)
-lets requests in flight finish, since they are paid for.
+`Engine.ask` answers a few requests from the journal or the provider; `in_order` runs many such jobs at once and yields
+their results in order, within a bounded window, so memory is bounded. On any stop (a fatal failure, a spent budget, Ctrl-C)
+in-flight requests are allowed to finish, since they are paid for.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, Reque
 from silly_llm.providers.thinking import SWITCH_OFF, nothing_said, without_thinking
 
 WINDOW = 16
-"""How far, in multiples of what may be in flight, answers may run ahead of the oldest one that is still missing."""
+"""How far answers may run ahead of the oldest missing one, in multiples of the number in flight."""
 GIVE_UP_AFTER = 20
-"""Failures in a row, with no answer ever, after which the run stops."""
+"""Failures in a row, without a single answer, after which the run stops."""
 GRACE = 10.0
-"""Seconds that requests in flight get to finish when the run stops."""
+"""Seconds that in-flight requests get to finish when the run stops."""
 Answer = Completion | RequestFailed
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -35,29 +35,29 @@ Result = TypeVar("Result")
 
 @dataclass
 class RequestCounts:
-    """What happened so far; `asked`, `empty` and the tokens count answers that the provider gave in this run."""
+    """Counts so far; `asked`, `empty` and the tokens cover the answers given by the provider in this run."""
 
     asked: int = 0
     reused: int = 0
-    """Answers that came from the journal."""
+    """Answers taken from the journal."""
     failed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     """Failures by reason."""
     empty: int = 0
-    """Answers that say nothing, such as thinking that used up the token limit."""
+    """Answers without content, such as when thinking used up the token limit."""
     empty_reasons: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
 class Engine:
-    """Answers requests from the journal, or by asking, and records the answers.
+    """Answers requests from the journal or the provider, and records the answers.
 
     Args:
-        provider: who answers.
-        journal: where answers are kept and looked up; `None` for providers that are `free`.
-        tally: counts, updated on the way.
-        budget: what may be spent; `None` for all it takes.
+        provider: the LLM provider.
+        journal: where answers are stored and looked up; `None` for providers that are `free`.
+        tally: counts, updated along the way.
+        budget: spending limits; `None` for no limits.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Engine:
         self.provider, self.journal, self.budget = provider, journal, budget
         self.tally = RequestCounts() if tally is None else tally
         self.stopped: Exception | None = None
-        """Why nothing more is asked."""
+        """Why no more requests are sent."""
 
     @property
     def at_once(self) -> int:
@@ -79,14 +79,14 @@ class Engine:
 
     @property
     def job_size(self) -> int:
-        """How many requests a job should hold: one, or a batch for providers that work on batches."""
+        """How many requests a job should contain: one, or a batch for providers that work on batches."""
         return 1 if self.at_once > 1 else max(1, self.provider.batch_size)
 
     async def ask(self, requests: list[ChatRequest]) -> list[Answer]:
-        """Answer `requests`, in their order, without the teacher's thinking, which only the journal has.
+        """Answer `requests`, in order, without the teacher's thinking, which only the journal keeps.
 
         Raises:
-            RunError: a fatal failure, or nothing but failures, or a spent budget; what was answered is in the journal.
+            RunError: a fatal failure, only failures, or a spent budget; the answers so far are in the journal.
         """
         journal, whole = self.journal, range(len(requests))
         answers: dict[int, Answer] = {}
@@ -95,7 +95,7 @@ class Engine:
             answers |= {i: found for i, key in enumerate(keys) if (found := journal.get(key))}
         self.tally.reused += len(answers)
         if missing := [i for i in whole if i not in answers]:
-            # A teacher in process answers the same only to the same batch, and asking it again costs nothing.
+            # An in-process teacher gives the same answers only for the same batch, and asking it again costs nothing.
             asked = whole if self.provider.answers_depend_on_batch else missing
             new = dict(zip(asked, await self._ask([requests[i] for i in asked]), strict=True))
             answers |= {i: new[i] for i in missing}
@@ -141,13 +141,13 @@ class Engine:
         return answers
 
     def _reason_to_stop(self) -> Exception | None:
-        """Why nothing more is asked, such as failures only."""
+        """Why no more requests should be sent, such as only failures."""
         tally = self.tally
         if self.stopped is None and tally.failed + tally.empty >= GIVE_UP_AFTER and tally.asked == tally.empty:
             if tally.failed >= tally.empty:
                 reasons, what = tally.reasons, f"the first {tally.failed} requests all failed"
             else:
-                reasons, what = tally.empty_reasons, f"the first {tally.empty} answers say nothing"
+                reasons, what = tally.empty_reasons, f"the first {tally.empty} answers are empty"
             reason = reasons.most_common(1)[0][0]
             self.stopped = RunError(f"{what}: {reason}{f'; {SWITCH_OFF}' if reason.startswith('thinking') else ''}")
         return self.stopped
@@ -156,9 +156,9 @@ class Engine:
 async def in_order(
     work: Callable[[Job], Coroutine[Any, Any, Result]], jobs: Iterable[Job], *, at_once: int
 ) -> AsyncGenerator[Result, None]:
-    """Yield `await work(job)` for each of `jobs`, in their order, `at_once` of them in flight.
+    """Yield `await work(job)` for each of `jobs`, in order, with `at_once` of them in flight.
 
-    Jobs are taken lazily; at most `WINDOW * at_once` results wait for the oldest one. What `work` raises is raised here, after
+    Jobs are taken lazily; at most `WINDOW * at_once` results wait for the oldest one. An exception of `work` is raised here, after
     the results before it, and after other jobs in flight had `GRACE` seconds to finish (`asyncio.TaskGroup` would cancel them).
     """
     room = asyncio.Semaphore(at_once * WINDOW if at_once > 1 else 1)
@@ -196,7 +196,7 @@ async def in_order(
         try:
             while task := await started.get():
                 if not task.done():
-                    await asyncio.wait([task])  # `await task` would pass a cancellation on to a paid request
+                    await asyncio.wait([task])  # `await task` would propagate a cancellation to a paid request
                 if failure is not None and task.cancelled():
                     break
                 yield task.result()
@@ -214,7 +214,7 @@ async def in_order(
 
 @contextmanager
 def rare_garbage_collection() -> Iterator[None]:
-    """Look for cycles of garbage a hundredth as often: with a thousand requests in flight Python spends a third of its time there."""
+    """Run the garbage collector a hundredth as often: with a thousand requests in flight it takes a third of Python's time."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -229,10 +229,10 @@ def rare_garbage_collection() -> Iterator[None]:
 async def answer_all(
     requests: Iterable[tuple[Any, ChatRequest]], engine: Engine
 ) -> AsyncGenerator[tuple[Any, ChatRequest, Answer], None]:
-    """Yield `(tag, request, answer)` for each of `requests` (pairs of anything and a request), in their order.
+    """Yield `(tag, request, answer)` for each of `requests`, pairs of a tag and a request, in order.
 
     Raises:
-        RunError: as `Engine.ask`.
+        RunError: as in `Engine.ask`.
     """
 
     async def work(job: list[tuple[Any, ChatRequest]]) -> list[tuple[Any, ChatRequest, Answer]]:
@@ -249,7 +249,7 @@ async def answer_all(
 
 
 def batches(items: Iterable[Job], size: int) -> Iterator[list[Job]]:
-    """Consecutive lists of `size` items, the last one shorter."""
+    """Consecutive lists of `size` items, the last one possibly shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -1,8 +1,8 @@
-"""The journal: every paid answer, recorded before anything else is done with it.
+"""The journal: every paid answer, recorded before anything else happens to it.
 
-One SQLite file beside the output, keyed by a fingerprint of what was asked. An answer is committed before it is handed on,
-together with those that arrive in the same turn of the event loop, so `kill -9` loses nothing that was handed on; a thread
-sends commits to the disk (fsync) within a second. Failures are never written. Memory holds SQLite's page cache, never the texts.
+One SQLite file in the output folder, keyed by a fingerprint of the request. An answer is committed before it is passed on,
+together with those that arrive in the same turn of the event loop, so `kill -9` loses nothing that was passed on; a thread
+syncs commits to disk within a second. Failures are never stored. Memory holds SQLite's page cache, never the texts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 
 JOURNAL = "journal.sqlite"
 SYNC_SECONDS = 1.0
-"""Seconds after which a commit is on the disk."""
+"""Seconds after which a commit is synced to disk."""
 COLUMNS = ("key", "text", "finish_reason", "prompt_tokens", "completion_tokens", "model", "extra")
 GET = f"SELECT {', '.join(COLUMNS[1:])} FROM answers WHERE key = ?"
 PUT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * len(COLUMNS))})"
@@ -34,10 +34,10 @@ SETTINGS = (
 
 
 def request_key(provider: LLMProvider, request: ChatRequest) -> str:
-    """The fingerprint of what is asked: model, the provider's own generation parameters, messages, sampling and seed.
+    """The fingerprint of a request: model, the provider's own generation parameters, messages, sampling and seed.
 
-    Where the provider reads `fields` rather than English (`uses_fields`) they belong to the question too. Addresses,
-    tokens and concurrency do not: the same question to another server of the same model is the same question.
+    If the provider reads `fields` instead of English (`uses_fields`), they are included. Addresses, tokens and concurrency
+    are not: the same request to another server of the same model has the same key.
     """
     asked: dict[str, Any] = {
         "model": provider.model,
@@ -56,11 +56,11 @@ class Journal:
     """Answers on disk, by key. A context manager; the caller holds the lock of the folder.
 
     Args:
-        path: the file; made (with its folder) if missing. What earlier versions kept beside it, as JSON lines
-            (`STEM.jsonl`) and Parquet shards (`STEM-00000.parquet`), is taken over.
+        path: the file; created (with its folder) if missing. Journals of earlier versions next to it, JSON lines
+            (`STEM.jsonl`) and Parquet shards (`STEM-00000.parquet`), are imported.
 
     Raises:
-        RunError: from any method: the disk is full or gone, or the file is damaged. What was committed before stays.
+        RunError: from any method, if the disk is full or gone, or the file is damaged. Earlier commits are kept.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -75,7 +75,7 @@ class Journal:
             for setting in SETTINGS:
                 self._db.execute(f"PRAGMA {setting}")
             self._db.execute(f"CREATE TABLE IF NOT EXISTS answers ({', '.join(COLUMNS)}, UNIQUE (key))")
-            len(self)  # reads the index, and makes the write-ahead log
+            len(self)  # reads the index and creates the write-ahead log
             self._log = os.open(f"{self.path}-wal", os.O_RDWR)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{self.path}: cannot be opened ({error})") from None
@@ -91,23 +91,23 @@ class Journal:
         return self._db.execute("SELECT count(*) FROM answers").fetchone()[0]
 
     def tokens(self) -> tuple[int, int]:
-        """Prompt and completion tokens of all answers: what was paid for. Reads the whole file."""
+        """Prompt and completion tokens of all answers, which are paid for. Reads the whole file."""
         return self._db.execute(
             "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM answers"
         ).fetchone()
 
     def get(self, key: str) -> Completion | None:
-        """The answer recorded under `key`, or `None`."""
+        """The answer stored under `key`, or `None`."""
         with self._one_line:
             row = self._db.execute(GET, (key,)).fetchone()
         return row and Completion(**dict(zip(COLUMNS[1:-1], row, strict=False)), extra=json.loads(row[-1]))
 
     def append(self, key: str, completion: Completion) -> None:
-        """Write an answer; `flush` or `sync` makes it last."""
+        """Append an answer; `flush` or `sync` makes it durable."""
         self._insert(vars(completion) | {"key": key, "extra": json.dumps(dict(completion.extra))})
 
     async def flush(self) -> None:
-        """Commit what was appended, together with what else arrives in this turn of the event loop; it survives this process."""
+        """Commit appended answers, together with others that arrive in this turn of the event loop; they survive this process."""
         await asyncio.sleep(0)
         self._commit()
         if self._syncing.done() and time.monotonic() - self._synced > SYNC_SECONDS:
@@ -115,7 +115,7 @@ class Journal:
             self._syncing = self._fsync.submit(os.fsync, self._log)
 
     def sync(self) -> None:
-        """Make what was appended survive power loss; returns when it does."""
+        """Sync appended answers to disk, so that they survive power loss."""
         self._commit()
         with self._one_line:
             self._syncing.result()
@@ -138,7 +138,7 @@ class Journal:
 
     def _insert(self, record: Mapping[str, Any]) -> None:
         row = [record[name] for name in COLUMNS]
-        row[1] = row[1].encode(errors="replace").decode()  # halves of characters
+        row[1] = row[1].encode(errors="replace").decode()  # lone surrogates
         with self._one_line:
             self._db.execute(PUT, row)
 
@@ -147,7 +147,7 @@ class Journal:
             self._db.commit()
 
     def _take_over_older(self) -> None:
-        """Take over the answers that earlier versions kept; their files go once the answers are safe."""
+        """Import the answers of earlier versions; their files are deleted once the answers are safe."""
         lines = self.path.with_suffix(".jsonl")
         shards = sorted(self.path.parent.glob(f"{self.path.stem}-[0-9][0-9][0-9][0-9][0-9].parquet"))
         for shard in shards:
@@ -162,8 +162,8 @@ class Journal:
             try:
                 record = json.loads(line)
                 self._insert(record | {"extra": json.dumps(record.get("extra") or {})})
-            except (ValueError, KeyError, TypeError):  # it is asked again
-                damaged += line.endswith(b"\n")  # else torn by a crash
+            except (ValueError, KeyError, TypeError):  # it is requested again
+                damaged += line.endswith(b"\n")  # otherwise torn by a crash
         self.sync()
         if lines.exists():
             lines.rename(lines.with_name(f"{lines.name}.damaged")) if damaged else lines.unlink()
@@ -172,7 +172,7 @@ class Journal:
 
 
 class _OneLine:
-    """Errors of SQLite and the system as one line; after the first, nothing that was appended with it counts as recorded."""
+    """Report errors of SQLite and the system as one line; after the first, nothing that was appended with it counts as recorded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Whether a phase would take a recipe, with nothing of its work done."""
+"""Check whether a phase would accept a recipe, without running it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from silly_llm.core.phases import Phase
 
 
 def check_recipe(phase: Phase, argv: list[str] | Options) -> Recipe:
-    """Read one recipe, and refuse it, as its phase would; builds and writes nothing."""
+    """Read one recipe and raise the errors its phase would raise; builds and writes nothing."""
     module = importlib.import_module(phase.module)
     recipe = load_recipe(argv, phase=phase.command, arguments=module.ARGUMENTS)
     if hasattr(module, "check_components"):

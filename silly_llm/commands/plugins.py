@@ -1,4 +1,4 @@
-"""`silly-llm plugins`: every component that a recipe can name, and where it comes from."""
+"""`silly-llm plugins`: every component that a recipe can name and where it comes from."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def main(argv: list[str] | None = None) -> None:
             origin = "" if component.source == "silly-llm" else f"  [{component.source}]"
             print(f"  {component.name:<{width}}  {component.summary}{origin}")
         print()
-    print("A recipe names one by `type:`; docs/architecture/plugins.md shows how to write each kind.")
+    print("Recipes select them with `type:`; docs/architecture/plugins.md shows how to write each kind.")

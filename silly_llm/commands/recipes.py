@@ -14,24 +14,24 @@ from silly_llm.core.recipe_files import ENDINGS, environments_of, parents_of, ph
 from silly_llm.core.registry import only_registered
 
 BASE = "base"
-"""The folder of what others extend."""
+"""The folder with the base recipes that others extend."""
 ACCELERATE = "accelerate_configs"
-"""Comes with the package too, for `accelerate launch --config_file`."""
+"""Also part of the package, for `accelerate launch --config_file`."""
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = Parser(prog="silly-llm recipes", description=__doc__)
     parser.add_argument(
-        "folder", nargs="?", help="where recipe folders lie (default: ./recipes, else those of the package)"
+        "folder", nargs="?", help="folder with recipe folders (default: ./recipes, or else those in the package)"
     )
     parser.add_argument("--check", action="store_true", help="read and check every file, in every environment")
-    copy_help = "copy a recipe folder, and what it extends, into FOLDER to change it there; overwrites nothing"
+    copy_help = "copy a recipe folder and the recipes it extends into FOLDER for editing; overwrites nothing"
     parser.add_argument("--copy", nargs=2, metavar=("NAME", "FOLDER"), help=copy_help)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
     if arguments.copy:
         if arguments.folder or arguments.check:
-            parser.error("--copy goes with nothing else")
+            parser.error("--copy cannot be combined with other options")
         copy(arguments.copy[0], Path(arguments.copy[1]).expanduser())
         return
     root = locate(arguments.folder or "recipes")
@@ -48,31 +48,31 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def copy(name: str, target: Path) -> None:
-    """Copy the recipe folder `name` (or `accelerate_configs`) into `target`, and beside it what its recipes extend."""
+    """Copy the recipe folder `name` (or `accelerate_configs`) into `target`, along with the recipes it extends."""
     source = SHARED / name if name == ACCELERATE else locate(name)
     if not source.is_dir():
         near = suggestion(name, [*packaged_recipes(), ACCELERATE])
         raise RecipeError(f"{name}: no such recipe folder{near}")
     to = target / source.resolve().name
     if to.exists():
-        raise RecipeError(f"{to}: is there already; remove it, or name another folder")
+        raise RecipeError(f"{to}: already exists; remove it, or choose another folder")
     parents = {p for file in recipe_files(source) for p in ancestors(file) if p.parent != source.resolve()}
     shutil.copytree(source, to)
     print(f"{to}: {describe(to) if source.name != ACCELERATE else 'for accelerate launch --config_file'}")
     for parent in sorted(parents):
         extended = target / parent.parent.name / parent.name
         if extended.exists():
-            print(f"{extended}: was there already and stays as it is")
+            print(f"{extended}: already exists and is left unchanged")
             continue
         extended.parent.mkdir(exist_ok=True)
         shutil.copyfile(parent, extended)
-        print(f"{extended}: what it extends")
+        print(f"{extended}: extended by it")
     if source.name not in (ACCELERATE, BASE):
         print(f"next: {command_line('run', to)}")
 
 
 def ancestors(file: Path) -> set[Path]:
-    """The files that a recipe extends, and those that they extend."""
+    """The files that a recipe extends, directly or indirectly."""
     paths = {beside(file, name).resolve() for name in parents_of(read_file(file))}
     return paths.union(*map(ancestors, paths))
 
@@ -92,7 +92,7 @@ def describe(folder: Path) -> str:
 
 
 def check_all(folders: list[Path]) -> None:
-    """Check every recipe in every environment its folder names and print the verdict; at the end a RecipeError if one is bad."""
+    """Check every recipe in every environment its folder names and print the results; raises a RecipeError at the end if any is invalid."""
     verdicts = []
     for folder in folders:
         environments = ["default", *sorted(environments_of(folder) - {"default"})]
@@ -103,16 +103,16 @@ def check_all(folders: list[Path]) -> None:
             except NotInstalledError as error:
                 more = f", to run it: {error}"
             except RecipeError as error:
-                # Keys are checked for name and type first, so one that only lacks others is right as far as it goes.
+                # Names and types of keys are checked first, so a base recipe that only lacks other keys is valid as far as it goes.
                 if folder.name == BASE and str(error).endswith("is missing"):
-                    more = ", to be extended"
+                    more = ", base recipe"
                 else:
                     verdict, more = "✗", f": {error}"
             verdicts.append(verdict)
             print(f"{verdict} {name_of(file)} ({environment}){more}")
     if bad := verdicts.count("✗"):
-        raise RecipeError(f"{bad} of {len(verdicts)} recipes are wrong")
-    print(f"{len(verdicts)} recipes are right")
+        raise RecipeError(f"{bad} of {len(verdicts)} recipes are invalid")
+    print(f"{len(verdicts)} recipes are valid")
 
 
 def check_file(file: Path, environment: str) -> None:

@@ -1,7 +1,7 @@
-"""`silly-llm run FOLDER`: run a recipe folder, phase by phase, each into its own folder below `runs/NAME/`.
+"""`silly-llm run FOLDER`: run a recipe folder, phase by phase, each into its own folder under `runs/NAME/`.
 
-A phase whose inputs and resolved recipe are unchanged is skipped, an interrupted one continues; both are the phase's own
-doing (`silly_llm.core.folders.output`), so a phase run alone behaves the same.
+A phase with unchanged inputs and resolved recipe is skipped, an interrupted one is resumed. The phases do both themselves
+(`silly_llm.core.folders.output`), so a phase run alone behaves the same.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ USAGE = """silly-llm run: run a recipe folder, phase by phase
 
 usage: silly-llm run FOLDER [--from PHASE] [--to PHASE] [--force] [--environment NAME] [--output_root DIR]
 
-  FOLDER              a folder of recipes, here or of the package (quickstart; see silly-llm recipes)
-  --from PHASE        begin with this phase; what earlier ones left is taken as it is
-  --to PHASE          end with this phase
-  --force             begin the phases anew; what is not ours and in the way is set aside, never deleted
+    FOLDER              a folder of recipes, local or in the package (quickstart; see silly-llm recipes)
+    --from PHASE        start with this phase; use the existing output of earlier ones
+    --to PHASE          stop after this phase
+    --force             restart the phases; other files that are in the way are moved aside, never deleted
   --environment NAME  one of the recipes' environments (or SILLY_LLM_ENVIRONMENT)
   --output_root DIR   write to DIR/NAME/ instead of runs/NAME/
   --PHASE.KEY VALUE   override a key of one phase's recipe, as in --generate.num_stories 500
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     elif len(argv) >= 2 and not argv[-1].startswith("--") and argv[-2] in ("--force", "--debug"):
         folder = locate(argv.pop())
     else:
-        begin = "silly-llm run FOLDER … (begin with: silly-llm run quickstart)"
+        begin = "silly-llm run FOLDER … (to start: silly-llm run quickstart)"
         raise RecipeError(f"command line: name the recipe folder first: {begin}")
     options = parse_argv(argv)
     phases = select(folder, options.overrides.pop("from", None), options.overrides.pop("to", None))
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
         raise RecipeError(f"command line: --{option} is for a single phase: silly-llm PHASE …")
     by_phase = phase_options(folder, phases, options)
 
-    # Every recipe is checked before the first phase begins: nobody waits an hour for a typo.
+    # Every recipe is checked before the first phase starts, so a typo does not surface after an hour.
     for phase in phases:
         check_recipe(phase, by_phase[phase.command])
 
@@ -69,9 +69,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
-    """The phases of a recipe folder between two named ones, in their order; a RecipeError where there are none."""
+    """The phases of a recipe folder from `first` to `last`, in order; raises a RecipeError if there are none."""
     if folder.is_file():
-        raise RecipeError(f"{folder}: is a file; name the recipe folder that it lies in")
+        raise RecipeError(f"{folder}: is a file; name the recipe folder that contains it")
     if not folder.is_dir():
         near = suggestion(folder.name, [*(p.name for p in folder.parent.glob("*") if p.is_dir()), *packaged_recipes()])
         raise RecipeError(f"{folder}: no such recipe folder, neither here nor in the package{near}")
@@ -88,23 +88,23 @@ def select(folder: Path, first: str | None, last: str | None) -> list[Phase]:
     wanted = known[bounds[0] : bounds[1] + 1]
     phases = [phase for phase in wanted if (folder / phase.recipe).is_file()]
     if not phases:
-        raise RecipeError(f"{folder}: holds none of {', '.join(phase.recipe for phase in wanted)}")
+        raise RecipeError(f"{folder}: contains none of {', '.join(phase.recipe for phase in wanted)}")
     return phases
 
 
 def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[str, Options]:
-    """What each phase is given, by its command: `--generate.num_stories 500` is the `num_stories` of `generate`."""
+    """The options of each phase, by command: `--generate.num_stories 500` sets `num_stories` of `generate`."""
     by_phase = {p.command: replace(options, config=str(folder / p.recipe), overrides={}) for p in phases}
     for name, said in options.overrides.items():
         phase = phase_named(name)
         if phase is None or not isinstance(said, dict):
             near = suggestion(name, ["from", "to", "force", "environment"])
-            way_out = "a recipe's key is written --PHASE.KEY VALUE"
+            way_out = "write keys of a recipe as --PHASE.KEY VALUE"
             raise RecipeError(f"command line: unknown option --{name}{near}; {way_out}")
         if phase.command not in by_phase:
             continue
         if by_phase[phase.command].overrides:
-            raise RecipeError(f"command line: --{name}.… and another name of the same phase are both given")
+            raise RecipeError(f"command line: --{name}.… and another name for the same phase are both given")
         by_phase[phase.command].overrides = said
     return by_phase
 
@@ -121,8 +121,8 @@ def summarize(run: Path, phases: list[Phase], seconds: float) -> None:
         took = read(phase.command, "provenance.json").get("seconds", float("nan"))
         print(f"{phase.command:<12}{took:>9.0f}  {run / phase.folder}")
     print(f"{'this run':<12}{seconds:>9.0f}\n")
-    if words := read("vocabulary", "vocabulary.json"):  # a small model knows hardly any words but those of its stories
-        print(f"Ask for: Words: {words['nouns'][0]}, {words['verbs'][0]}, {words['adjectives'][0]}")
+    if words := read("vocabulary", "vocabulary.json"):  # a small model knows few words outside its training stories
+        print(f"Try:     Words: {words['nouns'][0]}, {words['verbs'][0]}, {words['adjectives'][0]}")
     report = run / PHASES["evaluate"].folder / "report.html"
     if report.is_file():
         print(f"Report:  {report}")

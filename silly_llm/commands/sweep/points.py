@@ -1,4 +1,4 @@
-"""The points of a sweep: one recipe with the keys of a grid set, each with a name and a folder of its own."""
+"""The points of a sweep: one recipe with grid keys set, each with its own name and folder."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from silly_llm.core.phases import PHASES, Phase
 from silly_llm.core.recipe_files import phase_of_recipe
 
 SWEPT = ("pretrain", "sft")
-"""The phases that leave a model."""
+"""The phases that produce a model."""
 RESERVED = ("output_dir", "push_to_hub")
-"""Keys that a sweep decides."""
+"""Keys that a sweep sets itself."""
 
 
 @dataclass
 class SweepArguments:
-    """The keys of a sweep's file; `silly-llm sweep --help` says what they mean."""
+    """The keys of a sweep's file; documented in `silly-llm sweep --help`."""
 
     recipe: str
     environment: str | None = None
@@ -41,7 +41,7 @@ class SweepArguments:
         if self.jobs < 1:
             raise RecipeError(f"jobs: expected a number above 0, got {self.jobs}")
         if not self.grid and not self.runs:
-            raise RecipeError("there is nothing to vary: give grid or runs")
+            raise RecipeError("nothing varies: set grid or runs")
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Point:
     """One training of a sweep."""
 
     name: str
-    """Its folder's name."""
+    """Name of its folder."""
     labels: dict[str, Any]
-    """What tells it from the others: the keys of the grid, and its run's name or keys."""
+    """What distinguishes it from the others: grid keys, and the name or keys of its run."""
     values: dict[str, Any]
-    """The recipe's keys that it varies, dotted."""
+    """The recipe keys it varies, dotted."""
     folder: Path
     argv: list[str]
     """The phase's command line."""
@@ -61,7 +61,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as its file and the command line mean it."""
+    """A sweep as defined by its file and the command line."""
 
     file: Path
     phase: Phase
@@ -73,12 +73,12 @@ class Sweep:
 
 
 def is_sweep(file: Path) -> bool:
-    """Whether a recipe folder's file is a sweep: `sweep.yaml`, `sweep-wide.yaml`."""
+    """Whether a file in a recipe folder is a sweep: `sweep.yaml`, `sweep-wide.yaml`."""
     return file.stem.partition("-")[0] == "sweep"
 
 
 def read_sweep(argv: list[str]) -> Sweep:
-    """Read a sweep's file and lay out its points; their recipes are not checked yet.
+    """Read a sweep's file and lay out its points, without checking their recipes.
 
     Raises:
         RecipeError: naming the file and what is wrong with it.
@@ -98,7 +98,7 @@ def read_sweep(argv: list[str]) -> Sweep:
     phase = phase_of_recipe(recipe)
     if phase is None or phase.command not in SWEPT:
         raise RecipeError(
-            f"{file}: recipe: {recipe} is no {' or '.join(PHASES[p].recipe for p in SWEPT)} (or pretrain-NAME.yaml …)"
+            f"{file}: recipe: {recipe} is not a {' or '.join(PHASES[p].recipe for p in SWEPT)} (or pretrain-NAME.yaml …)"
         )
     folder = Path(args.output_dir or Path(options.output_root) / run_name_of(file, options.environment) / file.stem)
     common = ["--config", str(recipe), "--output_root", options.output_root]
@@ -115,7 +115,7 @@ def lay_out(args: SweepArguments, folder: Path, common: list[str]) -> list[Point
     """Every run at every combination of the grid; the first seed of each comes before the second of any.
 
     Raises:
-        RecipeError: a key cannot vary, or two points are the same.
+            RecipeError: a key cannot vary, or two points are identical.
     """
     grid = {key: v if isinstance(v, list) else [v] for key, v in flatten(args.grid).items()}
     if empty := [key for key, choices in grid.items() if not choices]:
@@ -130,7 +130,7 @@ def lay_out(args: SweepArguments, folder: Path, common: list[str]) -> list[Point
             labels = {"run": str(run["name"]), **{k: own[k] for k in own if k == "seed"}, **varied}
         name = name_of(labels)
         if name in points and points[name].values == values:
-            raise RecipeError(f"two points are the same: {name}")
+            raise RecipeError(f"two points are identical: {name}")
         if name in points:
             name = f"{name}_{fingerprint(values)[:6]}"
         place = folder / "points" / name
@@ -150,16 +150,16 @@ def checked(keys: dict[str, Any]) -> dict[str, Any]:
     """
     for key in keys:
         if key in RESERVED:
-            raise RecipeError(f"{key}: a sweep decides that itself")
+            raise RecipeError(f"{key}: is set by the sweep itself")
         inner = next((other for other in keys if other.startswith(f"{key}.")), None)
         if inner is not None:
-            hint = "; name a preset by model.preset" if key == "model" else ""
-            raise RecipeError(f"{key} and {inner} are both set, so one would undo the other{hint}")
+            hint = "; select a preset with model.preset" if key == "model" else ""
+            raise RecipeError(f"{key} and {inner} are both set, so one would override the other{hint}")
     return keys
 
 
 def name_of(labels: Mapping[str, Any]) -> str:
-    """`hidden_size-64_seed-0`: the last parts of the keys where they differ, with the values as far as a file name can show them."""
+    """`hidden_size-64_seed-0`: the shortest distinct key suffixes, with values as far as a file name can show them."""
     parts = []
     for key, value in labels.items():
         text = re.sub(r"[^\w.+-]+", "-", shown(value)).strip("-.")
@@ -169,11 +169,11 @@ def name_of(labels: Mapping[str, Any]) -> str:
 
 
 def short(key: str, among: Any) -> str:
-    """The last part of a dotted key, where no other key ends alike."""
+    """The last part of a dotted key, if no other key ends the same way."""
     last = key.rpartition(".")[2]
     return key if sum(other.rpartition(".")[2] == last for other in among) > 1 else last
 
 
 def shown(value: Any) -> str:
-    """A recipe's value as text."""
+    """The text form of a recipe value."""
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
