@@ -26,6 +26,14 @@ SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 """What YAML 1.1, and so a recipe, takes for true and false besides."""
 
 
+def key(default: Any, help: str) -> Any:
+    """A key of a recipe with its line of `--help`. Of a list, and of a callable default, each recipe gets its own; `MISSING`: it must be given."""
+    default = default.copy if isinstance(default, list) else default
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata={"help": help})
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
 def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     """Build `cls` from `values`.
 

@@ -10,7 +10,8 @@ import torch
 from trl import ModelConfig, SFTConfig
 
 from silly_llm.core.lookup import looked_for
-from silly_llm.training.arguments import SftKeys, key
+from silly_llm.core.schema import key
+from silly_llm.training.arguments import SftKeys
 from silly_llm.training.keys import SFT, refuse_if, refuse_keys, settle
 from silly_llm.training.optim.schedule import check_schedule
 
