@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from silly_llm.core.errors import RecipeError
+from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.schema import key
 from silly_llm.hub.card_keys import CardKeys
 
@@ -98,14 +99,9 @@ class VocabularyArguments:
 
 
 @dataclass
-class GenerationArguments(CardKeys):
-    """What `silly-llm generate` understands."""
+class PromptSettings:
+    """What a recipe says about prompts. Its methods raise a RecipeError for an unknown feature and a probability outside 0-1."""
 
-    provider: Spec = key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
-    vocabulary: str | None = key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
-    num_stories: int = key(1000, "How many stories to ask for (filters keep fewer).")
-    seed: int = key(0, "Every choice derives from (seed, index of the story).")
-    output_dir: str = key("", "Where the dataset folder goes.")
     features: dict[str, float] | list[str] | None = key(
         None, "Features to ask for: a list, or probabilities by name; default: all six, each with feature_probability."
     )
@@ -115,10 +111,6 @@ class GenerationArguments(CardKeys):
     feature_descriptions: dict[str, str] = key(
         dict, "One's own features by name, as prompts say them ('the letter has a joke')."
     )
-    prompt_generator: Spec = key(
-        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
-    )
-    corpus: str = key("stories", "What the texts are, in the plural, for card and messages.")
     template: str | list[str] | dict[str, float] = key(
         "tinystories",
         "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
@@ -132,6 +124,56 @@ class GenerationArguments(CardKeys):
     )
     num_examples: int = key(0, "How many of them each request shows.")
     system: str | None = key(None, "System message, put before every prompt.")
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """What a prompt says of each feature: ours, then the recipe's own."""
+        from silly_llm.text.features import DESCRIPTIONS
+
+        return {**DESCRIPTIONS, **self.feature_descriptions}
+
+    def probabilities(self, default: Sequence[str] | None = None) -> dict[str, float]:
+        """The probability of each feature, in the order of `descriptions`; without `features`, of `default` (ours) and the recipe's own."""
+        every = list(self.descriptions) if default is None else [*default, *self.feature_descriptions]
+        given = every if self.features is None else self.features
+        self._check_features("features", given)
+        by_name = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, self.feature_probability)
+        for name, value in by_name.items():
+            if not 0 <= value <= 1:
+                raise RecipeError(f"features: {name}: a probability is between 0 and 1, got {value}")
+        return {name: by_name[name] for name in self.descriptions if name in by_name}
+
+    def conflicts(self) -> list[list[str]]:
+        """Pairs of features that no story has both of."""
+        for pair in self.feature_conflicts:
+            self._check_features("feature_conflicts", pair)
+            if len(pair) != 2 or pair[0] == pair[1]:
+                raise RecipeError(f"feature_conflicts: expected pairs of two features, got {pair}")
+        if self.max_features is not None and self.max_features < 0:
+            raise RecipeError(f"max_features: must not be negative, got {self.max_features}")
+        return self.feature_conflicts
+
+    def _check_features(self, key: str, names: Iterable[str]) -> None:
+        known = self.descriptions
+        for name in names:
+            if name not in known:
+                near = suggestion(name, known)
+                raise RecipeError(f"{key}: unknown feature {name!r}{near}; known: {', '.join(known)}")
+
+
+@dataclass
+class GenerationArguments(PromptSettings, CardKeys):
+    """What `silly-llm generate` understands."""
+
+    provider: Spec = key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
+    vocabulary: str | None = key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
+    num_stories: int = key(1000, "How many stories to ask for (filters keep fewer).")
+    seed: int = key(0, "Every choice derives from (seed, index of the story).")
+    output_dir: str = key("", "Where the dataset folder goes.")
+    prompt_generator: Spec = key(
+        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
+    )
+    corpus: str = key("stories", "What the texts are, in the plural, for card and messages.")
     cleaning: list[Spec] | None = key(
         None,
         "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "

@@ -11,8 +11,8 @@ from locations import ROOT
 from servers.scripted_llm import ScriptedLLM
 
 from silly_llm.core.errors import RecipeError
+from silly_llm.data.arguments import PromptSettings
 from silly_llm.data.filters.base import FeaturesConfig, FeaturesFilter
-from silly_llm.data.prompts.base import PromptSettings
 from silly_llm.data.prompts.slots import SlotPrompts, SlotsConfig
 from silly_llm.data.vocabulary.lists import load_vocabulary
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import parse_component, split_type
-from silly_llm.data.arguments import FILTERS, GenerationArguments
+from silly_llm.data.arguments import FILTERS, GenerationArguments, PromptSettings
 from silly_llm.data.filters.cleaning import cleaning_of
 from silly_llm.providers.base import ChatRequest, LLMProvider, Prices
 from silly_llm.text.languages import ENGLISH, Language, base
@@ -52,7 +51,6 @@ class GenerationComponents:
     filters: list[tuple[str, StoryFilter]]
 
     def __init__(self, args: GenerationArguments) -> None:
-        from silly_llm.data.prompts.base import PromptSettings
         from silly_llm.data.sources import open_source
 
         self.args = args
@@ -70,12 +68,9 @@ class GenerationComponents:
         self.left_out = [f.name for f in filters if f not in self.story_filters]
         self.cleaning = cleaning_of(args.cleaning, args.filters)
         self._check_language()
-        names = {f.name for f in fields(PromptSettings)}
-        shared = {name: value for name, value in vars(args).items() if name in names}
-        self.settings = PromptSettings(named_templates=args.templates, **shared)
-        self.settings.conflicts()
+        args.conflicts()
         if self.generator.cls is not None:
-            self.generator.cls.check(self.generator.options, self.settings)
+            self.generator.cls.check(self.generator.options, args)
         self.examples = open_source(args.examples) if args.examples is not None else None
 
     def inputs(self) -> list[str | Path | None]:
@@ -94,7 +89,7 @@ class GenerationComponents:
 
     def build(self, container: Container, *, teacher: bool = True) -> None:
         """Make prompts, filters and, unless nobody asks it, the teacher; the container provides vocabulary and all else."""
-        container.provide(type(self.settings), self.settings)
+        container.provide(PromptSettings, self.args)
         if teacher:
             self.provider = self.teacher.build(container, as_type=LLMProvider)
         self.prompts = self.generator.build(container)
