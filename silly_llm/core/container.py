@@ -52,6 +52,13 @@ class Container(ExitStack):
         if cls is None:
             reason = "is the recipe's own code, which a dry run does not import; leave out --dry_run if you trust it"
             raise RecipeError(f"{kind.replace('_', ' ')} {config!r} {reason}")
+        component = config if isinstance(config, cls) else cls(**self._arguments(cls, config))
+        if close := getattr(component, "aclose", None) or getattr(component, "close", None):
+            self.callback(_close, close)
+        return component
+
+    def _arguments(self, cls: type, config: Any) -> dict[str, Any]:
+        """What the constructor of a component asks for."""
         arguments: dict[str, Any] = {}
         for name, parameter in constructor_parameters(cls).items():
             if name == "config":
@@ -61,10 +68,7 @@ class Container(ExitStack):
             elif parameter.default is parameter.empty:
                 missing = f"{name}: {parameter.annotation}"
                 raise TypeError(f"{cls.__qualname__}({missing}): nothing in the container provides it")
-        component = cls(**arguments)
-        if close := getattr(component, "aclose", None) or getattr(component, "close", None):
-            self.callback(_close, close)
-        return component
+        return arguments
 
 
 def _close(close: Callable[[], Any]) -> None:

@@ -1,12 +1,13 @@
 """Named components: ours by decorator, third parties' by entry point, one-offs as `my_module:MyClass`.
 
 A recipe names a component by `type:` and gives its options beside it. `parse_component` finds the class and checks the
-options against the dataclass that its constructor annotates as `config`; `silly_llm.core.container` builds it. A package's entry point in
+options against the dataclass that its constructor annotates as `config`, or that it is itself; `silly_llm.core.container` builds it. A package's entry point in
 the group `silly_llm.plugins` names a module that uses `@register` (docs/architecture/plugins.md).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -95,7 +96,8 @@ def names(kind: str) -> list[str]:
 
 
 def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
-    """The class of a component and its config (`None` where it takes no options), checked; builds nothing.
+    """The class of a component and its config (`None` where it takes no options), checked; builds nothing but a component that
+    is the dataclass of its own options: there the config is the component.
 
     Within `only_registered` a one-off is `None` and its name: its code is not imported.
 
@@ -144,9 +146,12 @@ def resolve(kind: str, name: str) -> type:
 
 
 def config_class_of(cls: type) -> type | None:
-    """The dataclass of a component's options, `None` for one without."""
-    parameter = constructor_parameters(cls).get("config")
-    return parameter.annotation if parameter else None
+    """The dataclass of a component's options: that of `config`, or the component itself where it is one with keywords only; `None`: it takes none."""
+    parameters = constructor_parameters(cls)
+    if "config" in parameters:
+        return parameters["config"].annotation
+    by_keyword = parameters and all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+    return cls if by_keyword and dataclasses.is_dataclass(cls) else None
 
 
 def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:

@@ -40,7 +40,7 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     Args:
         values: plain Python (what YAML gives).
         cls: a dataclass; nested dataclasses, unions, literals, enums, lists, tuples and mappings are followed. Its class method
-            `refuse`, if any, sees what is given, by key, and may refuse it.
+            `refuse_given`, if any, sees what is given, by key, and may refuse it.
         where: the file (and key) that messages begin with.
 
     Raises:
@@ -61,7 +61,7 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
         if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
-        if refuse := getattr(cls, "refuse", None):
+        if refuse := getattr(cls, "refuse_given", None):
             refuse(arguments)
         return cls(**arguments)
     except RecipeError as error:

@@ -23,7 +23,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):  # type: ignore[misc]
     gradient_checkpointing: bool = key(None, "Old name of activation_checkpointing; off.")
 
     @classmethod
-    def refuse(cls, given: dict[str, Any]) -> None:
+    def refuse_given(cls, given: dict[str, Any]) -> None:
         """Refuse keys that do nothing here (`silly_llm.training.keys`)."""
         refuse_keys(given, SFT)
         off = given.get("include_num_input_tokens_seen") in ("no", False)
