@@ -53,6 +53,16 @@ class Component(NamedTuple):
         return (inspect.getdoc(self.cls) or "").strip().partition("\n")[0]
 
 
+class Parsed(NamedTuple):
+    """A component as a recipe names it, checked; `cls` is `None` for code of the recipe's own that must not be imported."""
+
+    name: str
+    options: dict[str, Any]
+    cls: Any = None
+    config: Any = None
+    """Its options as their dataclass, which may be the component itself; `None` where it takes none."""
+
+
 _components: dict[tuple[str, str], Component] = {}
 _plugin: ContextVar[str | None] = ContextVar("plugin", default=None)
 """The distribution whose entry point is being loaded."""
@@ -95,11 +105,9 @@ def names(kind: str) -> list[str]:
     return [component.name for component in components(kind)]
 
 
-def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
-    """The class of a component and its config (`None` where it takes no options), checked; builds nothing but a component that
-    is the dataclass of its own options: there the config is the component.
-
-    Within `only_registered` a one-off is `None` and its name: its code is not imported.
+def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> Parsed:
+    """A component with its options, checked; builds nothing but what is the dataclass of its own options. Within `only_registered` the
+    code of a one-off is not imported.
 
     Args:
         spec: what the recipe says: a name, or a mapping with `type` and options.
@@ -110,15 +118,15 @@ def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = ""
     """
     name, options = split_type(kind, spec)
     if ":" in name and _only_registered.get():
-        return None, name
+        return Parsed(name, options)
     cls = resolve(kind, name)
     label = f"{where} {_label(kind)} {name!r}".lstrip()
     config_class = config_class_of(cls)
     if config_class is not None:
-        return cls, check(options, config_class, where=label)
+        return Parsed(name, options, cls, check(options, config_class, where=label))
     if options:
         raise RecipeError(f"{label}: takes no options, got {', '.join(map(repr, options))}")
-    return cls, None
+    return Parsed(name, options, cls)
 
 
 def split_type(kind: str, spec: Mapping[str, Any] | str) -> tuple[str, dict[str, Any]]:

@@ -36,7 +36,7 @@ class OptimizerFactory(ABC):
 
 def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> None:
     """The optimizer that a recipe names exists, takes the options given, and works with the other keys; builds nothing."""
-    cls, _ = registry.parse_component("optimizer", spec, where="optimizer:")
+    cls = registry.parse_component("optimizer", spec, where="optimizer:").cls
     if cls is not None and issubclass(cls, OptimizerFactory):
         cls.check(args)
         engine = cls.replicated_only and engine_of(args)
