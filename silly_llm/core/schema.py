@@ -34,6 +34,19 @@ def key(default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help})
 
 
+def require(arguments: object, name: str, holds: bool, what: str) -> None:
+    """Raise a RecipeError with the key and its value where something does not hold."""
+    if not holds:
+        raise RecipeError(f"{name}: {what}, got {getattr(arguments, name)}")
+
+
+def at_least(arguments: object, **bounds: int) -> None:
+    """Raise a RecipeError where a number is below its bound; `None` is not."""
+    for name, bound in bounds.items():
+        value = getattr(arguments, name)
+        require(arguments, name, value is None or value >= bound, f"must be at least {bound}")
+
+
 def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     """Build `cls` from `values`.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from silly_llm.core.errors import RecipeError, suggestion
-from silly_llm.core.schema import key
+from silly_llm.core.schema import at_least, key, require
 from silly_llm.hub.card_keys import CardKeys
 
 Spec = str | dict[str, Any]
@@ -63,7 +63,7 @@ class VocabularyArguments:
 
     def __post_init__(self) -> None:
         self._check_language()
-        _at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1)
+        at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1)
         if set(self.proportions) - {"nouns", "verbs", "adjectives"}:
             raise RecipeError(
                 f"proportions: expected shares of nouns, verbs and adjectives, got {sorted(self.proportions)}"
@@ -211,32 +211,22 @@ class GenerationArguments(PromptSettings, CardKeys):
 
     def __post_init__(self) -> None:
         self.check_card()
-        _at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0, max_attempts=1, num_shards=1)
+        at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0, max_attempts=1, num_shards=1)
         for name in ("max_cost", "max_requests", "max_tokens_total"):
             limit = getattr(self, name)
-            _require(self, name, limit is None or limit > 0, "must be above 0")
+            require(self, name, limit is None or limit > 0, "must be above 0")
         if self.shard_index is not None:
             last = self.num_shards - 1
             bounds = f"must be between 0 and num_shards - 1 = {last}"
-            _require(self, "shard_index", 0 <= self.shard_index <= last, bounds)
+            require(self, "shard_index", 0 <= self.shard_index <= last, bounds)
         if self.num_shards > self.num_stories:
             raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
         if bool(self.examples) != bool(self.num_examples):
             raise RecipeError("examples and num_examples go together: examples: stories.jsonl, num_examples: 2")
         if self.dry_run and not self.preview:
             raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
-        _require(self, "validation_fraction", 0 <= self.validation_fraction < 1, "must be between 0 and 1")
-        _require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
-        _require(self, "temperature", self.temperature >= 0, "must not be negative")
+        require(self, "validation_fraction", 0 <= self.validation_fraction < 1, "must be between 0 and 1")
+        require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
+        require(self, "temperature", self.temperature >= 0, "must not be negative")
         if self.push_to_hub and not self.hub_dataset_id:
             raise RecipeError("push_to_hub: say where with hub_dataset_id: NAMESPACE/NAME")
-
-
-def _require(arguments: object, name: str, holds: bool, what: str) -> None:
-    if not holds:
-        raise RecipeError(f"{name}: {what}, got {getattr(arguments, name)}")
-
-
-def _at_least(arguments: object, **bounds: int) -> None:
-    for name, bound in bounds.items():
-        _require(arguments, name, getattr(arguments, name) >= bound, f"must be at least {bound}")

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, Literal
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.schema import key
+from silly_llm.core.schema import at_least, key
 
 DEFAULT_METRICS = ("perplexity", "completions", "instruction_following")
 
@@ -83,10 +83,7 @@ class EvaluationArguments:
     def __post_init__(self) -> None:
         if isinstance(self.metrics, (str, dict)):
             self.metrics = [self.metrics]
-        least = {"num_stories": 1, "max_new_tokens": 1, "generation_batch_size": 1, "context": 4, "temperature": 0}
-        for name, low in least.items():
-            if getattr(self, name) is not None and getattr(self, name) < low:
-                raise RecipeError(f"{name}: must be at least {low}, got {getattr(self, name)}")
+        at_least(self, num_stories=1, max_new_tokens=1, generation_batch_size=1, context=4, temperature=0)
         if not self.metrics:
             raise RecipeError("metrics: name at least one")
 

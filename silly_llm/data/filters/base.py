@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import register
+from silly_llm.core.schema import require
 from silly_llm.text.features import FEATURES, detect_features, features_known
 from silly_llm.text.inflection import includes_word, word_forms
 from silly_llm.text.languages import ENGLISH, Language
@@ -85,8 +86,7 @@ def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) ->
 def check_share(config: object, *names: str) -> None:
     """Raise a RecipeError where one of the options is not between 0 and 1."""
     for name in names:
-        if not 0 <= getattr(config, name) <= 1:
-            raise RecipeError(f"{name}: a share is between 0 and 1, got {getattr(config, name)}")
+        require(config, name, 0 <= getattr(config, name) <= 1, "a share is between 0 and 1")
 
 
 @register("story_filter", "length")

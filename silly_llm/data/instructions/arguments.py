@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.schema import key
+from silly_llm.core.schema import at_least, key, require
 from silly_llm.hub.card_keys import CardKeys
 
 
@@ -44,10 +44,8 @@ class InstructionArguments(CardKeys):
             self.types = [self.types]
         if not self.types:
             raise RecipeError("types: name at least one instruction type")
-        if self.examples_per_story < 1:
-            raise RecipeError(f"examples_per_story: must be at least 1, got {self.examples_per_story}")
-        if not 0 < self.validation_fraction < 1:
-            raise RecipeError(f"validation_fraction: must be between 0 and 1, got {self.validation_fraction}")
+        at_least(self, examples_per_story=1)
+        require(self, "validation_fraction", 0 < self.validation_fraction < 1, "must be between 0 and 1")
         names = [t if isinstance(t, str) else t.get("type") for t in self.types]
         if missing := [name for name in self.hold_out if name not in names]:
             raise RecipeError(f"hold_out: {missing[0]!r} is not among the types {names}")
