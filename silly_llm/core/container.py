@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.registry import constructor_parameters, parse_component
+from silly_llm.core.registry import Parsed, constructor_parameters, parse_component
 
 T = TypeVar("T")
 
@@ -37,9 +37,7 @@ class Container(ExitStack):
         self._services.maps[0][cls] = service
         return self
 
-    def build(
-        self, kind: str, spec: Mapping[str, Any] | str | tuple[Any, Any], *, as_type: type[T] | None = None
-    ) -> T:
+    def build(self, kind: str, spec: Mapping[str, Any] | str | Parsed, *, as_type: type[T] | None = None) -> T:
         """Make a component: its config from the recipe, all else that its constructor asks for by annotated type.
 
         Args:
@@ -48,10 +46,17 @@ class Container(ExitStack):
         """
         if as_type is not None and as_type in self._services.maps[0]:
             return self._services[as_type]
-        cls, config = spec if isinstance(spec, tuple) else parse_component(kind, spec)
+        name, _, cls, config = spec if isinstance(spec, Parsed) else parse_component(kind, spec)
         if cls is None:
             reason = "is the recipe's own code, which a dry run does not import; leave out --dry_run if you trust it"
-            raise RecipeError(f"{kind.replace('_', ' ')} {config!r} {reason}")
+            raise RecipeError(f"{kind.replace('_', ' ')} {name!r} {reason}")
+        component = config if isinstance(config, cls) else cls(**self._arguments(cls, config))
+        if close := getattr(component, "aclose", None) or getattr(component, "close", None):
+            self.callback(_close, close)
+        return component
+
+    def _arguments(self, cls: type, config: Any) -> dict[str, Any]:
+        """What the constructor of a component asks for."""
         arguments: dict[str, Any] = {}
         for name, parameter in constructor_parameters(cls).items():
             if name == "config":
@@ -61,10 +66,7 @@ class Container(ExitStack):
             elif parameter.default is parameter.empty:
                 missing = f"{name}: {parameter.annotation}"
                 raise TypeError(f"{cls.__qualname__}({missing}): nothing in the container provides it")
-        component = cls(**arguments)
-        if close := getattr(component, "aclose", None) or getattr(component, "close", None):
-            self.callback(_close, close)
-        return component
+        return arguments
 
 
 def _close(close: Callable[[], Any]) -> None:

@@ -1,12 +1,13 @@
 """Named components: ours by decorator, third parties' by entry point, one-offs as `my_module:MyClass`.
 
 A recipe names a component by `type:` and gives its options beside it. `parse_component` finds the class and checks the
-options against the dataclass that its constructor annotates as `config`; `silly_llm.core.container` builds it. A package's entry point in
+options against the dataclass that its constructor annotates as `config`, or that it is itself; `silly_llm.core.container` builds it. A package's entry point in
 the group `silly_llm.plugins` names a module that uses `@register` (docs/architecture/plugins.md).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -52,6 +53,16 @@ class Component(NamedTuple):
         return (inspect.getdoc(self.cls) or "").strip().partition("\n")[0]
 
 
+class Parsed(NamedTuple):
+    """A component as a recipe names it, checked; `cls` is `None` for code of the recipe's own that must not be imported."""
+
+    name: str
+    options: dict[str, Any]
+    cls: Any = None
+    config: Any = None
+    """Its options as their dataclass, which may be the component itself; `None` where it takes none."""
+
+
 _components: dict[tuple[str, str], Component] = {}
 _plugin: ContextVar[str | None] = ContextVar("plugin", default=None)
 """The distribution whose entry point is being loaded."""
@@ -94,10 +105,9 @@ def names(kind: str) -> list[str]:
     return [component.name for component in components(kind)]
 
 
-def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> tuple[Any, Any]:
-    """The class of a component and its config (`None` where it takes no options), checked; builds nothing.
-
-    Within `only_registered` a one-off is `None` and its name: its code is not imported.
+def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = "") -> Parsed:
+    """A component with its options, checked; builds nothing but what is the dataclass of its own options. Within `only_registered` the
+    code of a one-off is not imported.
 
     Args:
         spec: what the recipe says: a name, or a mapping with `type` and options.
@@ -108,15 +118,15 @@ def parse_component(kind: str, spec: Mapping[str, Any] | str, *, where: str = ""
     """
     name, options = split_type(kind, spec)
     if ":" in name and _only_registered.get():
-        return None, name
+        return Parsed(name, options)
     cls = resolve(kind, name)
     label = f"{where} {_label(kind)} {name!r}".lstrip()
     config_class = config_class_of(cls)
     if config_class is not None:
-        return cls, check(options, config_class, where=label)
+        return Parsed(name, options, cls, check(options, config_class, where=label))
     if options:
         raise RecipeError(f"{label}: takes no options, got {', '.join(map(repr, options))}")
-    return cls, None
+    return Parsed(name, options, cls)
 
 
 def split_type(kind: str, spec: Mapping[str, Any] | str) -> tuple[str, dict[str, Any]]:
@@ -144,9 +154,12 @@ def resolve(kind: str, name: str) -> type:
 
 
 def config_class_of(cls: type) -> type | None:
-    """The dataclass of a component's options, `None` for one without."""
-    parameter = constructor_parameters(cls).get("config")
-    return parameter.annotation if parameter else None
+    """The dataclass of a component's options: that of `config`, or the component itself where it is one with keywords only; `None`: it takes none."""
+    parameters = constructor_parameters(cls)
+    if "config" in parameters:
+        return parameters["config"].annotation
+    by_keyword = parameters and all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+    return cls if by_keyword and dataclasses.is_dataclass(cls) else None
 
 
 def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:

@@ -26,13 +26,34 @@ SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 """What YAML 1.1, and so a recipe, takes for true and false besides."""
 
 
+def key(default: Any, help: str) -> Any:
+    """A key of a recipe with its line of `--help`. Of a list, and of a callable default, each recipe gets its own; `MISSING`: it must be given."""
+    default = default.copy if isinstance(default, list) else default
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata={"help": help})
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def require(arguments: object, name: str, holds: bool, what: str) -> None:
+    """Raise a RecipeError with the key and its value where something does not hold."""
+    if not holds:
+        raise RecipeError(f"{name}: {what}, got {getattr(arguments, name)}")
+
+
+def at_least(arguments: object, **bounds: int) -> None:
+    """Raise a RecipeError where a number is below its bound; `None` is not."""
+    for name, bound in bounds.items():
+        value = getattr(arguments, name)
+        require(arguments, name, value is None or value >= bound, f"must be at least {bound}")
+
+
 def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
     """Build `cls` from `values`.
 
     Args:
         values: plain Python (what YAML gives).
         cls: a dataclass; nested dataclasses, unions, literals, enums, lists, tuples and mappings are followed. Its class method
-            `refuse`, if any, sees what is given, by key, and may refuse it.
+            `refuse_given`, if any, sees what is given, by key, and may refuse it.
         where: the file (and key) that messages begin with.
 
     Raises:
@@ -53,7 +74,7 @@ def check(values: Mapping[str, Any], cls: type[A], *, where: str) -> A:
         if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise RecipeError(f"{where}: the key {name!r} is missing")
     try:
-        if refuse := getattr(cls, "refuse", None):
+        if refuse := getattr(cls, "refuse_given", None):
             refuse(arguments)
         return cls(**arguments)
     except RecipeError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from silly_llm.core.errors import RecipeError
+from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.schema import at_least, key, require
 from silly_llm.hub.card_keys import CardKeys
 
 Spec = str | dict[str, Any]
@@ -14,14 +16,6 @@ FILTERS: list[Spec] = [
     "finish_reason", "length", "refusals", "assistant_talk", "markup", "repetition", "language", "profanity", "personal_data",
     "required_words", "duplicates", "near_duplicates",
 ]  # fmt: skip
-
-
-def _key(default: Any, help: str) -> Any:
-    """A key with its line of `--help`; a callable default makes a new value for each recipe."""
-    metadata = {"help": help}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -45,31 +39,31 @@ class WordChecks:
 class VocabularyArguments:
     """What `silly-llm vocabulary` understands."""
 
-    provider: Spec = _key(
+    provider: Spec = key(
         "storyteller", "Who is asked for words: an LLM provider; storyteller reads the embedded list."
     )
-    words: int = _key(1500, "How many words in all.")
-    language: str = _key(
+    words: int = key(1500, "How many words in all.")
+    language: str = key(
         "en", "Language of the words, as a code (es, zh); English-only checks are off by default in other languages."
     )
-    proportions: dict[str, float] = _key(
+    proportions: dict[str, float] = key(
         lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
         "Shares of nouns, verbs and adjectives; they are scaled to sum to 1.",
     )
-    seed: int = _key(0, "Every choice derives from it.")
-    output_dir: str = _key("", "Where vocabulary.json goes.")
-    extend: str | None = _key(None, "A vocabulary (path or Hub id) to keep the words of; only the rest is asked for.")
-    checks: WordChecks = _key(
+    seed: int = key(0, "Every choice derives from it.")
+    output_dir: str = key("", "Where vocabulary.json goes.")
+    extend: str | None = key(None, "A vocabulary (path or Hub id) to keep the words of; only the rest is asked for.")
+    checks: WordChecks = key(
         WordChecks, "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
     )
-    words_per_request: int = _key(50, "How many words one request asks for.")
-    patience: int = _key(5, "Requests in a row that bring no new word before a part of speech is given up.")
-    max_tokens: int = _key(512, "Longest answer to one request, in tokens.")
-    temperature: float = _key(1.0, "Sampling temperature of the provider.")
+    words_per_request: int = key(50, "How many words one request asks for.")
+    patience: int = key(5, "Requests in a row that bring no new word before a part of speech is given up.")
+    max_tokens: int = key(512, "Longest answer to one request, in tokens.")
+    temperature: float = key(1.0, "Sampling temperature of the provider.")
 
     def __post_init__(self) -> None:
         self._check_language()
-        _at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1)
+        at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1)
         if set(self.proportions) - {"nouns", "verbs", "adjectives"}:
             raise RecipeError(
                 f"proportions: expected shares of nouns, verbs and adjectives, got {sorted(self.proportions)}"
@@ -105,68 +99,109 @@ class VocabularyArguments:
 
 
 @dataclass
-class GenerationArguments(CardKeys):
-    """What `silly-llm generate` understands."""
+class PromptSettings:
+    """What a recipe says about prompts. Its methods raise a RecipeError for an unknown feature and a probability outside 0-1."""
 
-    provider: Spec = _key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
-    vocabulary: str | None = _key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
-    num_stories: int = _key(1000, "How many stories to ask for (filters keep fewer).")
-    seed: int = _key(0, "Every choice derives from (seed, index of the story).")
-    output_dir: str = _key("", "Where the dataset folder goes.")
-    features: dict[str, float] | list[str] | None = _key(
+    features: dict[str, float] | list[str] | None = key(
         None, "Features to ask for: a list, or probabilities by name; default: all six, each with feature_probability."
     )
-    feature_probability: float = _key(0.3, "Probability of a feature that `features` gives no probability for.")
-    feature_conflicts: list[list[str]] = _key(list, "Pairs of features of which a story is asked for one at most.")
-    max_features: int | None = _key(None, "Most features that one story is asked for.")
-    feature_descriptions: dict[str, str] = _key(
+    feature_probability: float = key(0.3, "Probability of a feature that `features` gives no probability for.")
+    feature_conflicts: list[list[str]] = key(list, "Pairs of features of which a story is asked for one at most.")
+    max_features: int | None = key(None, "Most features that one story is asked for.")
+    feature_descriptions: dict[str, str] = key(
         dict, "One's own features by name, as prompts say them ('the letter has a joke')."
     )
-    prompt_generator: Spec = _key(
-        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
-    )
-    corpus: str = _key("stories", "What the texts are, in the plural, for card and messages.")
-    template: str | list[str] | dict[str, float] = _key(
+    template: str | list[str] | dict[str, float] = key(
         "tinystories",
         "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
         "}}, {{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name.",
     )
-    templates: dict[str, str] = _key(dict, "One's own templates by name, for `template` to name.")
-    examples: Spec | None = _key(
+    templates: dict[str, str] = key(dict, "One's own templates by name, for `template` to name.")
+    examples: Spec | None = key(
         None,
         "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
         "`text` and `words` (or `prompt`).",
     )
-    num_examples: int = _key(0, "How many of them each request shows.")
-    system: str | None = _key(None, "System message, put before every prompt.")
-    cleaning: list[Spec] | None = _key(
+    num_examples: int = key(0, "How many of them each request shows.")
+    system: str | None = key(None, "System message, put before every prompt.")
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """What a prompt says of each feature: ours, then the recipe's own."""
+        from silly_llm.text.features import DESCRIPTIONS
+
+        return {**DESCRIPTIONS, **self.feature_descriptions}
+
+    def probabilities(self, default: Sequence[str] | None = None) -> dict[str, float]:
+        """The probability of each feature, in the order of `descriptions`; without `features`, of `default` (ours) and the recipe's own."""
+        every = list(self.descriptions) if default is None else [*default, *self.feature_descriptions]
+        given = every if self.features is None else self.features
+        self._check_features("features", given)
+        by_name = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, self.feature_probability)
+        for name, value in by_name.items():
+            if not 0 <= value <= 1:
+                raise RecipeError(f"features: {name}: a probability is between 0 and 1, got {value}")
+        return {name: by_name[name] for name in self.descriptions if name in by_name}
+
+    def conflicts(self) -> list[list[str]]:
+        """Pairs of features that no story has both of."""
+        for pair in self.feature_conflicts:
+            self._check_features("feature_conflicts", pair)
+            if len(pair) != 2 or pair[0] == pair[1]:
+                raise RecipeError(f"feature_conflicts: expected pairs of two features, got {pair}")
+        if self.max_features is not None and self.max_features < 0:
+            raise RecipeError(f"max_features: must not be negative, got {self.max_features}")
+        return self.feature_conflicts
+
+    def _check_features(self, key: str, names: Iterable[str]) -> None:
+        known = self.descriptions
+        for name in names:
+            if name not in known:
+                near = suggestion(name, known)
+                raise RecipeError(f"{key}: unknown feature {name!r}{near}; known: {', '.join(known)}")
+
+
+@dataclass
+class GenerationArguments(PromptSettings, CardKeys):
+    """What `silly-llm generate` understands."""
+
+    provider: Spec = key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
+    vocabulary: str | None = key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
+    num_stories: int = key(1000, "How many stories to ask for (filters keep fewer).")
+    seed: int = key(0, "Every choice derives from (seed, index of the story).")
+    output_dir: str = key("", "Where the dataset folder goes.")
+    prompt_generator: Spec = key(
+        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
+    )
+    corpus: str = key("stories", "What the texts are, in the plural, for card and messages.")
+    cleaning: list[Spec] | None = key(
         None,
         "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
         "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them.",
     )
-    filters: list[Spec] = _key(
-        FILTERS.copy, "Story filters, by name or with options; what they refuse is the split `rejected`."
+    filters: list[Spec] = key(
+        FILTERS, "Story filters, by name or with options; what they refuse is the split `rejected`."
     )
-    validation_fraction: float = _key(0.01, "Share of the kept stories that becomes the split `validation`.")
-    max_tokens: int = _key(512, "Longest story, in tokens of the provider.")
-    temperature: float = _key(1.0, "Sampling temperature.")
-    top_p: float = _key(1.0, "Nucleus sampling: the smallest set of tokens of this mass.")
-    max_failed: int = _key(0, "Stories that may be missing because their request failed after all retries.")
-    max_attempts: int = _key(
+    validation_fraction: float = key(0.01, "Share of the kept stories that becomes the split `validation`.")
+    max_tokens: int = key(512, "Longest story, in tokens of the provider.")
+    temperature: float = key(1.0, "Sampling temperature.")
+    top_p: float = key(1.0, "Nucleus sampling: the smallest set of tokens of this mass.")
+    max_failed: int = key(0, "Stories that may be missing because their request failed after all retries.")
+    max_attempts: int = key(
         1, "How often a story may be asked for: a refused one (not a copy) is asked for again with a new seed."
     )
-    max_cost: float | None = _key(None, "Stop before more than this is spent (needs provider.price_per_million).")
-    max_requests: int | None = _key(None, "Stop when this many requests were answered.")
-    max_tokens_total: int | None = _key(None, "Stop before prompts and answers have more tokens than this.")
-    num_shards: int = _key(1, "Into how many parts the work is split; without shard_index: merge the finished parts.")
-    shard_index: int | None = _key(None, "Which part this process does, from 0 to num_shards - 1.")
-    preview: int = _key(
+    max_cost: float | None = key(None, "Stop before more than this is spent (needs provider.price_per_million).")
+    max_requests: int | None = key(None, "Stop when this many requests were answered.")
+    max_tokens_total: int | None = key(None, "Stop before prompts and answers have more tokens than this.")
+    num_shards: int = key(1, "Into how many parts the work is split; without shard_index: merge the finished parts.")
+    shard_index: int | None = key(None, "Which part this process does, from 0 to num_shards - 1.")
+    preview: int = key(
         0, "Ask for this many stories, show prompts and answers, and estimate tokens, cost and time of the whole run."
     )
-    dry_run: bool = _key(False, "With preview: send and write nothing.")
-    push_to_hub: bool = _key(False, "Publish the dataset folder when it is done.")
-    hub_dataset_id: str | None = _key(None, "Where to publish it, as NAMESPACE/NAME.")
-    hub_private: bool = _key(False, "Publish it as a private dataset.")
+    dry_run: bool = key(False, "With preview: send and write nothing.")
+    push_to_hub: bool = key(False, "Publish the dataset folder when it is done.")
+    hub_dataset_id: str | None = key(None, "Where to publish it, as NAMESPACE/NAME.")
+    hub_private: bool = key(False, "Publish it as a private dataset.")
 
     def written_language(self) -> str | None:
         """The language that the texts are said to have: the recipe's, or the one that its filter keeps; `None`: neither."""
@@ -176,32 +211,22 @@ class GenerationArguments(CardKeys):
 
     def __post_init__(self) -> None:
         self.check_card()
-        _at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0, max_attempts=1, num_shards=1)
+        at_least(self, num_stories=1, max_tokens=1, max_failed=0, preview=0, max_attempts=1, num_shards=1)
         for name in ("max_cost", "max_requests", "max_tokens_total"):
             limit = getattr(self, name)
-            _require(self, name, limit is None or limit > 0, "must be above 0")
+            require(self, name, limit is None or limit > 0, "must be above 0")
         if self.shard_index is not None:
             last = self.num_shards - 1
             bounds = f"must be between 0 and num_shards - 1 = {last}"
-            _require(self, "shard_index", 0 <= self.shard_index <= last, bounds)
+            require(self, "shard_index", 0 <= self.shard_index <= last, bounds)
         if self.num_shards > self.num_stories:
             raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
         if bool(self.examples) != bool(self.num_examples):
             raise RecipeError("examples and num_examples go together: examples: stories.jsonl, num_examples: 2")
         if self.dry_run and not self.preview:
             raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
-        _require(self, "validation_fraction", 0 <= self.validation_fraction < 1, "must be between 0 and 1")
-        _require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
-        _require(self, "temperature", self.temperature >= 0, "must not be negative")
+        require(self, "validation_fraction", 0 <= self.validation_fraction < 1, "must be between 0 and 1")
+        require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
+        require(self, "temperature", self.temperature >= 0, "must not be negative")
         if self.push_to_hub and not self.hub_dataset_id:
             raise RecipeError("push_to_hub: say where with hub_dataset_id: NAMESPACE/NAME")
-
-
-def _require(arguments: object, name: str, holds: bool, what: str) -> None:
-    if not holds:
-        raise RecipeError(f"{name}: {what}, got {getattr(arguments, name)}")
-
-
-def _at_least(arguments: object, **bounds: int) -> None:
-    for name, bound in bounds.items():
-        _require(arguments, name, getattr(arguments, name) >= bound, f"must be at least {bound}")

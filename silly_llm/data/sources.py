@@ -80,8 +80,8 @@ def open_source(spec: Source, *, container: Container | None = None) -> DataProv
     mapping = dict(spec)
     if isinstance(path := mapping.get("path"), str):
         mapping.setdefault("type", "files" if is_local(path) else "hub")
-    parse_component("data_provider", mapping, where="dataset:")
-    return (container or Container()).build("data_provider", mapping)
+    parsed = parse_component("data_provider", mapping, where="dataset:")
+    return (container or Container()).build("data_provider", parsed)
 
 
 def load_records(spec: Source | DataProvider, *, split: str | Sequence[str] = "train") -> Dataset:
@@ -93,8 +93,11 @@ def load_records(spec: Source | DataProvider, *, split: str | Sequence[str] = "t
     return provider.load(next((s for s in split if s in known), known[0]))
 
 
-@dataclass
-class HubConfig:
+@register("data_provider", "hub")
+@dataclass(kw_only=True)
+class HubProvider(DataProvider):
+    """A dataset of the Hugging Face Hub."""
+
     path: str
     """The Hub id of a dataset."""
     name: str | None = None
@@ -104,31 +107,22 @@ class HubConfig:
     data_files: str | list[str] | None = None
     """Files of the repository to read instead of its default."""
 
-
-@register("data_provider", "hub")
-class HubProvider(DataProvider):
-    """A dataset of the Hugging Face Hub."""
-
-    def __init__(self, config: HubConfig) -> None:
-        self.config = config
-
     def splits(self) -> list[str]:
         from datasets import get_dataset_split_names
 
-        c = self.config
-        return guarded(c.path, lambda: get_dataset_split_names(c.path, c.name, revision=c.revision))
+        return guarded(self.path, lambda: get_dataset_split_names(self.path, self.name, revision=self.revision))
 
     def load(self, split: str = "train", *, streaming: bool = False) -> Dataset:
         from datasets import load_dataset
 
-        options = {**asdict(self.config), "split": split, "streaming": streaming}
-        return guarded(self.config.path, lambda: load_dataset(**options))
+        options = {**asdict(self), "split": split, "streaming": streaming}
+        return guarded(self.path, lambda: load_dataset(**options))
 
     def stream(self, split: str = "train") -> IterableDataset:
         return self.load(split, streaming=True)
 
     def inputs(self) -> list[str]:
-        return [f"{self.config.path}@{self.config.revision or 'main'}"]
+        return [f"{self.path}@{self.revision or 'main'}"]
 
 
 @dataclass

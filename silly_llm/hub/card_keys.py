@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.schema import key
 
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
@@ -14,20 +15,16 @@ LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 class CardKeys:
     """What the maker of a dataset or a model says of it."""
 
-    language: str | None = field(
-        default=None,
-        metadata={
-            "help": "Language of the texts, as a code (en, es, zh, pt-BR); default: as the data's own card says, else as the texts show."
-        },
+    language: str | None = key(
+        None,
+        "Language of the texts, as a code (en, es, zh, pt-BR); default: as the data's own card says, else as the texts show.",
     )
-    license: str | None = field(
-        default=None,
-        metadata={
-            "help": "License for the card, as the Hub names it (apache-2.0, cc-by-4.0, other); default: that of the data's own card, "
-            "else unknown."
-        },
+    license: str | None = key(
+        None,
+        "License for the card, as the Hub names it (apache-2.0, cc-by-4.0, other); default: that of the data's own card, "
+        "else unknown.",
     )
-    tags: list[str] = field(default_factory=list, metadata={"help": "More tags for the card."})
+    tags: list[str] = key(list, "More tags for the card.")
 
     def check_card(self) -> None:
         """Whether language and license are what they should be.

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from silly_llm.core.schema import key
 from silly_llm.hub.card_keys import CardKeys
 
 Dataset = str | dict[str, Any] | list[Any]
 Component = str | dict[str, Any]
-
-
-def key(default: Any, text: str) -> Any:
-    """A field with its default (a list is copied) and what `--help` says of it."""
-    if isinstance(default, list):
-        return field(default_factory=default.copy, metadata={"help": text})
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass

@@ -37,7 +37,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
     seed: int = 0
 
     @classmethod
-    def refuse(cls, given: dict[str, Any]) -> None:
+    def refuse_given(cls, given: dict[str, Any]) -> None:
         """Refuse keys that do nothing here (`silly_llm.training.keys`)."""
         refuse_keys(given, PRETRAIN)
 

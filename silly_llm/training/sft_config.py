@@ -10,7 +10,8 @@ import torch
 from trl import ModelConfig, SFTConfig
 
 from silly_llm.core.lookup import looked_for
-from silly_llm.training.arguments import SftKeys, key
+from silly_llm.core.schema import key
+from silly_llm.training.arguments import SftKeys
 from silly_llm.training.keys import SFT, refuse_if, refuse_keys, settle
 from silly_llm.training.optim.schedule import check_schedule
 
@@ -22,7 +23,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):  # type: ignore[misc]
     gradient_checkpointing: bool = key(None, "Old name of activation_checkpointing; off.")
 
     @classmethod
-    def refuse(cls, given: dict[str, Any]) -> None:
+    def refuse_given(cls, given: dict[str, Any]) -> None:
         """Refuse keys that do nothing here (`silly_llm.training.keys`)."""
         refuse_keys(given, SFT)
         off = given.get("include_num_input_tokens_seen") in ("no", False)

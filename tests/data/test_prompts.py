@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.data.prompts.base import PromptSettings, TinyStoriesPrompts
+from silly_llm.data.arguments import PromptSettings
+from silly_llm.data.prompts.base import TinyStoriesPrompts
 from silly_llm.data.prompts.templates import TEMPLATES
 from silly_llm.data.vocabulary.lists import Vocabulary, load_vocabulary
 from silly_llm.text.features import FEATURES
@@ -66,7 +67,7 @@ def test_own_template_and_system_message():
         ({"template": ""}, "is empty"),
         ({"template": {"tinystories": 0}}, "weights"),
         ({"template": "no/such.jinja"}, "no/such.jinja: cannot be read"),
-        ({"template": "haiko", "named_templates": {"haiku": "{{ noun }}"}}, "did you mean 'haiku'"),
+        ({"template": "haiko", "templates": {"haiku": "{{ noun }}"}}, "did you mean 'haiku'"),
         ({"features": ["dialog"]}, "did you mean 'dialogue'?"),
         ({"features": {"dialogue": 1.5}}, "between 0 and 1"),
         ({"feature_conflicts": [["bad_ending", "moral_valu"]]}, "did you mean 'moral_value'"),
@@ -109,7 +110,7 @@ def test_templates_by_weight_by_own_name_and_from_a_file(tmp_path):
     file.write_text("A poem about a {{ noun }} that can {{ verb }}.\n", encoding="utf-8")
     prompts = generator(
         template={"tinystories": 3, "haiku": 1, str(file): 1},
-        named_templates={"haiku": "A haiku about a {{ adjective }} {{ noun }}."},
+        templates={"haiku": "A haiku about a {{ adjective }} {{ noun }}."},
     )
     drawn = Counter(prompts.prompt(0, i).template for i in range(2_000))
     assert 0.55 < drawn["tinystories"] / 2_000 < 0.65 and 0.16 < drawn["haiku"] / 2_000 < 0.24

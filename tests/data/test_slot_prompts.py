@@ -10,8 +10,8 @@ from servers.scripted_llm import ScriptedLLM
 from tiny import jsonl
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.data.filters.base import FeaturesConfig, FeaturesFilter
-from silly_llm.data.prompts.base import PromptSettings
+from silly_llm.data.arguments import PromptSettings
+from silly_llm.data.filters.base import FeaturesFilter
 from silly_llm.data.prompts.slots import SlotPrompts, SlotsConfig
 from silly_llm.data.vocabulary.lists import load_vocabulary
 
@@ -85,12 +85,12 @@ def test_bad_slots_are_one_line(slots, required, settings, said):
 
 
 def test_own_features_are_found_by_patterns():
-    story_filter = FeaturesFilter(FeaturesConfig(patterns={"postscript": r"p\.\s?s\."}))
+    story_filter = FeaturesFilter(patterns={"postscript": r"p\.\s?s\."})
     letter = {"text": "Dear Tom. P.S. I like you.", "features": ["postscript", "joke"]}
     assert story_filter.refuse(letter) is None
     assert story_filter.refuse(letter | {"text": "Dear Tom."}) == "postscript not found"
     with pytest.raises(RecipeError, match="patterns: postscript: is no regular expression"):
-        FeaturesConfig(patterns={"postscript": "("})
+        FeaturesFilter(patterns={"postscript": "("})
 
 
 @pytest.mark.parametrize("name", ["tiny-letters", "tiny-recipes"])

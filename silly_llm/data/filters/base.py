@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import register
+from silly_llm.core.schema import require
 from silly_llm.text.features import FEATURES, detect_features, features_known
 from silly_llm.text.inflection import includes_word, word_forms
 from silly_llm.text.languages import ENGLISH, Language
@@ -85,13 +86,16 @@ def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) ->
 def check_share(config: object, *names: str) -> None:
     """Raise a RecipeError where one of the options is not between 0 and 1."""
     for name in names:
-        if not 0 <= getattr(config, name) <= 1:
-            raise RecipeError(f"{name}: a share is between 0 and 1, got {getattr(config, name)}")
+        require(config, name, 0 <= getattr(config, name) <= 1, "a share is between 0 and 1")
 
 
-@dataclass(frozen=True)
-class LengthConfig:
-    """Bounds in words; in scripts without spaces (Chinese, Japanese, Thai …) each letter counts."""
+@register("story_filter", "length")
+@dataclass(kw_only=True)
+class LengthFilter(StoryFilter):
+    """Refuses stories with fewer than `min_words` (50) or more than `max_words` (500) words.
+
+    In scripts without spaces (Chinese, Japanese, Thai …) each letter counts.
+    """
 
     min_words: int = 50
     max_words: int = 500
@@ -100,16 +104,8 @@ class LengthConfig:
         if not 0 <= self.min_words <= self.max_words:
             raise RecipeError(f"min_words: {self.min_words} is more than max_words: {self.max_words}")
 
-
-@register("story_filter", "length")
-class LengthFilter(StoryFilter):
-    """Refuses stories with fewer than `min_words` (50) or more than `max_words` (500) words."""
-
-    def __init__(self, config: LengthConfig) -> None:
-        self.config = config
-
     def refuse(self, story: Story) -> str | None:
-        words, least, most = count_words(story["text"]), self.config.min_words, self.config.max_words
+        words, least, most = count_words(story["text"]), self.min_words, self.max_words
         return f"fewer than {least} words" if words < least else f"more than {most} words" if words > most else None
 
 
@@ -134,31 +130,27 @@ class RequiredWordsFilter(StoryFilter):
         return f"{missing} of {len(story['words'])} words missing" if missing > self.config.max_missing else None
 
 
-@dataclass(frozen=True)
-class FeaturesConfig:
+@register("story_filter", "features")
+@dataclass(kw_only=True)
+class FeaturesFilter(StoryFilter):
+    """Refuses stories that lack a requested feature, as far as rules can see it: English ones, but for dialogue and `patterns`."""
+
     only: list[str] = field(default_factory=lambda: list(FEATURES))
     """The features looked for."""
     patterns: dict[str, str] = field(default_factory=dict)
     """Your own features: by name the regular expression (ignoring case) that finds them."""
 
     def __post_init__(self) -> None:
+        self.compiled: dict[str, re.Pattern] = {}
         for name, pattern in self.patterns.items():
             try:
-                re.compile(pattern)
+                self.compiled[name] = re.compile(pattern, re.IGNORECASE)
             except re.error as error:
                 raise RecipeError(f"patterns: {name}: is no regular expression ({error})") from None
         for name in self.only:
             if name not in FEATURES:
                 raise RecipeError(f"only: unknown feature {name!r}{suggestion(name, FEATURES)}")
-
-
-@register("story_filter", "features")
-class FeaturesFilter(StoryFilter):
-    """Refuses stories that lack a requested feature, as far as rules can see it: English ones, but for dialogue and `patterns`."""
-
-    def __init__(self, config: FeaturesConfig) -> None:
-        self.only = frozenset(config.only).difference(config.patterns)
-        self.patterns = {name: re.compile(given, re.IGNORECASE) for name, given in config.patterns.items()}
+        self.by_rules = frozenset(self.only).difference(self.patterns)
 
     @staticmethod
     def languages(options: dict[str, Any]) -> Collection[str] | None:
@@ -166,23 +158,18 @@ class FeaturesFilter(StoryFilter):
         return None if by_rules.issubset(features_known("")) else (ENGLISH,)
 
     def refuse(self, story: Story) -> str | None:
-        wanted, text = self.only.intersection(story["features"]), story["text"]
+        wanted, text = self.by_rules.intersection(story["features"]), story["text"]
         missing = sorted(wanted - detect_features(text, wanted))
-        missing += sorted(n for n in self.patterns.keys() & story["features"] if not self.patterns[n].search(text))
+        missing += sorted(n for n in self.compiled.keys() & story["features"] if not self.compiled[n].search(text))
         return f"{', '.join(missing)} not found" if missing else None
 
 
-@dataclass(frozen=True)
-class FinishReasonConfig:
-    allowed: list[str] = field(default_factory=lambda: ["stop"])
-
-
 @register("story_filter", "finish_reason")
+@dataclass(kw_only=True)
 class FinishReasonFilter(StoryFilter):
     """Refuses stories that did not end naturally (cut at the token limit, stopped by a content filter)."""
 
-    def __init__(self, config: FinishReasonConfig) -> None:
-        self.allowed = frozenset(config.allowed)
+    allowed: list[str] = field(default_factory=lambda: ["stop"])
 
     def refuse(self, story: Story) -> str | None:
         return None if story["finish_reason"] in self.allowed else f"ended by {story['finish_reason']!r}"
@@ -192,8 +179,11 @@ LONGEST_WORD = 30
 """Letters; 18 in real TinyStories. Anything longer loops within a word: "Noooo…", "ha-ha-ha-…"."""
 
 
-@dataclass(frozen=True)
-class RepetitionConfig:
+@register("story_filter", "repetition")
+@dataclass(kw_only=True)
+class RepetitionFilter(StoryFilter):
+    """Refuses stories that loop: one 5-gram more than 4 times, or more than 25 % of the 5-grams seen before."""
+
     n: int = 5
     """Words in an n-gram; in scripts without spaces, two letters stand for a word."""
     max_repeats: int = 4
@@ -206,24 +196,16 @@ class RepetitionConfig:
             raise RecipeError(f"n and max_repeats must be at least 1, got {self.n} and {self.max_repeats}")
         check_share(self, "max_share")
 
-
-@register("story_filter", "repetition")
-class RepetitionFilter(StoryFilter):
-    """Refuses stories that loop: one 5-gram more than 4 times, or more than 25 % of the 5-grams seen before."""
-
-    def __init__(self, config: RepetitionConfig) -> None:
-        self.config = config
-
     def refuse(self, story: Story) -> str | None:
         words = lower_words(story["text"])
         if max(map(len, words), default=0) > LONGEST_WORD:
             return "loops"
-        n = self.config.n * (1 + mostly_unspaced(story["text"]))
+        n = self.n * (1 + mostly_unspaced(story["text"]))
         ngrams = list(zip(*(words[i:] for i in range(n)), strict=False))
         repeated = len(ngrams) - len(set(ngrams))
-        if repeated >= self.config.max_repeats and max(Counter(ngrams).values()) > self.config.max_repeats:
+        if repeated >= self.max_repeats and max(Counter(ngrams).values()) > self.max_repeats:
             return "loops"
-        return "repeats itself" if repeated > self.config.max_share * len(ngrams) else None
+        return "repeats itself" if repeated > self.max_share * len(ngrams) else None
 
 
 @register("story_filter", "duplicates")

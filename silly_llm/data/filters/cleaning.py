@@ -55,19 +55,16 @@ def quotes(text: str) -> str:
 STEPS: dict[str, Callable[[str], str]] = {"code_fences": code_fences, "titles": titles, "quotes": quotes}
 
 
-def cleaning_of(
-    named: Sequence[str | Mapping[str, Any]] | None, filters: Sequence[str | Mapping[str, Any]]
-) -> Cleaning:
+def cleaning_of(named: Sequence[str | Mapping[str, Any]] | None, filters: Sequence[str]) -> Cleaning:
     """The steps that a recipe names, or raises a RecipeError.
 
     Args:
         named: names, or `{pattern: …, replacement: …}`, optionally with a `name`; `None` for the default: what changes no text
             that the filters would keep as it is.
-        filters: the recipe's.
+        filters: the names of the recipe's.
     """
     if named is None:
-        refused = {split_type("story_filter", f)[0] for f in filters} & {"markup", "assistant_talk"}
-        named = ["code_fences", *(["titles"] if refused else []), "quotes"]
+        named = ["code_fences", *(["titles"] if {"markup", "assistant_talk"} & set(filters) else []), "quotes"]
     return [_step(each) for each in named]
 
 

@@ -24,9 +24,10 @@ from silly_llm.data.sources import EVALUATION_SPLITS, DataProvider, load_records
 from silly_llm.text.words import lower_words
 
 
-@dataclass(frozen=True)
-class DecontaminationConfig:
-    """Which texts stories must not repeat."""
+@register("story_filter", "decontamination")
+@dataclass(kw_only=True)
+class DecontaminationFilter(StoryFilter):
+    """Refuses stories that share a run of 13 words with an evaluation set (`dataset:`)."""
 
     dataset: str | dict[str, Any] | list[Any]
     """The evaluation set: whatever a recipe's `dataset:` may be, or a YAML file with a list of prompts."""
@@ -49,16 +50,7 @@ class DecontaminationConfig:
             raise RecipeError("ngram and min_words must be at least 1, max_matches must not be negative")
         if not self.column:
             raise RecipeError("column: name at least one")
-        sources_of(self.dataset)
-
-
-@register("story_filter", "decontamination")
-class DecontaminationFilter(StoryFilter):
-    """Refuses stories that share a run of 13 words with an evaluation set (`dataset:`)."""
-
-    def __init__(self, config: DecontaminationConfig) -> None:
-        self.config = config
-        self.sources = sources_of(config.dataset)
+        self.sources = sources_of(self.dataset)
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
@@ -67,29 +59,29 @@ class DecontaminationFilter(StoryFilter):
 
     def refuse(self, story: Story) -> str | None:
         words = lower_words(story["text"])
-        allowed = max(self.config.max_matches, self.config.max_share * (len(words) - self.config.ngram + 1))
+        allowed = max(self.max_matches, self.max_share * (len(words) - self.ngram + 1))
         return "shares words with an evaluation text" if self.runs.count(words) > allowed else None
 
     @functools.cached_property
     def runs(self) -> NgramIndex:
         """The runs of the evaluation set; read for the first story, in the process that filters."""
-        shortest = min(self.config.min_words, self.config.ngram)
+        shortest = min(self.min_words, self.ngram)
         texts = (text for source in self.sources for text in self._texts(source))
-        runs = NgramIndex(self.config.ngram, (w for text in texts if len(w := lower_words(text)) >= shortest))
+        runs = NgramIndex(self.ngram, (w for text in texts if len(w := lower_words(text)) >= shortest))
         if not runs.known:
-            raise RecipeError(f"decontamination: {self.config.dataset!r} has no text of at least {shortest} words")
+            raise RecipeError(f"decontamination: {self.dataset!r} has no text of at least {shortest} words")
         return runs
 
     def _texts(self, source: Path | DataProvider) -> Iterator[str]:
         if isinstance(source, Path):
             yield from read_prompts(source)
             return
-        records = load_records(source, split=self.config.split or EVALUATION_SPLITS)
-        columns = [self.config.column] if isinstance(self.config.column, str) else self.config.column
+        records = load_records(source, split=self.split or EVALUATION_SPLITS)
+        columns = [self.column] if isinstance(self.column, str) else self.column
         for column in columns:
             if column not in records.column_names:
                 missing = no_column(column, records.column_names)
-                raise RecipeError(f"decontamination: column: {self.config.dataset!r}: {missing}")
+                raise RecipeError(f"decontamination: column: {self.dataset!r}: {missing}")
             for value in records[column]:
                 yield from [value] if isinstance(value, str) else value or ()
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
+from silly_llm.core.schema import require
 from silly_llm.data.filters.base import Refusal, Story, StoryFilter
 from silly_llm.text.languages import ENGLISH, Language
 from silly_llm.text.sentences import FUNCTION_WORDS
@@ -40,8 +40,7 @@ class NearDuplicatesConfig:
     """Of the hash functions."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
-            raise RecipeError(f"threshold: must be above 0 and at most 1, got {self.threshold}")
+        require(self, "threshold", 0 < self.threshold <= 1, "must be above 0 and at most 1")
 
 
 @register("story_filter", "near_duplicates")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.registry import parse_component, split_type
-from silly_llm.data.arguments import FILTERS, GenerationArguments
+from silly_llm.core.registry import Parsed, parse_component
+from silly_llm.data.arguments import FILTERS, GenerationArguments, PromptSettings
 from silly_llm.data.filters.cleaning import cleaning_of
 from silly_llm.providers.base import ChatRequest, LLMProvider, Prices
 from silly_llm.text.languages import ENGLISH, Language, base
@@ -21,23 +20,6 @@ if TYPE_CHECKING:
     from silly_llm.asking.journal import Journal
     from silly_llm.data.filters.base import StoryFilter
     from silly_llm.data.prompts.base import PromptGenerator, StoryPrompt
-
-
-class Named(NamedTuple):
-    """A component as a recipe names it; `cls` is `None` for code of the recipe's own that must not be imported (`--dry_run`)."""
-
-    kind: str
-    name: str
-    options: dict[str, Any]
-    cls: Any
-    config: Any
-
-    @classmethod
-    def parse(cls, kind: str, spec: str | dict[str, Any], where: str) -> Named:
-        return cls(kind, *split_type(kind, spec), *parse_component(kind, spec, where=where))
-
-    def build(self, container: Container, **options: Any) -> Any:
-        return container.build(self.kind, (self.cls, self.config), **options)
 
 
 class GenerationComponents:
@@ -52,30 +34,26 @@ class GenerationComponents:
     filters: list[tuple[str, StoryFilter]]
 
     def __init__(self, args: GenerationArguments) -> None:
-        from silly_llm.data.prompts.base import PromptSettings
         from silly_llm.data.sources import open_source
 
         self.args = args
         self.language: Language = base(args.written_language() or ENGLISH)
         """The language whose rules filters and statistics follow; English where the recipe says none."""
-        self.teacher = Named.parse("llm_provider", args.provider, "provider:")
+        self.teacher = parse_component("llm_provider", args.provider, where="provider:")
         self.prices = Prices.of(self.teacher.options.get("price_per_million") or {})
         if args.max_cost is not None and not getattr(self.teacher.config, "price_per_million", self.prices):
             raise RecipeError("max_cost: needs prices: provider: {price_per_million: {prompt: …, completion: …}}")
-        self.generator = Named.parse("prompt_generator", args.prompt_generator, "prompt_generator:")
-        filters = [Named.parse("story_filter", f, "filters:") for f in args.filters]
+        self.generator = parse_component("prompt_generator", args.prompt_generator, where="prompt_generator:")
+        filters = [parse_component("story_filter", f, where="filters:") for f in args.filters]
         chosen = args.filters != FILTERS
         self.story_filters = [f for f in filters if chosen or self._knows_language(f)]
         """The recipe's filters; where it names none, those of the default ones that know its language."""
         self.left_out = [f.name for f in filters if f not in self.story_filters]
-        self.cleaning = cleaning_of(args.cleaning, args.filters)
+        self.cleaning = cleaning_of(args.cleaning, [f.name for f in filters])
         self._check_language()
-        names = {f.name for f in fields(PromptSettings)}
-        shared = {name: value for name, value in vars(args).items() if name in names}
-        self.settings = PromptSettings(named_templates=args.templates, **shared)
-        self.settings.conflicts()
+        args.conflicts()
         if self.generator.cls is not None:
-            self.generator.cls.check(self.generator.options, self.settings)
+            self.generator.cls.check(self.generator.options, args)
         self.examples = open_source(args.examples) if args.examples is not None else None
 
     def inputs(self) -> list[str | Path | None]:
@@ -94,12 +72,12 @@ class GenerationComponents:
 
     def build(self, container: Container, *, teacher: bool = True) -> None:
         """Make prompts, filters and, unless nobody asks it, the teacher; the container provides vocabulary and all else."""
-        container.provide(type(self.settings), self.settings)
+        container.provide(PromptSettings, self.args)
         if teacher:
-            self.provider = self.teacher.build(container, as_type=LLMProvider)
-        self.prompts = self.generator.build(container)
+            self.provider = container.build("llm_provider", self.teacher, as_type=LLMProvider)
+        self.prompts = container.build("prompt_generator", self.generator)
         container.provide(Language, self.language)
-        self.filters = [(f.name, f.build(container)) for f in self.story_filters]
+        self.filters = [(f.name, container.build("story_filter", f)) for f in self.story_filters]
 
     def engine(self, journal: Journal | None) -> Engine:
         """The engine with the recipe's budget, less what the journal says was spent; a shard gets its part."""
@@ -119,12 +97,12 @@ class GenerationComponents:
             )
         return Engine(self.provider, journal, budget=budget)
 
-    def _languages(self, component: Named) -> set[str]:
+    def _languages(self, component: Parsed) -> set[str]:
         """The languages that a filter knows; none at all: any."""
         known = component.cls.languages(component.options) if hasattr(component.cls, "languages") else None
         return set(known or ())
 
-    def _knows_language(self, component: Named) -> bool:
+    def _knows_language(self, component: Parsed) -> bool:
         known = self._languages(component)
         return not known or self.language in known
 

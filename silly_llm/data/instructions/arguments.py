@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass
 from typing import Any
 
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.schema import at_least, key, require
 from silly_llm.hub.card_keys import CardKeys
 
 
@@ -13,36 +14,29 @@ from silly_llm.hub.card_keys import CardKeys
 class InstructionArguments(CardKeys):
     """What `silly-llm instruct` understands."""
 
-    dataset: str | dict[str, Any] | list[Any] = field(
-        metadata={"help": "Stories: Hub id, path, data provider (`type:` …) or weighted list; needs a `text` column."}
+    dataset: str | dict[str, Any] | list[Any] = key(
+        MISSING, "Stories: Hub id, path, data provider (`type:` …) or weighted list; needs a `text` column."
     )
-    output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
-    types: list[str | dict[str, Any]] | str | dict[str, Any] = field(
-        default_factory=lambda: list[str | dict[str, Any]](["words", "sentence", "features", "summary"]),
-        metadata={"help": "Instruction types: names, or mappings with `type`, `probability` (0.5) and `phrasings`."},
+    output_dir: str = key("", "Where the dataset folder goes.")
+    types: list[str | dict[str, Any]] | str | dict[str, Any] = key(
+        ["words", "sentence", "features", "summary"],
+        "Instruction types: names, or mappings with `type`, `probability` (0.5) and `phrasings`.",
     )
-    provider: str | dict[str, Any] | None = field(
-        default=None, metadata={"help": "LLM provider that writes summaries where the dataset has none."}
+    provider: str | dict[str, Any] | None = key(None, "LLM provider that writes summaries where the dataset has none.")
+    openers: list[str] = key(
+        list, "What a request may begin with ('' for nothing); default: 'Write a story.' and the like."
     )
-    openers: list[str] = field(
-        default_factory=list,
-        metadata={"help": "What a request may begin with ('' for nothing); default: 'Write a story.' and the like."},
+    seed: int = key(0, "Every choice derives from (seed, story, example).")
+    examples_per_story: int = key(1, "Different requests that a training story answers.")
+    validation_fraction: float = key(0.01, "Share of stories held back where the dataset has no validation split.")
+    hold_out: list[str] = key(
+        list,
+        "Types that never occur together in train and validation, such as [words, summary]; validation "
+        "stories with both become the split `held_out` (the paper's out-of-distribution test).",
     )
-    seed: int = field(default=0, metadata={"help": "Every choice derives from (seed, story, example)."})
-    examples_per_story: int = field(default=1, metadata={"help": "Different requests that a training story answers."})
-    validation_fraction: float = field(
-        default=0.01, metadata={"help": "Share of stories held back where the dataset has no validation split."}
-    )
-    hold_out: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": "Types that never occur together in train and validation, such as [words, summary]; validation "
-            "stories with both become the split `held_out` (the paper's out-of-distribution test)."
-        },
-    )
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder when it is done."})
-    hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."})
-    hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
+    push_to_hub: bool = key(False, "Publish the dataset folder when it is done.")
+    hub_dataset_id: str | None = key(None, "Where to publish it, as NAMESPACE/NAME.")
+    hub_private: bool = key(False, "Publish it as a private dataset.")
 
     def __post_init__(self) -> None:
         self.check_card()
@@ -50,10 +44,8 @@ class InstructionArguments(CardKeys):
             self.types = [self.types]
         if not self.types:
             raise RecipeError("types: name at least one instruction type")
-        if self.examples_per_story < 1:
-            raise RecipeError(f"examples_per_story: must be at least 1, got {self.examples_per_story}")
-        if not 0 < self.validation_fraction < 1:
-            raise RecipeError(f"validation_fraction: must be between 0 and 1, got {self.validation_fraction}")
+        at_least(self, examples_per_story=1)
+        require(self, "validation_fraction", 0 < self.validation_fraction < 1, "must be between 0 and 1")
         names = [t if isinstance(t, str) else t.get("type") for t in self.types]
         if missing := [name for name in self.hold_out if name not in names]:
             raise RecipeError(f"hold_out: {missing[0]!r} is not among the types {names}")

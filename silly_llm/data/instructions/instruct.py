@@ -23,7 +23,7 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.launch import command_line, next_command
 from silly_llm.core.phases import PHASES
-from silly_llm.core.registry import parse_component, split_type
+from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.instructions.arguments import InstructionArguments
 from silly_llm.data.instructions.split import StorySplit
 from silly_llm.data.instructions.types import OPENERS, InstructionType, Story
@@ -40,21 +40,22 @@ SAMPLES = 50
 """Rows that are kept for the card: one is shown, the others tell the language."""
 
 
-def check_components(args: InstructionArguments, where: str = "") -> None:
-    """Types and provider exist and take the options given; builds nothing."""
+def check_components(args: InstructionArguments, where: str = "") -> tuple[list[Parsed], Parsed | None]:
+    """Types and provider, which exist and take the options given; builds nothing."""
     language = base(args.language or ENGLISH)
     english = f"English, and the texts are in {language}: give"
+    types = []
     for i, spec in enumerate(args.types):
-        parse_component("instruction_type", spec, where=f"{where}types[{i}]:")
-        name, options = split_type("instruction_type", spec)
-        if language != ENGLISH and not options.get("phrasings"):
+        types.append(parse_component("instruction_type", spec, where=f"{where}types[{i}]:"))
+        if language != ENGLISH and not types[i].options.get("phrasings"):
             raise RecipeError(
-                f"{where}types: the phrasings of {name} are {english} its own: phrasings: ['… {{value}}']"
+                f"{where}types: the phrasings of {types[i].name} are {english} its own: phrasings: ['… {{value}}']"
             )
     if language != ENGLISH and not args.openers:
         raise RecipeError(f"{where}openers: the built-in ones are {english} some, or ['']")
-    if args.provider is not None:
-        parse_component("llm_provider", args.provider, where=f"{where}provider:")
+    if args.provider is None:
+        return types, None
+    return types, parse_component("llm_provider", args.provider, where=f"{where}provider:")
 
 
 def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
@@ -92,9 +93,8 @@ def derive(recipe: Recipe[InstructionArguments], stories: StorySplit, services: 
     from silly_llm.providers.base import LLMProvider
 
     args, folder = recipe.args, Path(recipe.args.output_dir)
-    types: dict[str, InstructionType] = {
-        split_type("instruction_type", t)[0]: services.build("instruction_type", t) for t in args.types
-    }
+    parsed, teacher = check_components(args)
+    types: dict[str, InstructionType] = {t.name: services.build("instruction_type", t) for t in parsed}
     writer = RequestWriter(types, args)
     stories.scan()
 
@@ -105,8 +105,8 @@ def derive(recipe: Recipe[InstructionArguments], stories: StorySplit, services: 
     samples: list[dict[str, Any]] = []
     with ExitStack() as stack:
         summaries = None
-        if args.provider is not None:
-            provider = services.build("llm_provider", args.provider, as_type=LLMProvider)
+        if teacher is not None:
+            provider = services.build("llm_provider", teacher, as_type=LLMProvider)
             summaries = stack.enter_context(SummaryWriter(provider, folder, seed=args.seed, language=writer.language))
 
         def rows(split: str) -> Iterator[dict[str, Any]]:

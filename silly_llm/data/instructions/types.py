@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
+from silly_llm.core.schema import require
 from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import count_words
 
@@ -49,8 +50,7 @@ class InstructionTypeConfig:
     """Phrasings of your own with the placeholder {value}, instead of the built-in ones."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise RecipeError(f"probability: must be between 0 and 1, got {self.probability}")
+        require(self, "probability", 0 <= self.probability <= 1, "must be between 0 and 1")
         if without := [p for p in self.phrasings if "{value}" not in p]:
             raise RecipeError(f"phrasings: {without[0]!r} lacks the placeholder {{value}}")
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
+from silly_llm.data.arguments import PromptSettings
 from silly_llm.data.prompts.sampling import WordSampler
-from silly_llm.data.prompts.templates import compile_template, variables
+from silly_llm.data.prompts.templates import compiled_templates, variables
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, Vocabulary
 from silly_llm.providers.base import Message
-from silly_llm.text.features import DESCRIPTIONS, FEATURES
+from silly_llm.text.features import FEATURES
 
 Ask = Callable[[Mapping[str, str], Sequence[str]], str]
 """The request for words by slot and features by name."""
@@ -37,68 +38,6 @@ class StoryPrompt:
     """The template's name; `custom-` and a digest for the recipe's own."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """More for `ChatRequest.fields`."""
-
-
-@dataclass(frozen=True)
-class PromptSettings:
-    """What a recipe says about prompts, under the names of its keys (`named_templates`: `templates`).
-
-    Its methods raise a RecipeError for an unknown feature, a probability outside 0-1, an unknown template or template variable.
-    """
-
-    features: Mapping[str, float] | list[str] | None = None
-    feature_probability: float = 0.3
-    template: str | list[str] | Mapping[str, float] = "tinystories"
-    system: str | None = None
-    feature_conflicts: list[list[str]] = field(default_factory=list)
-    max_features: int | None = None
-    named_templates: Mapping[str, str] = field(default_factory=dict)
-    examples: Any = None
-    num_examples: int = 0
-    feature_descriptions: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def descriptions(self) -> dict[str, str]:
-        """What a prompt says of each feature: ours, then the recipe's own."""
-        return {**DESCRIPTIONS, **self.feature_descriptions}
-
-    def probabilities(self, default: Sequence[str] = FEATURES) -> dict[str, float]:
-        """The probability of each feature, in the order of `descriptions`; without `features`, of `default` and the recipe's own."""
-        given = [*default, *self.feature_descriptions] if self.features is None else self.features
-        self._check_features("features", given)
-        by_name = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, self.feature_probability)
-        for name, value in by_name.items():
-            if not 0 <= value <= 1:
-                raise RecipeError(f"features: {name}: a probability is between 0 and 1, got {value}")
-        return {name: by_name[name] for name in self.descriptions if name in by_name}
-
-    def conflicts(self) -> list[list[str]]:
-        """Pairs of features that no story has both of."""
-        for pair in self.feature_conflicts:
-            self._check_features("feature_conflicts", pair)
-            if len(pair) != 2 or pair[0] == pair[1]:
-                raise RecipeError(f"feature_conflicts: expected pairs of two features, got {pair}")
-        if self.max_features is not None and self.max_features < 0:
-            raise RecipeError(f"max_features: must not be negative, got {self.max_features}")
-        return self.feature_conflicts
-
-    def _check_features(self, key: str, names: Iterable[str]) -> None:
-        known = self.descriptions
-        for name in names:
-            if name not in known:
-                near = suggestion(name, known)
-                raise RecipeError(f"{key}: unknown feature {name!r}{near}; known: {', '.join(known)}")
-
-    def templates(self, slots: Sequence[str] = tuple(PARTS_OF_SPEECH)) -> list[tuple[str, Any, float]]:
-        """Name, compiled template and weight of each, for what is drawn for each text."""
-        given = [self.template] if isinstance(self.template, str) else self.template
-        weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
-        if not given:
-            raise RecipeError("template: the list is empty")
-        if min(weights.values()) < 0 or not sum(weights.values()):
-            raise RecipeError("template: weights must not be negative and not all zero")
-        named, descriptions = self.named_templates, self.descriptions
-        return [(*compile_template(t, named, slots=slots, descriptions=descriptions), weights[t]) for t in given]
 
 
 class PromptGenerator(ABC):
@@ -142,7 +81,7 @@ class TemplatePrompts(PromptGenerator):
         self.settings, self.slots, self.required = settings, slots, tuple(required)
         self.probabilities, self.conflicts = settings.probabilities(features), settings.conflicts()
         self.descriptions = settings.descriptions
-        self.templates = settings.templates(tuple(slots))
+        self.templates = compiled_templates(settings, tuple(slots))
         self.weights = [weight for _, _, weight in self.templates]
         self.samplers: dict[int, WordSampler] = {}
         self.examples = load_examples(settings.examples, settings.num_examples)
@@ -236,4 +175,4 @@ class TinyStoriesPrompts(TemplatePrompts):
     @staticmethod
     def check(options: dict[str, Any], settings: PromptSettings) -> None:
         settings.probabilities()
-        settings.templates()
+        compiled_templates(settings)

@@ -9,8 +9,10 @@ from typing import Any
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.lookup import locate
 from silly_llm.core.registry import register
+from silly_llm.data.arguments import PromptSettings
 from silly_llm.data.opening import read_text
-from silly_llm.data.prompts.base import PromptSettings, TemplatePrompts
+from silly_llm.data.prompts.base import TemplatePrompts
+from silly_llm.data.prompts.templates import compiled_templates
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, Vocabulary
 
 LISTS = tuple(PARTS_OF_SPEECH.values())
@@ -54,7 +56,7 @@ class SlotPrompts(TemplatePrompts):
     @staticmethod
     def check(options: dict[str, Any], settings: PromptSettings) -> None:
         settings.probabilities(())
-        settings.templates(tuple(SlotsConfig(**options).slots))
+        compiled_templates(settings, tuple(SlotsConfig(**options).slots))
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import split_type
-from silly_llm.data.arguments import GenerationArguments
+from silly_llm.data.arguments import GenerationArguments, PromptSettings
 from silly_llm.data.opening import read_text
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH
 from silly_llm.text.features import DESCRIPTIONS
@@ -79,6 +79,20 @@ def compile_template(
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise RecipeError(f"template: {' '.join(str(error).split())}") from None
     return name, compiled
+
+
+def compiled_templates(
+    settings: PromptSettings, slots: Sequence[str] = tuple(PARTS_OF_SPEECH)
+) -> list[tuple[str, Any, float]]:
+    """Name, compiled template and weight of each, for what is drawn for each text."""
+    given = [settings.template] if isinstance(settings.template, str) else settings.template
+    weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+    if not given:
+        raise RecipeError("template: the list is empty")
+    if min(weights.values()) < 0 or not sum(weights.values()):
+        raise RecipeError("template: weights must not be negative and not all zero")
+    named, descriptions = settings.templates, settings.descriptions
+    return [(*compile_template(t, named, slots=slots, descriptions=descriptions), weights[t]) for t in given]
 
 
 def template_files(template: Any) -> list[str]:

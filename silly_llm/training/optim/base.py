@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class OptimizerFactory(ABC):
 
 def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> None:
     """The optimizer that a recipe names exists, takes the options given, and works with the other keys; builds nothing."""
-    cls, _ = registry.parse_component("optimizer", spec, where="optimizer:")
+    cls = registry.parse_component("optimizer", spec, where="optimizer:").cls
     if cls is not None and issubclass(cls, OptimizerFactory):
         cls.check(args)
         engine = cls.replicated_only and engine_of(args)
@@ -51,8 +51,12 @@ class AdamW(OptimizerFactory):
         return fused_adamw(parameter_groups(model, args).values(), args)
 
 
-@dataclass
-class MuonConfig:
+@register("optimizer", "muon")
+@dataclass(kw_only=True)
+class Muon(OptimizerFactory):
+    """Muon for the hidden matrices (Jordan et al. 2024), AdamW for embeddings, norms and head."""
+
+    replicated_only = True
     lr_ratio: float = 4.0
     """Muon's learning rate over `learning_rate`, which AdamW uses for everything but hidden matrices."""
     embedding_lr_ratio: float = 1.0
@@ -63,20 +67,10 @@ class MuonConfig:
     ns_steps: int = 5
     """Newton-Schulz iterations."""
 
-
-@register("optimizer", "muon")
-class Muon(OptimizerFactory):
-    """Muon for the hidden matrices (Jordan et al. 2024), AdamW for embeddings, norms and head."""
-
-    replicated_only = True
-
-    def __init__(self, config: MuonConfig) -> None:
-        self.config = config
-
     def create(self, model: PreTrainedModel, args: TrainingArguments) -> torch.optim.Optimizer:
         from silly_llm.training.optim.muon import ChainedOptimizer, StackedMuon
 
-        c, groups = self.config, parameter_groups(model, args)
+        groups = parameter_groups(model, args)
         matrices = groups.pop("hidden", {"params": []})["params"]
         hidden = [p for p in matrices if p.ndim == 2]
         refuse_if(not hidden, "optimizer: muon needs hidden matrices to train, and there are none")
@@ -84,23 +78,16 @@ class Muon(OptimizerFactory):
             groups["others"] = {"params": others, "weight_decay": args.weight_decay}
         embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings()
         untied = head is not None and head.weight is not embedding and embedding.requires_grad
-        if c.embedding_lr_ratio != 1 and untied and (tables := groups.get("tables")):
+        if self.embedding_lr_ratio != 1 and untied and (tables := groups.get("tables")):
             tables["params"] = [p for p in tables["params"] if p is not embedding]
-            groups["embedding"] = {**tables, "params": [embedding], "lr": c.embedding_lr_ratio * tables["lr"]}
-        options: dict[str, Any] = {"momentum": c.momentum, "weight_decay": c.weight_decay, "ns_steps": c.ns_steps}
-        muon = StackedMuon(hidden, lr=args.learning_rate * c.lr_ratio, **options)
+            groups["embedding"] = {**tables, "params": [embedding], "lr": self.embedding_lr_ratio * tables["lr"]}
+        options: dict[str, Any] = {name: getattr(self, name) for name in ("momentum", "weight_decay", "ns_steps")}
+        muon = StackedMuon(hidden, lr=args.learning_rate * self.lr_ratio, **options)
         return ChainedOptimizer(fused_adamw(groups.values(), args), muon) if groups else muon
 
 
-@dataclass
-class ScheduleFreeConfig:
-    weight_lr_power: float = 2.0
-    """During warmup a step weighs in the average as its learning rate to this power."""
-    r: float = 0.0
-    """A step weighs in the average as its number to this power."""
-
-
 @register("optimizer", "schedule_free")
+@dataclass(kw_only=True)
 class ScheduleFree(OptimizerFactory):
     """Schedule-free AdamW (Defazio et al. 2024): averages weights instead of decaying the learning rate.
 
@@ -108,9 +95,10 @@ class ScheduleFree(OptimizerFactory):
     """
 
     replicated_only = True
-
-    def __init__(self, config: ScheduleFreeConfig) -> None:
-        self.config = config
+    weight_lr_power: float = 2.0
+    """During warmup a step weighs in the average as its learning rate to this power."""
+    r: float = 0.0
+    """A step weighs in the average as its number to this power."""
 
     @classmethod
     def check(cls, args: TrainingArguments) -> None:
@@ -127,7 +115,7 @@ class ScheduleFree(OptimizerFactory):
         from schedulefree import AdamWScheduleFree
 
         groups = list(parameter_groups(model, args).values())
-        return AdamWScheduleFree(groups, **adam_options(args), **vars(self.config))
+        return AdamWScheduleFree(groups, **adam_options(args), **asdict(self))
 
 
 def adam_options(args: TrainingArguments) -> dict[str, Any]:
