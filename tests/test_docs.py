@@ -14,12 +14,8 @@ from servers.scripted_llm import ScriptedLLM
 from silly_llm.cli import TOOLS
 from silly_llm.core.phases import PHASES
 
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "recipes").rglob("*.md")),
-]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "recipes").rglob("*.md")])
 BIN = str(Path(sys.executable).parent)
 WORDS = "silly_llm/text/words.json"
 # What a test cannot do here, and what is checked of it instead.

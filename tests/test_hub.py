@@ -110,16 +110,16 @@ def test_publishing_again_commits_changes_only_and_leaves_nothing_stale(run, hub
     assert done.returncode == 1 and "exists and is public" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "fault"),
-    [
-        ("preupload", {"match": "POST .*/preupload/", "status": 503}),
-        ("lost", {"match": "POST .*/commit/", "lost": True}),
-        ("refused", {"match": "POST .*/commit/", "status": 500}),
-    ],
-)
-def test_a_hub_that_stumbles(run, hub, stories, name, fault):
-    injected = hub.inject_fault(**fault, times=1)
+FAULTS = {
+    "preupload": {"match": "POST .*/preupload/", "status": 503},
+    "lost": {"match": "POST .*/commit/", "lost": True},
+}
+FAULTS |= {"refused": {"match": "POST .*/commit/", "status": 500}}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_hub_that_stumbles(run, hub, stories, name):
+    injected = hub.inject_fault(**FAULTS[name], times=1)
     done = run("publish", stories, f"alice/fault-{name}")
     assert done.returncode == 0, done.stderr
     assert injected.fired == 1

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import termios
 
 import pytest
 from locations import ROOT
@@ -51,17 +52,12 @@ def test_a_terminal_without_a_character_shows_another(encoding, tmp_path, silly_
 
 
 def test_a_bar_shows_in_a_terminal_without_a_width():
-    import fcntl
-    import pty
-    import struct
-    import termios
-
     code = (
         "from silly_llm.core.console.streams import prepare; prepare(debug=True)\n"
         "from tqdm import tqdm\nfor _ in tqdm(range(3), mininterval=0): pass"
     )
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (0, 0))
     done = subprocess.run([sys.executable, "-c", code], stderr=theirs)
     os.set_blocking(ours, False)
     shown = os.read(ours, 10_000).decode()

@@ -12,7 +12,7 @@ from locations import ROOT
 from servers.scripted_llm import ScriptedLLM
 from test_generation import contents, generate, rows, write_recipe
 
-from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.errors import RunError
 
 
 def limited(recipe: Path, *options: object, kilobytes: int) -> subprocess.CompletedProcess[str]:
@@ -129,19 +129,3 @@ def test_prompts_longer_than_the_context_are_not_sent_again(tmp_path, server, ty
         generate("--config", recipe, "--template", long)
     assert len(server.asked()) <= 40  # twenty failures, and what was in flight by then
     generate("--config", recipe)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("", "is not a JSON file"),
-        ("{}", "'nouns' must be a list of words"),
-        ('{"nouns": [], "verbs": ["run"], "adjectives": ["red"]}', "has no nouns"),
-    ],
-)
-def test_an_empty_vocabulary_sends_nothing(tmp_path, server, recipe, content, said):
-    file = tmp_path / "vocabulary.json"
-    file.write_text(content, encoding="utf-8")
-    with pytest.raises(RecipeError, match=said):
-        generate("--config", recipe, "--vocabulary", file)
-    assert not (tmp_path / "stories").exists() and not server.asked()

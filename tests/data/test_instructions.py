@@ -32,12 +32,8 @@ def make_story(index: int) -> dict:
         f'"What a lovely {thing}!" said {name} on day {index}. The rain washed away {index} little leaves. '
         "Everybody laughed and went home."
     )
-    return {
-        "text": text,
-        "words": [thing, "find", "lovely"],
-        "features": ["dialogue"] if index % 2 else [],
-        "summary": f"{name} finds {thing} number {index}.",
-    }
+    row = {"text": text, "words": [thing, "find", "lovely"], "features": ["dialogue"] if index % 2 else []}
+    return row | {"summary": f"{name} finds {thing} number {index}."}
 
 
 @pytest.fixture

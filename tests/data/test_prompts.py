@@ -1,9 +1,9 @@
 """Prompts: all from (seed, index), every template checked before anything is sent."""
 
-import json
 from collections import Counter
 
 import pytest
+from tiny import jsonl
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.arguments import PromptSettings
@@ -108,19 +108,16 @@ def test_of_conflicting_features_one_stays():
 def test_templates_by_weight_by_own_name_and_from_a_file(tmp_path):
     file = tmp_path / "mine.jinja"
     file.write_text("A poem about a {{ noun }} that can {{ verb }}.\n", encoding="utf-8")
-    prompts = generator(
-        template={"tinystories": 3, "haiku": 1, str(file): 1},
-        templates={"haiku": "A haiku about a {{ adjective }} {{ noun }}."},
-    )
+    own = {"haiku": "A haiku about a {{ adjective }} {{ noun }}."}
+    prompts = generator(template={"tinystories": 3, "haiku": 1, str(file): 1}, templates=own)
     drawn = Counter(prompts.prompt(0, i).template for i in range(2_000))
     assert 0.55 < drawn["tinystories"] / 2_000 < 0.65 and 0.16 < drawn["haiku"] / 2_000 < 0.24
     assert len(drawn) == 3
 
 
 def test_examples_come_before_the_request_as_turns(tmp_path):
-    file = tmp_path / "examples.jsonl"
     about = {"words": ["cat", "sit", "old"], "features": ["dialogue"]}
-    file.write_text("\n".join(json.dumps({"text": f"Story {i}.", **about}) for i in range(4)), encoding="utf-8")
+    file = jsonl(tmp_path / "examples.jsonl", ({"text": f"Story {i}.", **about} for i in range(4)))
     prompts = generator(examples=str(file), num_examples=2, system="Be kind.")
     prompt = prompts.prompt(0, 0)
     assert [message["role"] for message in prompt.messages] == ["system", *["user", "assistant"] * 2, "user"]
@@ -173,7 +170,9 @@ def test_a_vocabulary_is_a_folder_with_a_text_file_a_part_of_speech(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
+        ("a.json", b"", "is not a JSON file"),
         ("a.json", b"{", "JSON"),
+        ("a.json", b"{}", "'nouns' must be a list of words"),
         ("a.json", b'{"nouns": []}', "has no nouns"),
         ("a.json", b'{"nouns": ["a"]}', "'verbs'"),
         ("a.json", b"[1]", "list"),

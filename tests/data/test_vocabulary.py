@@ -20,7 +20,11 @@ REFUSED = {
     "frequency": ["xqzzw noun"],
     "profanity": ["shit noun", "fucking adjective"],
     "part of speech": [
-        *("because noun", "quickly noun", "quickly adjective", "kindness verb", "chair verb", "jumped verb"),
+        "because noun",
+        "quickly noun",
+        "quickly adjective",
+        "kindness verb",
+        "chair verb",
         "milk adjective",
     ],
 }
@@ -32,16 +36,13 @@ def test_each_check_refuses_with_its_reason(check, word):
     assert any(reason.startswith(check + ":") for reason in reasons), reasons
 
 
-@pytest.mark.parametrize(
-    ("pos", "words"),
-    [
-        ("noun", "dog milk run butterfly"),
-        ("verb", "jump laugh fly tickle"),
-        ("adjective", "happy warm friendly rapid"),
-    ],
-)
-def test_good_words_pass(pos, words):
-    assert not any(reasons_to_refuse(word, pos, WordChecks()) for word in words.split())
+def test_good_words_pass():
+    good = {
+        "noun": "dog milk run butterfly",
+        "verb": "jump laugh fly tickle",
+        "adjective": "happy warm friendly rapid",
+    }
+    assert not [w for pos, words in good.items() for w in words.split() if reasons_to_refuse(w, pos, WordChecks())]
 
 
 def test_checks_can_be_switched_off():

@@ -9,13 +9,10 @@ from silly_llm.evaluation.compare import main
 def write(folder, value, digest="d", seed=1):
     metric = {"value": value, "low": value - 0.02, "high": value + 0.02, "n": 10}
     settings = {"window": "cut", "temperature": 1, "top_p": 1, "max_new_tokens": 9, "beginning_words": 3, "seed": seed}
-    results = {
-        "models": {"model": {"metrics": {"bits_per_byte": metric}}},
-        "dataset": {"digest": digest, "split": "validation", "documents_scored": 10, "stories_asked_for": 5},
-        "settings": settings,
-    }
+    dataset = {"digest": digest, "split": "validation", "documents_scored": 10, "stories_asked_for": 5}
+    models = {"model": {"metrics": {"bits_per_byte": metric}}}
     folder.mkdir(parents=True)
-    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "results.json").write_text(json.dumps({"models": models, "dataset": dataset, "settings": settings}))
     return str(folder)
 
 

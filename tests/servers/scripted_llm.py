@@ -24,13 +24,8 @@ from servers.answers import answer as answer  # what tests compare with
 from servers.behaviour import Behaviour, Faults
 from servers.frame import Request, Response, StandIn, break_off
 
-MESSAGES = {
-    "402": "You have exceeded your monthly included credits",
-    "424": "Request failed during generation: scripted failure",
-    "429": "Model is overloaded",
-    "500": "Incomplete generation",
-    "503": "Loading model",
-}
+MESSAGES = {"429": "Model is overloaded", "500": "Incomplete generation", "503": "Loading model"}
+MESSAGES |= {"402": "You have exceeded your monthly included credits", "424": "Request failed during generation"}
 PAGE = "<!DOCTYPE html><html><head><title>Welcome</title></head></html>"
 AT_ONCE = ("429", "503")
 """Refused without the latency."""

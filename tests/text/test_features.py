@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 
 from silly_llm.text.features import detect_features
-from silly_llm.text.sentences import split_sentences
 
 PLAIN = "Tom had a kite. One day the string broke and the kite flew off. He ran over the hill and found it in a bush. He smiled and went home, happy."
 EXAMPLES = {
@@ -56,10 +55,6 @@ def test_a_rule_sees_its_feature_and_only_that(feature: str, text: str) -> None:
 )
 def test_what_only_looks_like_a_feature(text: str) -> None:
     assert detect_features(text) == set()
-
-
-def test_sentences() -> None:
-    assert [s.strip() for s in split_sentences('One. "Two?" Three!\n\nFour')] == ["One.", '"Two?"', "Three!", "Four"]
 
 
 def test_rates_on_tinystories_are_plausible(tinystories) -> None:

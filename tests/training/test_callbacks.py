@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from shutil import copytree
@@ -65,15 +63,18 @@ def test_trackers_that_are_not_there_are_named(monkeypatch):
 
 
 DIVERGES = {
-    "optimizer": "adamw", "learning_rate": 1e30, "lr_scheduler_type": "constant_with_warmup", "max_grad_norm": 0, "eval_strategy": "no",
-}  # fmt: skip
+    "optimizer": "adamw",
+    "learning_rate": 1e30,
+    "lr_scheduler_type": "constant_with_warmup",
+    "max_grad_norm": 0,
+}
+DIVERGES |= {"eval_strategy": "no"}
 
 
-def test_a_nan_loss_stops_the_training_and_says_where(stories, tmp_path):
+def test_a_nan_loss_stops_the_training_and_says_where(stories, tmp_path, in_process):
     """In one line, with exit code 1."""
-    command = [sys.executable, "-m", "silly_llm.training.pretrain"]
-    command += arguments(stories, tmp_path / "model", **DIVERGES, warmup_steps=0, save_strategy="no")
-    done = subprocess.run(command, capture_output=True, text=True)
+    argv = arguments(stories, tmp_path / "model", **DIVERGES, warmup_steps=0, save_strategy="no")
+    done = in_process("pretrain", *argv)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith("silly-llm: the training diverged: the loss became nan between steps 1 and 3 (768 tokens, ")

@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -143,8 +144,8 @@ def test_a_time_limit_holds_for_all_attempts(stories, tmp_path, monkeypatch):
     assert facts(folder)["steps"] < 100_000 and facts(folder)["training_seconds"] >= 5.9
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def cut(path: Path, to: float = 0.5) -> None:
+    path.write_bytes(path.read_bytes()[: int(to * path.stat().st_size)])
 
 
 def flip(path: Path) -> None:
@@ -153,8 +154,7 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
+empty = partial(cut, to=0)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ from silly_llm.training.pretrain import main
 
 @pytest.mark.slow
 @pytest.mark.skipif(compiling.missing_compiler() is not None, reason="needs a C++ compiler")
-def test_a_long_training_is_compiled_unasked_as_the_plain_one_and_resumes_exactly(
-    stories, tmp_path, monkeypatch, capfd
-):
+def test_a_long_training_is_compiled_unasked_as_the_plain_one_and_resumes(stories, tmp_path, monkeypatch, capfd):
     """Compiled once for all layers, in training alone (neither evaluations nor samples), and where there is a compiler."""
     monkeypatch.setattr(compiling, "LONG_FLOPS", 1.0)
     shape = {"bf16": False, "save_steps": 6, "eval_steps": 6, "sample_prompts": '["Tom"]', "sample_tokens": 8}

@@ -22,11 +22,10 @@ SHAPE = {
 
 
 @pytest.fixture(scope="module")
-def trained(stories, tmp_path_factory) -> tuple[Path, str]:
+def trained(stories, tmp_path_factory, silly_llm) -> tuple[Path, str]:
     """A finished training and what it printed."""
     folder = tmp_path_factory.mktemp("trained") / "model"
-    command = [sys.executable, "-m", "silly_llm.training.pretrain", *arguments(stories, folder, **SHAPE)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = silly_llm("pretrain", *arguments(stories, folder, **SHAPE))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "it/s" not in done.stdout + done.stderr  # no bars of libraries
     return folder, done.stdout

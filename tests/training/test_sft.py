@@ -7,7 +7,7 @@ import pytest
 import torch
 from datasets import load_dataset
 from journals import kill
-from tiny import jsonl
+from tiny import jsonl, tiny_llama
 from tiny_runs import log_of
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -18,7 +18,6 @@ from silly_llm.data.sources import open_source
 from silly_llm.training.corpus.conversations import read_conversations
 from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
 from silly_llm.training.model.chat import default_template, load_model, load_tokenizer
-from silly_llm.training.model.models import build_model, model_config
 from silly_llm.training.sft import main
 from silly_llm.training.sft_config import SftArguments
 from silly_llm.training.trainers.sft import SmallModelSFTTrainer
@@ -36,11 +35,8 @@ def story(index: int) -> str:
 def base(tmp_path_factory):
     """A tiny random Llama with the tokenizer that pretraining leaves: no chat template."""
     tokenizer = train_tokenizer(map(story, range(50)), TokenizerConfig(vocab_size=320), max_length=128)
-    config = model_config("silly-tiny", vocab_size=len(tokenizer), max_length=128, tokenizer=tokenizer)
-    folder = tmp_path_factory.mktemp("base")
-    tokenizer.save_pretrained(folder)
-    build_model(config, 0).save_pretrained(folder)
-    return folder
+    sizes = {"hidden_size": 32, "intermediate_size": 96, "num_hidden_layers": 2, "max_position_embeddings": 128}
+    return tiny_llama(tmp_path_factory.mktemp("base"), tokenizer, **sizes)
 
 
 @pytest.fixture(scope="session")
