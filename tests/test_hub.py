@@ -225,7 +225,7 @@ run_main(main, sys.argv[1:])
 
 def test_push_to_hub_of_a_training_is_one_push_at_the_end(python, hub, model):
     assert python(PUSH, model).stdout.splitlines() == [
-        "push_to_hub: say where with hub_model_id: NAMESPACE/NAME",
+        "push_to_hub: set hub_model_id: NAMESPACE/NAME as the destination",
         f"published: {hub.endpoint}/alice/pushed",
     ]
     assert set(hub.files("model", "alice/pushed")) == {*files_of(model), ".gitattributes"}

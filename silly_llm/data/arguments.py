@@ -1,4 +1,4 @@
-"""The keys of `vocabulary.yaml` and `generation.yaml`. Light, so that `--help` answers at once."""
+"""The keys of `vocabulary.yaml` and `generation.yaml`. Light, for a fast `--help`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILTERS: list[Spec] = [
 
 
 def _key(default: Any, help: str) -> Any:
-    """A key with its line of `--help`; a callable default makes a new value for each recipe."""
+    """A key with its `--help` line; a callable default is called for each recipe."""
     metadata = {"help": help}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
@@ -26,7 +26,7 @@ def _key(default: Any, help: str) -> Any:
 
 @dataclass
 class WordChecks:
-    """What a word must satisfy to enter a vocabulary. `null` switches a check off."""
+    """What a word must satisfy to enter a vocabulary. `null` disables a check."""
 
     min_length: int = 2
     """Letters."""
@@ -36,35 +36,35 @@ class WordChecks:
     min_frequency: float | None = 2.5
     """Zipf scale: log10 of occurrences per billion words; 3 is once in a million (van Heuven et al. 2014)."""
     profanity: bool = True
-    """Refuse words one does not say to children."""
+    """Refuse words that are not for children."""
     part_of_speech: bool = True
     """Refuse words that are known as, or look like, another part of speech."""
 
 
 @dataclass
 class VocabularyArguments:
-    """What `silly-llm vocabulary` understands."""
+    """The keys of `silly-llm vocabulary`."""
 
-    provider: Spec = _key(
-        "storyteller", "Who is asked for words: an LLM provider; storyteller reads the embedded list."
-    )
-    words: int = _key(1500, "How many words in all.")
+    provider: Spec = _key("storyteller", "The LLM provider asked for words; storyteller reads the embedded list.")
+    words: int = _key(1500, "Total number of words.")
     language: str = _key(
         "en", "Language of the words, as a code (es, zh); English-only checks are off by default in other languages."
     )
     proportions: dict[str, float] = _key(
         lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
-        "Shares of nouns, verbs and adjectives; they are scaled to sum to 1.",
+        "Shares of nouns, verbs and adjectives; scaled to sum to 1.",
     )
-    seed: int = _key(0, "Every choice derives from it.")
-    output_dir: str = _key("", "Where vocabulary.json goes.")
-    extend: str | None = _key(None, "A vocabulary (path or Hub id) to keep the words of; only the rest is asked for.")
+    seed: int = _key(0, "Seed of all random choices.")
+    output_dir: str = _key("", "Output folder of vocabulary.json.")
+    extend: str | None = _key(
+        None, "An existing vocabulary (path or Hub id) whose words are kept; only the rest is requested."
+    )
     checks: WordChecks = _key(
         WordChecks, "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
     )
-    words_per_request: int = _key(50, "How many words one request asks for.")
-    patience: int = _key(5, "Requests in a row that bring no new word before a part of speech is given up.")
-    max_tokens: int = _key(512, "Longest answer to one request, in tokens.")
+    words_per_request: int = _key(50, "Number of words per request.")
+    patience: int = _key(5, "Requests in a row without a new word after which a part of speech is abandoned.")
+    max_tokens: int = _key(512, "Maximum length of an answer, in tokens.")
     temperature: float = _key(1.0, "Sampling temperature of the provider.")
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class VocabularyArguments:
             raise RecipeError("proportions: expected shares that are not negative and not all zero")
 
     def _check_language(self) -> None:
-        """Other languages than English go without the checks that know English only."""
+        """Switch off the English-only checks by default for other languages."""
         if self.language == "en":
             return
         from silly_llm.text.languages import base, standard
@@ -90,86 +90,86 @@ class VocabularyArguments:
 
         if self.checks.min_frequency is not None and self.language not in wordfreq.available_languages():
             raise RecipeError(
-                f"checks: min_frequency: knows no words of {self.language}; switch it off (min_frequency: null)"
+                f"checks: min_frequency: has no word frequencies for {self.language}; switch it off (min_frequency: null)"
             )
         english = ("max_syllables", "profanity", "part_of_speech")
         if on := [
             name for name in english if getattr(self.checks, name) not in (None, False) and self.language != "en"
         ]:
             raise RecipeError(
-                f"checks: {', '.join(on)}: know English only, and language is {self.language}; switch them off "
+                f"checks: {', '.join(on)}: English only, but language is {self.language}; switch them off "
                 "(max_syllables: null, profanity: false, part_of_speech: false)"
             )
         if "storyteller" in (self.provider, isinstance(self.provider, dict) and self.provider.get("type")):
-            raise RecipeError(f"provider: the storyteller knows English words only, and language is {self.language}")
+            raise RecipeError(f"provider: the storyteller has English words only, but language is {self.language}")
 
 
 @dataclass
 class GenerationArguments(CardKeys):
-    """What `silly-llm generate` understands."""
+    """The keys of `silly-llm generate`."""
 
-    provider: Spec = _key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
+    provider: Spec = _key("storyteller", "The LLM provider that writes (`type`, `model`, `base_url` …).")
     vocabulary: str | None = _key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
-    num_stories: int = _key(1000, "How many stories to ask for (filters keep fewer).")
-    seed: int = _key(0, "Every choice derives from (seed, index of the story).")
-    output_dir: str = _key("", "Where the dataset folder goes.")
+    num_stories: int = _key(1000, "Number of stories to request (filters keep fewer).")
+    seed: int = _key(0, "All random choices derive from (seed, index of the story).")
+    output_dir: str = _key("", "The output dataset folder.")
     features: dict[str, float] | list[str] | None = _key(
-        None, "Features to ask for: a list, or probabilities by name; default: all six, each with feature_probability."
+        None, "Features to request: a list, or probabilities by name; default: all six, each with feature_probability."
     )
-    feature_probability: float = _key(0.3, "Probability of a feature that `features` gives no probability for.")
-    feature_conflicts: list[list[str]] = _key(list, "Pairs of features of which a story is asked for one at most.")
-    max_features: int | None = _key(None, "Most features that one story is asked for.")
+    feature_probability: float = _key(0.3, "Probability of features without a probability in `features`.")
+    feature_conflicts: list[list[str]] = _key(list, "Pairs of features that are never requested together.")
+    max_features: int | None = _key(None, "Maximum number of features per story.")
     feature_descriptions: dict[str, str] = _key(
-        dict, "One's own features by name, as prompts say them ('the letter has a joke')."
+        dict, "Your own features by name, as described in prompts ('the letter has a joke')."
     )
     prompt_generator: Spec = _key(
-        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
+        "tinystories", "How prompts are made: tinystories, or slots (any corpus, drawn from its `slots`)."
     )
-    corpus: str = _key("stories", "What the texts are, in the plural, for card and messages.")
+    corpus: str = _key("stories", "Name of the texts, in the plural, for the card and messages.")
     template: str | list[str] | dict[str, float] = _key(
         "tinystories",
-        "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
+        "A named template, a .jinja file, your own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
         "}}, {{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name.",
     )
-    templates: dict[str, str] = _key(dict, "One's own templates by name, for `template` to name.")
+    templates: dict[str, str] = _key(dict, "Your own templates by name, for use in `template`.")
     examples: Spec | None = _key(
         None,
-        "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
+        "Stories shown before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
         "`text` and `words` (or `prompt`).",
     )
-    num_examples: int = _key(0, "How many of them each request shows.")
-    system: str | None = _key(None, "System message, put before every prompt.")
+    num_examples: int = _key(0, "Number of examples per request.")
+    system: str | None = _key(None, "System message, before every prompt.")
     cleaning: list[Spec] | None = _key(
         None,
-        "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
-        "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them.",
+        "Cleaning steps before the filters: code_fences, titles, quotes, or {pattern: …, "
+        "replacement: …}; default: code_fences and quotes, plus titles if a filter would refuse them.",
     )
     filters: list[Spec] = _key(
-        FILTERS.copy, "Story filters, by name or with options; what they refuse is the split `rejected`."
+        FILTERS.copy, "Story filters, by name or with options; refused stories form the split `rejected`."
     )
-    validation_fraction: float = _key(0.01, "Share of the kept stories that becomes the split `validation`.")
-    max_tokens: int = _key(512, "Longest story, in tokens of the provider.")
+    validation_fraction: float = _key(0.01, "Share of the kept stories in the split `validation`.")
+    max_tokens: int = _key(512, "Maximum length of a story, in the provider's tokens.")
     temperature: float = _key(1.0, "Sampling temperature.")
     top_p: float = _key(1.0, "Nucleus sampling: the smallest set of tokens of this mass.")
-    max_failed: int = _key(0, "Stories that may be missing because their request failed after all retries.")
+    max_failed: int = _key(0, "Number of stories that may be missing because their request failed after all retries.")
     max_attempts: int = _key(
-        1, "How often a story may be asked for: a refused one (not a copy) is asked for again with a new seed."
+        1, "Maximum requests per story: a refused story (not a copy) is requested again with a new seed."
     )
-    max_cost: float | None = _key(None, "Stop before more than this is spent (needs provider.price_per_million).")
-    max_requests: int | None = _key(None, "Stop when this many requests were answered.")
-    max_tokens_total: int | None = _key(None, "Stop before prompts and answers have more tokens than this.")
-    num_shards: int = _key(1, "Into how many parts the work is split; without shard_index: merge the finished parts.")
-    shard_index: int | None = _key(None, "Which part this process does, from 0 to num_shards - 1.")
+    max_cost: float | None = _key(None, "Stop before spending more than this (needs provider.price_per_million).")
+    max_requests: int | None = _key(None, "Stop after this many answered requests.")
+    max_tokens_total: int | None = _key(None, "Stop before prompts and answers exceed this many tokens.")
+    num_shards: int = _key(1, "Number of parts the work is split into; without shard_index: merge the finished parts.")
+    shard_index: int | None = _key(None, "The part this process generates, from 0 to num_shards - 1.")
     preview: int = _key(
-        0, "Ask for this many stories, show prompts and answers, and estimate tokens, cost and time of the whole run."
+        0, "Request this many stories, show prompts and answers, and estimate tokens, cost and time of the whole run."
     )
     dry_run: bool = _key(False, "With preview: send and write nothing.")
-    push_to_hub: bool = _key(False, "Publish the dataset folder when it is done.")
-    hub_dataset_id: str | None = _key(None, "Where to publish it, as NAMESPACE/NAME.")
+    push_to_hub: bool = _key(False, "Publish the dataset folder at the end.")
+    hub_dataset_id: str | None = _key(None, "Repository to publish to, as NAMESPACE/NAME.")
     hub_private: bool = _key(False, "Publish it as a private dataset.")
 
     def written_language(self) -> str | None:
-        """The language that the texts are said to have: the recipe's, or the one that its filter keeps; `None`: neither."""
+        """The declared language of the texts: from the recipe, or from its filter `language`; `None` if neither is set."""
         named = [f if isinstance(f, dict) else {"type": f} for f in self.filters]
         kept = (f.get("language") or "en" for f in named if f.get("type") == "language")
         return self.language or next(kept, None)
@@ -187,14 +187,16 @@ class GenerationArguments(CardKeys):
         if self.num_shards > self.num_stories:
             raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
         if bool(self.examples) != bool(self.num_examples):
-            raise RecipeError("examples and num_examples go together: examples: stories.jsonl, num_examples: 2")
+            raise RecipeError(
+                "examples and num_examples must be set together: examples: stories.jsonl, num_examples: 2"
+            )
         if self.dry_run and not self.preview:
-            raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
+            raise RecipeError("dry_run: requires preview: --preview 3 --dry_run")
         _require(self, "validation_fraction", 0 <= self.validation_fraction < 1, "must be between 0 and 1")
         _require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
         _require(self, "temperature", self.temperature >= 0, "must not be negative")
         if self.push_to_hub and not self.hub_dataset_id:
-            raise RecipeError("push_to_hub: say where with hub_dataset_id: NAMESPACE/NAME")
+            raise RecipeError("push_to_hub: set hub_dataset_id: NAMESPACE/NAME as the destination")
 
 
 def _require(arguments: object, name: str, holds: bool, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The keys of recipes that cards tell of. Light, for `--help`."""
+"""The recipe keys that go into cards. Light, for `--help`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 @dataclass(kw_only=True)
 class CardKeys:
-    """What the maker of a dataset or a model says of it."""
+    """Metadata of a dataset or a model, given by its author."""
 
     language: str | None = field(
         default=None,
         metadata={
-            "help": "Language of the texts, as a code (en, es, zh, pt-BR); default: as the data's own card says, else as the texts show."
+            "help": "Language of the texts, as a code (en, es, zh, pt-BR); default: from the data's own card, or else detected in the texts."
         },
     )
     license: str | None = field(
         default=None,
         metadata={
-            "help": "License for the card, as the Hub names it (apache-2.0, cc-by-4.0, other); default: that of the data's own card, "
+            "help": "License for the card, as named on the Hub (apache-2.0, cc-by-4.0, other); default: that of the data's own card, "
             "else unknown."
         },
     )
-    tags: list[str] = field(default_factory=list, metadata={"help": "More tags for the card."})
+    tags: list[str] = field(default_factory=list, metadata={"help": "Additional tags for the card."})
 
     def check_card(self) -> None:
-        """Whether language and license are what they should be.
+        """Validate language and license, and normalize the language code.
 
         Raises:
-            RecipeError: they are not.
+            RecipeError: one of them is invalid.
         """
         if self.language is not None:
             from silly_llm.text.languages import standard

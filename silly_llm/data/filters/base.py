@@ -1,7 +1,7 @@
-"""Story filters: each says of a finished story why it should not be kept, or nothing.
+"""Story filters: each returns the reason why a finished story should not be kept, or nothing.
 
 A story refused by any filter goes to the split `rejected` with `NAME: REASON` of every filter that refused it, so
-that nothing vanishes and every reason can be counted.
+that nothing disappears and every reason can be counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Story = Mapping[str, Any]
 
 
 class Refusal(NamedTuple):
-    """Why a story is refused, from a filter that can say more than the reason."""
+    """The reason why a story is refused, with details beyond a plain string."""
 
     reason: str
     duplicate_of: str | None = None
@@ -34,10 +34,10 @@ class Refusal(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The verdict of all filters on a story."""
+    """The combined verdict of all filters on a story."""
 
     reasons: list[str]
-    """`NAME: REASON` of every filter that refused it; empty when it is kept."""
+    """`NAME: REASON` of every filter that refused the story; empty if it is kept."""
     duplicate_of: str | None = None
 
 
@@ -45,7 +45,7 @@ class StoryFilter(ABC):
     """Decides whether a story is kept."""
 
     stateful: bool = False
-    """It compares with the stories kept before, so it runs last and only on stories that nothing else refuses."""
+    """Compares with stories kept before, so it runs last and only on stories that no other filter refuses."""
     english_only: bool = False
 
     def __init_subclass__(cls) -> None:
@@ -54,21 +54,21 @@ class StoryFilter(ABC):
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
-        """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
+        """Files and Hub ids that a filter with these options depends on: stories are regenerated when they change."""
         return ()
 
     @classmethod
     def languages(cls, options: dict[str, Any]) -> Collection[str] | None:
-        """The languages (codes without script and region) that a filter with these options works for; `None`: any."""
+        """The languages (codes without script and region) that a filter with these options supports; `None`: any."""
         return (ENGLISH,) if cls.english_only else None
 
     @abstractmethod
     def refuse(self, story: Story) -> str | Refusal | None:
-        """Why the story is refused (short, without numbers, so that reasons can be counted), or `None`."""
+        """The reason for refusing the story (short, without numbers, so that reasons can be counted), or `None`."""
 
 
 def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
-    """The verdict of the filters on a story; stateful ones run last, and only when nothing else refuses it."""
+    """The verdict of the filters on a story; stateful ones run last, and only if no other filter refuses it."""
     verdict = Verdict([])
     for name, story_filter in sorted(filters, key=lambda pair: pair[1].stateful):
         if story_filter.stateful and verdict.reasons:
@@ -83,7 +83,7 @@ def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) ->
 
 
 def check_share(config: object, *names: str) -> None:
-    """Raise a RecipeError where one of the options is not between 0 and 1."""
+    """Raise a RecipeError if one of the options is not between 0 and 1."""
     for name in names:
         if not 0 <= getattr(config, name) <= 1:
             raise RecipeError(f"{name}: a share is between 0 and 1, got {getattr(config, name)}")
@@ -121,14 +121,14 @@ class RequiredWordsConfig:
 
 @register("story_filter", "required_words")
 class RequiredWordsFilter(StoryFilter):
-    """Refuses stories that lack a requested word; inflections count ("ran" for "run"), as far as the language's are known."""
+    """Refuses stories that lack a requested word; inflections count ("ran" for "run"), if known for the language."""
 
     def __init__(self, config: RequiredWordsConfig, language: Language = ENGLISH) -> None:
         self.config, self.language = config, language
 
     def refuse(self, story: Story) -> str | None:
         text, words = story["text"], story["words"]
-        if self.language == ENGLISH:  # the quick way finds nearly all; phrases and "dog's" need a search
+        if self.language == ENGLISH:  # the fast path finds nearly all; phrases and "dog's" need a search
             words = [word for word in words if word_set(text).isdisjoint(word_forms(word))]
         missing = sum(not includes_word(text, word, self.language) for word in words)
         return f"{missing} of {len(story['words'])} words missing" if missing > self.config.max_missing else None
@@ -137,16 +137,16 @@ class RequiredWordsFilter(StoryFilter):
 @dataclass(frozen=True)
 class FeaturesConfig:
     only: list[str] = field(default_factory=lambda: list(FEATURES))
-    """The features looked for."""
+    """The features to look for."""
     patterns: dict[str, str] = field(default_factory=dict)
-    """Your own features: by name the regular expression (ignoring case) that finds them."""
+    """Your own features: by name, the regular expression (ignoring case) that detects them."""
 
     def __post_init__(self) -> None:
         for name, pattern in self.patterns.items():
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise RecipeError(f"patterns: {name}: is no regular expression ({error})") from None
+                raise RecipeError(f"patterns: {name}: is not a regular expression ({error})") from None
         for name in self.only:
             if name not in FEATURES:
                 raise RecipeError(f"only: unknown feature {name!r}{suggestion(name, FEATURES)}")
@@ -154,7 +154,7 @@ class FeaturesConfig:
 
 @register("story_filter", "features")
 class FeaturesFilter(StoryFilter):
-    """Refuses stories that lack a requested feature, as far as rules can see it: English ones, but for dialogue and `patterns`."""
+    """Refuses stories that lack a requested feature that rules can detect: English ones, plus dialogue and `patterns`."""
 
     def __init__(self, config: FeaturesConfig) -> None:
         self.only = frozenset(config.only).difference(config.patterns)
@@ -189,17 +189,17 @@ class FinishReasonFilter(StoryFilter):
 
 
 LONGEST_WORD = 30
-"""Letters; 18 in real TinyStories. Anything longer loops within a word: "Noooo…", "ha-ha-ha-…"."""
+"""Letters; the maximum in real TinyStories is 18. Longer words are loops: "Noooo…", "ha-ha-ha-…"."""
 
 
 @dataclass(frozen=True)
 class RepetitionConfig:
     n: int = 5
-    """Words in an n-gram; in scripts without spaces, two letters stand for a word."""
+    """Words in an n-gram; in scripts without spaces, two letters count as a word."""
     max_repeats: int = 4
     """How often one n-gram may occur."""
     max_share: float = 0.25
-    """Largest share of n-grams that occurred before."""
+    """Largest share of repeated n-grams."""
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.max_repeats < 1:
@@ -228,7 +228,7 @@ class RepetitionFilter(StoryFilter):
 
 @register("story_filter", "duplicates")
 class DuplicatesFilter(StoryFilter):
-    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; names that one."""
+    """Refuses stories whose words, ignoring case, spaces and punctuation, equal those of one kept before; names that one."""
 
     stateful = True
 

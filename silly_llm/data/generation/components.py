@@ -1,4 +1,4 @@
-"""What a recipe for stories names: parsed once and checked before anything happens, then built."""
+"""The components that a recipe for stories names: parsed once, checked before anything happens, then built."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Named(NamedTuple):
-    """A component as a recipe names it; `cls` is `None` for code of the recipe's own that must not be imported (`--dry_run`)."""
+    """A component as named in a recipe; `cls` is `None` for the recipe's own code that must not be imported (`--dry_run`)."""
 
     kind: str
     name: str
@@ -37,15 +37,15 @@ class Named(NamedTuple):
         return cls(kind, *split_type(kind, spec), *parse_component(kind, spec, where=where))
 
     def build(self, container: Container, **options: Any) -> Any:
-        cls = self.cls or resolve(self.kind, self.name)  # refuses what must not be imported
+        cls = self.cls or resolve(self.kind, self.name)  # refuses code that must not be imported
         return container.build(self.kind, (cls, self.config), **options)
 
 
 class GenerationComponents:
-    """Provider, prompts, filters and cleaning: they exist, take the options given and go together. `build` makes them.
+    """Provider, prompts, filters and cleaning, after checking that they exist, accept the options given and are compatible.
 
     Raises:
-        RecipeError: something is wrong with one of them.
+        RecipeError: one of them is invalid.
     """
 
     provider: LLMProvider
@@ -58,16 +58,16 @@ class GenerationComponents:
 
         self.args = args
         self.language: Language = base(args.written_language() or ENGLISH)
-        """The language whose rules filters and statistics follow; English where the recipe says none."""
+        """The language whose rules filters and statistics follow; English if the recipe sets none."""
         self.teacher = Named.parse("llm_provider", args.provider, "provider:")
         self.prices = Prices.of(self.teacher.options.get("price_per_million") or {})
         if args.max_cost is not None and not getattr(self.teacher.config, "price_per_million", self.prices):
-            raise RecipeError("max_cost: needs prices: provider: {price_per_million: {prompt: …, completion: …}}")
+            raise RecipeError("max_cost: requires prices: provider: {price_per_million: {prompt: …, completion: …}}")
         self.generator = Named.parse("prompt_generator", args.prompt_generator, "prompt_generator:")
         filters = [Named.parse("story_filter", f, "filters:") for f in args.filters]
         chosen = args.filters != FILTERS
         self.story_filters = [f for f in filters if chosen or self._knows_language(f)]
-        """The recipe's filters; where it names none, those of the default ones that know its language."""
+        """The recipe's filters; if it names none, the default ones that support its language."""
         self.left_out = [f.name for f in filters if f not in self.story_filters]
         self.cleaning = cleaning_of(args.cleaning, args.filters)
         self._check_language()
@@ -94,7 +94,7 @@ class GenerationComponents:
         ]
 
     def build(self, container: Container, *, teacher: bool = True) -> None:
-        """Make prompts, filters and, unless nobody asks it, the teacher; the container provides vocabulary and all else."""
+        """Build prompts, filters and, unless it is not needed, the teacher; the container provides the vocabulary and everything else."""
         container.provide(type(self.settings), self.settings)
         if teacher:
             self.provider = self.teacher.build(container, as_type=LLMProvider)
@@ -103,7 +103,7 @@ class GenerationComponents:
         self.filters = [(f.name, f.build(container)) for f in self.story_filters]
 
     def engine(self, journal: Journal | None) -> Engine:
-        """The engine with the recipe's budget, less what the journal says was spent; a shard gets its part."""
+        """The engine with the recipe's budget, minus what the journal says is spent; a shard gets its share."""
         from silly_llm.asking.budget import Budget
         from silly_llm.asking.engine import Engine
 
@@ -121,7 +121,7 @@ class GenerationComponents:
         return Engine(self.provider, journal, budget=budget)
 
     def _languages(self, component: Named) -> set[str]:
-        """The languages that a filter knows; none at all: any."""
+        """The languages that a filter supports; empty: any."""
         known = component.cls.languages(component.options) if hasattr(component.cls, "languages") else None
         return set(known or ())
 
@@ -130,7 +130,7 @@ class GenerationComponents:
         return not known or self.language in known
 
     def _check_language(self) -> None:
-        """Whether everything that the recipe names knows the language of the texts."""
+        """Check that everything named in the recipe supports the language of the texts."""
         from silly_llm.data.prompts.templates import TEMPLATES
         from silly_llm.text.languages import detect_language
 
@@ -139,8 +139,8 @@ class GenerationComponents:
             if not self._knows_language(component):
                 name, known = component.name, sorted(self._languages(component))
                 of = ", ".join(known) if len(known) < 5 else f"{len(known)} languages"
-                hint = "name what it knows with only: [dialogue] or patterns" if name == "features" else "leave it out"
-                raise RecipeError(f"filters: {name} knows {of} only, and the texts are in {language}: {hint}")
+                hint = "limit it with only: [dialogue] or use patterns" if name == "features" else "leave it out"
+                raise RecipeError(f"filters: {name} supports only {of}, and the texts are in {language}: {hint}")
         templates = [args.template] if isinstance(args.template, str) else list(args.template)
         own = [args.templates.get(text, text) for text in templates if text in args.templates or text not in TEMPLATES]
         if language != ENGLISH:
@@ -149,19 +149,19 @@ class GenerationComponents:
                 raise RecipeError(f"provider: the storyteller writes English only, {texts}")
             if not own and not args.system:
                 raise RecipeError(
-                    f"template: {templates[0]!r} asks in English for an English story, {texts}: write a template of your "
-                    "own, or say so in `system`"
+                    f"template: {templates[0]!r} asks in English for an English story, {texts}: write your own template, "
+                    "or set the language in `system`"
                 )
             slots = self.generator.options.get("slots", {"": "nouns"}).values()
             of_vocabulary = {"nouns", "verbs", "adjectives"} & {value for value in slots if isinstance(value, str)}
             if args.vocabulary is None and of_vocabulary:
-                raise RecipeError(f"vocabulary: the embedded one is English, {texts}: name your own")
+                raise RecipeError(f"vocabulary: the embedded one is English, {texts}: use your own")
         elif args.language is None and not all(map(str.isascii, own)):
             keeps = [f.options.get("language") for f in self.story_filters if f.name == "language"]
             found = detect_language(re.sub(r"\{[{%].*?[}%]\}", "", text, flags=re.DOTALL) for text in own)
             if keeps and not any(keeps) and found and base(found) != ENGLISH:
                 raise RecipeError(
-                    f"language: the template is in {found!r}, but the filter `language` keeps English: say language: {found} "
+                    f"language: the template is in {found!r}, but the filter `language` keeps English: set language: {found} "
                     "(or en)"
                 )
 
@@ -179,6 +179,6 @@ def request_for(args: GenerationArguments, index: int, attempt: int, prompt: Sto
 
 
 def request_seed(seed: int, index: int, attempt: int = 0) -> int:
-    """The sampling seed of one request: 31 bits, which every server takes."""
+    """The sampling seed of one request: 31 bits, which every server accepts."""
     name = f"{seed}:{index}:{attempt}" if attempt else f"{seed}:{index}"
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") >> 1

@@ -1,4 +1,4 @@
-"""The keys of an `instructions.yaml` recipe. Light, so that `silly-llm instruct --help` answers at once."""
+"""The keys of an `instructions.yaml` recipe. Light, for a fast `silly-llm instruct --help`."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from silly_llm.hub.card_keys import CardKeys
 
 @dataclass
 class InstructionArguments(CardKeys):
-    """What `silly-llm instruct` understands."""
+    """The keys of `silly-llm instruct`."""
 
     dataset: str | dict[str, Any] | list[Any] = field(
-        metadata={"help": "Stories: Hub id, path, data provider (`type:` …) or weighted list; needs a `text` column."}
+        metadata={
+            "help": "Stories: Hub id, path, data provider (`type:` …) or weighted list; requires a `text` column."
+        }
     )
-    output_dir: str = field(default="", metadata={"help": "Where the dataset folder goes."})
+    output_dir: str = field(default="", metadata={"help": "The output dataset folder."})
     types: list[str | dict[str, Any]] | str | dict[str, Any] = field(
         default_factory=lambda: list[str | dict[str, Any]](["words", "sentence", "features", "summary"]),
         metadata={"help": "Instruction types: names, or mappings with `type`, `probability` (0.5) and `phrasings`."},
     )
     provider: str | dict[str, Any] | None = field(
-        default=None, metadata={"help": "LLM provider that writes summaries where the dataset has none."}
+        default=None, metadata={"help": "LLM provider that writes summaries if the dataset has none."}
     )
     openers: list[str] = field(
         default_factory=list,
-        metadata={"help": "What a request may begin with ('' for nothing); default: 'Write a story.' and the like."},
+        metadata={"help": "Possible beginnings of a request ('' for none); default: 'Write a story.' and similar."},
     )
-    seed: int = field(default=0, metadata={"help": "Every choice derives from (seed, story, example)."})
-    examples_per_story: int = field(default=1, metadata={"help": "Different requests that a training story answers."})
+    seed: int = field(default=0, metadata={"help": "All random choices derive from (seed, story, example)."})
+    examples_per_story: int = field(default=1, metadata={"help": "Number of different requests per training story."})
     validation_fraction: float = field(
-        default=0.01, metadata={"help": "Share of stories held back where the dataset has no validation split."}
+        default=0.01, metadata={"help": "Share of stories held back if the dataset has no validation split."}
     )
     hold_out: list[str] = field(
         default_factory=list,
         metadata={
             "help": "Types that never occur together in train and validation, such as [words, summary]; validation "
-            "stories with both become the split `held_out` (the paper's out-of-distribution test)."
+            "stories with all of them form the split `held_out` (the paper's out-of-distribution test)."
         },
     )
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder when it is done."})
-    hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to publish it, as NAMESPACE/NAME."})
+    push_to_hub: bool = field(default=False, metadata={"help": "Publish the dataset folder at the end."})
+    hub_dataset_id: str | None = field(default=None, metadata={"help": "Repository to publish to, as NAMESPACE/NAME."})
     hub_private: bool = field(default=False, metadata={"help": "Publish it as a private dataset."})
 
     def __post_init__(self) -> None:
@@ -58,6 +60,6 @@ class InstructionArguments(CardKeys):
         if missing := [name for name in self.hold_out if name not in names]:
             raise RecipeError(f"hold_out: {missing[0]!r} is not among the types {names}")
         if len(self.hold_out) == 1:
-            raise RecipeError("hold_out: name at least two types; their combination is what is held out")
+            raise RecipeError("hold_out: name at least two types; it holds out their combination")
         if self.push_to_hub and not self.hub_dataset_id:
-            raise RecipeError("push_to_hub: say where with hub_dataset_id: NAMESPACE/NAME")
+            raise RecipeError("push_to_hub: set hub_dataset_id: NAMESPACE/NAME as the destination")
