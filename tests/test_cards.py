@@ -138,14 +138,14 @@ def test_a_model_of_ones_own_text_claims_nothing(tmp_path):
     german = ["Der Vertrag wird zwischen den beiden Parteien geschlossen und gilt für die Dauer von zwei Jahren."]
     header, body = header_and_body(model_card(recipe, statistics={"parameters": 9}, texts=german * 3))
     assert header["license"] == "unknown" and header["tags"] == ["silly-llm"] and header["language"] == ["de"]
-    assert "`notes.jsonl`" in body and "nobody has said under which license" in body
+    assert "`notes.jsonl`" in body and "no license has been stated" in body
     for claim in ("TinyStories", "simple words", "stories", "child", "teacher"):
         assert claim not in body, claim
     assert "language" not in header_and_body(model_card(recipe, statistics={}))[0]
     recipe.values |= {"license": "cc0-1.0", "language": "pt-br", "tags": ["law"]}
     header, body = header_and_body(model_card(recipe, statistics={}, texts=german))
     assert (header["license"], header["language"], header["tags"]) == ("cc0-1.0", ["pt-BR"], ["silly-llm", "law"])
-    assert "nobody has said" not in body
+    assert "no license has been stated" not in body
 
 
 def test_license_and_language_come_from_the_cards_of_the_data(tmp_path):

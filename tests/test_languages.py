@@ -112,14 +112,14 @@ SPANISH += ["--provider.model", "x", "--provider.base_url", "http://127.0.0.1:9/
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--filters", "[profanity]"], "filters: profanity knows en only, and the texts are in es"),
-        (["--filters", "[refusals]"], "refusals knows en only"),
-        (["--filters", "[features]"], "features knows en only.*dialogue"),
-        (["--filters", "[{type: language, language: fr}]"], "language knows fr only"),
+        (["--filters", "[profanity]"], "filters: profanity supports only en, and the texts are in es"),
+        (["--filters", "[refusals]"], "refusals supports only en"),
+        (["--filters", "[features]"], "features supports only en.*dialogue"),
+        (["--filters", "[{type: language, language: fr}]"], "language supports only fr"),
         (["--provider", "storyteller"], "the storyteller writes English only"),
         (["--template", "tinystories"], "'tinystories' asks in English"),
         ([], "vocabulary: the embedded one is English"),
-        (["--language", "Spanish"], "no language code"),
+        (["--language", "Spanish"], "not a language code"),
         (["--license", "my own"], "license: expected a name"),
     ],
 )
@@ -132,7 +132,7 @@ def test_what_knows_english_only_is_refused_before_anything_is_asked(options, sa
 
 def test_a_template_in_another_language_than_the_filter_keeps_is_refused(tmp_path):
     template = LANGUAGES["zh"]["template"].replace("故事", "故事，一个关于小狗和它的朋友们在公园里玩耍的故事")
-    with pytest.raises(RecipeError, match="say language: zh"):
+    with pytest.raises(RecipeError, match="set language: zh"):
         generation.main(["--template", template, "--output_dir", str(tmp_path / "out")])
 
 

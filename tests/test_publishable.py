@@ -92,7 +92,7 @@ def test_a_model_with_code_of_its_own_is_refused(model):
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "modeling_x.Model"}}))
     (model / "modeling_x.py").write_text("")
-    with pytest.raises(RecipeError, match=r"config.json: auto_map asks for code"):
+    with pytest.raises(RecipeError, match=r"config.json: auto_map refers to custom code"):
         refuse_code(model, files_of(model))
     refuse_code(model, files_of(model, include=["modeling_x.py"]))
 
@@ -201,7 +201,7 @@ def test_bad_headers_are_refused(stories):
     card = stories / "README.md"
     configs = "configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/trian-*\n"
     card.write_text(card.read_text().replace("license:", f"{configs}license:", 1))
-    with pytest.raises(RecipeError, match="no file of the folder fits"):
+    with pytest.raises(RecipeError, match="no file in the folder matches"):
         read_card(stories, "dataset", files_of(stories))
     card.write_text("---\nlicense: [\n---\n# Title\n")
     with pytest.raises(RecipeError, match="YAML header cannot be read"):

@@ -1,4 +1,4 @@
-"""The keys of `vocabulary.yaml` and `generation.yaml`. Light, so that `--help` answers at once."""
+"""The keys of `vocabulary.yaml` and `generation.yaml`. Light, for a fast `--help`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILTERS: list[Spec] = [
 
 @dataclass
 class WordChecks:
-    """What a word must satisfy to enter a vocabulary. `null` switches a check off."""
+    """What a word must satisfy to enter a vocabulary. `null` disables a check."""
 
     min_length: int = 2
     """Letters."""
@@ -30,14 +30,14 @@ class WordChecks:
     min_frequency: float | None = 2.5
     """Zipf scale: log10 of occurrences per billion words; 3 is once in a million (van Heuven et al. 2014)."""
     profanity: bool = True
-    """Refuse words one does not say to children."""
+    """Refuse words that are not for children."""
     part_of_speech: bool = True
     """Refuse words that are known as, or look like, another part of speech."""
 
 
 @dataclass
 class VocabularyArguments:
-    """What `silly-llm vocabulary` understands."""
+    """The keys of `silly-llm vocabulary`."""
 
     provider: Spec = key(
         "storyteller", "Who is asked for words: an LLM provider; storyteller reads the embedded list."
@@ -48,7 +48,12 @@ class VocabularyArguments:
     )
     proportions: dict[str, float] = key(
         lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
-        "Shares of nouns, verbs and adjectives; they are scaled to sum to 1.",
+        "Shares of nouns, verbs and adjectives; scaled to sum to 1.",
+    )
+    seed: int = _key(0, "Seed of all random choices.")
+    output_dir: str = _key("", "Output folder of vocabulary.json.")
+    extend: str | None = _key(
+        None, "An existing vocabulary (path or Hub id) whose words are kept; only the rest is requested."
     )
     seed: int = key(0, "Every choice derives from it.")
     output_dir: str = key("", "Where vocabulary.json goes.")
@@ -72,7 +77,7 @@ class VocabularyArguments:
             raise RecipeError("proportions: expected shares that are not negative and not all zero")
 
     def _check_language(self) -> None:
-        """Other languages than English go without the checks that know English only."""
+        """Switch off the English-only checks by default for other languages."""
         if self.language == "en":
             return
         from silly_llm.text.languages import base, standard
@@ -84,18 +89,18 @@ class VocabularyArguments:
 
         if self.checks.min_frequency is not None and self.language not in wordfreq.available_languages():
             raise RecipeError(
-                f"checks: min_frequency: knows no words of {self.language}; switch it off (min_frequency: null)"
+                f"checks: min_frequency: has no word frequencies for {self.language}; switch it off (min_frequency: null)"
             )
         english = ("max_syllables", "profanity", "part_of_speech")
         if on := [
             name for name in english if getattr(self.checks, name) not in (None, False) and self.language != "en"
         ]:
             raise RecipeError(
-                f"checks: {', '.join(on)}: know English only, and language is {self.language}; switch them off "
+                f"checks: {', '.join(on)}: English only, but language is {self.language}; switch them off "
                 "(max_syllables: null, profanity: false, part_of_speech: false)"
             )
         if "storyteller" in (self.provider, isinstance(self.provider, dict) and self.provider.get("type")):
-            raise RecipeError(f"provider: the storyteller knows English words only, and language is {self.language}")
+            raise RecipeError(f"provider: the storyteller has English words only, but language is {self.language}")
 
 
 @dataclass
@@ -113,13 +118,13 @@ class PromptSettings:
     )
     template: str | list[str] | dict[str, float] = key(
         "tinystories",
-        "A named template, a .jinja file, one's own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
+        "A named template, a .jinja file, your own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
         "}}, {{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name.",
     )
     templates: dict[str, str] = key(dict, "One's own templates by name, for `template` to name.")
     examples: Spec | None = key(
         None,
-        "Stories to show before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
+        "Stories shown before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
         "`text` and `words` (or `prompt`).",
     )
     num_examples: int = key(0, "How many of them each request shows.")
@@ -176,8 +181,8 @@ class GenerationArguments(PromptSettings, CardKeys):
     corpus: str = key("stories", "What the texts are, in the plural, for card and messages.")
     cleaning: list[Spec] | None = key(
         None,
-        "What is taken off texts before the filters see them: code_fences, titles, quotes, or {pattern: …, "
-        "replacement: …}; default: code_fences and quotes, and titles where a filter would refuse them.",
+        "Cleaning steps before the filters: code_fences, titles, quotes, or {pattern: …, "
+        "replacement: …}; default: code_fences and quotes, plus titles if a filter would refuse them.",
     )
     filters: list[Spec] = key(
         FILTERS, "Story filters, by name or with options; what they refuse is the split `rejected`."
@@ -204,7 +209,7 @@ class GenerationArguments(PromptSettings, CardKeys):
     hub_private: bool = key(False, "Publish it as a private dataset.")
 
     def written_language(self) -> str | None:
-        """The language that the texts are said to have: the recipe's, or the one that its filter keeps; `None`: neither."""
+        """The declared language of the texts: from the recipe, or from its filter `language`; `None` if neither is set."""
         named = [f if isinstance(f, dict) else {"type": f} for f in self.filters]
         kept = (f.get("language") or "en" for f in named if f.get("type") == "language")
         return self.language or next(kept, None)
@@ -222,7 +227,9 @@ class GenerationArguments(PromptSettings, CardKeys):
         if self.num_shards > self.num_stories:
             raise RecipeError(f"num_shards: {self.num_shards} is more than num_stories: {self.num_stories}")
         if bool(self.examples) != bool(self.num_examples):
-            raise RecipeError("examples and num_examples go together: examples: stories.jsonl, num_examples: 2")
+            raise RecipeError(
+                "examples and num_examples must be set together: examples: stories.jsonl, num_examples: 2"
+            )
         if self.dry_run and not self.preview:
             raise RecipeError("dry_run: goes with preview: --preview 3 --dry_run")
         require(self, "validation_fraction", 0 <= self.validation_fraction < 1, "must be between 0 and 1")

@@ -1,4 +1,4 @@
-"""The one place that writes dataset folders: Parquet shards under `data/` and a card, as the Hub and `datasets` read them."""
+"""Writes dataset folders: Parquet shards under `data/` and a card, as the Hub and `datasets` read them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ROWS_PER_SHARD = 500_000
 class DatasetWriter:
     """Streams rows of several splits into `folder/data/SPLIT-00000-of-00001.parquet`.
 
-    Shards are written beside `data/` and take its place only when all is written (`close`, or leaving the `with`
+    Shards are written next to `data/` and moved into place only when all is written (`close`, or leaving the `with`
     block without an error), so a reader never sees half a dataset. The same rows give the same bytes.
 
     Args:
-        folder: the dataset folder; made if missing.
+        folder: the dataset folder; created if missing.
         schema: the columns, the same for every split.
-        rows_per_shard: rows after which a split begins a new shard. Memory holds one row group per split.
+        rows_per_shard: number of rows after which a new shard begins. Memory holds one row group per split.
     """
 
     def __init__(self, folder: str | Path, schema: pa.Schema, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
@@ -58,12 +58,12 @@ class DatasetWriter:
             self._flush(split)
 
     def close(self) -> None:
-        """Finish the shards and put them in place. A split without rows has no file."""
+        """Finish the shards and move them into place. A split without rows has no file."""
         for split in self._buffers:
             self._flush(split)
         for writer in self._writers.values():
             writer.close()
-        data = self.folder / "data"  # beside what somebody else keeps there: only shards are ours
+        data = self.folder / "data"  # it may contain other files: only shards are ours
         data.mkdir(exist_ok=True)
         for old in self.folder.glob(SHARDS):
             old.unlink()
@@ -73,9 +73,9 @@ class DatasetWriter:
         self.temporary.rmdir()
 
     def abandon(self) -> None:
-        """Leave nothing of what was written."""
+        """Remove everything that was written."""
         for writer in self._writers.values():
-            with suppress(OSError):  # the disk is full: the first error is the one to show
+            with suppress(OSError):  # the disk is full: report the first error
                 writer.close()
         shutil.rmtree(self.temporary, ignore_errors=True)
 

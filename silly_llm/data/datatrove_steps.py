@@ -1,7 +1,7 @@
 """Story generation as datatrove pipeline steps, so that its executors (local, Slurm, Ray) run the shards.
 
-Each task runs what `silly-llm generate --num_shards TASKS --shard_index RANK` runs; a last task of its own merges, with exact and near
-duplicates removed over all shards. Needs the extra `datatrove`.
+Each task runs `silly-llm generate --num_shards TASKS --shard_index RANK`; a separate last task merges, removing exact and near
+duplicates across all shards. Needs the extra `datatrove`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from datatrove.pipeline.base import PipelineStep
 
 
 class GenerateStories(PipelineStep):
-    """One shard of the stories, the task's rank of the world's size, or the merge of all. Its rows are in a folder, so it yields no documents.
+    """One shard of the stories (the task's rank of the world size), or the merge of all. Its rows go to a folder, so it yields no documents.
 
     Args:
-        arguments: of `silly-llm generate`, without `num_shards` and `shard_index`.
-        merge: merge so many shards, in one task.
+            arguments: options of `silly-llm generate`, without `num_shards` and `shard_index`.
+            merge: number of shards to merge, in one task.
     """
 
     name = "Silly LLM stories"

@@ -1,4 +1,4 @@
-"""The data provider of files: paths, folders, globs, addresses."""
+"""The data provider for files: paths, folders, globs, URLs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class FilesConfig:
     path: str
     """A file, a folder, a glob, or a URL of any of them (`hf://`, `s3://`, `https://` …)."""
     separator: str = END_OF_TEXT
-    """What separates the documents of a txt file (`\\n`: a document a line); a file without it is one document."""
+    """Separator between the documents of a txt file (`\\n`: one document per line); a file without it is one document."""
 
 
 @register("data_provider", "files")
 class FilesProvider(DataProvider):
-    """Files: one, a folder or a glob of jsonl, json, parquet, csv, tsv, txt or arrow, packed or not; also what `save_to_disk` left."""
+    """Reads a file, a folder or a glob of jsonl, json, parquet, csv, tsv, txt or arrow, compressed or not; also the output of `save_to_disk`."""
 
     def __init__(self, config: FilesConfig) -> None:
         self.config = config
@@ -50,7 +50,7 @@ class FilesProvider(DataProvider):
             (self.path / name).is_file() for name in ("dataset_dict.json", "state.json")
         )
         if self.path is None:
-            file_system(config.path)  # its package is installed; sends nothing yet
+            file_system(config.path)  # checks that its package is installed; sends nothing yet
         elif not self.saved:
             _ = self.files
 
@@ -61,7 +61,7 @@ class FilesProvider(DataProvider):
 
     @cached_property
     def on_disk(self) -> dict[str, Dataset]:
-        """What `save_to_disk` left, by split."""
+        """Outputs of `save_to_disk`, by split."""
         from datasets import Dataset, load_from_disk
 
         loaded = guarded(self.config.path, lambda: load_from_disk(str(self.path)))
@@ -82,7 +82,7 @@ class FilesProvider(DataProvider):
         return self._open(split, column, streaming=streaming)
 
     def _open(self, split: str, column: str | None, *, streaming: bool) -> Any:
-        """The records of a split, or one column of them, which holds texts."""
+        """The records of a split, or one column of them, which must contain texts."""
         if split not in (known := self.splits()):
             near = suggestion(split, known)
             raise RecipeError(f"dataset: {self.config.path!r} has no split {split!r}{near}; it has {', '.join(known)}")
@@ -99,7 +99,7 @@ class FilesProvider(DataProvider):
         return guarded(self.config.path, lambda: joined(parts)) if len(parts) > 1 else parts[0]
 
     def _read_exactly(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
-        """Texts by our own readers (`silly_llm.data.rows`)."""
+        """Texts read with our own readers (`silly_llm.data.rows`)."""
         from datasets import Dataset, Features, IterableDataset, Value
 
         if column is not None:
@@ -115,7 +115,7 @@ class FilesProvider(DataProvider):
         return guarded(self.config.path, lambda: Dataset.from_generator(read_rows, **options))
 
     def _load(self, kind: str, names: list[str], column: str | None, streaming: bool) -> Any:
-        """Records by `datasets`, whose errors name neither file nor row: so what it would misread or reject is looked for first."""
+        """Records read by `datasets`, after checking for anything it would misread or reject, since its errors name neither file nor row."""
         from datasets import Features, Value, load_dataset
 
         options: dict[str, Any] = {"data_files": [n if "://" in n else glob.escape(n) for n in names]}
@@ -124,13 +124,13 @@ class FilesProvider(DataProvider):
         for name in names:
             if "://" not in name and os.path.expandvars(name) != name:
                 raise RecipeError(
-                    f"dataset: {name}: `datasets` takes the $ in this path for a variable; rename it, or read it through a link"
+                    f"dataset: {name}: `datasets` reads the $ in this path as a variable; rename the file, or read it through a link"
                 )
             if "columns" in options:
                 with telling(name):
                     text_type(name, str(column))
             if kind == "json" and "://" not in name:
-                check_lines(name)  # `datasets` takes any bytes for text
+                check_lines(name)  # `datasets` accepts any bytes as text
         try:
             records = guarded(
                 self.config.path, lambda: load_dataset(kind, split="train", streaming=streaming, **options)
@@ -160,14 +160,14 @@ class RunConfig:
 
 @register("data_provider", "run")
 class RunProvider(FilesProvider):
-    """A dataset that a run of Silly LLM left behind."""
+    """A dataset written by an earlier run of Silly LLM."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(FilesConfig(path=str(Path(config.folder) / config.phase)))
 
 
 def joined(parts: list[Any]) -> Any:
-    """Records one after the other, without the columns that are of several types; where a column is missing, it is null."""
+    """Records one after the other, without columns that have several types; a missing column is null."""
     from datasets import concatenate_datasets
 
     types: dict[str, list[Any]] = {}
@@ -176,12 +176,12 @@ def joined(parts: list[Any]) -> Any:
             types.setdefault(column, []).append(kind)
     mixed = [column for column, kinds in types.items() if any(kind != kinds[0] for kind in kinds)]
     if mixed:
-        print(f"dataset: left out, since files have them as several types: {', '.join(mixed)}", flush=True)
+        print(f"dataset: columns left out because their types differ between files: {', '.join(mixed)}", flush=True)
     return concatenate_datasets([p.remove_columns([c for c in mixed if c in p.features]) for p in parts])
 
 
 def stamp(name: str) -> Any:
-    """What changes when a file does."""
+    """A stamp that changes when the file does."""
     if "://" in name:
         files, path = file_system(name)
         return files.ukey(path)

@@ -1,8 +1,8 @@
-"""What a path in a recipe means: which files, in which splits.
+"""The meaning of a path in a recipe: which files, in which splits.
 
-A path that exists is taken literally, else it is a glob; `hf://`, `s3://`, `https://` … are read by fsspec. A folder's splits are what its
-card (`configs`), the names `data/SPLIT-00000-of-00001` or words such as `train` and `valid` in its names say, as for the Hub. No
-file is left out silently: where only some belong to a split, that is an error.
+An existing path is taken literally, anything else as a glob; `hf://`, `s3://`, `https://` … are read by fsspec. A folder's splits
+are determined as on the Hub: by its card (`configs`), by names like `data/SPLIT-00000-of-00001`, or by words such as `train` and
+`valid` in the names. No file is left out silently: if only some belong to a split, that is an error.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ KINDS = (
     | dict.fromkeys(("csv", "tsv"), "csv")
     | {"txt": "text", "arrow": "arrow"}
 )
-"""File ending → what reads it."""
+"""File extension → reader."""
 ARCHIVES = ("zip", "tar", "tgz", "7z", "rar")
 NO_DATA = ("config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
-"""Files that describe data."""
+"""Files that describe data rather than contain it."""
 SPLITS = {"train": "train|training", "validation": "validation|valid|dev|val", "test": "test|testing|eval|evaluation"}
-"""Words for a split in names of files and folders, as in `datasets`."""
+"""Words for splits in names of files and folders, as in `datasets`."""
 SHARD = re.compile(r"data/(\w+)-\d{5}-of-\d{5}[^/]*\.[^/]+")
 
 
 def kind_of(name: str) -> str | None:
-    """What reads a file, by its ending; that of what it holds, where it is packed."""
+    """The reader for a file, by its extension; for a compressed file, by the extension of its content."""
     return KINDS.get(_inner_ending(name))
 
 
 def is_local(path: str) -> bool:
-    """Is it a path or URL rather than a Hub id? One that exists, or has a data ending, or does not look like an id."""
+    """Whether it is a path or URL rather than a Hub id: it exists, has a data extension, or does not look like an id."""
     return _inner_ending(path) in {*KINDS, *ARCHIVES} or not is_hub_id(path)
 
 
 def local_path(path: str) -> Path | None:
-    """The local path that is meant, `~` replaced; `None` for a URL."""
+    """The local path, with `~` expanded; `None` for a URL."""
     if path.startswith("file://"):
         path = "/" + path.removeprefix("file://").removeprefix("localhost").lstrip("/")
     return None if "://" in path else Path(path).expanduser()
 
 
 def splits_of(path: str) -> dict[str, list[str]]:
-    """The files that a path means, as absolute paths or URLs, by split; `train` where it names no folder.
+    """The files that a path refers to, as absolute paths or URLs, by split; `train` unless it is a folder.
 
     Raises:
-        RecipeError: there is no such file, some are no data, or it is not clear which of them count.
-        OSError: of a remote file system.
+        RecipeError: there is no such file, some are not data, or it is not clear which of them to read.
+        OSError: from a remote file system.
     """
     local = local_path(path)
     if local is None:
@@ -70,7 +70,7 @@ def splits_of(path: str) -> dict[str, list[str]]:
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it; raises a RecipeError where its package is missing, and sends nothing yet."""
+    """The file system of a URL and the path in it; raises a RecipeError if its package is missing. Sends nothing yet."""
     from fsspec.core import url_to_fs
 
     try:
@@ -99,24 +99,24 @@ def _folder(path: str, folder: Path) -> dict[str, list[str]]:
     there = sorted(folder.rglob("*"))
     if links := [p.relative_to(folder) for p in there if p.is_symlink() and p.is_dir()]:
         raise RecipeError(
-            f"dataset: {path!r}: {links[0]} is a link to a folder, which is not followed; name that folder itself, or both in a list"
+            f"dataset: {path!r}: {links[0]} is a link to a folder, which is not followed; name that folder instead, or both in a list"
         )
     names = [p.relative_to(folder).as_posix() for p in there if p.is_file()]
     ours = (folder / PRIVATE).is_dir() or (folder / "provenance.json").is_file()
     phases = sorted({PurePosixPath(n).parts[0] for n in names if f"/{PRIVATE}/" in n})
     if phases and not ours:
         raise RecipeError(
-            f"dataset: {path!r} holds what several phases made; name one of its folders: {', '.join(phases)}"
+            f"dataset: {path!r} contains the output of several phases; choose one of its folders: {', '.join(phases)}"
         )
     data = [n for n in names if _is_data(n) and (n.startswith("data/") or not ours)]
     if not data:
-        raise RecipeError(f"dataset: no such file: {path!r} holds none of {', '.join(KINDS)}{looked_for(folder)}")
+        raise RecipeError(f"dataset: no such file: {path!r} contains none of {', '.join(KINDS)}{looked_for(folder)}")
     grouped = _by_card(folder, data) or _grouped(path, data, ours=ours)
     return {split: _checked([str(folder / n) for n in part]) for split, part in grouped.items()}
 
 
 def _by_card(folder: Path, names: list[str]) -> dict[str, list[str]]:
-    """The splits of the default configuration in a card's front matter; none without one."""
+    """The splits of the default configuration in a card's front matter; empty without one."""
     card = folder / "README.md"
     if not card.is_file():
         return {}
@@ -138,7 +138,7 @@ def _by_card(folder: Path, names: list[str]) -> dict[str, list[str]]:
 
 
 def _grouped(path: str, names: list[str], *, ours: bool = False) -> dict[str, list[str]]:
-    """Names, relative to their folder, by the split that they name: as shards, by a folder, or in the file's name."""
+    """Names, relative to their folder, by split: from shard names, folder names or words in the file name."""
     for split_of in (
         lambda name: (found := SHARD.fullmatch(name)) and found[1],
         lambda name: _split_named_in(name.rpartition("/")[0]),
@@ -150,8 +150,8 @@ def _grouped(path: str, names: list[str], *, ours: bool = False) -> dict[str, li
         if rest := [name for name, split in splits.items() if split is None and not ours]:
             example = next(name for name, split in splits.items() if split)
             raise RecipeError(
-                f"dataset: {path!r}: {rest[0]!r} belongs to no split, {example!r} to {splits[example]!r}; name what to read by a "
-                f"glob, such as '{path.rstrip('/')}/*.{_inner_ending(rest[0])}'"
+                f"dataset: {path!r}: {rest[0]!r} belongs to no split, {example!r} to {splits[example]!r}; select the files to read with "
+                f"a glob, such as '{path.rstrip('/')}/*.{_inner_ending(rest[0])}'"
             )
         order = [*SPLITS, *sorted(set(filter(None, splits.values())) - set(SPLITS))]
         return {s: part for s in order if (part := [n for n in names if splits[n] == s])}
@@ -169,21 +169,21 @@ def _is_data(name: str) -> bool:
 
 
 def _checked(names: list[str]) -> list[str]:
-    """The names, all of which are data and not empty."""
+    """The names, after checking that all are data and not empty."""
     for name in names:
         if ending(name) in ARCHIVES or _inner_ending(name) in ARCHIVES:
-            raise RecipeError(f"dataset: {name}: is an archive; unpack it, and name the folder")
+            raise RecipeError(f"dataset: {name}: is an archive; unpack it, and use the folder")
         if kind_of(name) is None:
             raise RecipeError(
-                f"dataset: {name}: its ending must say what it is: {', '.join(KINDS)}, or one of them packed: {', '.join(UNPACK)}"
+                f"dataset: {name}: unknown extension; supported: {', '.join(KINDS)}, also compressed: {', '.join(UNPACK)}"
             )
         if "://" not in name and Path(name).stat().st_size == 0:
-            others = "; remove it, or name the others by a glob" if len(names) > 1 else ""
+            others = "; remove it, or select the others with a glob" if len(names) > 1 else ""
             raise RecipeError(f"dataset: {name!r} is empty{others}")
     return names
 
 
 def _inner_ending(name: str) -> str:
-    """The ending of what a file holds: `jsonl` for `a.jsonl.gz`."""
+    """The extension of a file's content: `jsonl` for `a.jsonl.gz`."""
     last = ending(name)
     return ending(name[: name.lower().rindex("." + last)]) if last in UNPACK and "." + last in name.lower() else last

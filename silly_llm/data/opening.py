@@ -1,4 +1,4 @@
-"""Files opened as text, unpacked; what is wrong with one is said in a line."""
+"""Opens files as text, decompressed; problems are reported in one line."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.lookup import locate
 
 LIMIT = 1 << 28
-"""Bytes of a line, or characters of a document, at most."""
+"""Maximum bytes of a line, or characters of a document."""
 BLOCK = 1 << 20
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def raw_file(name: str) -> Any:
-    """The bytes of a local or remote file as they are."""
+    """The raw bytes of a local or remote file."""
     import fsspec
 
     return fsspec.open(name, "rb").open() if "://" in name else Path(name).open("rb")
@@ -32,7 +32,7 @@ def raw_file(name: str) -> Any:
 
 @contextmanager
 def opened(name: str) -> Iterator[BinaryIO]:
-    """The bytes of a local or remote file, unpacked as its ending says; raises a RecipeError where they are UTF-16."""
+    """The bytes of a local or remote file, decompressed according to its extension; raises a RecipeError if they are UTF-16."""
     with raw_file(name) as raw:
         unpack: Any = UNPACK.get(ending(name))
         file = unpack(raw) if unpack else raw
@@ -50,18 +50,18 @@ def unpack_zst(file: Any, mode: str = "rb") -> Any:
 
 
 UNPACK = {"gz": lambda file: gzip.GzipFile(fileobj=file), "bz2": bz2.BZ2File, "xz": lzma.LZMAFile, "zst": unpack_zst}
-"""How what is packed is read, by the ending of its name."""
+"""Readers for compressed files, by extension."""
 
 
 def ending(name: str) -> str:
-    """What follows the last dot of a path or URL, in lower case and without a URL's query."""
+    """The extension of a path or URL, in lower case and without a URL's query."""
     path = re.split(r"[?#]", name)[0] if "://" in name else name
     return path.rpartition("/")[2].rpartition(".")[2].lower()
 
 
 @contextmanager
 def telling(name: str) -> Iterator[None]:
-    """Within it, errors of reading become one line that names the file."""
+    """Turn read errors into one line that names the file."""
     import pyarrow as pa
 
     try:
@@ -69,7 +69,9 @@ def telling(name: str) -> Iterator[None]:
     except UnicodeDecodeError:
         raise RecipeError(f"dataset: {name}: {_where_not_utf8(name)}") from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
-        raise RecipeError(f"dataset: {name}: is damaged, or not what its name says ({first_line(error)})") from None
+        raise RecipeError(
+            f"dataset: {name}: is damaged, or not of the type its name suggests ({first_line(error)})"
+        ) from None
     except FileNotFoundError:
         raise RecipeError(f"dataset: {name}: no such file") from None
     except OSError as error:
@@ -98,7 +100,7 @@ def convert(encoding: str, name: str) -> str:
 
 
 def read_text(path: str, where: str) -> str:
-    """A small file of text, which a recipe names; `where` is what an error begins with."""
+    """A small text file named in a recipe; `where` starts the error message."""
     try:
         return locate(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -110,7 +112,7 @@ def too_long(name: str, number: int) -> RecipeError:
 
 
 def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Lines with their ends, without a byte order mark, none of them longer than `LIMIT`."""
+    """Lines with their line ends, without a byte order mark, none longer than `LIMIT`."""
     for number, line in enumerate(iter(lambda: file.readline(LIMIT + 1), b""), 1):
         if len(line) > LIMIT:
             raise too_long(name, number)

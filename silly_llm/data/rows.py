@@ -1,7 +1,8 @@
-"""Rows of JSON, CSV and text files, read exactly, one at a time.
+"""Reads rows of JSON, CSV and text files exactly, one at a time.
 
-`datasets` reads these kinds too, but guesses (a CSV cell `007` becomes 7, and `NA` nothing), wants the same columns in all files, and names
-neither file nor row of what it cannot read. Here an error names both, and lines have a limit, so that a small file may unpack to any size.
+`datasets` reads these kinds too, but guesses types (a CSV cell `007` becomes 7, and `NA` null), requires the same columns in all files,
+and does not say which file and row it cannot read. Here an error names both, and lines have a maximum length, so that a small
+compressed file cannot exhaust memory.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, telling, too_long, unpack_zst
 
 CHATS = ("messages", "conversations", "conversation", "prompt")
-"""Columns that hold a chat rather than a text."""
+"""Columns that contain a chat rather than a text."""
 NAMES: dict[type, str] = {
     bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", bytes: "bytes", str: "a text",
     type(None): "null",
@@ -33,13 +34,13 @@ def read_rows(
     """The texts in some columns of files of one kind; a generator for `Dataset.from_generator`.
 
     Args:
-        files: paths or URLs, each with a stamp that only makes the cache of `datasets` notice a change.
+        files: paths or URLs, each with a stamp that makes the cache of `datasets` notice a change.
         kind: `json`, `csv` or `text`.
-        columns: of `json` and `text` the one that is read (or made); of `csv` any, and a file lacks some of them at most.
-        separator: what stands between the documents of a text file.
+        columns: for `json` and `text` the single column to read (or create); for `csv` any, not all of which a file may lack.
+        separator: separator between the documents of a text file.
 
     Raises:
-        RecipeError: a file is not what its name says, or a value is no text.
+        RecipeError: a file is not of its kind, or a value is not text.
     """
     for name, _ in files:
         with telling(name):
@@ -54,7 +55,7 @@ def read_rows(
 
 
 def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
-    """A column of JSON objects, one a line or in a list. Bare strings count as its texts; where an object lacks it, it is null."""
+    """A column of JSON objects, one per line or in a list. Bare strings count as its texts; if an object lacks it, it is null."""
     known: dict[str, None] = {}
     found = False
     for number, row in json_values(name):
@@ -74,7 +75,7 @@ def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
                 text.encode()
             except UnicodeEncodeError as error:
                 half = ascii(text[error.start]).strip("'")
-                what = f": {column!r} has {half}, half of a character; write whole ones"
+                what = f": {column!r} contains {half}, half of a surrogate pair; write whole characters"
                 raise _wrong(name, number, what) from None
         yield {column: text}
     if known and not found:
@@ -82,7 +83,7 @@ def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
 
 
 def json_values(name: str) -> Iterator[tuple[int, Any]]:
-    """The values of a JSON file with the number of each: its line, or its place where they are in a list or take several lines."""
+    """The values of a JSON file, each with its line number, or its position if they are in a list or span several lines."""
     with opened(name) as file:
         for number, line in enumerate(lines(file, name), 1):
             text = line.decode()
@@ -102,7 +103,7 @@ def json_values(name: str) -> Iterator[tuple[int, Any]]:
 
 
 def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterator[tuple[int, Any]]:
-    """JSON values that keep to no lines; memory holds one of them."""
+    """JSON values that are not one per line; memory holds one of them."""
     decoder, rest = json.JSONDecoder(), io.TextIOWrapper(file, "utf-8")
     between = re.compile(r"[\s,]*" if in_list else r"\s*")
     number, at, size = 1, 0, BLOCK
@@ -126,7 +127,7 @@ def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterato
 
 
 def csv_rows(name: str, columns: Sequence[str]) -> Iterator[dict[str, str | None]]:
-    """Columns of a CSV file with a header, every cell as the text that it is; a row that ends early has null."""
+    """Columns of a CSV file with a header, every cell as text; a row that ends early has null."""
     with opened(name) as file:
         reader, header = _csv(file, name)
         if not set(columns) & set(header):
@@ -139,7 +140,7 @@ def csv_rows(name: str, columns: Sequence[str]) -> Iterator[dict[str, str | None
                     continue
                 if len(row) > len(header):
                     cells = f"has {len(row)} cells, the header {len(header)}"
-                    hint = 'a text with separators in it must be in "quotes"'
+                    hint = 'put texts that contain separators in "quotes"'
                     raise _wrong(name, number, f" (line {reader.line_num}) {cells}; {hint}")
                 yield {c: row[place] if place < len(row) else None if row else "" for c, place in places}
         except csv.Error as error:
@@ -153,7 +154,7 @@ def csv_columns(name: str) -> list[str]:
 
 
 def _csv(file: BinaryIO, name: str) -> tuple[Any, list[str]]:
-    """A reader behind the header, and the header; of `,`, `;` and tab what is most in it separates."""
+    """A CSV reader positioned after the header, and the header; the separator is the most frequent of `,`, `;` and tab."""
     csv.field_size_limit(LIMIT)
     text = (line.decode() for line in lines(file, name))
     first = next(text, "")
@@ -167,11 +168,11 @@ def _csv(file: BinaryIO, name: str) -> tuple[Any, list[str]]:
 
 def _require_once(name: str, column: str, columns: Sequence[str]) -> None:
     if columns.count(column) > 1:
-        raise RecipeError(f"dataset: {name}: the column {column!r} is there twice; rename one")
+        raise RecipeError(f"dataset: {name}: the column {column!r} occurs twice; rename one")
 
 
 def documents(name: str, separator: str) -> Iterator[str]:
-    """The documents of a text file, without white space around them and without blank ones; memory holds one."""
+    """The documents of a text file, stripped, without blank ones; memory holds one."""
     parts: list[str] = []
     rest, size = "", 0
     with opened(name) as file, io.TextIOWrapper(file, "utf-8-sig") as blocks:
@@ -181,31 +182,31 @@ def documents(name: str, separator: str) -> Iterator[str]:
                 if text := ("".join(parts) + end).strip():
                     yield text
                 parts, size = [], 0
-            whole = max(0, len(rest) - len(separator) + 1)  # a separator may begin in what is kept back
+            whole = max(0, len(rest) - len(separator) + 1)  # a separator may begin in the remainder
             parts.append(rest[:whole])
             rest, size = rest[whole:], size + whole
             if size > LIMIT:
                 raise RecipeError(
-                    f"dataset: {name}: a document of more than {LIMIT:,} characters; name what separates documents, such as "
+                    f"dataset: {name}: a document of more than {LIMIT:,} characters; set the separator between documents, such as "
                     '{path: …, separator: "\\n"}'
                 )
     if text := ("".join(parts) + rest).strip():
         yield text
 
 
-if "zstd" not in available_compressions():  # fsspec, which `datasets` opens files with, wants a package for it
+if "zstd" not in available_compressions():  # fsspec, which `datasets` opens files with, needs a package for it
     register_compression("zstd", unpack_zst, "zst")
 
 
 def check_lines(name: str) -> None:
-    """Read a file to its end, so that what is wrong with its packing, encoding or the length of its lines is told by name."""
+    """Read a file to its end, so that errors in its compression, encoding or line lengths name the file."""
     with telling(name), opened(name) as file:
         for line in lines(file, name):
             line.decode()
 
 
 def check_columns(name: str) -> None:
-    """Raise a RecipeError at the first row of a JSON file that is not an object, or where a column holds another kind of value than before."""
+    """Raise a RecipeError at the first row of a JSON file that is not an object or whose value has another type than in earlier rows."""
     first: dict[str, tuple[str, int]] = {}
     with telling(name):
         for number, row in json_values(name):
@@ -224,17 +225,17 @@ def _wrong(name: str, number: int, what: str) -> RecipeError:
 
 
 def no_text(column: str, value: Any) -> str:
-    """What to say of a value that should be a text."""
+    """The message for a value that should be text."""
     chat = isinstance(value, list) and value and isinstance(value[0], dict)
-    hint = "; chats are what `silly-llm sft` reads" if chat else ""
+    hint = "; `silly-llm sft` reads chats" if chat else ""
     shown = "" if isinstance(value, (list, dict, bytes)) else f" ({json.dumps(value, default=str)})"
     return f"{column!r} is {_called(value)}{shown}, not text{hint}"
 
 
 def no_column(column: str, known: Sequence[str]) -> str:
-    """What to say where a column is missing."""
+    """The message for a missing column."""
     shown = [name if len(name) <= 40 else f"{name[:40]}…" for name in known]
-    chat = next((f"; chats (`{c}`) are what `silly-llm sft` reads" for c in CHATS if c in known), "")
+    chat = next((f"; `silly-llm sft` reads chats (`{c}`)" for c in CHATS if c in known), "")
     return f"no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(shown) or 'none'}{chat}"
 
 
@@ -243,7 +244,7 @@ def _called(value: Any) -> str:
 
 
 def text_type(name: str, column: str) -> None:
-    """Raise a RecipeError where a Parquet file has no such column, has it twice, or holds something else than texts in it."""
+    """Raise a RecipeError if a Parquet file lacks the column, has it twice, or it does not contain text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -256,5 +257,5 @@ def text_type(name: str, column: str) -> None:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
-        chat = "; chats are what `silly-llm sft` reads" if pa.types.is_nested(kind) and column in CHATS else ""
+        chat = "; `silly-llm sft` reads chats" if pa.types.is_nested(kind) and column in CHATS else ""
         raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")

@@ -1,8 +1,8 @@
-"""Data providers: where records come from. One spec for `dataset:` and `eval_dataset:` in every recipe.
+"""Data providers: where records come from. The same specification is used for `dataset:` and `eval_dataset:` in every recipe.
 
-A spec is a Hub id, a path or URL (file, folder or glob of jsonl, json, parquet, txt, csv, tsv), a mapping with `type:` and the options
-of a data provider, or a list of those with weights. Everything ends as a memory-mapped `datasets.Dataset`,
-or as a `datasets.IterableDataset` where a recipe streams.
+A specification is a Hub id, a path or URL (file, folder or glob of jsonl, json, parquet, txt, csv, tsv), a mapping with `type:` and
+the options of a data provider, or a list of those with weights. The result is a memory-mapped `datasets.Dataset`,
+or a `datasets.IterableDataset` if the recipe streams.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
 Source = str | dict[str, Any] | list
-"""What a recipe may write for a dataset."""
+"""The values a recipe accepts for a dataset."""
 
 EVALUATION_SPLITS = ("validation", "test", "train")
-"""An evaluation takes the first of these splits that exists."""
+"""Evaluation uses the first of these splits that exists."""
 NOT_FOUND = ("DatasetNotFoundError", "EmptyDatasetError")
-"""Errors of `datasets`."""
+"""Exceptions raised by `datasets`."""
 
 
 class DataProvider(ABC):
-    """Where records come from."""
+    """A source of records."""
 
     @abstractmethod
     def splits(self) -> list[str]:
-        """The names of the splits it can load."""
+        """The names of the available splits."""
 
     @abstractmethod
     def load(self, split: str = "train") -> Dataset:
@@ -47,29 +47,29 @@ class DataProvider(ABC):
         """
 
     def stream(self, split: str = "train") -> IterableDataset:
-        """The records of a split, read as they are needed; its `state_dict` says how far. By default those of `load`."""
+        """The records of a split, read as needed; its `state_dict` stores the position. By default those of `load`."""
         return self.load(split).to_iterable_dataset()
 
     def texts(self, column: str, split: str = "train", *, streaming: bool = False) -> Any:
-        """The texts of a split: a `Dataset` (or an `IterableDataset`) with one column, which holds texts or nulls.
+        """The texts of a split: a `Dataset` (or an `IterableDataset`) with one column of texts or nulls.
 
         Raises:
-            RecipeError: there is no such column or split, or the column holds something else.
+                RecipeError: there is no such column or split, or the column does not contain text.
         """
         records = self.stream(split) if streaming else self.load(split)
         require_text(records, column)
         return records.select_columns([column])
 
     def inputs(self) -> list[str]:
-        """Local paths, URLs or Hub ids that a result made from this data depends on."""
+        """Local paths, URLs or Hub ids that results made from this data depend on."""
         return []
 
 
 def open_source(spec: Source, *, container: Container | None = None) -> DataProvider:
-    """The data provider that a recipe's `dataset:` names; checks that it exists where that costs nothing.
+    """The data provider for a recipe's `dataset:`; checks that it exists if that is cheap.
 
     Raises:
-        RecipeError: the spec is malformed, or names a file that does not exist.
+            RecipeError: the specification is malformed, or names a file that does not exist.
     """
     if isinstance(spec, str):
         spec = {"path": spec}
@@ -85,7 +85,7 @@ def open_source(spec: Source, *, container: Container | None = None) -> DataProv
 
 
 def load_records(spec: Source | DataProvider, *, split: str | Sequence[str] = "train") -> Dataset:
-    """The records of `split`, or of the first of several splits that exists (of its first one if none does)."""
+    """The records of `split`, or of the first of several splits that exists (of the first one if none does)."""
     provider = spec if isinstance(spec, DataProvider) else open_source(spec)
     if isinstance(split, str):
         return provider.load(split)
@@ -105,7 +105,7 @@ class HubProvider(DataProvider):
     revision: str | None = None
     """Branch, tag or commit."""
     data_files: str | list[str] | None = None
-    """Files of the repository to read instead of its default."""
+    """Files of the repository to read instead of the default."""
 
     def splits(self) -> list[str]:
         from datasets import get_dataset_split_names
@@ -128,12 +128,12 @@ class HubProvider(DataProvider):
 @dataclass
 class MixtureConfig:
     sources: list[Any]
-    """Specs; a mapping may have a `weight` (default 1), and `{dataset: SPEC, weight: W}` weighs any spec."""
+    """Specifications; a mapping may have a `weight` (default 1), and `{dataset: SPEC, weight: W}` sets the weight of any of them."""
     seed: int = 0
     stopping_strategy: str = "first_exhausted"
     """As in `datasets.interleave_datasets`."""
     columns: list[str] = field(default_factory=list)
-    """Columns to keep; by default those that all sources have."""
+    """Columns to keep; by default those common to all sources."""
 
 
 @register("data_provider", "mixture")
@@ -188,12 +188,12 @@ class MixtureProvider(DataProvider):
 
 
 def columns_of(records: Dataset | IterableDataset) -> list[str]:
-    """The names of the columns; a stream may have to read its first record for them."""
+    """The names of the columns; for a stream this may read the first record."""
     return records.column_names or list(next(iter(records.take(1)), {}))
 
 
 def require_text(records: Dataset | IterableDataset, column: str) -> None:
-    """Raise a RecipeError where there is no such column, or where it holds something else than texts."""
+    """Raise a RecipeError if there is no such column or it does not contain text."""
     known = columns_of(records)
     if column not in known:
         raise RecipeError(f"text_column: {no_column(column, known)}")
@@ -206,7 +206,7 @@ def require_text(records: Dataset | IterableDataset, column: str) -> None:
 
 
 def guarded(path: str, load: Callable[[], Any]) -> Any:
-    """Call `load`; what `datasets` and file systems raise becomes one line."""
+    """Call `load` and turn exceptions of `datasets` and file systems into one line."""
     try:
         return load()
     except Exception as error:

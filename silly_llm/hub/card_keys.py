@@ -1,4 +1,4 @@
-"""The keys of recipes that cards tell of. Light, for `--help`."""
+"""The recipe keys that go into cards. Light, for `--help`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 @dataclass(kw_only=True)
 class CardKeys:
-    """What the maker of a dataset or a model says of it."""
+    """Metadata of a dataset or a model, given by its author."""
 
     language: str | None = key(
         None,
@@ -27,10 +27,10 @@ class CardKeys:
     tags: list[str] = key(list, "More tags for the card.")
 
     def check_card(self) -> None:
-        """Whether language and license are what they should be.
+        """Validate language and license, and normalize the language code.
 
         Raises:
-            RecipeError: they are not.
+            RecipeError: one of them is invalid.
         """
         if self.language is not None:
             from silly_llm.text.languages import standard

@@ -1,10 +1,10 @@
-"""Cards: the README.md of a dataset or model folder, as the Hub and people read it.
+"""Cards: the README.md of a dataset or model folder, for the Hub and for people.
 
 The texts are Jinja templates in `templates/`; the YAML header is made by `huggingface_hub`'s card classes. A card says
-what the thing is, who taught it, how it was made (the command, the recipe without secrets, versions), its numbers, a
-sample, how to load it, and what it cannot do: only what the recipe, the data and people say. Language, license and tags are
-those of the recipe, else of the data's own cards; a language is also found in the texts; else there are none. It is
-written before anyone knows where it will be published, so it says `NAMESPACE/NAME`; publishing puts the repository's name there.
+what the dataset or model is, who the teacher was, how it was made (command, recipe without secrets, versions), its statistics,
+a sample, how to load it, and its limitations: only what the recipe, the data and people say. Language, license and tags come
+from the recipe, or else from the data's own cards; the language can also be detected in the texts; otherwise they are omitted.
+A card is written before the repository is known, so it says `NAMESPACE/NAME`; publishing replaces that with the repository's name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from silly_llm.core.config import Recipe
 
 PLACEHOLDER = "NAMESPACE/NAME"
-"""Stands for the repository in a card that has not been published."""
+"""Placeholder for the repository in a card that has not been published."""
 CITATION = """\
 @article{eldan2023tinystories,
   title   = {TinyStories: How Small Can Language Models Be and Still Speak Coherent English?},
@@ -46,7 +46,7 @@ CITATION = """\
   year    = {2023}
 }"""
 MAX_NUMBERS = 60
-"""Rows of a card's table of numbers; what is beyond stands in provenance.json."""
+"""Rows of a card's table of statistics; the rest is in provenance.json."""
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
 
 
@@ -62,13 +62,13 @@ def dataset_card(
     """The card of a dataset folder.
 
     Args:
-        kind: what a row is.
-        recipe: what made it; only `masked()` values are shown.
-        statistics: `splits` (rows by split, or a mapping with `examples` and other numbers) and any other numbers, nested or not,
-            such as `rejected` by reason, `tokens`, `seconds`. They become a table, in their order.
-        sample: one row of the dataset.
-        texts: some of the dataset's, used to detect its language if neither recipe nor cards name it.
-        tinystories: whether prompts and templates are those of the paper, in its language.
+            kind: what a row is.
+            recipe: the recipe that made it; only `masked()` values are shown.
+            statistics: `splits` (rows by split, or a mapping with `examples` and other numbers) and any other numbers, nested or not,
+                such as `rejected` by reason, `tokens`, `seconds`. They become a table, in this order.
+            sample: one row of the dataset.
+            texts: some texts of the dataset, used to detect its language if neither recipe nor cards name it.
+            tinystories: whether prompts and templates are those of the paper, in its language.
     """
     from huggingface_hub import DatasetCard, DatasetCardData
 
@@ -93,8 +93,8 @@ def dataset_card(
         pretty_name=one_line(title),
         size_categories=[size_category(sum(splits.values()))],
         source_datasets=hub_ids(source) or None,
-        # No `configs`: the names data/SPLIT-00000-of-00001.parquet say it all, and `datasets` 5.2 caches a local folder
-        # with `configs` by folder name and card alone, so that another run's stories would be read in its place.
+        # No `configs`: the names data/SPLIT-00000-of-00001.parquet are enough, and `datasets` 5.2 caches a local folder
+        # with `configs` by folder name and card alone, so another run's stories could be read instead.
     )
     types = [] if stories else [t.get("type") if isinstance(t, Mapping) else t for t in recipe.args.types]
     card = DatasetCard.from_template(
@@ -122,13 +122,13 @@ def model_card(
     """The card of a model folder; for a tuned model (`recipe.phase` is `sft`) with how to chat with it.
 
     Args:
-        recipe: what trained it; only `masked()` values are shown.
-        statistics: numbers of model and training, nested or not, such as `parameters`, `layers`, `tokens`, `seconds`.
-        metrics: results on held-out text by name: numbers, or mappings with `value` (and `low`, `high`, `n`), as in
-            `results.json`. They also go into the header, where the Hub reads them.
-        samples: `prompt` and `completion` of a few stories of the model.
-        base_model: what was trained further; default: as the recipe says. Only a Hub id goes into the header.
-        texts: some of those it was trained on, used to detect their language if neither recipe nor cards name it.
+            recipe: the recipe that trained it; only `masked()` values are shown.
+            statistics: numbers of the model and the training, nested or not, such as `parameters`, `layers`, `tokens`, `seconds`.
+            metrics: results on held-out text by name: numbers, or mappings with `value` (and `low`, `high`, `n`), as in
+                `results.json`. They also go into the header, which the Hub reads.
+            samples: `prompt` and `completion` of a few stories by the model.
+            base_model: the model it was trained from; default: as in the recipe. Only a Hub id goes into the header.
+            texts: some training texts, used to detect the language if neither recipe nor cards name it.
     """
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
@@ -179,7 +179,7 @@ def model_card(
 
 
 def write_card(folder: str | Path, text: str) -> Path:
-    """Write a card as the folder's README.md, whole or not at all."""
+    """Write a card as the folder's README.md, atomically."""
     path = Path(folder) / "README.md"
     write_text(path, text)
     return path
@@ -194,7 +194,7 @@ def size_category(rows: int) -> str:
 
 
 def _said(recipe: Recipe, known: Known, texts: Sequence[str], *tags: str) -> dict[str, Any]:
-    """License, language and tags of the header: the recipe's word first, then what is known of the data."""
+    """License, language and tags of the header: from the recipe first, then from what is known about the data."""
     from silly_llm.text.languages import detect_language, standard
 
     values = recipe.values
@@ -213,7 +213,7 @@ def _said(recipe: Recipe, known: Known, texts: Sequence[str], *tags: str) -> dic
 def _common(
     kind: str, recipe: Recipe, said: Mapping[str, Any], title: str, source: Any, teachers: Sequence[str], known: Known
 ) -> dict[str, Any]:
-    """The template of a card, and what both templates say of a thing and of how it was made."""
+    """The template of a card, with the values that both templates share."""
     command = f"silly-llm {recipe.phase}"
     if recipe.file:
         file = recipe.file
@@ -241,7 +241,7 @@ def _common(
 
 
 def _base_model(recipe: Recipe) -> Any:
-    """What a recipe trains further; `None`: it begins from scratch."""
+    """The model that a recipe continues from; `None` if it starts from scratch."""
     model = recipe.values.get("model")
     return recipe.values.get("model_name_or_path") or (model.get("pretrained") if isinstance(model, Mapping) else None)
 
@@ -262,7 +262,7 @@ def _sample(row: Mapping[str, Any] | None) -> dict[str, str] | None:
 
 
 def number_rows(statistics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested numbers as rows of a table: (`rejected: too short`, `1,234`)."""
+    """Nested numbers as table rows: (`rejected: too short`, `1,234`)."""
     rows: list[tuple[str, str]] = []
     for key, value in statistics.items():
         name = re.sub("seconds$", "time", str(key)).replace("_", " ")
@@ -283,14 +283,14 @@ def _number(value: Any, key: str) -> str:
 
 
 def interval_row(metric: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Value, interval and sample size of a metric, as cells of a table."""
+    """Value, interval and sample size of a metric, as table cells."""
     low, high, n = metric.get("low"), metric.get("high"), metric.get("n")
     interval = f"{_number(low, '')} to {_number(high, '')}" if low is not None and high is not None else ""
     return _number(metric.get("value"), ""), interval, "" if n is None else _number(n, "")
 
 
 def shown(source: Any) -> str:
-    """A recipe's dataset or model in a sentence."""
+    """A recipe's dataset or model in a phrase."""
     if isinstance(source, (list, tuple)):
         return ", ".join(shown(item) for item in source)
     if isinstance(source, Mapping):

@@ -1,4 +1,4 @@
-"""What of a folder goes up to the Hub: the files that phases write there, under a card that can be read, and no code."""
+"""Which files of a folder are uploaded to the Hub: those that phases write, with a valid card, and no code."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ PUBLISHED = {
         *("training*.html", "*.gguf", "onnx/*.onnx"),
     ),
 }
-"""What goes up, as globs: one without `/` is for the folder itself."""
+"""Published files, as globs; one without `/` applies to the folder itself."""
 CONFIGS = ("config.json", "adapter_config.json")
 KEPT_QUIETLY = (
     *(".silly", "journal*", "checkpoint-*", "optimizer*", "scheduler.*", "rng_state*", "trainer_state.json"),
     *("training_args.bin", "global_step*", "*.lock", "*.tmp"),
 )
-"""Ours as well, and of use here only: not named among what is left here."""
+"""Files of ours that are useful only locally; not listed among the files left out."""
 
 
 def kind_of(folder: Path) -> str:
-    """`dataset` or `model`, by what is in the folder.
+    """`dataset` or `model`, depending on the files in the folder.
 
     Raises:
-        RecipeError: no such folder, or neither.
+            RecipeError: there is no such folder, or it is neither.
     """
     if not folder.is_dir():
         raise RecipeError(f"{folder}: no such folder")
@@ -51,8 +51,8 @@ def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ())
     """The files of a folder that are published, as sorted paths with `/`. Links that lead out of the folder never are.
 
     Args:
-        kind: `dataset` or `model`; default: by what is in the folder.
-        include: globs of files that go up besides; a `*` also stands for `/`.
+        kind: `dataset` or `model`; default: depending on the files in the folder.
+        include: globs of additional files; `*` also matches `/`.
     """
     published = PUBLISHED[kind or kind_of(folder)]
     root, ours = folder.resolve(), manifest.recorded(folder)
@@ -62,7 +62,7 @@ def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ())
             return False
         if any(fnmatch.fnmatch(name, glob) for glob in include):
             return True
-        # Parquet files beside those that the phase wrote are not part of the dataset.
+        # Parquet files other than those that the phase wrote are not part of the dataset.
         foreign = ours and name.startswith("data/") and name not in ours
         return not foreign and any(fnmatch.fnmatch(name, g) for g in published if "/" in g or "/" not in name)
 
@@ -70,7 +70,7 @@ def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ())
 
 
 def left_of(folder: Path, files: Sequence[str]) -> str:
-    """One line that names what is in the folder and stays here; empty when that is only what it is for."""
+    """One line that lists the files in the folder that are not published; empty if there are none besides our own."""
     left = [name.partition("/") for name in _names(folder) if name not in files]
     tops = dict.fromkeys(
         top + slash for top, slash, _ in left if not any(fnmatch.fnmatch(top, glob) for glob in KEPT_QUIETLY)
@@ -82,7 +82,7 @@ def left_of(folder: Path, files: Sequence[str]) -> str:
 
 
 def refuse_code(folder: Path, files: Sequence[str]) -> None:
-    """A model that needs code of its own is published only together with that code, if `include` asks for it.
+    """Refuse a model that needs custom code, unless `include` adds that code.
 
     Raises:
         RecipeError: naming the file with `auto_map`.
@@ -97,16 +97,16 @@ def refuse_code(folder: Path, files: Sequence[str]) -> None:
             raise RecipeError(f"{path}: is not JSON ({error})") from None
         if isinstance(content, dict) and content.get("auto_map"):
             raise RecipeError(
-                f"{path}: auto_map asks for code of its own (trust_remote_code), which is not published; take auto_map out if "
-                "transformers knows the architecture, or publish the code too: --include '*.py'"
+                f"{path}: auto_map refers to custom code (trust_remote_code), which is not published; remove auto_map if "
+                "transformers supports the architecture, or publish the code too: --include '*.py'"
             )
 
 
 def read_card(folder: Path, repo_type: str, files: Sequence[str]) -> str | None:
-    """The folder's README.md, its header checked; `None` when it has none.
+    """The folder's README.md with its header checked; `None` if there is none.
 
     Raises:
-        RecipeError: the header is not YAML, or names data files that are not there.
+            RecipeError: the header is not YAML, or names data files that do not exist.
     """
     path = folder / "README.md"
     if not path.is_file():
@@ -127,7 +127,7 @@ def read_card(folder: Path, repo_type: str, files: Sequence[str]) -> str | None:
         raise RecipeError(f"{path}: the YAML header cannot be read ({' '.join(str(error).split())})") from None
     for pattern in patterns:
         if not fnmatch.filter(files, pattern):
-            raise RecipeError(f"{path}: configs: no file of the folder fits {pattern!r}")
+            raise RecipeError(f"{path}: configs: no file in the folder matches {pattern!r}")
     return text
 
 

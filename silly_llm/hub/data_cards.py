@@ -1,4 +1,4 @@
-"""What is known of the data and models that a recipe names: their own cards and recipes; nothing is guessed."""
+"""What is known about the data and models that a recipe names, from their own cards and recipes; nothing is guessed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORYTELLER = "storyteller"
 
 @dataclass(frozen=True)
 class Known:
-    """What all sources agree on; empty where one of them says nothing, or something else."""
+    """The values that all sources agree on; empty if one of them has none or differs."""
 
     license: str | None
     languages: list[str]
@@ -27,7 +27,7 @@ class Known:
 
 
 def what_is_known(*sources: Any) -> Known:
-    """What the cards of datasets and models say, as recipes name them."""
+    """The metadata in the cards of datasets and models, as named in recipes."""
     names = named(sources)
     headers = [header_of(name) for name in names]
     licenses = {header.get("license") for header in headers}
@@ -44,7 +44,7 @@ def what_is_known(*sources: Any) -> Known:
 
 
 def header_of(name: str) -> dict[str, Any]:
-    """The YAML header of the card of a folder or a Hub dataset or model; empty if there is none."""
+    """The YAML header of the card of a folder, Hub dataset or model; empty if there is none."""
     from huggingface_hub import hf_hub_download, metadata_load
     from yaml import YAMLError
 
@@ -66,26 +66,26 @@ def named(source: Any) -> list[str]:
 
 
 def path_of(source: Mapping[str, Any]) -> Any:
-    """What a mapping in a recipe's `dataset` leads to: a path or Hub id, or several."""
+    """The path or Hub id, or several, in a mapping under a recipe's `dataset`."""
     return next((source[key] for key in ("path", "sources", "dataset") if source.get(key)), None)
 
 
 def hub_ids(source: Any) -> list[str]:
-    """The Hub ids (NAMESPACE/NAME) among what a recipe names as dataset or model; local paths are not."""
+    """The Hub ids (NAMESPACE/NAME) in a recipe's dataset or model; local paths are excluded."""
     ids = [n for n in named(source) if "/" in n and not n.startswith("runs/") and is_hub_id(n)]
     return list(dict.fromkeys(ids))
 
 
 def provider_name(provider: Any) -> str:
-    """How a card calls a teacher: its model where it has one, else its type."""
+    """A teacher's name in cards: its model if it has one, else its type."""
     if isinstance(provider, Mapping):
         provider = provider.get("model") or provider.get("type")
     return str(provider or "unknown")
 
 
 def teachers_of(source: Any, depth: int = 4) -> list[str]:
-    """Who wrote the text that a dataset or model (a path, mapping or list, as in recipes) goes back to, as far as
-    the `recipe.yaml` of local folders says; empty if they do not."""
+    """The teachers that wrote the text behind a dataset or model (a path, mapping or list, as in recipes), as far as
+    the `recipe.yaml` files of local folders say; empty if they do not."""
     import yaml
 
     teachers: set[str] = set()
@@ -104,6 +104,6 @@ def teachers_of(source: Any, depth: int = 4) -> list[str]:
 
 
 def _texts(value: Any) -> list[str]:
-    """A text or a list of texts, as headers have them."""
+    """A text or a list of texts, as headers contain them."""
     values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     return [one_line(text) for text in values if isinstance(text, str)]

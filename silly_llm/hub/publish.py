@@ -1,7 +1,7 @@
-"""Publishing on the Hugging Face Hub: a dataset or model folder goes up in one commit, with its card.
+"""Publishing on the Hugging Face Hub: a dataset or model folder is uploaded in one commit, with its card.
 
-`silly-llm publish FOLDER NAMESPACE/NAME` does it by hand, `push_to_hub: true` in a recipe at the end of a phase. Only
-what phases write goes up (`contents.PUBLISHED`), all else is named and left here; nothing goes up that contains a secret.
+Use `silly-llm publish FOLDER NAMESPACE/NAME`, or `push_to_hub: true` in a recipe to publish at the end of a phase. Only
+files that phases write are uploaded (`contents.PUBLISHED`), other files are listed and left out; nothing with a secret is published.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["Push", "check_push", "dataset_card", "model_card", "publish", "push_if_asked", "write_card"]
 
 REPLACED = {"dataset": ("data/*.parquet",), "model": ("*.safetensors", "*.safetensors.index.json")}
-"""What an earlier version may have left in the repository and would be loaded beside the new: removed in the commit."""
+"""Files of an earlier version that would be loaded along with the new ones: removed in the commit."""
 WAITS = (1, 2, 4)
-"""Seconds before a commit is tried again."""
-TOKEN_HELP = "make one that may write at https://huggingface.co/settings/tokens and set HF_TOKEN, or `hf auth login`"
+"""Seconds before each retry of a commit."""
+TOKEN_HELP = (
+    "create one with write access at https://huggingface.co/settings/tokens and set HF_TOKEN, or run `hf auth login`"
+)
 
 
 class Push(NamedTuple):
-    """Where a phase publishes its folder when it is done."""
+    """Where a phase publishes its folder at the end."""
 
     repo_id: str
     private: bool
@@ -44,30 +46,30 @@ class Push(NamedTuple):
 
 
 def check_push(args: Any) -> Push | None:
-    """To be called before a phase starts work: can it publish what it will make?
+    """Call before a phase starts, to check that it can publish its result.
 
     Reads the standard keys: `push_to_hub` with `hub_dataset_id`, `hub_private` (datasets) or `hub_model_id`,
-    `hub_private_repo`, `hub_revision` (`TrainingArguments`). We push once, at the end, and checkpoints stay here; so
-    `args.push_to_hub` is switched **off** for the Trainer, and what was asked for is remembered for `push_if_asked`.
+    `hub_private_repo`, `hub_revision` (`TrainingArguments`). We push once, at the end, and never checkpoints; so
+    `args.push_to_hub` is switched **off** for the Trainer, and the request is stored for `push_if_asked`.
 
     Raises:
-        RecipeError: no repository named, no token, a token in the recipe, or a key by which the Trainer would push on its own.
-        RunError: the Hub does not know the token, or cannot be reached.
+        RecipeError: no repository name, no token, a token in the recipe, or a key that would make the Trainer push by itself.
+        RunError: the Hub does not accept the token, or cannot be reached.
     """
     asked: Push | None = getattr(args, "_push", None)
     if getattr(args, "hub_token", None):
-        raise RecipeError("hub_token: a recipe is no place for a secret; set HF_TOKEN instead")
+        raise RecipeError("hub_token: do not put secrets in a recipe; set HF_TOKEN instead")
     if asked or not args.push_to_hub:
         return asked
     if getattr(args, "hub_always_push", False) or getattr(args, "hub_strategy", "end") not in ("every_save", "end"):
         raise RecipeError(
-            "hub_strategy, hub_always_push: a training is pushed once, at its end, by push_to_hub alone; leave them out"
+            "hub_strategy, hub_always_push: a training is pushed once, at the end, with push_to_hub alone; remove them"
         )
     trained = hasattr(args, "hub_model_id")
     key, private = ("hub_model_id", "hub_private_repo") if trained else ("hub_dataset_id", "hub_private")
     repo_id = getattr(args, key)
     if not repo_id:
-        raise RecipeError(f"push_to_hub: say where with {key}: NAMESPACE/NAME")
+        raise RecipeError(f"push_to_hub: set {key}: NAMESPACE/NAME as the destination")
     api = _api()
     if is_main_process():
         with _one_line(repo_id):
@@ -81,11 +83,11 @@ def check_push(args: Any) -> Push | None:
 
 
 def push_if_asked(args: Any, folder: str | Path) -> str | None:
-    """To be called when a phase is done, **after** its `open_output` block, also when the folder was up to date (an
-    earlier push may have failed): publishes the folder if the recipe says `push_to_hub: true`. Only rank 0 does.
+    """Call at the end of a phase, **after** its `open_output` block, also if the folder was up to date (an earlier push
+    may have failed): publishes the folder if the recipe says `push_to_hub: true`. Only rank 0 does.
 
     Returns:
-        The address, `None` when nothing was asked for.
+        The URL, or `None` if publishing was not requested.
     """
     asked = check_push(args)
     if asked is None or not is_main_process():
@@ -106,26 +108,26 @@ def publish(
     include: Sequence[str] = (),
     allow: Sequence[str] = (),
 ) -> str:
-    """Upload a dataset or model folder to the Hub in one commit; an unchanged one makes none.
+    """Upload a dataset or model folder to the Hub in one commit, or in none if nothing changed.
 
     Args:
-        folder: what a phase left (or any folder of that form).
-        repo_id: `NAMESPACE/NAME`; made when missing. The card's placeholder becomes this name.
-        repo_type: `dataset` or `model`; default: by what is in the folder.
-        private: make it a private repository; refused when it exists and is public.
-        revision: the branch, made when missing; default: `main`.
-        include: globs of files that go up besides what phases write.
-        allow: kinds of secrets, as named by a refusal, that are false alarms here.
+        folder: the output folder of a phase (or any folder of that form).
+        repo_id: `NAMESPACE/NAME`; created if missing. Replaces the placeholder in the card.
+        repo_type: `dataset` or `model`; default: depending on the files in the folder.
+        private: create a private repository; refused if it exists and is public.
+        revision: the branch, created if missing; default: `main`.
+        include: globs of files to upload besides those that phases write.
+        allow: kinds of secrets, as named in the error, that are false alarms here.
 
     Raises:
-        RecipeError: the folder is neither dataset nor model, its card is wrong, it needs code, a file holds a secret, or there is no token.
-        RunError: the Hub refuses, or cannot be reached.
+            RecipeError: the folder is neither dataset nor model, its card is invalid, it needs code, a file contains a secret, or there is no token.
+            RunError: the Hub refuses the upload or cannot be reached.
     """
     folder = Path(folder)
     repo_type = repo_type or kind_of(folder)
     files = files_of(folder, repo_type, include)
     if not any(name.endswith((".parquet", ".safetensors")) for name in files):
-        raise RecipeError(f"{folder}: its data or weights are links to elsewhere; publish a copy")
+        raise RecipeError(f"{folder}: its data or weights are links to other folders; publish a copy")
     refuse_code(folder, files)
     card = read_card(folder, repo_type, files)
     api = _api()
@@ -153,13 +155,19 @@ def main(argv: list[str] | None = None) -> None:
     parser = Parser(prog="silly-llm publish", description=what)
     add = parser.add_argument
     add("folder", type=Path, help="a dataset folder (data/*.parquet) or a model folder")
-    add("repo_id", metavar="NAMESPACE/NAME", help="the repository; made when missing")
-    add("--private", action="store_true", help="make it a private repository")
-    add("--repo_type", "--repo-type", choices=["dataset", "model"], help="default: by the folder")
-    add("--revision", help="the branch, made when missing (default: main)")
-    add("--commit_message", "--commit-message", help="what the commit says")
-    add("--include", action="append", default=[], metavar="GLOB", help="files that go up besides what phases write")
-    also = "a kind of secret that a refusal named and that is a false alarm"
+    add("repo_id", metavar="NAMESPACE/NAME", help="the repository; created if missing")
+    add("--private", action="store_true", help="create a private repository")
+    add("--repo_type", "--repo-type", choices=["dataset", "model"], help="default: depending on the folder")
+    add("--revision", help="the branch, created if missing (default: main)")
+    add("--commit_message", "--commit-message", help="the commit message")
+    add(
+        "--include",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="files to upload besides those that phases write",
+    )
+    also = "a kind of secret named in an error that is a false alarm"
     add("--allow", action="append", default=[], metavar="KIND", help=also)
     add("--debug", action="store_true", help="show the traceback of an error")
     options = vars(parser.parse_args(argv))
@@ -167,15 +175,15 @@ def main(argv: list[str] | None = None) -> None:
     folder = options["folder"]
     kind = options["repo_type"] = options["repo_type"] or kind_of(folder)
     if read_state(folder).get("finished") is False:
-        raise RecipeError(f"{folder}: the phase that makes it has not finished; run it again to continue")
+        raise RecipeError(f"{folder}: the phase that writes it has not finished; run it again to continue")
     url = publish(**options)
     call = 'load_dataset("{}")' if kind == "dataset" else 'pipeline("text-generation", model="{}")'
     print(f"published: {url}\nload it with: {call.format(options['repo_id'])}")
 
 
 def _commit(api: HfApi, contents: dict[str, Path | bytes], message: str, **repo: Any) -> None:
-    """One commit, tried again after a server error. If only the answer was lost, there is nothing left to commit: the
-    client leaves out files that are there already. (`upload_folder` does so too, but the card differs from the folder's.)"""
+    """One commit, retried after a server error. If only the response was lost, there is nothing left to commit: the
+    client skips files that already exist. (`upload_folder` does so too, but the card differs from the folder's.)"""
     from httpx2 import TransportError
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
     from huggingface_hub.errors import HfHubHTTPError
@@ -204,7 +212,7 @@ def _status(error: Any, otherwise: int = 0) -> int:
 
 @contextmanager
 def _one_line(repo_id: str) -> Iterator[None]:
-    """Turn what the client raises into one line that says what to do."""
+    """Turn the client's exceptions into a one-line error that says what to do."""
     from httpx2 import TransportError
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -217,7 +225,7 @@ def _one_line(repo_id: str) -> Iterator[None]:
     except (RecipeError, RunError):
         raise
     except HFValidationError as error:
-        raise RecipeError(f"{repo_id!r} is no repository name, use NAMESPACE/NAME ({flat(error)})") from None
+        raise RecipeError(f"{repo_id!r} is not a repository name, use NAMESPACE/NAME ({flat(error)})") from None
     except OfflineModeIsEnabled:
         raise RunError("HF_HUB_OFFLINE is set: publishing needs the Hub; unset it") from None
     except HfHubHTTPError as error:
@@ -226,7 +234,7 @@ def _one_line(repo_id: str) -> Iterator[None]:
                 said = f"the Hub does not accept the token (401); {TOKEN_HELP}"
             case (403 | 404) as status:
                 said = (
-                    f"not allowed to write to {repo_id} ({status}): the token has no write access there; {TOKEN_HELP}"
+                    f"not allowed to write to {repo_id} ({status}): the token has no write access to it; {TOKEN_HELP}"
                 )
             case (409 | 412) as status:
                 said = f"{repo_id} was changed by someone else meanwhile ({status}); run the command again"
@@ -236,16 +244,16 @@ def _one_line(repo_id: str) -> Iterator[None]:
                 said = f"the Hub answered {status or 'with an error'}: {flat(error.server_message or error)}"
         raise RunError(said) from error
     except (TransportError, ConnectionError, TimeoutError) as error:
-        unreachable = f"cannot reach {constants.ENDPOINT} ({type(error).__name__}); the same command tries again"
+        unreachable = f"cannot reach {constants.ENDPOINT} ({type(error).__name__}); run the same command to try again"
         raise RunError(unreachable) from error
     except ValueError as error:
         raise RecipeError(f"the Hub does not accept the card: {flat(error)}") from error
     except RuntimeError as error:
-        raise RunError(f"{flat(error)} {flat(error.__cause__ or '')}; the same command tries again") from error
+        raise RunError(f"{flat(error)} {flat(error.__cause__ or '')}; run the same command to try again") from error
 
 
 def _api() -> HfApi:
-    """The Hub's client, with the token of HF_TOKEN or of the saved login; never one from a recipe.
+    """The Hub's client, with the token from HF_TOKEN or the saved login; never one from a recipe.
 
     Raises:
         RecipeError: there is no token.

@@ -1,9 +1,9 @@
-"""Looking for secrets in what is about to be published: by the detectors of detect-secrets, by `masking.SHAPES`, and by exact match
-of the secrets that this process knows.
+"""Searches files for secrets before publishing: with the detectors of detect-secrets, with `masking.SHAPES`, and by exact match
+of the secrets known to this process.
 
-detect-secrets reads lines of text; so files are decoded first: Parquet with its column names and metadata, gzip, bzip2, xz, zstd, zip and
-tar, one inside the other; UTF-16 and UTF-32. Memory stays flat. Not used are its detectors that go by entropy, by keywords or by loose
-forms (an address, 32 hex digits): they find secrets in stories and tokenizers that have none.
+detect-secrets reads lines of text, so files are decoded first: Parquet with its column names and metadata, gzip, bzip2, xz, zstd, zip and
+tar, also nested; UTF-16 and UTF-32. Memory use is bounded. Detectors based on entropy, keywords or loose
+patterns (an address, 32 hex digits) are not used: they report secrets in stories and tokenizers that have none.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ ASSIGNED = re.compile(
 )
 OWN = "a secret of this machine"
 BLOCK, OVERLAP = 1 << 22, 1 << 10
-"""Bytes that are looked at together, and how many of the block before."""
+"""Bytes searched at a time, and the overlap with the previous block."""
 DEEPEST = 4
-"""Archives in archives."""
+"""Maximum nesting of archives."""
 
 
 def _unzstd(file: IO[bytes]) -> Any:
@@ -51,14 +51,14 @@ UNPACK: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\xfd7zXZ\0": lzma.LZMAFile,
     b"\x28\xb5\x2f\xfd": _unzstd,
 }
-"""How to read on in a compressed file, by its first bytes."""
+"""Decompressors, by the first bytes of a file."""
 
 
 def refuse_secrets(folder: Path, files: Collection[str], token: str, allow: Collection[str] = ()) -> None:
-    """Look into every file.
+    """Search every file.
 
     Args:
-        token: the Hub token, which is in none.
+        token: the Hub token, which no file may contain.
         allow: kinds of secrets that are false alarms here; a known secret of this machine never is.
 
     Raises:
@@ -83,7 +83,7 @@ def kinds_in(path: Path, own: Collection[str]) -> Iterator[str]:
         own: known secrets, in all their forms.
     """
     with path.open("rb") as file:
-        if path.suffix == ".safetensors":  # numbers, in which only known secrets are looked for, behind a header
+        if path.suffix == ".safetensors":  # weights, which are searched only for known secrets, after a header
             header = file.read(8 + int.from_bytes(file.read(8), "little"))
             texts = iter([header.decode("latin-1")])
             if any(secret.encode() in block for block in _blocks(file, header) for secret in own):
@@ -111,7 +111,7 @@ def kinds_of(text: str, own: Collection[str]) -> Iterator[str]:
 
 @functools.cache
 def detectors() -> list[Any]:
-    """Those of detect-secrets that know a secret by an unmistakable form."""
+    """The detectors of detect-secrets that identify a secret by an unambiguous form."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     classes: Any = get_mapping_from_secret_type_to_class().values()
@@ -119,9 +119,9 @@ def detectors() -> list[Any]:
 
 
 def texts_in(file: IO[bytes], depth: int = 0) -> Iterator[str]:
-    """What is in a file, decoded, in overlapping blocks. Text is read as Latin-1: secrets are ASCII, and so are all bytes something."""
+    """The decoded content of a file in overlapping blocks. Text is read as Latin-1, which accepts all bytes; secrets are ASCII."""
     if depth > DEEPEST:
-        raise ValueError("too many archives in archives")
+        raise ValueError("archives are nested too deeply")
     head = file.peek(512)[:512]  # type: ignore[attr-defined]
     unpack = next((unpack for magic, unpack in UNPACK.items() if head.startswith(magic)), None)
     if unpack is not None:
@@ -146,7 +146,7 @@ def texts_in(file: IO[bytes], depth: int = 0) -> Iterator[str]:
 
 
 def parquet_texts(file: IO[bytes]) -> Iterator[str]:
-    """A Parquet file's metadata, column names and all text of its columns, a value a line."""
+    """A Parquet file's metadata, column names and all text of its columns, one value per line."""
     import pyarrow.parquet as pq
 
     parquet = pq.ParquetFile(file)
@@ -174,7 +174,7 @@ def _strings(array: Any) -> Iterator[str]:
 
 def _decoded(block: bytes) -> Iterator[str]:
     yield block.decode("latin-1")
-    if b"\0" in block:  # UTF-16 and UTF-32 write ASCII with it
+    if b"\0" in block:  # UTF-16 and UTF-32 encode ASCII with null bytes
         yield block.translate(None, b"\0").decode("latin-1")
 
 

@@ -1,8 +1,8 @@
-"""The six story features of the TinyStories paper (section 2), and rules that find them in any English story.
+"""The six story features of the TinyStories paper (section 2), and rules that detect them in any English story.
 
-A rule sees words, not meaning: it knows a quarrel by *argue*, *yelled at* or *give it back*, and misses one that is only
-shown. So a rate is a rate of what rules can see: good for comparing models on the same requests, for training-data
-filters and for spotting a model that ignores its instructions; no verdict on a single story. docs/storyteller.md has
+A rule sees words, not meaning: it detects a quarrel by *argue*, *yelled at* or *give it back*, and misses one that is only
+shown. A rate is therefore what rules can detect: good for comparing models on the same requests, for filtering training
+data and for spotting a model that ignores its instructions, but not a verdict on a single story. docs/storyteller.md has
 the rates on TinyStories.
 """
 
@@ -22,25 +22,25 @@ DESCRIPTIONS: dict[str, str] = {
     "foreshadowing": "an early hint says what will happen later: the narrative uses foreshadowing",
     "conflict": "the characters have a conflict, such as a quarrel or a fight",
 }
-"""What a prompt says of each feature."""
+"""How a prompt describes each feature."""
 FEATURES: tuple[str, ...] = tuple(DESCRIPTIONS)
 
 
 def features_known(language: str) -> tuple[str, ...]:
-    """The features whose rules know a language (a code without script and region): all in English, else `dialogue`."""
+    """The features whose rules support a language (a code without script and region): all in English, else `dialogue`."""
     return FEATURES if language == ENGLISH else ("dialogue",)
 
 
 def detect_features(text: str, only: Iterable[str] = FEATURES) -> set[str]:
-    """The features, of `only`, that the rules find in `text`; each rule is a function of this module."""
+    """The features, out of `only`, that the rules detect in `text`; each rule is a function in this module."""
     return {name for name in only if _RULES[name](text)}
 
 
 def has_dialogue(text: str) -> bool:
     """Somebody speaks: at least one quoted span of two words or more, or of one with `!`, `?`, `.` or `,` inside.
 
-    Sees straight and curly double quotes, „…“, «…», »…«, 「…」, 『…』 and dashes that begin a line; single quotes only around a whole
-    sentence. Misses speech without quotes.
+    Detects straight and curly double quotes, „…“, «…», »…«, 「…」, 『…』 and dashes at the beginning of a line; single quotes only
+    around a whole sentence. Misses speech without quotes.
     """
     return _QUOTED.search(text) is not None or (not text.isascii() and _QUOTED_ELSEWHERE.search(text) is not None)
 
@@ -48,8 +48,8 @@ def has_dialogue(text: str) -> bool:
 def has_bad_ending(text: str) -> bool:
     """The last three sentences have more sad words (*cried, never saw, too late*) than glad ones (*smiled, happy*).
 
-    A negation before a word turns it over (*not happy*). Sentences of the moral do not count, for they say what is good in
-    general. Misses sad facts in neutral words.
+    A negation before a word reverses it (*not happy*). Sentences of the moral do not count, since they say what is good in
+    general. Misses sad events in neutral words.
     """
     end = split_sentences(text)[-3:]
     narrated = " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
@@ -60,7 +60,7 @@ def has_bad_ending(text: str) -> bool:
 def has_moral(text: str) -> bool:
     """A lesson in the last 40 %: *the moral is, learned a lesson, knew that it is important to, from that day on … always*.
 
-    *Learned to swim* is a skill and does not count; *learned to share, listen, be …* does. Misses lessons that are only lived.
+    *Learned to swim* is a skill and does not count; *learned to share, listen, be …* does. Misses lessons that are not stated.
     """
     text = _plain(text)
     return _MORAL.search(text, _after(text, 0.6)) is not None
@@ -69,25 +69,25 @@ def has_moral(text: str) -> bool:
 def has_plot_twist(text: str) -> bool:
     """The narrator marks a turn or a reveal after the first quarter: *to her surprise, it turned out, all along, unexpected*.
 
-    *Suddenly* and *but then* do not count: half of all stories have them. Misses twists that come without a marker.
+    *Suddenly* and *but then* do not count: half of all stories have them. Misses twists without a marker.
     """
     text = _plain(text)
     return _TWIST.search(text, _after(text, 0.25)) is not None
 
 
 def has_foreshadowing(text: str) -> bool:
-    """The first 60 % hints at what will come (*little did he know, had a feeling that, would soon*), or somebody warns.
+    """The first 60 % hints at what will happen (*little did he know, had a feeling that, would soon*), or somebody warns.
 
-    Misses silent hints, such as a gun on the wall.
+    Misses implicit hints, such as a gun on the wall.
     """
     text = _plain(text)
     return _HINT.search(text, 0, max(_after(text, 0.6), 1)) is not None
 
 
 def has_conflict(text: str) -> bool:
-    """Characters against each other: one strong sign (*argued, fought, give it back*) or two weak ones (*angry, mine, pushed*).
+    """Characters in conflict: one strong sign (*argued, fought, give it back*) or two weak ones (*angry, mine, pushed*).
 
-    Misses silent conflict and conflict inside one character; sees a quarrel in a song or a game as one.
+    Misses silent conflict and conflict within one character; counts a quarrel in a song or a game.
     """
     text = _plain(text)
     return bool(_STRONG.search(text)) or len({match.group(0)[:5] for match in _WEAK.finditer(text)}) >= 2
@@ -98,18 +98,18 @@ def _plain(text: str) -> str:
 
 
 def _after(text: str, share: float) -> int:
-    """The position where `share` of the text is over, back at the beginning of a sentence."""
+    """The position at which `share` of the text is over, moved back to the beginning of a sentence."""
     position = int(len(text) * share)
     return max(text.rfind(mark, 0, position) for mark in (". ", "! ", "? ", "\n", '" ')) + 1
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern over several lines, whose ends do not count."""
+    """A pattern written over several lines, whose line breaks are ignored."""
     return re.compile(pattern.replace("\n", ""))
 
 
 _QUOTED = re.compile(r'"[^"\n]*\w[ ,.!?][^"\n]*"|“[^”\n]*\w[ ,.!?][^”\n]*”|(?:^|[\s(])\'\w[^\'\n]*[,.!?]\'(?:\s|$)')
-# Other pairs of quotation marks, with words inside that end or are parted; dashes.
+# Other pairs of quotation marks around words that end or are separated; dashes.
 _PAIRS = tuple(zip("“„„«»「『", "”“”»«」』", strict=True))
 _QUOTED_ELSEWHERE = re.compile(
     "|".join(rf"{o}[^{c}\n]*\w[ ,.!?，。！？、…][^{c}\n]*{c}" for o, c in _PAIRS) + r"|^[—–]\s?(?:[^\W\d_a-z]|[¿¡])",

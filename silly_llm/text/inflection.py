@@ -1,10 +1,10 @@
-"""Inflections of English words by spelling rules, with tables for the irregular ones (`english.json`); and words found in texts.
+"""Inflections of English words by spelling rules, with tables for the irregular ones (`english.json`); and search for words in texts.
 
-The rules inflect any word, also one that no dictionary has (`blorp`: `blorped`). That is meant: a word that a story was asked to use
-should be found however it is inflected; but it also means that nonsense comes out for what is not a noun, verb or adjective.
+The rules inflect any word, even one that no dictionary has (`blorp`: `blorped`), so that a requested word is found however it
+is inflected. The price is that words that are not nouns, verbs or adjectives get meaningless forms.
 
-Why our own: `inflect` 7.6 takes 2.6 s to import and has no past tense; `lemminflect` 0.2.3 (2022) has all forms but
-needs numpy and leaves out words outside its dictionary; `simplemma` goes from form to lemma only.
+Libraries that were considered: `inflect` 7.6 takes 2.6 s to import and has no past tense; `lemminflect` 0.2.3 (2022) has all
+forms but needs numpy and lacks words outside its dictionary; `simplemma` only goes from form to lemma.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ _SPELLING = {
         "ly": [(r"(?<![aeiou])y$", "ily"), (r"(?<=[^aeiou])le$", "ly"), (r"ll$", "lly"), (r"ic$", "ically")],
     }.items()
 }
-"""What happens to the end of a word before an ending; by default the ending is added, in `_DOUBLING` behind a doubled consonant."""
+"""How the end of a word changes before an ending; by default the ending is appended, in `_DOUBLING` after a doubled consonant."""
 _DOUBLING = frozenset({"ed", "ing", "er", "est"})
 
 
 @lru_cache(maxsize=65536)
 def inflect(word: str, form: Form) -> str:
-    """One form of `word` (lower case, as in a dictionary), by table or by rule.
+    """One form of `word` (lower case, as in a dictionary), from the table or by rule.
 
     Raises:
-        ValueError: unknown form.
+            ValueError: the form is unknown.
     """
     if form not in FORMS:
         raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
@@ -85,23 +85,23 @@ def word_forms(word: str) -> frozenset[str]:
     base = word.strip().lower()
     forms = {inflect(base, form) for form in FORMS if form not in _ADJECTIVE_FORMS}
     if base not in _VERBS or base in TABLES["verbs_and_adjectives"]:
-        # Of a noun or a verb the rules for adjectives make another word (corn: corner, ear: early).
+        # The adjective rules turn a noun or a verb into another word (corn: corner, ear: early).
         forms |= {inflect(base, form) for form in _ADJECTIVE_FORMS}.difference(TABLES["not_adjective_forms"])
     return frozenset({base, *forms, *TABLES["variants"].get(base, "").split()})
 
 
 def includes_word(text: str, word: str, language: str = ENGLISH) -> bool:
-    """Does `text` contain `word` or an inflection of it, in any case? See `find_word`."""
+    """Whether `text` contains `word` or an inflection of it, in any case. See `find_word`."""
     return next(find_word(text, word, language), None) is not None
 
 
 def find_word(text: str, word: str, language: str = ENGLISH) -> Iterator[tuple[int, int]]:
-    """Where `text` (in composed form, see `words.composed`) has `word` or an inflection of it, in any case.
+    """The positions in `text` (in composed form, see `words.composed`) of `word` or an inflection of it, in any case.
 
-    In English by the rules above: a phrase (`ice cream`) is found when its last word, in any form, follows the others as they
-    are; `dog's` holds `dog`. In other languages words are compared by their base forms, as far as `simplemma` knows them, else
-    as they are written. What is written without spaces is found wherever it stands: 小狗 in 小狗跑得很快, but also 马 in 马上.
-    Korean words are found where a word begins, for particles follow: 강아지 in 강아지가.
+    In English the rules above apply: a phrase (`ice cream`) is found if its last word, in any form, follows the others unchanged;
+    `dog's` contains `dog`. In other languages words are compared by their base forms if `simplemma` knows them, or else
+    as written. Text without spaces is searched at any position: 小狗 is found in 小狗跑得很快, but also 马 in 马上.
+    Korean words are found at the beginning of a word, since particles follow: 강아지 in 강아지가.
 
     Args:
         language: code without script and region.
@@ -133,7 +133,7 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=65536)
 def article(phrase: str) -> str:
-    """`a` or `an` before `phrase`, by the sound of its first word as far as spelling shows it."""
+    """`a` or `an` before `phrase`, by the sound of its first word as far as the spelling shows it."""
     first = (tokenize_words(phrase) or [""])[0].lower()
     if re.match(r"(?:hour|honest|honor|heir)", first):
         return "an"
@@ -148,7 +148,7 @@ def with_article(phrase: str) -> str:
 
 
 def _spell(word: str, ending: str) -> str:
-    """A word with an ending, by the rules of spelling."""
+    """A word with an ending, by spelling rules."""
     for pattern, by in _SPELLING[ending]:
         if pattern.search(word):
             return pattern.sub(by, word, count=1)
@@ -156,7 +156,7 @@ def _spell(word: str, ending: str) -> str:
 
 
 def _doubles(word: str) -> bool:
-    """Whether the last consonant is doubled before an ending (*stop*: *stopped*): that of a short stressed syllable."""
+    """Whether the last consonant is doubled before an ending (*stop*: *stopped*), as in a short stressed syllable."""
     if word in TABLES["doubling_verbs"] or word.endswith(("wrap", "nap")):
         return True
     if not re.search(r"(?:^|[^aeiou]|qu)[aeiouy][^aeiouwxy]$", word):

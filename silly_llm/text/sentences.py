@@ -1,4 +1,4 @@
-"""Sentences, and the words of a text that carry its content."""
+"""Sentences, and the content words of a text."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from silly_llm.text.languages import ENGLISH
 from silly_llm.text.words import mostly_unspaced, tokenize_words
 
 FUNCTION_WORDS = frozenset(TABLES["function_words"])
-"""English words without content of their own."""
+"""English words without meaning of their own."""
 STOP_WORDS = FUNCTION_WORDS.union(TABLES["stop_words"])
-"""Words that say little about what a story is about: function words, and the verbs and adverbs of any story."""
-# A sentence does not begin with a lower-case letter; Chinese and Japanese marks end one without a space after them.
+"""Words that say little about the topic of a story: function words, and the verbs and adverbs of any story."""
+# A sentence does not begin with a lower-case letter; Chinese and Japanese marks end one without a following space.
 _BREAK = re.compile(
     r"([.!?…।؟۔][\"”'’»]*)\s+(?=[\"“‘'«„¿¡—]*(?:[A-Z]|[^\W\d_\x00-\x7f]))|([。！？][”’」』）]*)\s*|\n+"
 )
@@ -24,7 +24,7 @@ _SMALL = regex.compile(r"[\"“‘'«„¿¡—]*\p{Ll}")
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a story, in order, whitespace collapsed. Closing quotation marks stay with their sentence."""
+    """The sentences of a story, in order, with whitespace collapsed. Closing quotation marks stay with their sentence."""
     sentences: list[str] = []
     start = 0
     for match in _BREAK.finditer(text):
@@ -37,10 +37,10 @@ def split_sentences(text: str) -> list[str]:
 
 
 def content_words(text: str, rng: random.Random, count: int = 3, language: str = ENGLISH) -> tuple[str, ...]:
-    """`count` different content words of the text itself, for datasets that do not say which words were asked for.
+    """`count` different content words of the text, for datasets that do not record the requested words.
 
-    Function words and names (words that only occur capitalised) do not count. Fewer than `count` candidates: empty, and so
-    in languages whose words stand without spaces, or of which no list of common words is known.
+    Function words and names (words that only occur capitalized) do not count. Empty if there are fewer than `count` candidates,
+    in languages written without spaces, and in those without a list of common words.
     """
     if language == ENGLISH:
         words = set(re.findall(r"(?<![\w'’])[a-z]{3,14}(?![\w'’])", text))

@@ -1,8 +1,8 @@
-"""Thinking in a text: what reasoning models write before, or between, what they were asked for, under whatever markers.
+"""Thinking in a text: what reasoning models write before or between the requested text, under various markers.
 
-Servers with a reasoning parser send it apart; without one, or where the parser misses, it stands in the text. Each family below
-is what some model emits (vLLM's and SGLang's parsers and the models' templates say so). Often only the closing marker is there,
-since the chat template has put the opening one into the prompt.
+Servers with a reasoning parser send it separately; otherwise, or if the parser misses it, it is part of the text. Each family
+below is emitted by some model (according to the parsers of vLLM and SGLang and the models' templates). Often only the closing
+marker is present, since the chat template has put the opening one into the prompt.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FAMILIES = {
     "channel": (r"<\|channel>(?:\s*thought\b)?", r"<channel\|>"),  # Gemma 4
     "unused": (r"<unused94>(?:\s*thought\b)?", r"<unused95>"),  # MedGemma
 }
-"""How thinking begins and ends, by family."""
+"""Opening and closing markers, by family."""
 CLOSERS = {family: re.compile(close, re.IGNORECASE) for family, (_, close) in FAMILIES.items()}
 MARKER = re.compile("|".join(f"(?P<{f}_o>{o})|(?P<{f}_c>{c})" for f, (o, c) in FAMILIES.items()), re.IGNORECASE)
 SAID_FIRST = ("Here", "analysis", "Thinking")
@@ -41,20 +41,20 @@ PREAMBLES = (
         r"\s*Here(?:['’]s| is) my thought process:(?P<thinking>.*?)(?:Here(?:['’]s| is) my response:(?P<answer>.*))?\Z",
         re.DOTALL,
     ),
-    re.compile(  # gpt-oss, its special tokens left out by the server
+    re.compile(  # gpt-oss, when the server removes its special tokens
         r"\s*analysis(?P<thinking>.*?)assistant\s?(?:commentary.*?assistant\s?)?final(?P<answer>.*)\Z", re.DOTALL
     ),
     re.compile(r"\s*Thinking\.\.\.\s*\n(?P<thinking>.*?)\n\.\.\.done thinking\.(?P<answer>.*)\Z", re.DOTALL),  # Ollama
 )
-"""Words, in the place of markers, with which a whole answer begins."""
+"""Phrases instead of markers, at the beginning of an answer."""
 CUT_PREAMBLE = re.compile(r"\s*(?:analysis(?=[A-Z])|Thinking\.\.\.\s*\n)")
-"""With such words begins thinking that was cut off."""
+"""A phrase that begins thinking which was cut off."""
 HARMONY = re.compile(
     r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(?P<channel>analysis|commentary|final)(?:\s+to=\S+?)?"
     r"\s*(?:<\|constrain\|>\s*\w+\s*)?(?:<\|message\|>)?(?P<said>.*?)(?:<\|(?:end|return|call)\|>|(?=<\|(?:start|channel)\|>)|\Z)",
     re.DOTALL,
 )
-"""A message of gpt-oss: its channel and what was said there."""
+"""A message of gpt-oss: its channel and its content."""
 AROUND = r"(?:final_)?(?:answer|output|response|solution)"
 ANSWER_OPENS = re.compile(
     rf"\s*(?:<{AROUND}>|<\|(?:begin_of_solution|START_RESPONSE|START_TEXT)\|>)\s*", re.IGNORECASE
@@ -69,19 +69,19 @@ class Split(NamedTuple):
     text: str
     thinking: str
     unfinished: bool
-    """It has nothing but thinking that never ended."""
+    """Whether there is nothing but unfinished thinking."""
 
 
 def split_thinking(text: str, *, cut: bool = False) -> Split | None:
-    """Take the thinking out of an answer; `None` where there is none.
+    """Separate the thinking from an answer; `None` if there is none.
 
-    A marker in prose stays: one in quotes, or an opening one within a line that nothing closes.
+    A marker in prose is kept: one in quotes, or an opening one within a line that is never closed.
 
     Args:
-        text: what the model said.
-        cut: it was cut at the token limit.
+        text: the model's answer.
+        cut: whether it was cut at the token limit.
     """
-    marked = any(mark in text for mark in ("<", "[", "◁", "&lt;"))  # every marker has one of them
+    marked = any(mark in text for mark in ("<", "[", "◁", "&lt;"))  # every marker contains one of them
     if not marked and not text[:40].lstrip().startswith(SAID_FIRST):
         return None
     for preamble in PREAMBLES:
@@ -122,7 +122,7 @@ def _blocks(text: str, *, cut: bool) -> Split | None:
             if not open_families:
                 thinking.append(text[position:start])
                 position = end
-        elif kind == "c" and not open_families:  # the prompt has opened it
+        elif kind == "c" and not open_families:  # opened in the prompt
             stray = thinking and not text[end:].strip()
             kept, position = ([before] if stray else []), end
             if not stray:

@@ -52,8 +52,8 @@ def test_patterns_of_the_recipe():
     ("step", "said"),
     [
         ("title", "did you mean 'titles'"),
-        ({"pattern": "("}, "no regular expression"),
-        ({"pattern": "a", "replacement": r"\2"}, "no regular expression"),
+        ({"pattern": "("}, "not a regular expression"),
+        ({"pattern": "a", "replacement": r"\2"}, "not a regular expression"),
         ({"patern": "a"}, "unknown key 'patern'"),
         ({"pattern": 3}, "must be texts"),
     ],

@@ -141,20 +141,20 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "first cells.csv": (b"text\nOnce, there was\n", "row 1 .* has 2 cells, the header 1"),
     "quote.csv": (b'id,text\n1,"a\n2,b\n', "row 1 .* is not CSV"),
     "quote.tsv": (b'id\ttext\n1\t"Hi," said Tom.\n', "row 1 .* is not CSV"),
-    "twice.csv": (b"text,text\na,b\n", "the column 'text' is there twice"),
+    "twice.csv": (b"text,text\na,b\n", "the column 'text' occurs twice"),
     "story.csv": (b"id,txt\n1,a\n", r"no column 'text' \(did you mean 'txt'\?\); the dataset has id, txt"),
     "numbers.parquet": (parquet([1, 2]), "row 1: 'text' is of the type int64, not text"),
     "bytes.parquet": (parquet([b"a"]), "row 1: 'text' is of the type binary, not text"),
     "lists.parquet": (parquet([["a"]]), "is of the type list"),
-    "cut.parquet": (parquet(TEXTS)[:-9], "is damaged, or not what its name says"),
+    "cut.parquet": (parquet(TEXTS)[:-9], "is damaged, or not of the type its name suggests"),
     "cut.jsonl.gz": (gzip.compress(jsonl(TEXTS))[:-9], "is damaged"),
     "cut.jsonl.zst": (zst(jsonl(TEXTS))[:-9], r"cannot be read \(Truncated|is damaged"),
-    "plain.jsonl.xz": (jsonl(TEXTS), "is damaged, or not what its name says"),
-    "plain.jsonl.gz": (jsonl(TEXTS), "is damaged, or not what its name says"),
+    "plain.jsonl.xz": (jsonl(TEXTS), "is damaged, or not of the type its name suggests"),
+    "plain.jsonl.gz": (jsonl(TEXTS), "is damaged, or not of the type its name suggests"),
     "a.zip": (b"PK", "is an archive; unpack it"),
     "a.tar.gz": (gzip.compress(b"x"), "is an archive"),
-    "no ending": (jsonl(TEXTS), "its ending must say what it is: jsonl, json"),
-    "a.pdf": (b"%PDF", "its ending must say what it is"),
+    "no ending": (jsonl(TEXTS), "unknown extension; supported: jsonl, json"),
+    "a.pdf": (b"%PDF", "unknown extension"),
     "empty.jsonl": (b"", "is empty"),
 }
 
@@ -202,7 +202,7 @@ def test_a_folder_of_several_kinds_is_read_whole(tmp_path, capsys):
     assert open_source(folder).texts("text")["text"][:] == [*texts * 3, "0"]
     assert len(list(open_source(folder).texts("text", streaming=True))) == 91
     assert load_records(folder)["text"][:] == [*texts * 3, "0"]
-    assert capsys.readouterr().out == "dataset: left out, since files have them as several types: id\n"
+    assert capsys.readouterr().out == "dataset: columns left out because their types differ between files: id\n"
 
 
 def test_splits_of_a_folder_are_in_its_names_and_nothing_is_left_out(tmp_path):
@@ -210,7 +210,7 @@ def test_splits_of_a_folder_are_in_its_names_and_nothing_is_left_out(tmp_path):
     assert open_source(folder).splits() == ["train", "validation"]
     assert load_records(folder, split="validation")["text"][:] == ["Two."]
     folder_of(tmp_path, {"extra.jsonl": jsonl(TEXTS)})
-    said = "'extra.jsonl' belongs to no split, 'my-train.txt' to 'train'; name what to read by a glob"
+    said = "'extra.jsonl' belongs to no split, 'my-train.txt' to 'train'; select the files to read with a glob"
     with pytest.raises(RecipeError, match=said):
         open_source(folder)
 
@@ -229,7 +229,7 @@ def test_only_data_counts_in_a_folder_of_ours(tmp_path):
     data = {"data/train-00000-of-00001.parquet": parquet(TEXTS)}
     folder = folder_of(tmp_path / "stories", data | dict.fromkeys((*beside, *shard), b"{}") | {"journal.jsonl": b""})
     assert load_records(folder)["text"][:] == TEXTS and open_source(folder).splits() == ["train"]
-    with pytest.raises(RecipeError, match="holds what several phases made; name one of its folders: stories"):
+    with pytest.raises(RecipeError, match="contains the output of several phases; choose one of its folders: stories"):
         open_source(str(tmp_path))
 
 
@@ -263,7 +263,7 @@ def test_paths_mean_what_a_shell_user_expects(tmp_path, monkeypatch):
         for name in ("a.jsonl", "a.parquet", "a.csv"):
             (tmp_path / odd / name).write_bytes(FILES[name])
             if name == "a.parquet" and "$" in odd:
-                with pytest.raises(RecipeError, match=r"takes the \$ in this path for a variable"):
+                with pytest.raises(RecipeError, match=r"reads the \$ in this path as a variable"):
                     open_source(f"{odd}/{name}").texts("text")
             else:
                 assert len(open_source(f"{odd}/{name}").texts("text")) == len(TEXTS), name

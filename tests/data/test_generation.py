@@ -187,7 +187,7 @@ def test_a_preview_shows_answers_that_the_run_need_not_pay_for_again(tmp_path, c
         assert said.count("[answer:") == 3
         assert "60 stories like these 3: about" in said and "time: about" in said
         generate("--config", recipe)
-        assert "3 answers came from the journal, 57 were asked for" in capsys.readouterr().out
+        assert "3 answers came from the journal, 57 were requested" in capsys.readouterr().out
         assert len(server.asked()) == 60
 
 
@@ -249,7 +249,7 @@ def test_eight_shards_merged_equal_one_process_row_for_row(tmp_path, capsys):
         assert sum(bool(row["duplicate_of"]) for row in rows(whole, "rejected")) >= 5
         generate(*command)
         assert "up to date" in capsys.readouterr().out
-        with pytest.raises(RunError, match="was made by another recipe"):
+        with pytest.raises(RunError, match="was made with a different recipe"):
             generate(*command, "--seed", 8)
         assert len(server.asked()) == 400
 

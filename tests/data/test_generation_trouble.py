@@ -112,7 +112,7 @@ class Dies(StoryFilter):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("Raises", "Odd: not pickled"), ("Dies", "process that writes the stories died; the same command")],
+    [("Raises", "Odd: not pickled"), ("Dies", "process that writes the stories died; run the same command")],
 )
 def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, silly_llm, server, recipe, name, said):
     (tmp_path / "bad_filters.py").write_text(BAD_FILTERS)

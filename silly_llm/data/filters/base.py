@@ -1,7 +1,7 @@
-"""Story filters: each says of a finished story why it should not be kept, or nothing.
+"""Story filters: each returns the reason why a finished story should not be kept, or nothing.
 
 A story refused by any filter goes to the split `rejected` with `NAME: REASON` of every filter that refused it, so
-that nothing vanishes and every reason can be counted.
+that nothing disappears and every reason can be counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Story = Mapping[str, Any]
 
 
 class Refusal(NamedTuple):
-    """Why a story is refused, from a filter that can say more than the reason."""
+    """The reason why a story is refused, with details beyond a plain string."""
 
     reason: str
     duplicate_of: str | None = None
@@ -35,10 +35,10 @@ class Refusal(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The verdict of all filters on a story."""
+    """The combined verdict of all filters on a story."""
 
     reasons: list[str]
-    """`NAME: REASON` of every filter that refused it; empty when it is kept."""
+    """`NAME: REASON` of every filter that refused the story; empty if it is kept."""
     duplicate_of: str | None = None
 
 
@@ -46,7 +46,7 @@ class StoryFilter(ABC):
     """Decides whether a story is kept."""
 
     stateful: bool = False
-    """It compares with the stories kept before, so it runs last and only on stories that nothing else refuses."""
+    """Compares with stories kept before, so it runs last and only on stories that no other filter refuses."""
     english_only: bool = False
 
     def __init_subclass__(cls) -> None:
@@ -55,21 +55,21 @@ class StoryFilter(ABC):
 
     @staticmethod
     def inputs(options: dict[str, Any]) -> Sequence[str]:
-        """Files and Hub ids that a filter with these options depends on: stories are made again when they change."""
+        """Files and Hub ids that a filter with these options depends on: stories are regenerated when they change."""
         return ()
 
     @classmethod
     def languages(cls, options: dict[str, Any]) -> Collection[str] | None:
-        """The languages (codes without script and region) that a filter with these options works for; `None`: any."""
+        """The languages (codes without script and region) that a filter with these options supports; `None`: any."""
         return (ENGLISH,) if cls.english_only else None
 
     @abstractmethod
     def refuse(self, story: Story) -> str | Refusal | None:
-        """Why the story is refused (short, without numbers, so that reasons can be counted), or `None`."""
+        """The reason for refusing the story (short, without numbers, so that reasons can be counted), or `None`."""
 
 
 def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
-    """The verdict of the filters on a story; stateful ones run last, and only when nothing else refuses it."""
+    """The verdict of the filters on a story; stateful ones run last, and only if no other filter refuses it."""
     verdict = Verdict([])
     for name, story_filter in sorted(filters, key=lambda pair: pair[1].stateful):
         if story_filter.stateful and verdict.reasons:
@@ -84,7 +84,7 @@ def reasons_against(story: Story, filters: Sequence[tuple[str, StoryFilter]]) ->
 
 
 def check_share(config: object, *names: str) -> None:
-    """Raise a RecipeError where one of the options is not between 0 and 1."""
+    """Raise a RecipeError if one of the options is not between 0 and 1."""
     for name in names:
         require(config, name, 0 <= getattr(config, name) <= 1, "a share is between 0 and 1")
 
@@ -117,14 +117,14 @@ class RequiredWordsConfig:
 
 @register("story_filter", "required_words")
 class RequiredWordsFilter(StoryFilter):
-    """Refuses stories that lack a requested word; inflections count ("ran" for "run"), as far as the language's are known."""
+    """Refuses stories that lack a requested word; inflections count ("ran" for "run"), if known for the language."""
 
     def __init__(self, config: RequiredWordsConfig, language: Language = ENGLISH) -> None:
         self.config, self.language = config, language
 
     def refuse(self, story: Story) -> str | None:
         text, words = story["text"], story["words"]
-        if self.language == ENGLISH:  # the quick way finds nearly all; phrases and "dog's" need a search
+        if self.language == ENGLISH:  # the fast path finds nearly all; phrases and "dog's" need a search
             words = [word for word in words if word_set(text).isdisjoint(word_forms(word))]
         missing = sum(not includes_word(text, word, self.language) for word in words)
         return f"{missing} of {len(story['words'])} words missing" if missing > self.config.max_missing else None
@@ -136,9 +136,9 @@ class FeaturesFilter(StoryFilter):
     """Refuses stories that lack a requested feature, as far as rules can see it: English ones, but for dialogue and `patterns`."""
 
     only: list[str] = field(default_factory=lambda: list(FEATURES))
-    """The features looked for."""
+    """The features to look for."""
     patterns: dict[str, str] = field(default_factory=dict)
-    """Your own features: by name the regular expression (ignoring case) that finds them."""
+    """Your own features: by name, the regular expression (ignoring case) that detects them."""
 
     def __post_init__(self) -> None:
         self.compiled: dict[str, re.Pattern] = {}
@@ -146,7 +146,7 @@ class FeaturesFilter(StoryFilter):
             try:
                 self.compiled[name] = re.compile(pattern, re.IGNORECASE)
             except re.error as error:
-                raise RecipeError(f"patterns: {name}: is no regular expression ({error})") from None
+                raise RecipeError(f"patterns: {name}: is not a regular expression ({error})") from None
         for name in self.only:
             if name not in FEATURES:
                 raise RecipeError(f"only: unknown feature {name!r}{suggestion(name, FEATURES)}")
@@ -176,7 +176,7 @@ class FinishReasonFilter(StoryFilter):
 
 
 LONGEST_WORD = 30
-"""Letters; 18 in real TinyStories. Anything longer loops within a word: "Noooo…", "ha-ha-ha-…"."""
+"""Letters; the maximum in real TinyStories is 18. Longer words are loops: "Noooo…", "ha-ha-ha-…"."""
 
 
 @register("story_filter", "repetition")
@@ -185,11 +185,11 @@ class RepetitionFilter(StoryFilter):
     """Refuses stories that loop: one 5-gram more than 4 times, or more than 25 % of the 5-grams seen before."""
 
     n: int = 5
-    """Words in an n-gram; in scripts without spaces, two letters stand for a word."""
+    """Words in an n-gram; in scripts without spaces, two letters count as a word."""
     max_repeats: int = 4
     """How often one n-gram may occur."""
     max_share: float = 0.25
-    """Largest share of n-grams that occurred before."""
+    """Largest share of repeated n-grams."""
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.max_repeats < 1:
@@ -210,7 +210,7 @@ class RepetitionFilter(StoryFilter):
 
 @register("story_filter", "duplicates")
 class DuplicatesFilter(StoryFilter):
-    """Refuses stories whose words, apart from case, spaces and punctuation, equal those of one kept before; names that one."""
+    """Refuses stories whose words, ignoring case, spaces and punctuation, equal those of one kept before; names that one."""
 
     stateful = True
 

@@ -1,6 +1,6 @@
 """Story filters for what a chat model says instead of, or around, a story: refusals, talk about the task, markup.
 
-Regular expressions over a whole story cost tens of microseconds, so each is tried only where a substring that it needs is there.
+Regular expressions over a whole story cost tens of microseconds, so each is tried only if a substring it requires is present.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from silly_llm.data.filters.base import Story, StoryFilter
 
 APOSTROPHE = "['’]"
 FLAGS = re.IGNORECASE | re.VERBOSE
-# A quotation mark before it makes it a character's: "I'm sorry, but …" said Tom.
+# After a quotation mark, a character is speaking: "I'm sorry, but …" said Tom.
 DECLINES = re.compile(
     rf"""[^\w"“]*(?:i{APOSTROPHE}m\ sorry,?\ but | i\ am\ sorry,?\ but | (?:i{APOSTROPHE}m\ )?sorry,?\ (?:but\ )?i | i\ apologi[sz]e
         | (?:unfortunately,?\ )?i\ (?:can{APOSTROPHE}?t|cannot|can\ not|won{APOSTROPHE}?t)\ (?:write|create|help|assist|provide
@@ -48,7 +48,7 @@ PHRASES = {
     "protagonist": re.compile(r"\bprotagonist", FLAGS),
     "your child": re.compile(r"\byour\ child(?:ren)?\b", FLAGS),
 }
-"""What to look for where the text holds a phrase."""
+"""The pattern to search for if the text contains a phrase."""
 MARKS = ("#", "*", "`", "<", "](", "\n-", "\n -", "•", "\\n", "&")
 MARKUP = re.compile(
     r"""^\s*\#{1,6}\s | \*\*[^*\n]+\*\* | ``` | <\|[^|>]*\|> | </?[a-z][a-z0-9]*(?:\s[^<>]*)?> | \[[^\]\n]+\]\([^)\n]+\)

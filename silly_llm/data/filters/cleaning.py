@@ -1,6 +1,6 @@
-"""The cleaning of a text before the filters see it, by steps that the recipe names; each says whether it changed something.
+"""Cleaning of a text before filtering, in steps named by the recipe; each reports whether it changed something.
 
-The journal keeps what the teacher said, so that other steps never pay for an answer again.
+The journal keeps the teacher's original answer, so changing the steps never costs another request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import split_type
 
 Cleaning = Sequence[tuple[str, Callable[[str], str]]]
-"""Names of steps, and what each makes of a text."""
+"""Names of steps, and their functions from text to text."""
 FENCED = re.compile(
     r"[^\n]{0,100}?(?:\n\s*)?^(```+|~~~+)[^\n`]*\n(?P<inside>.*?)\n?^\1\s*\Z", re.DOTALL | re.MULTILINE
 )
@@ -26,19 +26,19 @@ PAIRS = {'"': '"', "“": "”", "«": "»", "„": "“", "”": "”", "「": 
 
 
 def code_fences(text: str) -> str:
-    """Without a fence (``` or ~~~) around the whole, and a short line that introduces it."""
+    """Removes a fence (``` or ~~~) around the whole text, and a short line that introduces it."""
     found = FENCED.match(text) if "```" in text or "~~~" in text else None
     return found["inside"] if found and "```" not in found["inside"] else text
 
 
 def titles(text: str) -> str:
-    """Without a title in front: "# …", "**…**", "Title: …", or a line that is underlined."""
+    """Removes a title at the beginning: "# …", "**…**", "Title: …", or an underlined line."""
     found = TITLE.match(text)
     return text[found.end() :] if found else text
 
 
 def quotes(text: str) -> str:
-    """Without quotation marks around the whole; those of what characters say stay."""
+    """Removes quotation marks around the whole text; those around speech are kept."""
     if len(text) < 3 or PAIRS.get(text[0]) != text[-1]:
         return text
     inside = text[1:-1]
@@ -84,12 +84,14 @@ def _step(named: str | Mapping[str, Any]) -> tuple[str, Callable[[str], str]]:
         expression = re.compile(pattern)
         expression.sub(replacement, "")
     except (re.error, IndexError) as error:
-        raise RecipeError(f"cleaning: {pattern!r} with {replacement!r}: is no regular expression ({error})") from None
+        raise RecipeError(
+            f"cleaning: {pattern!r} with {replacement!r}: is not a regular expression ({error})"
+        ) from None
     return str(named.get("name") or f"/{pattern}/"[:60]), lambda text: expression.sub(replacement, text)
 
 
 def clean(text: str, cleaning: Cleaning) -> tuple[str, list[str]]:
-    """The text after all steps, and the names of those that changed it."""
+    """The text after all steps, and the names of the steps that changed it."""
     changed = []
     for name, step in cleaning:
         if (after := step(text).strip()) != text:

@@ -1,6 +1,6 @@
 """Decontamination: stories that share a run of words with an evaluation set are refused, as in GPT-3 (Brown et al. 2020, appendix C).
 
-There a text is contaminated by one n-gram of 13 words; lm-eval and datatrove do the same.
+There, a text is contaminated if it shares one n-gram of 13 words; lm-eval and datatrove do the same.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class DecontaminationFilter(StoryFilter):
     """Refuses stories that share a run of 13 words with an evaluation set (`dataset:`)."""
 
     dataset: str | dict[str, Any] | list[Any]
-    """The evaluation set: whatever a recipe's `dataset:` may be, or a YAML file with a list of prompts."""
+    """The evaluation set: anything accepted as a recipe's `dataset:`, or a YAML file with a list of prompts."""
     split: str | None = None
-    """Default: the first of validation, test, train that it has, as evaluation takes."""
+    """Default: the first of validation, test, train that exists, as in evaluation."""
     column: str | list[str] = "text"
     """Column or columns of text (strings or lists of strings)."""
     ngram: int = 13
-    """Words in a run that must not be shared; in scripts without spaces, letters. A text with fewer must not occur as a whole."""
+    """Length in words of a run that must not be shared; in scripts without spaces, in letters. A shorter text must not occur as a whole."""
     min_words: int = 5
-    """Texts with fewer words are left out: stories share such phrases by chance."""
+    """Texts with fewer words are ignored: stories share such phrases by chance."""
     max_matches: int = 0
-    """Shared runs that are allowed, for corpora with set phrases."""
+    """Number of shared runs allowed, for corpora with set phrases."""
     max_share: float = 0.0
     """Share of a story's runs that may be shared."""
 
@@ -87,10 +87,10 @@ class DecontaminationFilter(StoryFilter):
 
 
 class NgramIndex:
-    """The runs of words of some texts, as sorted 64-bit hashes by length: 8 bytes each.
+    """The word runs of some texts, as sorted 64-bit hashes by length: 8 bytes each.
 
     Args:
-        length: words in a run; a text with fewer is one run.
+        length: words per run; a text with fewer is one run.
         texts: the words of each text.
     """
 
@@ -102,10 +102,10 @@ class NgramIndex:
             size = min(length, len(words))
             found[size].append(self._hashes(words, size))
         self.known = {size: np.unique(np.concatenate(found[size])) for size in found}
-        """By the number of words: int64 [runs], sorted."""
+        """By number of words: int64 [runs], sorted."""
 
     def count(self, words: tuple[str, ...]) -> int:
-        """How many runs of `words` are known."""
+        """The number of runs in `words` that are in the set."""
         matches = 0
         for size, known in self.known.items():
             if size <= len(words):
@@ -122,12 +122,12 @@ class NgramIndex:
 
 @functools.lru_cache(maxsize=1 << 16)
 def word_hash(word: str) -> int:
-    """64 bits of a word, the same in every process."""
+    """A 64-bit hash of a word, the same in every process."""
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def sources_of(dataset: Any) -> list[Path | DataProvider]:
-    """The YAML files and data providers that `dataset` names; reads nothing. Each source of a list counts in full, whatever its weight."""
+    """The YAML files and data providers in `dataset`; reads nothing. Each source of a list counts in full, regardless of its weight."""
     if isinstance(dataset, list) and dataset:
         return [source for part in dataset for source in sources_of(part)]
     if isinstance(dataset, dict) and "dataset" in dataset:

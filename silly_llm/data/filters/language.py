@@ -1,4 +1,4 @@
-"""Story filters that look at the words: language, difficulty, profanity, personal data."""
+"""Word-based story filters: language, difficulty, profanity, personal data."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from silly_llm.text.sentences import FUNCTION_WORDS
 from silly_llm.text.words import lower_words, word_set
 
 PUNCTUATION = " \n\r\t.,;:!?'\"()-–—…“”‘’*&%$#/0123456789°½+=~éèêëàâäáãåæçñóòôöøœúùûüíìîïßÉÀÖÜÄ"
-"""Besides letters a to z, what an English story may have: also accents of names and loan words."""
+"""Characters of an English story besides the letters a to z, including accents of names and loan words."""
 
 
 RAREST = 3.0
-"""Zipf scale; once in a million words. Rarer words are unknown. Of real TinyStories they make at most 13 %, of other languages 45 % and more."""
+"""Zipf scale; once in a million words. Rarer words are unknown. They are at most 13 % of real TinyStories, 45 % and more in other languages."""
 NAME = re.compile(r" (?<=[a-z,;] )([A-Z][a-z]+)")
-"""A capitalised word within a sentence."""
+"""A capitalized word within a sentence."""
 
 
 NEED_SEGMENTERS = ("zh", "ja", "ko")
-"""Languages that wordfreq splits into words by packages of their own; a story in them is recognised as a whole."""
+"""Languages for which wordfreq needs other packages to split words; stories in them are identified as a whole."""
 
 
 @functools.cache
 def rarity(frequency: float, language: str) -> Callable[[str], bool]:
-    """A function that says whether a word is rarer in a language than `frequency` (Zipf scale), or unknown."""
+    """A function that says whether a word is unknown in a language or rarer than `frequency` (Zipf scale)."""
     from wordfreq import zipf_frequency
 
     return functools.lru_cache(maxsize=50_000)(lambda word: zipf_frequency(word, language) < frequency)
@@ -44,11 +44,11 @@ def rarity(frequency: float, language: str) -> Callable[[str], bool]:
 @dataclass(frozen=True)
 class LanguageConfig:
     language: str | None = None
-    """A code (`en`, `de`, `zh` …); default: the recipe's `language`, else English. The characters are checked for English only."""
+    """A code (`en`, `de`, `zh` …); default: the recipe's `language`, else English. Characters are checked for English only."""
     max_foreign_characters: float = 0.005
-    """Largest share of characters that English stories do not have."""
+    """Largest share of characters that do not occur in English stories."""
     max_unknown_words: float = 0.25
-    """Largest share of words that are rarer than once in a million, names included; in languages whose words wordfreq can count."""
+    """Largest share of words rarer than once in a million, names included; only for languages whose words wordfreq can count."""
 
     def __post_init__(self) -> None:
         check_share(self, "max_foreign_characters", "max_unknown_words")
@@ -59,7 +59,7 @@ class LanguageConfig:
 
 @functools.cache
 def counted_languages() -> frozenset[str]:
-    """The languages whose words wordfreq counts without any other package."""
+    """The languages whose words wordfreq can count without other packages."""
     import wordfreq
 
     return frozenset(wordfreq.available_languages()).difference(NEED_SEGMENTERS)
@@ -67,7 +67,7 @@ def counted_languages() -> frozenset[str]:
 
 @functools.cache
 def recognised_languages() -> frozenset[str]:
-    """The languages that py3langid tells apart."""
+    """The languages that py3langid distinguishes."""
     import py3langid
 
     return frozenset(code for code, _ in py3langid.rank("")) - {"zxx", "und"}
@@ -75,9 +75,9 @@ def recognised_languages() -> frozenset[str]:
 
 @register("story_filter", "language")
 class LanguageFilter(StoryFilter):
-    """Refuses stories in another language or script, and word salad, by their characters and words that nobody uses.
+    """Refuses stories in another language or script, and word salad, by their characters and unused words.
 
-    Languages whose words wordfreq cannot count (Chinese, Japanese, Korean, Thai …) are recognised by py3langid, which does not notice
+    Languages whose words wordfreq cannot count (Chinese, Japanese, Korean, Thai …) are identified by py3langid, which does not detect
     word salad.
     """
 
@@ -110,10 +110,10 @@ class DifficultyConfig:
     min_frequency: float = 3.5
     """Zipf scale: log10 of occurrences per billion words; rarer words are hard (van Heuven et al. 2014)."""
     vocabulary: str | None = None
-    """vocabulary.json, its folder, or a Hub dataset id, whose words are easy in all forms, however rare. With
-    `min_frequency: 9` they and the function words are the only easy ones."""
+    """vocabulary.json, its folder, or a Hub dataset id; all forms of its words are easy, however rare. With
+    `min_frequency: 9`, these words and function words are the only easy ones."""
     max_share: float = 0.1
-    """Largest share of hard words; requested words and names are excused."""
+    """Largest share of hard words; requested words and names are exempt."""
 
     def __post_init__(self) -> None:
         check_share(self, "max_share")
@@ -149,7 +149,7 @@ class DifficultyFilter(StoryFilter):
 
 
 INNOCENT_IN_STORIES = frozenset({"cock", "jerk", "prick", "drug", "queer", "naked"})
-"""Left out of vocabularies, but in a story they mean roosters, sudden moves, needles and baths."""
+"""Excluded from vocabularies, but in a story they mean roosters, sudden moves, needles and baths."""
 
 
 @functools.cache
@@ -162,7 +162,7 @@ def profanity() -> frozenset[str]:
 
 @register("story_filter", "profanity")
 class ProfanityFilter(StoryFilter):
-    """Refuses stories with an English word that is not for children: whole words of a short list of our own, in any form."""
+    """Refuses stories with an English word that is not for children: whole words of our own short list, in any form."""
 
     english_only = True
 
@@ -182,7 +182,7 @@ PERSONAL = {
         r"(?<![\d-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?|\d{3}[ .-])\d{3,4}[ .-]\d{3,4}(?![\d-])|(?<![\d-])\d{3}-\d{4}(?![\d-])"
     ),
 }
-"""What stories should have none of, and how it looks."""
+"""Kinds of personal data that stories should not contain, and their patterns."""
 DIGIT = re.compile("[0-9]")
 
 
@@ -202,6 +202,6 @@ class PersonalDataFilter(StoryFilter):
 
 
 def passes_luhn(number: str) -> bool:
-    """Whether the digits of a card number have the right check digit (ISO/IEC 7812)."""
+    """Whether the check digit of a card number is valid (ISO/IEC 7812)."""
     digits = [int(c) for c in reversed(number) if c.isdigit()]
     return sum(d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)) % 10 == 0

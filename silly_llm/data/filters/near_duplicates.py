@@ -1,10 +1,10 @@
 """Near-copies of stories kept before: MinHash and locality-sensitive hashing in one streaming pass.
 
-A story is the set of its pairs of neighbouring words (letters in scripts without spaces), lower case, every name replaced by one
-sign: a copy in which Tim has become Tom is a copy. 252 MinHash values (Broder 1997; `rensa` makes them) estimate the Jaccard similarity of two sets. They form 36 bands of
-7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman, chapter 3), and the one with the highest estimate is the
-original if it reaches the threshold. Only the lowest 8 bits of each value are kept (b-bit MinHash, Li & König 2010), so a kept story takes
-about 0.6 kB in all. docs/lab-log.md has the measurements behind these numbers.
+A story is the set of its pairs of neighbouring words (letters in scripts without spaces), in lower case, with every name replaced
+by a placeholder: a copy in which Tim has become Tom is a copy. 252 MinHash values (Broder 1997; computed by `rensa`) estimate the
+Jaccard similarity of two sets. They form 36 bands of 7: stories that agree in a band are candidates (Leskovec, Rajaraman & Ullman,
+chapter 3), and the one with the highest estimate is the original if it reaches the threshold. Only the lowest 8 bits of each value
+are kept (b-bit MinHash, Li & König 2010), so a kept story takes about 0.6 kB. docs/lab-log.md has the measurements behind these numbers.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from silly_llm.text.words import runs
 
 BANDS, ROWS = 36, 7
 VALUES = BANDS * ROWS
-"""MinHash values of a story."""
+"""MinHash values per story."""
 SLOTS = 8
-"""Stories that a bucket of the table holds: 2.5 to 5 on average; of phrases that many stories share, the newest stay."""
+"""Stories per bucket of the table: 2.5 to 5 on average; for phrases that many stories share, the newest are kept."""
 FULLEST = 5
-"""Average entries a bucket at which the table doubles."""
+"""Average entries per bucket at which the table doubles."""
 CAPITAL_NOUNS = ("de", "lb")
-"""Languages in which a capital letter makes no name: every noun has one."""
+"""Languages in which a capital letter does not indicate a name, since every noun has one."""
 
 
 @dataclass(frozen=True)
 class NearDuplicatesConfig:
     threshold: float = 0.7
-    """Estimated Jaccard similarity from which a story is a near-copy."""
+    """Estimated Jaccard similarity at which a story counts as a near-copy."""
     seed: int = 0
-    """Of the hash functions."""
+    """Seed of the hash functions."""
 
     def __post_init__(self) -> None:
         require(self, "threshold", 0 < self.threshold <= 1, "must be above 0 and at most 1")
@@ -45,7 +45,7 @@ class NearDuplicatesConfig:
 
 @register("story_filter", "near_duplicates")
 class NearDuplicatesFilter(StoryFilter):
-    """Refuses near-copies of stories kept before, also with other names and sentences swapped; names the original."""
+    """Refuses near-copies of stories kept before, including those with other names or swapped sentences; names the original."""
 
     stateful = True
 
@@ -72,10 +72,10 @@ def signature(text: str, seed: int = 0, language: str = ENGLISH) -> np.ndarray:
 
 
 def shingles(text: str, language: str = ENGLISH) -> list[str]:
-    """The pairs of neighbouring words of a text, joined, names masked; a single word is a shingle itself.
+    """The pairs of neighbouring words of a text, joined, with names masked; a single word is itself a shingle.
 
-    A name is a capitalised word that occurs only capitalised and is not a function word: so one mention more or less
-    does not make it another word.
+    A name is a capitalized word that occurs only capitalized and is not a function word, so one mention more or less
+    does not turn it into another word.
     """
     words = runs(text)
     if language in CAPITAL_NOUNS:
@@ -89,12 +89,12 @@ def shingles(text: str, language: str = ENGLISH) -> list[str]:
 class SimilarityIndex:
     """The signatures of kept stories, numbered in order.
 
-    A table of buckets, chosen by the hash of a band, each with `SLOTS` numbers of stories and 8 more bits of their hashes, which
-    tell most stories that share the bucket by chance apart without looking at their signatures. Hashes are made of what signatures
-    keep, so the table can grow without storing them.
+    A table of buckets, selected by the hash of a band, each with `SLOTS` story numbers and 8 more bits of their hashes, which
+    distinguish most stories in the same bucket without looking at their signatures. Hashes are computed from the
+    signatures, so the table can grow without storing them.
 
     Args:
-        threshold: estimated Jaccard similarity from which two stories are copies.
+        threshold: estimated Jaccard similarity at which two stories are copies.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -105,7 +105,7 @@ class SimilarityIndex:
         self._make_table(1 << 13)
 
     def find_or_add(self, values: np.ndarray) -> int | None:
-        """The number of the most similar story (the first of equals) if that is similar enough; else the story is added.
+        """The number of the most similar story (the first of equals) if it is similar enough; otherwise the story is added.
 
         Args:
             values: [VALUES], uint32.
@@ -120,7 +120,7 @@ class SimilarityIndex:
             if (most := agree.max()) >= self._needed:
                 return int(candidates[agree == most].min())
         if self.count == len(self._signatures):
-            self._signatures.resize((self.count * 3 // 2, VALUES), refcheck=False)  # in place where the system can
+            self._signatures.resize((self.count * 3 // 2, VALUES), refcheck=False)  # in place if the system can
         self._signatures[self.count] = signature
         self._put(buckets, tags, np.count_nonzero(found, axis=1), np.full(BANDS, self.count, np.uint32))
         self.count += 1
@@ -155,7 +155,7 @@ class SimilarityIndex:
             numbers = np.repeat(np.arange(first, first + len(stories), dtype=np.uint32), BANDS)
             order = np.argsort(buckets, kind="stable")
             buckets, tags, numbers = buckets[order], tags[order], numbers[order]
-            # Several of these stories may fall into one bucket: each goes behind those before it.
+            # Several of these stories may fall into one bucket: each goes after those before it.
             places = np.arange(len(buckets))
             begins = np.maximum.accumulate(np.where(np.diff(buckets, prepend=buckets[:1] + 1) != 0, places, 0))
             filled = np.count_nonzero(self._tags[buckets], axis=1) + places - begins

@@ -1,4 +1,4 @@
-"""What a recipe for stories names: parsed once and checked before anything happens, then built."""
+"""The components that a recipe for stories names: parsed once, checked before anything happens, then built."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class GenerationComponents:
-    """Provider, prompts, filters and cleaning: they exist, take the options given and go together. `build` makes them.
+    """Provider, prompts, filters and cleaning, after checking that they exist, accept the options given and are compatible.
 
     Raises:
-        RecipeError: something is wrong with one of them.
+        RecipeError: one of them is invalid.
     """
 
     provider: LLMProvider
@@ -47,7 +47,7 @@ class GenerationComponents:
         filters = [parse_component("story_filter", f, where="filters:") for f in args.filters]
         chosen = args.filters != FILTERS
         self.story_filters = [f for f in filters if chosen or self._knows_language(f)]
-        """The recipe's filters; where it names none, those of the default ones that know its language."""
+        """The recipe's filters; if it names none, the default ones that support its language."""
         self.left_out = [f.name for f in filters if f not in self.story_filters]
         self.cleaning = cleaning_of(args.cleaning, [f.name for f in filters])
         self._check_language()
@@ -80,7 +80,7 @@ class GenerationComponents:
         self.filters = [(f.name, container.build("story_filter", f)) for f in self.story_filters]
 
     def engine(self, journal: Journal | None) -> Engine:
-        """The engine with the recipe's budget, less what the journal says was spent; a shard gets its part."""
+        """The engine with the recipe's budget, minus what the journal says is spent; a shard gets its share."""
         from silly_llm.asking.budget import Budget
         from silly_llm.asking.engine import Engine
 
@@ -107,7 +107,7 @@ class GenerationComponents:
         return not known or self.language in known
 
     def _check_language(self) -> None:
-        """Whether everything that the recipe names knows the language of the texts."""
+        """Check that everything named in the recipe supports the language of the texts."""
         from silly_llm.data.prompts.templates import TEMPLATES
         from silly_llm.text.languages import detect_language
 
@@ -116,8 +116,8 @@ class GenerationComponents:
             if not self._knows_language(component):
                 name, known = component.name, sorted(self._languages(component))
                 of = ", ".join(known) if len(known) < 5 else f"{len(known)} languages"
-                hint = "name what it knows with only: [dialogue] or patterns" if name == "features" else "leave it out"
-                raise RecipeError(f"filters: {name} knows {of} only, and the texts are in {language}: {hint}")
+                hint = "limit it with only: [dialogue] or use patterns" if name == "features" else "leave it out"
+                raise RecipeError(f"filters: {name} supports only {of}, and the texts are in {language}: {hint}")
         templates = [args.template] if isinstance(args.template, str) else list(args.template)
         own = [args.templates.get(text, text) for text in templates if text in args.templates or text not in TEMPLATES]
         if language != ENGLISH:
@@ -126,19 +126,19 @@ class GenerationComponents:
                 raise RecipeError(f"provider: the storyteller writes English only, {texts}")
             if not own and not args.system:
                 raise RecipeError(
-                    f"template: {templates[0]!r} asks in English for an English story, {texts}: write a template of your "
-                    "own, or say so in `system`"
+                    f"template: {templates[0]!r} asks in English for an English story, {texts}: write your own template, "
+                    "or set the language in `system`"
                 )
             slots = self.generator.options.get("slots", {"": "nouns"}).values()
             of_vocabulary = {"nouns", "verbs", "adjectives"} & {value for value in slots if isinstance(value, str)}
             if args.vocabulary is None and of_vocabulary:
-                raise RecipeError(f"vocabulary: the embedded one is English, {texts}: name your own")
+                raise RecipeError(f"vocabulary: the embedded one is English, {texts}: use your own")
         elif args.language is None and not all(map(str.isascii, own)):
             keeps = [f.options.get("language") for f in self.story_filters if f.name == "language"]
             found = detect_language(re.sub(r"\{[{%].*?[}%]\}", "", text, flags=re.DOTALL) for text in own)
             if keeps and not any(keeps) and found and base(found) != ENGLISH:
                 raise RecipeError(
-                    f"language: the template is in {found!r}, but the filter `language` keeps English: say language: {found} "
+                    f"language: the template is in {found!r}, but the filter `language` keeps English: set language: {found} "
                     "(or en)"
                 )
 
@@ -156,6 +156,6 @@ def request_for(args: GenerationArguments, index: int, attempt: int, prompt: Sto
 
 
 def request_seed(seed: int, index: int, attempt: int = 0) -> int:
-    """The sampling seed of one request: 31 bits, which every server takes."""
+    """The sampling seed of one request: 31 bits, which every server accepts."""
     name = f"{seed}:{index}:{attempt}" if attempt else f"{seed}:{index}"
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") >> 1

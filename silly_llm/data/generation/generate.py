@@ -1,8 +1,8 @@
-"""Phase 1b: have an LLM write a dataset of stories.
+"""Phase 1b: generate a dataset of stories with an LLM.
 
-Request number `index` is made from (seed, index) alone; its answer is kept in a journal before anything else happens to
-it; rows stream in order through filters and statistics into Parquet, in a process of their own. So the phase may die at any
-moment: the same command finds every answer that was given, asks for the rest, and ends with the same bytes. Teachers that
+Request number `index` derives from (seed, index) alone; its answer is stored in a journal before anything else happens to
+it; rows stream in order through filters and statistics into Parquet, in a separate process. So the phase may be killed at any
+moment: the same command finds every existing answer, requests the rest, and ends with the same bytes. Teachers that
 are `free` (the storyteller) are asked again instead, which is faster than a journal.
 """
 
@@ -32,14 +32,14 @@ check_components = GenerationComponents  # for `silly-llm recipes --check`
 
 
 def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
-    """Generate stories as the recipe says."""
+    """Generate stories according to the recipe."""
     recipe = load_recipe(argv, phase="generate", arguments=GenerationArguments)
     with registry.only_registered() if recipe.args.dry_run else nullcontext(), container or Container() as container:
         generate(recipe, container)
 
 
 def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
-    """The phase, after its recipe was read."""
+    """The phase, after its recipe has been read."""
     from silly_llm.core.folders.output import open_output
     from silly_llm.data.generation import preview, shards
     from silly_llm.data.generation.report import describe_stories, report
@@ -69,7 +69,7 @@ def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
             return
         parts.build(container, teacher=not merges)
         if parts.left_out:
-            print(f"filters that do not know {parts.language} are left out: {', '.join(parts.left_out)}")
+            print(f"filters that do not support {parts.language} are left out: {', '.join(parts.left_out)}")
         began = time.monotonic()
         if merges:
             statistics, tally, stopped = shards.merge(parts, output.folder), None, None
@@ -82,8 +82,8 @@ def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
         if args.shard_index is not None:
             output.record(shard=shards.identity(recipe, parts, inputs))
         report(recipe, summary, tally)
-        if stopped is not None:  # the folder holds what there is, and is not finished
-            raise RunError(f"stopped: {stopped}; with more of it the same command continues")
+        if stopped is not None:  # the folder contains the stories so far, and is not finished
+            raise RunError(f"stopped: {stopped}; with a larger budget the same command continues")
     if args.shard_index is None:
         push_if_asked(args, output.folder)
 
@@ -91,17 +91,17 @@ def generate(recipe: Recipe[GenerationArguments], container: Container) -> None:
 def ask_and_write(
     args: GenerationArguments, parts: GenerationComponents, folder: Path
 ) -> tuple[StoryStatistics, RequestCounts, RunError | None]:
-    """Ask for every story and write the splits; also says why it stopped early, if a budget was spent.
+    """Request every story and write the splits; also returns why it stopped early, if a budget was spent.
 
     Raises:
-        RunError: more than `max_failed` requests failed; what was answered is in the journal.
+        RunError: more than `max_failed` requests failed; the answers are in the journal.
     """
     from silly_llm.asking.journal import JOURNAL, Journal
     from silly_llm.data.generation.writer import StoryWriter
     from silly_llm.data.generation.writer_process import WriterProcess
 
     free = parts.provider.free
-    writer = WriterProcess(StoryWriter(folder, parts), judge_here=free)  # before threads and the event loop begin
+    writer = WriterProcess(StoryWriter(folder, parts), judge_here=free)  # before threads and the event loop start
     with nullcontext() if free else Journal(folder / JOURNAL) as journal:
         engine = parts.engine(journal)
         statistics, stopped = asyncio.run(write_stories(args, parts, engine, writer))

@@ -1,4 +1,4 @@
-"""`--preview N`: the exact prompts of the first stories, their answers, and what the whole run would take.
+"""`--preview N`: the exact prompts of the first stories, their answers, and an estimate for the whole run.
 
 The answers go into the journal like all others, so the run that follows does not pay for them again.
 """
@@ -20,7 +20,7 @@ from silly_llm.data.prompts.base import StoryPrompt
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 
 CHARACTERS_PER_TOKEN = 4.0
-"""Of English prompts, for estimates without an answer."""
+"""For English prompts, for estimates without an answer."""
 
 
 def preview(recipe: Recipe[GenerationArguments], parts: GenerationComponents) -> None:
@@ -82,7 +82,7 @@ def show_prompt(index: int, prompt: StoryPrompt) -> None:
 def show_answer(
     index: int, prompt: StoryPrompt, request: ChatRequest, answer: Completion, parts: GenerationComponents
 ) -> None:
-    """Print an answer and what the filters say of it."""
+    """Print an answer and the verdict of the filters."""
     row = row_of(index, 0, prompt, request, answer, parts)
     reasons = verdict_on(row, answer, parts.filters).reasons
     tokens = f"{answer.prompt_tokens} + {answer.completion_tokens} tokens"
@@ -95,7 +95,7 @@ def show_answer(
 
 
 def estimate(args: GenerationArguments, provider: LLMProvider, answers: list[Completion], seconds: float) -> str:
-    """What the whole run would take, from answers that came."""
+    """Estimate the whole run from the answers received."""
     count, share = args.num_stories, args.num_stories / len(answers)
     prompt = sum(answer.prompt_tokens for answer in answers) * share
     completion = sum(answer.completion_tokens for answer in answers) * share
@@ -111,19 +111,19 @@ def estimate(args: GenerationArguments, provider: LLMProvider, answers: list[Com
         for_thinking = f", {provider.prices.cost(0, thought):,.2f} of it for thinking" if thought else ""
         lines.append(f"cost: about {provider.prices.cost(prompt, completion):,.2f}{for_thinking}")
     width = provider.in_flight[1] or 1
-    rounds = max(1.0, len(answers) / width)  # these answers were asked for side by side as far as the limit allows
+    rounds = max(1.0, len(answers) / width)  # these answers were requested concurrently, as far as the limit allows
     time_needed = duration(seconds / rounds / width * count)
-    return "\n".join([*lines, f"time: about {time_needed}, with {width} in flight as in the beginning"])
+    return "\n".join([*lines, f"time: about {time_needed}, with {width} requests in flight as at the start"])
 
 
 def estimate_unasked(args: GenerationArguments, provider: LLMProvider, requests: list[ChatRequest]) -> str:
-    """What the whole run would take at most, before anything was asked."""
+    """An upper bound for the whole run, before any request."""
     characters = sum(len(message["content"]) for request in requests for message in request.messages)
     prompt = characters / len(requests) / CHARACTERS_PER_TOKEN * args.num_stories
     completion = args.max_tokens * args.num_stories
     cost = f"\ncost: at most about {provider.prices.cost(prompt, completion):,.2f}" if provider.prices else ""
     return (
-        f"{args.num_stories:,} stories: about {prompt:,.0f} prompt tokens (at {CHARACTERS_PER_TOKEN:g} characters a token) "
+        f"{args.num_stories:,} stories: about {prompt:,.0f} prompt tokens (at {CHARACTERS_PER_TOKEN:g} characters per token) "
         f"and at most {completion:,} completion tokens (max_tokens){cost}\n"
-        "without --dry_run the estimate is made from real answers, which are kept for the run"
+        "without --dry_run the estimate is based on real answers, which are kept for the run"
     )

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and time left, or plain lines now and then when nobody watches a terminal."""
+"""Progress of long work: a bar with rate and time left, or occasional plain lines if the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Progress:
     """Counts `unit`s up to `total` on stderr. A context manager.
 
     Args:
-        total: how many there will be.
-        unit: what is counted, in the plural.
-        note: what else there is to say.
+            total: the final count.
+            unit: what is counted, in the plural.
+            note: additional text.
     """
 
     def __init__(self, total: int, unit: str, *, note: Callable[[], str] = str) -> None:
@@ -63,7 +63,7 @@ class Progress:
 
 
 def note_on(engine: Engine, writer: WriterProcess) -> Callable[[], str]:
-    """What a progress line says of a generation: stories kept and rejected, requests in flight, rates, cost."""
+    """The progress line of a generation: stories kept and rejected, requests in flight, rates, cost."""
     began = time.monotonic()
 
     def note() -> str:

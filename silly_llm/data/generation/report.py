@@ -1,4 +1,4 @@
-"""What is said of finished stories: statistics and card in the folder, a few lines for the person who ran the phase."""
+"""Reporting on finished stories: statistics and card in the folder, a summary on the terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def failures(tally: RequestCounts, total: int) -> str:
     """One line about requests that failed after all retries."""
     return (
         f"{tally.failed} of {total} requests failed ({tally.reasons.most_common(1)[0][0]}); the answers to all others are kept, "
-        "and the same command asks only for the missing ones (or allow for them with --max_failed)"
+        "and the same command requests only the missing ones (or allow for them with --max_failed)"
     )
 
 
@@ -35,7 +35,7 @@ def describe_stories(
     tally: RequestCounts | None,
     seconds: float | None,
 ) -> dict[str, Any]:
-    """Write statistics and card, and note what was made; the statistics.
+    """Write statistics and card, and record what was made; returns the statistics.
 
     Raises:
         RunError: no story was kept.
@@ -55,7 +55,7 @@ def describe_stories(
         )
     write_text(output.folder / "statistics.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     shown = {"splits": dict(statistics.splits)} | {k: v for k, v in summary.items() if k not in ("stories", "sample")}
-    if seconds is not None:  # in the card alone: the same rows give the same statistics.json
+    if seconds is not None:  # only in the card: the same rows give the same statistics.json
         shown["last_run_seconds"] = round(seconds, 1)
     card = dataset_card(
         "stories",
@@ -77,7 +77,7 @@ def describe_stories(
 
 
 def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: RequestCounts | None) -> None:
-    """Say what was made, where it is, and what comes next."""
+    """Print what was made, where it is, and the next command."""
     stories, tokens, args = summary["stories"], summary["tokens"], recipe.args
     splits = ("train", "validation", "rejected") if "judged" not in stories else ("judged",)
     counts = ", ".join(f"{stories.get(split, 0):,} {split}" for split in splits)
@@ -87,7 +87,7 @@ def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: 
     if cleaned := counted(summary.get("cleaned_by", {})):
         print(f"cleaned of: {cleaned}")
     if tally is not None and tally.reused:
-        print(f"{tally.reused:,} answers came from the journal, {tally.asked:,} were asked for")
+        print(f"{tally.reused:,} answers came from the journal, {tally.asked:,} were requested")
     cost = "" if summary["cost"] is None else f", cost {summary['cost']:,.4f}"
     print(f"{tokens['prompt']:,} prompt tokens, {tokens['completion']:,} completion tokens{cost}")
     if thinking := summary.get("thinking"):
@@ -96,9 +96,9 @@ def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: 
         took = f"{thinking['tokens']:,} of the completion tokens{estimated}{cost}"
         print(f"thinking in {thinking['answers']:,} answers: {took}")
     if used_up := sum(n for reason, n in summary["rejected_reasons"].items() if reason.startswith("thinking")):
-        print(f"{used_up:,} answers have nothing behind their thinking: {SWITCH_OFF}")
+        print(f"{used_up:,} answers contain nothing but thinking: {SWITCH_OFF}")
     if args.shard_index is not None:
-        print(f"when all {args.num_shards} shards are there, the same command without --shard_index merges them")
+        print(f"when all {args.num_shards} shards are finished, the same command without --shard_index merges them")
         return
     print(f"next: {next_command(recipe, 'pretrain', '--dataset', args.output_dir)}")
 

@@ -1,4 +1,4 @@
-"""The rows of a stories dataset: their columns, how an answer becomes one, and which of them validate."""
+"""The rows of a stories dataset: their columns, how they are made from answers, and which go to validation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def row_of(
     """A row of the dataset (`schema`), still without `rejected_by` and `duplicate_of`."""
     parameters = {"max_tokens": request.max_tokens, "temperature": request.temperature, "top_p": request.top_p}
     parameters |= parts.provider.parameters
-    if left_out := answer.extra.get("left_out"):  # the server does not take them
+    if left_out := answer.extra.get("left_out"):  # the server rejects them
         parameters = {k: v for k, v in parameters.items() if k not in left_out} | {"left_out": left_out}
     prices = parts.provider.prices
     text, cleaned_by = clean(answer.text.strip(), parts.cleaning)
@@ -58,14 +58,14 @@ def row_of(
 
 
 def verdict_on(row: Mapping[str, Any], answer: Completion, filters: Sequence[tuple[str, StoryFilter]]) -> Verdict:
-    """What filters say of a row; one without text is refused whatever they are, with the reason why there is none."""
+    """The filters' verdict on a row; one without text is always refused, with the reason why there is none."""
     if row["text"]:
         return reasons_against(row, filters)
     return Verdict([nothing_said(answer) or "cleaning: leaves nothing"], None)
 
 
 def validates(number: int, share: float) -> bool:
-    """Whether the kept story of this number (from 1) goes to validation: exactly the share, evenly spread."""
+    """Whether the kept story of this number (from 1) goes to validation: exactly the requested share, evenly spread."""
     return int(number * share) > int((number - 1) * share)
 
 

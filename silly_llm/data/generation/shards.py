@@ -1,7 +1,7 @@
 """Generation in shards: any array job runs one of N parts; one command merges them.
 
-Shard I of N asks for a contiguous range of indices and leaves the judged rows in `OUTPUT_DIR/journal-shards/0000I-of-0000N/`
-(journals and what belongs to them are kept when a recipe changes, and never published). The merge streams them in order
+Shard I of N requests a contiguous range of indices and writes the judged rows to `OUTPUT_DIR/journal-shards/0000I-of-0000N/`
+(journals and related files are kept when a recipe changes, and never published). The merge streams them in order
 through the stateful filters, so the result equals that of one process, row for row.
 """
 
@@ -26,17 +26,17 @@ NOT_SHARED = {
     "provider", "output_dir", "shard_index", "validation_fraction", "preview", "dry_run", "max_failed", "max_cost", "max_requests",
     "max_tokens_total", "push_to_hub", "hub_dataset_id", "hub_private", "license", "tags",
 }  # fmt: skip
-"""Keys in which shards of one dataset may differ; of the provider only its type and model count."""
+"""Keys in which shards of one dataset may differ; for the provider only its type and model count."""
 
 
 def indices(args: GenerationArguments) -> range:
-    """The stories that this process asks for."""
+    """The indices of the stories that this process requests."""
     shard, of = args.shard_index or 0, args.num_shards if args.shard_index is not None else 1
     return range(shard * args.num_stories // of, (shard + 1) * args.num_stories // of)
 
 
 def as_shard(recipe: Recipe[GenerationArguments]) -> Recipe[GenerationArguments]:
-    """The recipe with the shard's own folder, if it is one."""
+    """The recipe with the shard's own output folder, if it is a shard."""
     args = recipe.args
     if args.shard_index is None:
         return recipe
@@ -46,7 +46,7 @@ def as_shard(recipe: Recipe[GenerationArguments]) -> Recipe[GenerationArguments]
 
 
 def folder_of(args: GenerationArguments, shard: int) -> Path:
-    """Where a shard's rows are."""
+    """The folder of a shard."""
     return Path(args.output_dir) / SHARD_FOLDERS / f"{shard:05d}-of-{args.num_shards:05d}"
 
 
@@ -63,7 +63,7 @@ def finished(recipe: Recipe[GenerationArguments], parts: GenerationComponents, i
     """The folders of all shards.
 
     Raises:
-        RunError: naming the shards that are missing or unfinished, or the first of another recipe.
+            RunError: naming the shards that are missing or unfinished, or the first with a different recipe.
     """
     from silly_llm.core.folders.output import is_finished
 
@@ -82,12 +82,12 @@ def finished(recipe: Recipe[GenerationArguments], parts: GenerationComponents, i
         except (OSError, ValueError):
             found = None
         if found != expected:
-            raise RunError(f"{folder}: was made by another recipe; run this shard again")
+            raise RunError(f"{folder}: was made with a different recipe; run this shard again")
     return folders
 
 
 def merge(parts: GenerationComponents, folder: Path) -> StoryStatistics:
-    """Write one dataset of the rows of all shards."""
+    """Write one dataset from the rows of all shards."""
     from silly_llm.data.generation.progress import Progress
     from silly_llm.data.generation.writer import StoryWriter
 

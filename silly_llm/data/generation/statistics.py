@@ -1,4 +1,4 @@
-"""Statistics of a stories dataset, gathered while its rows stream by; for the card, `statistics.json` and the report."""
+"""Statistics of a stories dataset, collected while its rows stream by; for the card, `statistics.json` and the report."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from silly_llm.text.languages import ENGLISH, Language
 from silly_llm.text.words import count_words, first_words, tokenize_words
 
 SAMPLE = 2_000
-"""Kept stories that the costly measures (words and features found, distinct n-grams) look at: the first ones."""
+"""Number of kept stories, from the first, for the expensive statistics (words and features found, distinct n-grams)."""
 TEXTS = 50
-"""Kept texts that are remembered: a card tells their language."""
+"""Number of kept texts that are remembered, for detecting the language."""
 OPENING_WORDS = 5
 MOST_OPENINGS = 100_000
-"""Different openings that are told apart; more would make memory grow with the data."""
+"""Number of distinct openings that are counted; more would make memory grow with the data."""
 
 
 class StoryStatistics:
-    """Counts over all rows and, for what is costly, over the first `SAMPLE` kept ones. Memory is flat."""
+    """Counts over all rows and, for expensive statistics, over the first `SAMPLE` kept ones. Memory is bounded."""
 
     def __init__(self, language: Language = ENGLISH) -> None:
         self.language = language
@@ -32,7 +32,7 @@ class StoryStatistics:
         self.rejected = 0
         """Rows that filters refused."""
         self.counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
-        """Of rows, by what is counted, such as `models` or `lengths`."""
+        """Counts of rows, by what is counted, such as `models` or `lengths`."""
         self.numbers: Counter[str] = Counter()
         """Sums over rows, such as `prompt_tokens`."""
         self.cost: float | None = None
@@ -92,7 +92,7 @@ class StoryStatistics:
             seen.update(grams)
 
     def summary(self, vocabulary_size: int | None = None) -> dict[str, Any]:
-        """Everything as plain data (JSON); the same rows give the same summary."""
+        """All statistics as plain data (JSON); the same rows give the same summary."""
         counts, numbers = self.counts, self.numbers
         kept = counts["lengths"].total()
         copies = {name: counts["rejected_by"][name] for name in ("duplicates", "near_duplicates")}
@@ -147,7 +147,7 @@ class StoryStatistics:
 
 
 def share(part: int, whole: int) -> float | None:
-    """Four digits of a share; `None` of nothing."""
+    """A share rounded to four digits; `None` if the total is 0."""
     return round(part / whole, 4) if whole else None
 
 

@@ -1,9 +1,9 @@
 """From answers to a dataset: rows, filters, splits, statistics, Parquet.
 
-Two steps. `judge` makes the row of an answer and asks the filters that look at one story alone; it may come in any order, and
-says whether the story should be asked for again. `commit` takes all rows of a story, in the order of the stories: the
-stateful filters (duplicates) decide, and the rows go to `train`, `validation` or `rejected`. A shard's writer keeps the
-judged rows as they are; merging the shards commits them.
+There are two steps. `judge` makes the row of an answer and applies the filters that look at one story alone; it may be called in any
+order, and says whether the story should be requested again. `commit` takes all rows of a story, in the order of the stories: the
+stateful filters (duplicates) decide, and the rows go to `train`, `validation` or `rejected`. A shard's writer stores the
+judged rows unchanged; merging the shards commits them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class StoryWriter:
-    """Writes the rows of a dataset folder. A context manager: leaving it by an error leaves no dataset.
+    """Writes the rows of a dataset folder. A context manager: leaving it with an error leaves no dataset.
 
     Args:
         folder: the dataset folder.
-        parts: what the recipe names, built.
+        parts: the recipe's components, built.
     """
 
     def __init__(self, folder: str | Path, parts: GenerationComponents) -> None:
@@ -49,12 +49,12 @@ class StoryWriter:
             self.dataset.abandon()
 
     def finish(self) -> StoryStatistics:
-        """Put the dataset in place; its statistics."""
+        """Move the dataset into place; returns its statistics."""
         self.dataset.close()
         return self.statistics
 
     def judge(self, index: int, attempt: int, prompt: Any, request: Any, answer: Completion) -> dict[str, Any]:
-        """The row of an answer, with what the filters say of the story by itself; it stands if `rejected_by` is empty."""
+        """The row of an answer, with the verdict of the filters that look at one story; it passes if `rejected_by` is empty."""
         row = row_of(index, attempt, prompt, request, answer, self.parts)
         row["rejected_by"], row["duplicate_of"] = verdict_on(row, answer, self.story_filters)
         return row
@@ -64,20 +64,20 @@ class StoryWriter:
         self._judged.setdefault(row["index"], []).append(row)
 
     def judge_and_hold(self, *story: Any) -> bool:
-        """Both; whether the story stands."""
+        """Both; returns whether the story passes."""
         row = self.judge(*story)
         self.hold(row)
         return not row["rejected_by"]
 
     def commit(self, index: int) -> None:
-        """Write the judged rows of story `index`; call it in the order of the stories. None is fine (a failed request)."""
+        """Write the judged rows of story `index`; call it in the order of the stories. There may be none (a failed request)."""
         self.write(self._judged.pop(index, ()))
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write judged rows."""
         for judged in rows:
             row = dict(judged)
-            split = "judged"  # of a shard: the stateful filters have not seen it
+            split = "judged"  # for a shard: the stateful filters have not seen it
             if self.parts.args.shard_index is None:
                 if not row["rejected_by"]:
                     row["rejected_by"], row["duplicate_of"] = reasons_against(row, self.stateful_filters)
@@ -89,6 +89,6 @@ class StoryWriter:
             self.statistics.add(split, row)
 
     def counts(self) -> tuple[int, int]:
-        """How many rows were kept (or stand so far, in a shard) and rejected."""
+        """The numbers of rows kept (or passed so far, in a shard) and rejected."""
         rejected = self.statistics.rejected
         return self.statistics.splits.total() - rejected, rejected

@@ -1,7 +1,7 @@
-"""The writer of stories in a process of its own: filters and Parquet take one core, asking takes another.
+"""The writer of stories in a separate process: filters and Parquet use one core, requests another.
 
-The process is forked, so filters that were built or injected are there as they are; where forking is not safe (other systems
-than Linux, other threads) the writer works in a thread. It dies with this process, leaving no dataset.
+The process is forked, so built or injected filters are available unchanged; where forking is not safe (other systems
+than Linux, other threads) the writer runs in a thread. It ends with this process, leaving no dataset.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
     from silly_llm.data.generation.writer import StoryWriter
 
 BATCH = 64
-"""Messages that are sent together."""
+"""Messages sent together."""
 DELAY = 0.02
-"""Seconds that a message waits for others at most."""
+"""Maximum seconds that a message waits for others."""
 BATCHES_AHEAD = 8
-"""Batches that the writer may be behind before asking waits for it."""
+"""Batches that the writer may lag behind before requests wait for it."""
 Message = tuple[str, tuple[Any, ...]]
 """A method of `StoryWriter` and its arguments."""
 _writer: StoryWriter
-"""In the writer's process: what it works with."""
+"""The objects of the writer's process."""
 
 
 def can_fork() -> bool:
-    """Whether a process may be forked safely here: on Linux, with one thread, not in a worker of a pool."""
+    """Whether forking is safe here: on Linux, with one thread, not in a worker of a pool."""
     pooled = multiprocessing.current_process().daemon
     return sys.platform == "linux" and threading.active_count() == 1 and not pooled
 
 
 class WriterProcess:
-    """A `StoryWriter` at work behind the event loop. An async context manager.
+    """A `StoryWriter` running behind the event loop. An async context manager.
 
     Call the constructor before the event loop and other threads start.
 
     Args:
         writer: not used in this process once forked.
-        judge_here: judge stories in this process, which has time for it when the teacher is quick and in process.
+        judge_here: judge stories in this process, which has time for it if the teacher is fast and in process.
 
     Raises:
-        RunError: from any method, when the writer's process died; what the writer raises is raised here.
+        RunError: from any method, if the writer's process died; exceptions of the writer are raised here.
     """
 
     def __init__(self, writer: StoryWriter, *, judge_here: bool = False) -> None:
@@ -83,7 +83,7 @@ class WriterProcess:
         self._executor.shutdown()
 
     async def judge(self, *story: Any, wait: bool) -> bool:
-        """Judge and hold a story; whether it stands, or True when one does not wait for the verdict."""
+        """Judge and hold a story; returns whether it passes, or True without waiting for the verdict."""
         if self._judge_here:
             row = self._judge_here(*story)
             await self._send("hold", row)
@@ -95,11 +95,11 @@ class WriterProcess:
         await self._send("commit", index)
 
     async def finish(self) -> StoryStatistics:
-        """Put the dataset in place; its statistics."""
+        """Move the dataset into place; returns its statistics."""
         return await self._send("finish", wait=True)
 
     async def _send(self, name: str, *arguments: Any, wait: bool = False) -> Any:
-        """Have a method of the writer called; what it returns, for who waits."""
+        """Have a method of the writer called; returns its result if awaited."""
         if self._failure is not None:
             raise self._failure
         if not self._messages:
@@ -135,17 +135,17 @@ class WriterProcess:
             results.set_result(returned)
             return
         if isinstance(error, BrokenExecutor):
-            error = RunError("the process that writes the stories died; the same command continues")
+            error = RunError("the process that writes the stories died; run the same command to continue")
         self._failure = self._failure or error
         results.set_exception(self._failure)
-        results.exception()  # raised by the next message where nobody waits for this one
+        results.exception()  # raised by the next message if nobody awaits this one
 
 
 def _begin(writer: StoryWriter, forked: bool) -> None:
     global _writer
     _writer = writer
     if forked:
-        for number in SIGNALS:  # they are for the other process
+        for number in SIGNALS:  # handled by the parent process
             signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -159,7 +159,7 @@ def _die_with_parent() -> None:
 
 
 def _work(messages: list[Message]) -> tuple[list[Any], tuple[int, int]]:
-    """Call methods of the writer; what each returned, and how many stories it kept and rejected so far."""
+    """Call methods of the writer; returns their results, and how many stories it has kept and rejected so far."""
     try:
         return [getattr(_writer, name)(*arguments) for name, arguments in messages], _writer.counts()
     except Exception as error:

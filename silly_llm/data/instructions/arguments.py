@@ -1,4 +1,4 @@
-"""The keys of an `instructions.yaml` recipe. Light, so that `silly-llm instruct --help` answers at once."""
+"""The keys of an `instructions.yaml` recipe. Light, for a fast `silly-llm instruct --help`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from silly_llm.hub.card_keys import CardKeys
 
 @dataclass
 class InstructionArguments(CardKeys):
-    """What `silly-llm instruct` understands."""
+    """The keys of `silly-llm instruct`."""
 
     dataset: str | dict[str, Any] | list[Any] = key(
         MISSING, "Stories: Hub id, path, data provider (`type:` …) or weighted list; needs a `text` column."
@@ -50,6 +50,6 @@ class InstructionArguments(CardKeys):
         if missing := [name for name in self.hold_out if name not in names]:
             raise RecipeError(f"hold_out: {missing[0]!r} is not among the types {names}")
         if len(self.hold_out) == 1:
-            raise RecipeError("hold_out: name at least two types; their combination is what is held out")
+            raise RecipeError("hold_out: name at least two types; it holds out their combination")
         if self.push_to_hub and not self.hub_dataset_id:
-            raise RecipeError("push_to_hub: say where with hub_dataset_id: NAMESPACE/NAME")
+            raise RecipeError("push_to_hub: set hub_dataset_id: NAMESPACE/NAME as the destination")

@@ -1,8 +1,8 @@
 """Phase 3: an instruction dataset from stories.
 
-Each example asks for a story by a random subset of instruction types (words it contains, one of its sentences, its
+Each example requests a story by a random subset of instruction types (words it contains, one of its sentences, its
 features, its summary: TinyStories, section 6) and answers with the story itself. Every choice derives from
-``(seed, story, k)``, so the order of the stories, restarts and the number of processes change nothing.
+``(seed, story, k)``, so it does not depend on the order of the stories, restarts or the number of processes.
 
 `split.py` keeps training and validation apart.
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = InstructionArguments
 SAMPLES = 50
-"""Rows that are kept for the card: one is shown, the others tell the language."""
+"""Number of rows kept for the card: one is shown, all are used to detect the language."""
 
 
 def check_components(args: InstructionArguments, where: str = "") -> tuple[list[Parsed], Parsed | None]:
@@ -59,10 +59,10 @@ def check_components(args: InstructionArguments, where: str = "") -> tuple[list[
 
 
 def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
-    """Read the recipe, derive the instructions unless they are there, publish when asked."""
+    """Read the recipe, derive the instructions unless they are up to date, publish if requested."""
     recipe = load_recipe(argv, phase="instruct", arguments=InstructionArguments)
     args = recipe.args
-    if args.language is None:  # the data's own card may say it
+    if args.language is None:  # it may be in the data's own card
         from silly_llm.hub.data_cards import what_is_known
 
         said = what_is_known(args.dataset).languages
@@ -132,11 +132,11 @@ def derive(recipe: Recipe[InstructionArguments], stories: StorySplit, services: 
     texts = [row["text"] for row in samples]
     write_card(folder, dataset_card("instructions", recipe, statistics=statistics, sample=sample, texts=texts))
     train, held_back = (counts[split]["examples"] for split in ("train", "validation"))
-    print(f"{train:,} instructions to train on and {held_back:,} held back are in {folder}")
+    print(f"{train:,} training instructions and {held_back:,} held-back ones are in {folder}")
     if recipe.file and recipe.file.with_name(PHASES["sft"].recipe).is_file():
         print(f"next: {next_command(recipe, 'sft', '--dataset', folder)}")
     else:
-        print(f"tune a model on them: {command_line('sft', '--help')} lists the keys")
+        print(f"to tune a model on them, see {command_line('sft', '--help')} for the keys")
 
 
 class RequestWriter:
@@ -164,7 +164,7 @@ class RequestWriter:
                     yield row
 
     def row(self, story: Story, k: int, split: str) -> dict[str, Any] | None:
-        """The `k`-th request for a story, or None when the story has nothing that could be asked for."""
+        """The `k`-th request for a story, or None if the story has nothing to ask for."""
         rng, drawn, others = self._draw(story, k, split)
         asked_for_words = bool(story.words)
         if not asked_for_words:
@@ -192,12 +192,12 @@ class RequestWriter:
         }
 
     def wants_summary(self, story: Story, examples: int, split: str) -> bool:
-        """Whether one of the story's requests will contain its summary; nothing else is worth an LLM's time."""
+        """Whether one of the story's requests will contain its summary; otherwise no LLM call is needed."""
         drawn = (name for k in range(examples) for name in self._draw(story, k, split)[1])
         return any(self.types[name].needs_summary for name in drawn)
 
     def _draw(self, story: Story, k: int, split: str) -> tuple[random.Random, list[str], list[str]]:
-        """The generator of an example, the types drawn for it, and the other types, in random order."""
+        """The random generator of an example, the types drawn for it, and the other types, in random order."""
         rng = random.Random(f"{self.seed}\0{story.story_id}\0{k}")
         order = sorted(self.types)
         rng.shuffle(order)

@@ -1,9 +1,9 @@
-"""Stories split into training and validation so that nothing leaks.
+"""Splits stories into training and validation without leaks.
 
-The split is by story: the dataset's own validation split where it has one, else by a hash of the text. A training
-story that is also a validation story is left out; and a validation request never quotes a sentence or a summary
-that stands in the training stories. For that the training sentences are kept in a Bloom filter of fixed size, so
-memory stays flat.
+The split is by story: the dataset's own validation split if it has one, otherwise by a hash of the text. A training
+story that is also a validation story is left out, and a validation request never quotes a sentence or a summary
+that occurs in the training stories. For this, the training sentences are stored in a Bloom filter of fixed size, so
+memory is bounded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class StorySplit:
     """The stories of a dataset, split by story.
 
     Raises:
-        RecipeError: the dataset has no column `text`, or that holds something else than texts.
+            RecipeError: the dataset has no column `text`, or it contains something other than text.
     """
 
     def __init__(self, source: DataProvider, *, fraction: float, seed: int) -> None:
@@ -47,7 +47,7 @@ class StorySplit:
         )  # 60 MB; false positives below 1 % up to 50 million texts
 
     def scan(self) -> None:
-        """First pass: decide which stories are held back, and remember what the others say."""
+        """First pass: decide which stories are held back, and store the sentences of the others."""
         if self.own_split:
             self._validation_ids = {story.story_id for story in self._read("validation")}
         else:
@@ -58,7 +58,7 @@ class StorySplit:
                 if position < self.fraction:
                     self._validation_ids.add(story.story_id)
             if lowest[1]:
-                self._validation_ids.add(lowest[1])  # even of very few stories one is held back
+                self._validation_ids.add(lowest[1])  # at least one story is held back, however few there are
         for story in self._read("train", "stories remembered"):
             if story.story_id not in self._validation_ids:
                 self._trained_on.add(story.summary or "")
@@ -84,7 +84,7 @@ class StorySplit:
         self.counts |= counts
 
     def _read(self, split: str, unit: str = "stories read") -> Iterator[Story]:
-        """Records with a `text` (and `words`, `features`, `summary` where they have them) as stories; empty texts are left out."""
+        """Records with a `text` (and `words`, `features`, `summary` if present) as stories; empty texts are left out."""
         with Progress(len(self.records[split]), unit) as progress:
             for record in self.records[split]:
                 progress.update()
@@ -103,17 +103,17 @@ class StorySplit:
 
 
 def text_hash(text: str) -> int:
-    """128 bits of a text whatever its white space, the same in every process."""
+    """A 128-bit hash of a text regardless of its white space, the same in every process."""
     digest = hashlib.blake2b(" ".join(text.split()).encode(), digest_size=16).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
 def story_id(text: str) -> str:
-    """What tells stories apart: a hash of the text, ignoring white space and case."""
+    """The identity of a story: a hash of the text, ignoring white space and case."""
     return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:32]
 
 
 def listed(value: Sequence[str] | str | None) -> tuple[str, ...]:
-    """A list column, or one that holds its items in a text with commas."""
+    """A list column, or a text column with comma-separated items."""
     items = value.split(",") if isinstance(value, str) else value or ()
     return tuple(item.strip() for item in items if item and item.strip())

@@ -1,4 +1,4 @@
-"""Summaries that a dataset lacks, written by an LLM provider; each is paid for once and kept in a journal."""
+"""Summaries for datasets that lack them, written by an LLM provider; each is paid for once and stored in a journal."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ class SummaryWriter(AbstractContextManager):
         self.seed = seed
         self.tally = RequestCounts()
         self.tokens = Counter(prompt_tokens=0, completion_tokens=0)
-        """Of all answers, those of the journal too."""
+        """Of all answers, including those from the journal."""
         self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.sqlite")
         self._engine = Engine(provider, self._journal, self.tally)
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(provider.prepare())
 
     def __exit__(self, *_: object) -> None:
-        """Flush the journal and release the provider, in the event loop that it worked in."""
+        """Flush the journal and close the provider, in the event loop that it was used in."""
         if self._journal is not None:
             self._journal.close()
         self._loop.run_until_complete(self.provider.aclose())
         self._loop.close()
 
     def fill(self, stories: Iterable[Story], wanted: Callable[[Story], bool]) -> Iterator[Story]:
-        """The same stories in the same order; those that lack a summary and are `wanted` with one.
+        """The same stories in the same order, with summaries added to those that lack one and are `wanted`.
 
-        A request that fails leaves its story without, which is then asked for by something else.
+        If a request fails, its story stays without a summary and is requested by something else.
 
         Raises:
-            RunError: the provider cannot answer at all. What was answered is kept.
+            RunError: the provider cannot answer at all. Existing answers are kept.
         """
         iterator = iter(stories)
         while chunk := list(islice(iterator, STORIES_AT_ONCE)):
@@ -71,7 +71,7 @@ class SummaryWriter(AbstractContextManager):
             yield from chunk
 
     def request(self, story: Story) -> ChatRequest:
-        """What is asked about a story."""
+        """The request for a story's summary."""
         digest = hashlib.sha256(f"{self.seed}\0summary\0{story.story_id}".encode()).digest()
         return ChatRequest(
             messages=({"role": "user", "content": self.question.replace("{text}", story.text)},),
@@ -90,6 +90,6 @@ class SummaryWriter(AbstractContextManager):
 
 
 def tidy(answer: Completion) -> str:
-    """The first two sentences of an answer, without one that the token limit cut off."""
+    """The first two sentences of an answer, without one cut off by the token limit."""
     sentences = split_sentences(answer.text)[:2]
     return join_words([s for s in sentences if answer.finish_reason != "length" or s[-1] in '.!?"”。！？»」'])

@@ -1,9 +1,9 @@
-"""What can be asked about a story: the four instruction types of the paper (section 6), each with several phrasings.
+"""What a request can specify about a story: the four instruction types of the paper (section 6), each with several phrasings.
 
-An instruction type turns one story into one line of a request ("Words: dog, jump, happy"), or says that the story
+An instruction type turns one story into one line of a request ("Words: dog, jump, happy"), or nothing if the story
 lacks what it needs. Most phrasings begin with the same keyword and a colon: a model of a few million parameters has to
-learn to copy from the request, and a fixed place to look at makes that learnable in minutes. A third party adds a type
-with ``@register("instruction_type", NAME)``; its `write` needs nothing but the story and a random generator.
+learn to copy from the request, and a fixed position makes that learnable in minutes. Third parties add a type
+with ``@register("instruction_type", NAME)``; its `write` needs only the story and a random generator.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from silly_llm.text.words import count_words
 OPENERS = (
     "", "", "Write a story.", "Tell me a story.", "Please write a short story.", "Write a short story for a small child.",
 )  # fmt: skip
-"""What may stand in front of the lines; empty means: the lines alone."""
+"""Possible first lines of a request; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Story:
     text: str
     story_id: str
     words: tuple[str, ...] = ()
-    """As asked (noun, verb, adjective), or empty."""
+    """As requested (noun, verb, adjective), or empty."""
     features: tuple[str, ...] = ()
-    """By the names of the paper."""
+    """By their names in the paper."""
     summary: str | None = None
     seen: Callable[[str], bool] = lambda text: False
-    """Whether a sentence or summary also stands in the training split, so that no validation request repeats it (False for training)."""
+    """Whether a sentence or summary also occurs in the training split, so that no validation request repeats it (False for training)."""
 
 
 @dataclass
@@ -45,9 +45,9 @@ class InstructionTypeConfig:
     """How often a type is drawn, and its phrasings."""
 
     probability: float = 0.5
-    """How likely a request contains this type, where the story has what it needs."""
+    """The probability that a request contains this type, if the story has what it needs."""
     phrasings: list[str] = field(default_factory=list)
-    """Phrasings of your own with the placeholder {value}, instead of the built-in ones."""
+    """Your own phrasings with the placeholder {value}, instead of the built-in ones."""
 
     def __post_init__(self) -> None:
         require(self, "probability", 0 <= self.probability <= 1, "must be between 0 and 1")
@@ -56,11 +56,11 @@ class InstructionTypeConfig:
 
 
 class InstructionType(ABC):
-    """A kind of request about a story. Subclasses name the built-in `phrasings` and find the `value`."""
+    """A kind of request about a story. Subclasses define the built-in `phrasings` and find the `value`."""
 
     phrasings: tuple[str, ...] = ("{value}",)
     needs_summary = False
-    """Whether an LLM provider should first write the story's summary when the dataset has none."""
+    """Whether an LLM provider should first write the story's summary if the dataset has none."""
 
     def __init__(self, config: InstructionTypeConfig) -> None:
         self.config = config
@@ -69,10 +69,10 @@ class InstructionType(ABC):
 
     @abstractmethod
     def value(self, story: Story, rng: random.Random) -> str | None:
-        """What this type asks for, taken from the story, or None when the story lacks it."""
+        """The value this type asks for, taken from the story, or None if the story lacks it."""
 
     def write(self, story: Story, rng: random.Random) -> str | None:
-        """One line (or more) of the request, or None when the story lacks what it needs."""
+        """One line (or more) of the request, or None if the story lacks what it needs."""
         value = self.value(story, rng)
         return None if value is None else rng.choice(self.phrasings).replace("{value}", value)
 

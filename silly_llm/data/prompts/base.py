@@ -1,7 +1,7 @@
-"""Prompts for stories: three words, a random subset of features, a template; all from (seed, index).
+"""Prompts for stories: three words, a random subset of features, a template; all derived from (seed, index).
 
 TinyStories (Eldan & Li 2023, section 2): every request names one noun, one verb, one adjective and some of six
-features, which is what makes millions of answers differ.
+features, which makes millions of answers differ.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from silly_llm.providers.base import Message
 from silly_llm.text.features import FEATURES
 
 Ask = Callable[[Mapping[str, str], Sequence[str]], str]
-"""The request for words by slot and features by name."""
+"""The request for given words (by slot) and features (by name)."""
 MOST_EXAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class StoryPrompt:
-    """One request for a story, and what it was made of."""
+    """One request for a story, and its ingredients."""
 
     messages: tuple[Message, ...]
     words: Mapping[str, str]
-    """Those that the text must have, by slot (for a story: `noun`, `verb`, `adjective`)."""
+    """The words that the text must contain, by slot (for a story: `noun`, `verb`, `adjective`)."""
     features: tuple[str, ...]
     template: str
     """The template's name; `custom-` and a digest for the recipe's own."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """More for `ChatRequest.fields`."""
+    """Additional values for `ChatRequest.fields`."""
 
 
 class PromptGenerator(ABC):
     """Makes the request for story number `index`. The same (seed, index) gives the same request."""
 
     vocabulary_size: int | None = None
-    """Different words that texts are asked to have; for the statistics."""
+    """Number of different words that texts may be asked to contain; for the statistics."""
 
     @staticmethod
     def check(options: dict[str, Any], settings: PromptSettings) -> None:
-        """Raise a RecipeError where options and settings do not go together, before anything is written or sent."""
+        """Raise a RecipeError if options and settings are incompatible, before anything is written or sent."""
         settings.probabilities()
 
     @staticmethod
@@ -62,13 +62,13 @@ class PromptGenerator(ABC):
 
 
 class TemplatePrompts(PromptGenerator):
-    """Fills a template with the words of its slots and a random subset of features, after examples where the recipe has some (k-shot).
+    """Fills a template with words for its slots and a random subset of features, after examples if the recipe has some (k-shot).
 
-    Words are used evenly, and no combination twice before all were used (`silly_llm.data.prompts.sampling`).
+    Words are used evenly, and no combination repeats before all have been used (`silly_llm.data.prompts.sampling`).
 
     Args:
-        required: the slots whose words the text must have; `words` of a template and of a row.
-        features: those that are asked for where the recipe names none.
+        required: the slots whose words the text must contain; `words` in a template and a row.
+        features: the features requested if the recipe names none.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class TemplatePrompts(PromptGenerator):
         return StoryPrompt(tuple(messages), required, features, name, self.fields(values))
 
     def fields(self, values: Mapping[str, str]) -> Mapping[str, Any]:
-        """More for `ChatRequest.fields`."""
+        """Additional values for `ChatRequest.fields`."""
         return {}
 
     def draw_features(self, draw: random.Random) -> tuple[str, ...]:
-        """Each feature by its probability; of two that conflict one stays, in proportion to their probabilities."""
+        """Draw each feature with its probability; of two that conflict, keep one, in proportion to their probabilities."""
         drawn = [name for name, chance in self.probabilities.items() if draw.random() < chance]
         for one, other in self.conflicts:
             if one in drawn and other in drawn:
@@ -128,7 +128,7 @@ class TemplatePrompts(PromptGenerator):
         return tuple(drawn)
 
     def _request_of(self, example: Mapping[str, Any], ask: Ask) -> str:
-        """What would have asked for an example: `ask` from its words, else its own prompt."""
+        """The request that an example answers: `ask` from its words, or else its own prompt."""
         if words := example.get("words"):
             given = words if isinstance(words, Mapping) else dict(zip(self.slots, words, strict=False))
             if all(given.get(slot) for slot in self.slots):
@@ -139,15 +139,15 @@ class TemplatePrompts(PromptGenerator):
 
 
 def load_examples(source: Any, count: int) -> list[Mapping[str, Any]]:
-    """Stories to show to a teacher.
+    """Example stories to show to a teacher.
 
     Args:
         source: any data source with `text` and either `prompt` or `words` (a mapping by slot, or a list in the order of the slots;
-            `features` where it has them); `None` for none. A large one gives its first `MOST_EXAMPLES`.
-        count: how many are shown with each request.
+            optionally `features`); `None` for no examples. Only the first `MOST_EXAMPLES` of a large source are used.
+        count: number of examples per request.
 
     Raises:
-        RecipeError: the source is missing or empty, has no `text`, or has nothing to ask for its stories with.
+        RecipeError: the source is missing or empty, has no `text`, or nothing to request its stories with.
     """
     if source is None or not count:
         return []
@@ -156,7 +156,7 @@ def load_examples(source: Any, count: int) -> list[Mapping[str, Any]]:
     records = load_records(source, split=("train", "validation"))
     require_text(records, "text")
     if not {"prompt", "words"} & set(records.column_names):
-        raise RecipeError(f"examples: {source}: needs a column 'prompt' or 'words', to ask for its stories with")
+        raise RecipeError(f"examples: {source}: needs a column 'prompt' or 'words' to request its stories with")
     first = records.select(range(min(MOST_EXAMPLES, len(records))))
     examples: list[Mapping[str, Any]] = [dict(record) for record in first if (record["text"] or "").strip()]
     if len(examples) < count:
@@ -166,7 +166,7 @@ def load_examples(source: Any, count: int) -> list[Mapping[str, Any]]:
 
 @register("prompt_generator", "tinystories")
 class TinyStoriesPrompts(TemplatePrompts):
-    """One noun, one verb, one adjective and each feature by its probability, as in the TinyStories paper."""
+    """One noun, one verb, one adjective and each feature with its probability, as in the TinyStories paper."""
 
     def __init__(self, settings: PromptSettings, vocabulary: Vocabulary) -> None:
         slots = {pos: vocabulary.of(pos) for pos in PARTS_OF_SPEECH}

@@ -1,4 +1,4 @@
-"""Prompts for any corpus: what is drawn for each text is named and listed in the recipe."""
+"""Prompts for any corpus: the recipe defines the slots and their values."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from silly_llm.data.prompts.templates import compiled_templates
 from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH, Vocabulary
 
 LISTS = tuple(PARTS_OF_SPEECH.values())
-"""What a slot may take from the vocabulary."""
+"""Word lists of the vocabulary that a slot may use."""
 RESERVED = ("words", "features", "feature_phrases")
 
 
 @dataclass(frozen=True)
 class SlotsConfig:
     slots: dict[str, Any]
-    """By name: a list of values, a text file with one a line, or `nouns`, `verbs`, `adjectives` of the vocabulary."""
+    """By name: a list of values, a text file with one per line, or the vocabulary's `nouns`, `verbs`, `adjectives`."""
     required: list[str] = field(default_factory=list)
     """Slots whose value the text must contain (see the filter `required_words`)."""
 
     def __post_init__(self) -> None:
         if not self.slots:
-            raise RecipeError("slots: is empty; name what is drawn for each text: {slots: {animal: [dog, cat]}}")
+            raise RecipeError("slots: is empty; define the values for each text: {slots: {animal: [dog, cat]}}")
         if unknown := [name for name in self.required if name not in self.slots]:
             near = suggestion(unknown[0], self.slots)
             raise RecipeError(f"required: unknown slot {unknown[0]!r}{near}; known: {', '.join(self.slots)}")
@@ -43,7 +43,7 @@ class SlotsConfig:
 class SlotPrompts(TemplatePrompts):
     """One value for each slot of the recipe, and its own features: a corpus of letters, recipes or riddles needs no code.
 
-    Every value is used as often as any other, and no combination twice before all were used.
+    Every value is used equally often, and no combination repeats before all have been used.
     """
 
     def __init__(self, config: SlotsConfig, settings: PromptSettings, vocabulary: Vocabulary) -> None:
@@ -64,7 +64,7 @@ class SlotPrompts(TemplatePrompts):
 
 
 def slot_values(name: str, given: Any, vocabulary: Vocabulary | None = None) -> tuple[str, ...]:
-    """The values of a slot, at least one; those of the vocabulary are empty without one."""
+    """The values of a slot, at least one; slots from the vocabulary are empty without one."""
     if isinstance(given, str) and given in LISTS:
         return () if vocabulary is None else getattr(vocabulary, given)
     if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""Templates of prompts: ours by name, the recipe's own text or file; sandboxed Jinja with strict variables."""
+"""Prompt templates: ours by name, the recipe's own text or file; sandboxed Jinja with strict variables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from silly_llm.data.vocabulary.lists import PARTS_OF_SPEECH
 from silly_llm.text.features import DESCRIPTIONS
 
 TEMPLATES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.jinja"))}
-"""The named templates, all for stories: the files beside this one."""
+"""The named templates, all for stories: the files in this folder."""
 
 
 def variables(
@@ -25,7 +25,7 @@ def variables(
     words: Sequence[str] | None = None,
     descriptions: Mapping[str, str] = DESCRIPTIONS,
 ) -> dict[str, Any]:
-    """What a template may use: each slot by name, `words` (default: of all slots), `features` (names) and `feature_phrases`."""
+    """The variables of a template: each slot by name, `words` (default: of all slots), `features` (names) and `feature_phrases`."""
     return {
         **slots,
         "words": list(slots.values() if words is None else words),
@@ -41,13 +41,13 @@ def compile_template(
     slots: Sequence[str] = tuple(PARTS_OF_SPEECH),
     descriptions: Mapping[str, str] = DESCRIPTIONS,
 ) -> tuple[str, Any]:
-    """The name and the compiled template, in sandboxed Jinja; a variable that does not exist is an error before anything is sent.
+    """The name and the compiled template, in sandboxed Jinja; an unknown variable is an error before anything is sent.
 
     Args:
         text: a name, a path that ends in `.jinja`, or a template.
         named: the recipe's own names and texts, which take precedence over ours.
-        slots: what is drawn for each text, and may be used: noun, verb and adjective for a story.
-        descriptions: what a prompt says of each feature.
+        slots: the slots, which a template may use by name: noun, verb and adjective for a story.
+        descriptions: how a prompt describes each feature.
 
     Raises:
         RecipeError: unknown name, bad syntax, unknown variable, or a text that uses none.

@@ -1,4 +1,4 @@
-"""Whether a word belongs into a small child's vocabulary, and if not, why. Light rules; every check has its reason."""
+"""Checks whether a word belongs in a small child's vocabulary. Light rules; every refusal has a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROFANE_STEMS = (
     *("fuck", "shit", "bitch", "cunt", "whor", "slut", "porn", "nigg"),
     *("fagg", "damn", "piss", "wank", "sexu", "masturb", "genit"),
 )
-"""Beginnings of profane words."""
+"""Stems of profane words."""
 NO_NOUN = re.compile(r"(?:ously|fully|ingly|ably|ibly|ically)$")
 NO_VERB = re.compile(r"(?:ness|ment|tion|sion|ship|hood|ful|ous|less|able|ible|ity|ly)$")
 VERBS_ALL_THE_SAME = frozenset(
@@ -35,9 +35,9 @@ VOWELS = re.compile(r"[aeiouy]+")
 
 
 def reasons_to_refuse(word: str, pos: str, checks: WordChecks, language: str = ENGLISH) -> tuple[str, ...]:
-    """Every reason against `word` as a `pos` (`noun`, `verb`, `adjective`); empty when it passes.
+    """Every reason against `word` as a `pos` (`noun`, `verb`, `adjective`); empty if it passes.
 
-    In other languages than English only letters, length and frequency are checked.
+    For languages other than English only letters, length and frequency are checked.
     """
     if language == ENGLISH and not FORMAT.fullmatch(word):
         return ("format: not one word of plain lower-case letters",)
@@ -58,7 +58,7 @@ def reasons_to_refuse(word: str, pos: str, checks: WordChecks, language: str = E
 
 
 def syllables(word: str) -> int:
-    """Syllables of an English word, by its groups of vowels; at most one off for nearly all words."""
+    """Syllables of an English word, counted as groups of vowels; at most one off for nearly all words."""
     count = len(VOWELS.findall(word))
     if word.endswith("e") and not word.endswith(("le", "ee", "ye", "oe", "ue", "ie")) and count > 1:
         count -= 1  # silent, as in "cake"
@@ -71,8 +71,8 @@ def syllables(word: str) -> int:
 
 
 def frequency(word: str, language: str = ENGLISH) -> float:
-    """How common a word is, on the Zipf scale (1 rare to 7 the most common), by wordfreq's list. In other languages the word is looked
-    up as it stands, which needs no package that segments Chinese or Japanese."""
+    """The frequency of a word on the Zipf scale (1 rare to 7 most common), from wordfreq's list. In other languages the word is looked
+    up unchanged, which needs no package that segments Chinese or Japanese."""
     from wordfreq import freq_to_zipf, get_frequency_dict, zipf_frequency
 
     if language == ENGLISH:
@@ -82,7 +82,7 @@ def frequency(word: str, language: str = ENGLISH) -> float:
 
 
 def wrong_part_of_speech(word: str, pos: str) -> str | None:
-    """Why `word` is no `pos`, by three kinds of evidence: it is a function word, its ending, and whether English uses the
+    """Why `word` is not a `pos`, by three kinds of evidence: it is a function word, its ending, and whether English uses the
     inflections that such a word would have ("jumping" is nearly as common as "jump", "chairing" far rarer than "chair").
     """
     known = known_parts_of_speech()
@@ -103,7 +103,7 @@ def wrong_part_of_speech(word: str, pos: str) -> str | None:
         return "looks like an adverb"
     if pos == "adjective" and NO_ADJECTIVE.search(word):
         return "does not look like an adjective"
-    if not as_others:  # many a good noun has no plural ("milk"), so only words known as something else need one
+    if not as_others:  # many good nouns have no plural ("milk"), so only words known as something else need one
         return None
     in_use = has_form(word, "plural", 2.0) if pos == "noun" else has_form(word, "superlative", 2.5)
     return None if in_use else f"known as {as_others[0]}"
@@ -116,7 +116,7 @@ def has_form(word: str, form: Form, gap: float) -> bool:
 
 
 def base_form(word: str) -> str:
-    """The likeliest base form of a word in -ed or -ing that our list has, else the word without its ending."""
+    """The likeliest base form of a word in -ed or -ing that is in our list, or else the word without its ending."""
     stem = re.sub(r"(?:ed|ing)$", "", word)
     forms = [stem, stem + "e", stem[:-1] if stem[-2:-1] == stem[-1:] else stem, re.sub("i$", "y", stem)]
     return next((form for form in forms if form in known_parts_of_speech()), stem)
@@ -124,7 +124,7 @@ def base_form(word: str) -> str:
 
 @functools.cache
 def known_parts_of_speech() -> dict[str, set[str]]:
-    """The parts of speech of the words of the embedded list."""
+    """The parts of speech of the words in the embedded list."""
     known: dict[str, set[str]] = defaultdict(set)
     for pos in PARTS_OF_SPEECH:
         for word in load_vocabulary().of(pos):

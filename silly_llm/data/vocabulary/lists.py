@@ -1,4 +1,4 @@
-"""A vocabulary: nouns, verbs and adjectives, with why other words were refused. Read from a file, a folder or the Hub."""
+"""A vocabulary: nouns, verbs and adjectives, and the words refused with reasons. Read from a file, a folder or the Hub."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from silly_llm.data.opening import convert
 from silly_llm.text import EMBEDDED
 
 PARTS_OF_SPEECH = {"noun": "nouns", "verb": "verbs", "adjective": "adjectives"}
-"""What one word is called, and the key of its list."""
+"""Each part of speech, and the key of its list."""
 FILE_NAME = "vocabulary.json"
 WORD_LISTS = (".csv", ".tsv", ".txt")
-"""Endings of files with a word and its part of speech in each line."""
+"""Extensions of files with a word and its part of speech per line."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def load_vocabulary(source: str | Path | None = None) -> Vocabulary:
     """Read a vocabulary.
 
     Args:
-        source: a JSON file; a CSV, TSV or text file with a word and its part of speech in each line (`dog,noun`); a folder that holds
-            `vocabulary.json`, or `nouns.txt`, `verbs.txt` and `adjectives.txt` with a word in each line; a Hub dataset id; or `None`
-            for the embedded list.
+            source: a JSON file; a CSV, TSV or text file with a word and its part of speech per line (`dog,noun`); a folder that contains
+                `vocabulary.json`, or `nouns.txt`, `verbs.txt` and `adjectives.txt` with a word per line; a Hub dataset id; or `None`
+                for the embedded list.
 
     Raises:
         RecipeError: there is no such file, or it is not a vocabulary with all three parts of speech.
@@ -99,12 +99,12 @@ def _words(content: Any, key: str) -> tuple[str, ...]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file that are not blank."""
+    """The non-blank lines of a file."""
     return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
 
 
 def _word_list(path: Path) -> dict[str, list[str]]:
-    """Words by key, from lines such as `dog,noun`, `dog;noun`, or `dog noun`, with a header or without."""
+    """Words by key, from lines such as `dog,noun`, `dog;noun`, or `dog noun`, with or without a header."""
     words: dict[str, list[str]] = {key: [] for key in PARTS_OF_SPEECH.values()}
     for number, line in enumerate(_lines(path), 1):
         cells = [c.strip().strip('"') for c in re.split(r"[,;\t]", line)]
@@ -116,17 +116,17 @@ def _word_list(path: Path) -> dict[str, list[str]]:
             words[key].append(word)
         elif number > 1 or len(cells) == 1 or word.lower() not in ("word", "words"):
             raise RecipeError(
-                f"row {number}: {line[:40]!r} is no word with its part of speech; write one a line, such as 'dog,noun', with "
+                f"row {number}: {line[:40]!r} is not a word with its part of speech; write one per line, such as 'dog,noun', with "
                 f"{', '.join(PARTS_OF_SPEECH)}"
             )
     return words
 
 
 def local_path(source: str | Path | None) -> Path | None:
-    """The local file (or folder of text files) that `source` means; `None` when it is a Hub id.
+    """The local file (or folder of text files) that `source` refers to; `None` for a Hub id.
 
     Raises:
-        RecipeError: it looks like a path, but nothing is there.
+        RecipeError: it looks like a path, but does not exist.
     """
     if source is None:
         return EMBEDDED
@@ -146,6 +146,6 @@ def _from_hub(repo_id: str) -> Path:
     except RepositoryNotFoundError:
         raise RecipeError(f"vocabulary: {repo_id}: neither a local path nor a dataset on the Hub") from None
     except RemoteEntryNotFoundError:
-        raise RecipeError(f"vocabulary: {repo_id}: the dataset on the Hub holds no {FILE_NAME}") from None
+        raise RecipeError(f"vocabulary: {repo_id}: the dataset on the Hub contains no {FILE_NAME}") from None
     except OSError as error:
         raise RunError(f"vocabulary: {repo_id}: the Hub cannot be reached ({type(error).__name__})") from None

@@ -1,9 +1,9 @@
 """Phase 1a: a vocabulary of nouns, verbs and adjectives that a small child knows.
 
-Asks the provider for words by part of speech, checks each one, records why others were refused, and asks again until there are enough
-or no new ones come. Words that the output folder (made with the same seed and teacher) or `extend:` already holds are kept; only
-what is missing is asked for. The parts of speech are asked for concurrently, each in an order that (seed, number of the request)
-decides.
+Requests words from the provider by part of speech, checks each one, records why others were refused, and continues until there are
+enough or no new ones come. Words already in the output folder (made with the same seed and teacher) or in `extend:` are kept; only
+missing ones are requested. The parts of speech are requested concurrently, each in an order that depends on (seed, number of the
+request).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from silly_llm.asking.engine import Engine
 
 KEPT = "journal-kept.json"
-"""The words that an interrupted run began with."""
+"""The words that an interrupted run started with."""
 NAMED_IN_PROMPT = 100
-"""Known words that a prompt asks not to repeat."""
+"""Number of known words that a prompt asks not to repeat."""
 _THEMES = (
     "the house; the kitchen and food; animals; the garden and nature; the body and clothes; toys and play; family and friends; the "
     "street and travel; weather and seasons; feelings; school and learning; the farm; the sea; music and art; bedtime and dreams; "
@@ -95,12 +95,12 @@ ARGUMENTS = VocabularyArguments
 
 
 def check_components(args: VocabularyArguments) -> None:
-    """The provider exists and takes the options given; builds nothing."""
+    """Check that the provider exists and accepts the options given; builds nothing."""
     registry.parse_component("llm_provider", args.provider, where="provider:")
 
 
 def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
-    """Make a vocabulary as the recipe says."""
+    """Make a vocabulary according to the recipe."""
     from silly_llm.core.folders.output import open_output
 
     recipe = load_recipe(argv, phase="vocabulary", arguments=VocabularyArguments)
@@ -121,14 +121,14 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             teacher = {"provider": registry.split_type("llm_provider", args.provider)[0], "model": provider.model}
             source: dict[str, Any] = {**teacher, "seed": args.seed}
             if earlier and not source.items() <= earlier.provenance.items():
-                print(f"{output.folder}: its words have another seed or teacher, and are not kept", flush=True)
+                print(f"{output.folder}: its words have a different seed or teacher and are not kept", flush=True)
                 (output.folder / KEPT).unlink(missing_ok=True)
             elif earlier:
                 kept.append(earlier)
                 if not (output.folder / KEPT).exists():
                     earlier.save(output.folder / KEPT)
 
-            # Words from before, then what is missing
+            # Existing words, then the missing ones
             searches = [Search(pos, wanted) for pos, wanted in shares(args.words, args.proportions).items()]
             for search in searches:
                 for vocabulary in reversed(kept):
@@ -153,18 +153,18 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
 
 def earlier_words(folder: Path) -> Vocabulary | None:
-    """The vocabulary that the output folder holds from before, preferably the one that an interrupted run began with."""
+    """The existing vocabulary in the output folder, preferably the one that an interrupted run started with."""
     for name in (KEPT, FILE_NAME):
         if (folder / name).is_file():
             try:
                 return load_vocabulary(folder / name)
             except RecipeError:
-                continue  # cut off or empty: it is made again
+                continue  # truncated or empty: it is made again
     return None
 
 
 def shares(words: int, proportions: dict[str, float]) -> dict[str, int]:
-    """How many words of each part of speech: proportional, rounded so that they add up."""
+    """The number of words per part of speech: proportional, rounded so that they add up."""
     total = sum(proportions.values())
     exact = {pos: words * proportions.get(key, 0) / total for pos, key in PARTS_OF_SPEECH.items()}
     counts = {pos: int(share) for pos, share in exact.items()}
@@ -175,10 +175,10 @@ def shares(words: int, proportions: dict[str, float]) -> dict[str, int]:
 
 
 async def ask(searches: Sequence[Search], provider: LLMProvider, args: VocabularyArguments, folder: Path) -> None:
-    """Ask for the missing words of all parts of speech.
+    """Request the missing words of all parts of speech.
 
     Raises:
-        RunError: requests fail; the answers so far are in the journal.
+            RunError: requests fail; the answers so far are in the journal.
     """
     from silly_llm.asking.engine import Engine
     from silly_llm.asking.journal import JOURNAL, Journal
@@ -195,21 +195,21 @@ async def ask(searches: Sequence[Search], provider: LLMProvider, args: Vocabular
 
 
 async def search_words(search: Search, engine: Engine, args: VocabularyArguments) -> None:
-    """Ask again and again for one part of speech, until there are enough or no new ones come."""
+    """Request words of one part of speech repeatedly, until there are enough or no new ones come."""
     fruitless = 0
     while search.missing and fruitless < args.patience:
         request = word_request(search, args, structured=engine.provider.structured)
         search.requests += 1
         (answer,) = await engine.ask([request])
         if not isinstance(answer, Completion):
-            raise RunError(f"{answer.reason}; the words found so far are kept, and the same command continues")
+            raise RunError(f"{answer.reason}; the words found so far are kept; run the same command to continue")
         before = len(search.accepted)
         search.consider(parse_words(answer.text), args)
         fruitless = 0 if len(search.accepted) > before else fruitless + 1
 
 
 def word_request(search: Search, args: VocabularyArguments, *, structured: bool = False) -> ChatRequest:
-    """The next request for words of a part of speech; as JSON from providers that take a schema."""
+    """The next request for words of a part of speech, with a JSON schema if the provider accepts one."""
     draw = random.Random(f"{args.seed}:{search.pos}:{search.requests}")
     count = min(args.words_per_request, max(10, 2 * search.missing))
     known = draw.sample(search.accepted, min(NAMED_IN_PROMPT, len(search.accepted)))
@@ -234,9 +234,9 @@ def word_request(search: Search, args: VocabularyArguments, *, structured: bool 
 
 
 def parse_words(text: str) -> list[str]:
-    """The words of an answer: JSON (a list, or a mapping with one), or one a line, or with commas; bullets and numbers are removed.
+    """The words of an answer: JSON (a list, or a mapping with one), one per line, or comma-separated; bullets and numbers are removed.
 
-    Anything longer than a word stays as it is, so that the format check can refuse it with its reason.
+    Anything longer than a word is left unchanged, so that the format check can refuse it with its reason.
     """
     text = re.sub(r"^\s*```(?:json)?|```\s*$", "", text.strip()).strip()
     try:
@@ -252,7 +252,7 @@ def parse_words(text: str) -> list[str]:
 
 
 def report(recipe: Recipe[VocabularyArguments], searches: Sequence[Search], started_with: int) -> None:
-    """Say what was made, where it is, and what comes next."""
+    """Print what was made, where it is, and the next command."""
     counts = ", ".join(f"{len(search.accepted)} {PARTS_OF_SPEECH[search.pos]}" for search in searches)
     refused = sum(len(search.refused) for search in searches)
     kept = f", {started_with} of them from before" if started_with else ""
