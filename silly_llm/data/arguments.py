@@ -50,9 +50,9 @@ class VocabularyArguments:
         lambda: {"nouns": 0.5, "verbs": 0.25, "adjectives": 0.25},
         "Shares of nouns, verbs and adjectives; scaled to sum to 1.",
     )
-    seed: int = _key(0, "Seed of all random choices.")
-    output_dir: str = _key("", "Output folder of vocabulary.json.")
-    extend: str | None = _key(
+    seed: int = key(0, "Seed of all random choices.")
+    output_dir: str = key("", "Output folder of vocabulary.json.")
+    extend: str | None = key(
         None, "An existing vocabulary (path or Hub id) whose words are kept; only the rest is requested."
     )
     seed: int = key(0, "Every choice derives from it.")
