@@ -19,14 +19,12 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.output import read_state
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.masking import remember
-from silly_llm.hub.cards import PLACEHOLDER, dataset_card, model_card, write_card
+from silly_llm.hub.cards import PLACEHOLDER
 from silly_llm.hub.contents import files_of, kind_of, left_of, read_card, refuse_code
 from silly_llm.hub.scan import refuse_secrets
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-__all__ = ["Push", "check_push", "dataset_card", "model_card", "publish", "push_if_asked", "write_card"]
 
 REPLACED = {"dataset": ("data/*.parquet",), "model": ("*.safetensors", "*.safetensors.index.json")}
 """Files of an earlier version that would be loaded along with the new ones: removed in the commit."""

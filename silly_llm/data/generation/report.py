@@ -41,7 +41,7 @@ def describe_stories(
         RunError: no story was kept.
     """
     from silly_llm.core.folders.files import write_text
-    from silly_llm.hub.publish import dataset_card, write_card
+    from silly_llm.hub.cards import dataset_card, write_card
 
     summary = statistics.summary(parts.prompts.vocabulary_size)
     thinking = summary.get("thinking")
