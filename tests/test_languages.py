@@ -147,7 +147,7 @@ def test_instructions_speak_the_language_that_the_data_says_it_has(tmp_path):
     ("main", "options", "said"),
     [
         (vocabulary.main, ["--checks.max_length", "9"], "checks: max_syllables, profanity, part_of_speech"),
-        (vocabulary.main, [], "the storyteller knows English words only"),
+        (vocabulary.main, [], "the storyteller has English words only"),
         (instructions.main, ["--dataset", "x.jsonl"], "types: the phrasings of words are English"),
     ],
 )

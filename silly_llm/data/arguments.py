@@ -39,10 +39,8 @@ class WordChecks:
 class VocabularyArguments:
     """The keys of `silly-llm vocabulary`."""
 
-    provider: Spec = key(
-        "storyteller", "Who is asked for words: an LLM provider; storyteller reads the embedded list."
-    )
-    words: int = key(1500, "How many words in all.")
+    provider: Spec = key("storyteller", "The LLM provider asked for words; storyteller reads the embedded list.")
+    words: int = key(1500, "Total number of words.")
     language: str = key(
         "en", "Language of the words, as a code (es, zh); English-only checks are off by default in other languages."
     )
@@ -55,9 +53,6 @@ class VocabularyArguments:
     extend: str | None = key(
         None, "An existing vocabulary (path or Hub id) whose words are kept; only the rest is requested."
     )
-    seed: int = key(0, "Every choice derives from it.")
-    output_dir: str = key("", "Where vocabulary.json goes.")
-    extend: str | None = key(None, "A vocabulary (path or Hub id) to keep the words of; only the rest is asked for.")
     checks: WordChecks = key(
         WordChecks, "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
     )

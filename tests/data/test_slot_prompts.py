@@ -89,7 +89,7 @@ def test_own_features_are_found_by_patterns():
     letter = {"text": "Dear Tom. P.S. I like you.", "features": ["postscript", "joke"]}
     assert story_filter.refuse(letter) is None
     assert story_filter.refuse(letter | {"text": "Dear Tom."}) == "postscript not found"
-    with pytest.raises(RecipeError, match="patterns: postscript: is no regular expression"):
+    with pytest.raises(RecipeError, match="patterns: postscript: is not a regular expression"):
         FeaturesFilter(patterns={"postscript": "("})
 
 
