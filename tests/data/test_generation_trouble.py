@@ -114,11 +114,12 @@ class Dies(StoryFilter):
     ("name", "said"),
     [("Raises", "Odd: not pickled"), ("Dies", "process that writes the stories died; the same command")],
 )
-def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, monkeypatch, server, recipe, name, said):
+def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, silly_llm, recipe, name, said):
+    """In a process of its own: beside the server's thread the writer would not be forked."""
     (tmp_path / "bad_filters.py").write_text(BAD_FILTERS)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(RunError, match=said):
-        generate("--config", recipe, "--filters", f"[bad_filters:{name}]")
+    done = silly_llm("generate", "--config", recipe, "--filters", f"[bad_filters:{name}]", cwd=tmp_path)
+    told, line = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "bad_filters" in told and said in line and "Traceback" not in done.stderr
     assert not (tmp_path / "stories" / "data").exists() and len(journalled(tmp_path / "stories")) > 0
 
 
