@@ -114,10 +114,12 @@ class Dies(StoryFilter):
     ("name", "said"),
     [("Raises", "Odd: not pickled"), ("Dies", "process that writes the stories died; run the same command")],
 )
-def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, silly_llm, server, recipe, name, said):
+def test_a_writer_that_fails_ends_the_run_in_one_line(tmp_path, silly_llm, recipe, name, said):
+    """In a process of its own: beside the server's thread the writer would not be forked."""
     (tmp_path / "bad_filters.py").write_text(BAD_FILTERS)
     done = silly_llm("generate", "--config", recipe, "--filters", f"[bad_filters:{name}]", cwd=tmp_path)
-    assert done.returncode == 1 and said in done.stderr.splitlines()[-1]
+    told, line = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "bad_filters" in told and said in line and "Traceback" not in done.stderr
     assert not (tmp_path / "stories" / "data").exists() and len(journalled(tmp_path / "stories")) > 0
 
 
