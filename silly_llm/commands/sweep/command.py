@@ -160,7 +160,7 @@ def state_of(point: Point, done: bool) -> str:
     if done:
         return "done"
     if is_finished(point.folder):
-        return "anew" if "--force" in point.argv else "prolonged"
+        return "restarts" if "--force" in point.argv else "extends"
     return "continues" if (point.folder / PRIVATE / "run.json").exists() else "to do"
 
 
