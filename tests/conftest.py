@@ -27,7 +27,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 @pytest.fixture(autouse=True)
 def forgets_secrets():
     """What one test's recipe held is no secret in the next."""
-    from silly_llm.core import masking
+    from silly_llm.core.console import masking
 
     before = set(masking._remembered), set(masking._declared)
     yield

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import pytest
 
 from silly_llm.core.config import check, load_recipe
+from silly_llm.core.console.masking import MASK
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.masking import MASK
 
 
 @dataclass

@@ -19,7 +19,7 @@ from servers.local_hub import LocalHub
 from servers.scripted_llm import ScriptedLLM
 
 from silly_llm.cli import main
-from silly_llm.core.masking import is_secret_name, mask, remember
+from silly_llm.core.console.masking import is_secret_name, mask, remember
 from silly_llm.hub.scan import texts_in
 
 KINDS = {

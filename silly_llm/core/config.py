@@ -22,9 +22,9 @@ from typing import Any, Generic, TypeVar
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from silly_llm.core.console.masking import mask, remember
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.lookup import locate
-from silly_llm.core.masking import mask, remember
 from silly_llm.core.phases import PHASES
 from silly_llm.core.recipe_files import environment_of, map_texts, overlay, read_with_parents, said_by
 from silly_llm.core.registry import config_class_of, resolve

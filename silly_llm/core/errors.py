@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from silly_llm.core.masking import mask
+from silly_llm.core.console.masking import mask
 
 
 class Masked(Exception):

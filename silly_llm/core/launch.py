@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.console import streams
+from silly_llm.core.console.masking import mask
 from silly_llm.core.console.signals import SIGNALS, Stopped, as_ctrl_c, first_heard, handled
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.lookup import name_of
-from silly_llm.core.masking import mask
 from silly_llm.core.phases import PHASES, Phase
 from silly_llm.core.schema import default_of
 

@@ -18,9 +18,9 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError
 
+from silly_llm.core.console.masking import is_secret_name, remember
 from silly_llm.core.errors import RecipeError, first_line, suggestion
 from silly_llm.core.lookup import beside, locate, name_of
-from silly_llm.core.masking import is_secret_name, remember
 from silly_llm.core.phases import Phase, phase_named
 
 ENDINGS = (".yaml", ".yml", ".json")

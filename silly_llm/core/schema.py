@@ -16,8 +16,8 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
+from silly_llm.core.console.masking import declare, is_secret_name, mask, remember
 from silly_llm.core.errors import RecipeError, suggestion
-from silly_llm.core.masking import declare, is_secret_name, mask, remember
 
 A = TypeVar("A")
 NUMBER = re.compile(r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?")

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from silly_llm import __version__
+from silly_llm.core.console.masking import remember
 from silly_llm.core.console.streams import is_main_process
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.output import read_state
 from silly_llm.core.launch import Parser, run_main
-from silly_llm.core.masking import remember
 from silly_llm.hub.cards import PLACEHOLDER
 from silly_llm.hub.contents import files_of, kind_of, left_of, read_card, refuse_code
 from silly_llm.hub.scan import refuse_secrets

@@ -20,8 +20,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from silly_llm.core.console.masking import QUERY_VALUE, SHAPES, forms_of, is_secret_name, known_secrets
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.masking import QUERY_VALUE, SHAPES, forms_of, is_secret_name, known_secrets
 
 DETECTORS = frozenset([
     "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from silly_llm.core.console.masking import mask
 from silly_llm.core.errors import RunError
-from silly_llm.core.masking import mask
 
 PRIVATE = ".silly"
 """The folder inside an output folder that holds lock, state and manifest; never published, never an input."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from silly_llm.core.console.masking import mask, remember
 from silly_llm.core.errors import RecipeError, RunError
-from silly_llm.core.masking import mask, remember
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, Prices, RequestFailed
 from silly_llm.providers.server.answers import RESPONSE_FORMATS, InvalidAnswer, read_chat, validated, with_instruction
 from silly_llm.providers.server.endpoints import Endpoint, EndpointPool
