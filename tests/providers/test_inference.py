@@ -63,7 +63,7 @@ def test_a_provider_is_asked_by_itself_with_its_own_key_and_else_by_the_router(s
     monkeypatch.setattr(_providers.PROVIDERS["together"]["conversational"], "base_url", itself)
     monkeypatch.setattr(constants, "INFERENCE_PROXY_TEMPLATE", router)
     spec = {"type": "hf-inference", "model": "a/b", "provider": "together", "bill_to": "us", "api_key": key}
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True, action="always") as said:
         assert isinstance(complete(spec, [request(97)])[0], Completion)
     record = [record for record in server.asked() if record["seed"] == 97][-1]
     assert (record["authorization"], record["bill_to"]) == (f"Bearer {key}", "us")

@@ -32,25 +32,25 @@ from silly_llm.core.launch import run_main
 from silly_llm.core.pages.markdown import code
 from silly_llm.core.phases import PHASES
 
-USAGE = """silly-llm sweep: run one recipe at every point of a grid, and plot what came out
+USAGE = """silly-llm sweep: run one recipe at every point of a grid and plot the results
 
 usage: silly-llm sweep --config SWEEP [--dry_run] [--jobs N] [--environment NAME] [--force] [--key value …]
 
   --config SWEEP      a file such as recipes/tinystories/sweep.yaml, with the keys
-                        recipe       the pretraining or tuning recipe, beside the sweep's own file
+                        recipe       the pretraining or tuning recipe, relative to the sweep's file
                         environment  of that recipe
-                        set          keys that are the same at every point
-                        grid         keys and their values: every combination is run; `seed` makes the error bars
-                        runs         keys that vary together, one mapping a run (`name` names it)
-                        output_dir   default: runs/NAME/ and the name of the file
+                        set          keys with the same value at every point
+                        grid         keys and their values: every combination is run; vary `seed` for error bars
+                        runs         keys that vary together, one mapping per run (`name` names it)
+                        output_dir   default: runs/NAME/ plus the name of the file
   --dry_run           list the points and which are done
-  --jobs N            so many points at once (default: 1); GPUs are dealt out in turn
+  --jobs N            number of points to run at once (default: 1); GPUs are assigned in turn
   --environment NAME  one of the sweep's or recipe's environments (or SILLY_LLM_ENVIRONMENT)
-  --output_root DIR   what ${run:…} in recipes lies below (default: runs)
+  --output_root DIR   root folder for ${run:…} in recipes (default: runs)
   --force             run every point again
   --debug             show the traceback of an error
 
-The same command again skips what is done, continues what was interrupted and tries again what failed."""
+Running the same command again skips finished points, resumes interrupted ones and retries failed ones."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -74,10 +74,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
-    """Run what is not done, and write the results, which grow with every point.
+    """Run the unfinished points and update the results after each.
 
     Raises:
-        RunError: at the end, when points failed.
+        RunError: at the end, if points failed.
     """
     from silly_llm.commands.sweep.jobs import run_jobs
     from silly_llm.commands.sweep.plots import draw
@@ -114,26 +114,26 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
         print(f"✗ {name}: {reason} (full output: {sweep.folder / 'points' / name}.log)")
     print(f"Report: {sweep.folder / 'README.md'}")
     if failed:
-        raise RunError(f"{len(failed)} of {len(sweep.points)} points failed; the same command tries them again")
+        raise RunError(f"{len(failed)} of {len(sweep.points)} points failed; run the same command to retry them")
 
 
 def look(sweep: Sweep) -> tuple[list[bool], int]:
-    """Check the recipe of every point; which points are done, and how many GPUs there are.
+    """Check the recipe of every point; returns which points are done and the number of GPUs.
 
-    In a process of its own, which takes the memory of its libraries, on the GPU too, with it when it ends.
+    Runs in a separate process, so that the memory of its libraries, also on the GPU, is freed when it ends.
 
     Raises:
-        RecipeError: as the phase would for the first wrong point.
+        RecipeError: the phase's error for the first invalid point.
     """
     named = [(f"{sweep.file}: {p.name}", p.argv) for p in sweep.points]
-    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process' own matter
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, initializer=signal.signal, initargs=quiet) as pool:
         return pool.submit(look_at, sweep.phase.command, named, sweep.dry_run).result()
 
 
 def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tuple[list[bool], int]:
-    """`look` for the command lines of a phase, each with the name that messages begin with."""
+    """`look` for the command lines of a phase, each with the name that its messages start with."""
     import torch
 
     from silly_llm.commands.check import check_recipe
@@ -150,7 +150,7 @@ def look_at(command: str, named: list[tuple[str, list[str]]], dry: bool) -> tupl
             inputs = read_state(Path(recipe.args.output_dir)).get("inputs", {})  # of before
             inputs = {name: digest_once(name) for name in (*inputs, *(path for d in data for path in d.inputs()))}
             done.append(is_up_to_date(recipe, inputs))
-        except RecipeError as error:  # also of a finished model of another recipe
+        except RecipeError as error:  # also for a finished model of another recipe
             raise type(error)(f"{name}: {error}") from None
     return done, torch.cuda.device_count()
 
@@ -165,7 +165,7 @@ def state_of(point: Point, done: bool) -> str:
 
 
 def outcome(point: Point, reason: str | None) -> str:
-    """The line that ends a point."""
+    """The line that reports the outcome of a point."""
     if reason is not None:
         return f"✗ {point.name}: {reason}"
     facts = json.loads((point.folder / "provenance.json").read_text(encoding="utf-8"))

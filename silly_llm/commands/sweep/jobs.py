@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def run_jobs(
     points: Sequence[Point], module: str, *, jobs: int = 1, gpus: int = 0
 ) -> Generator[tuple[Point, str | None]]:
-    """Run points; yield each with the reason why it failed, `None` if it did not, in the order they end.
+    """Run points and yield each with the reason it failed (`None` if it succeeded), in the order they end.
 
-    Each is `python -m module`, `jobs` at once: several share the cores evenly and take the `gpus` in turn, one has all that this process
-    has. Ctrl-C, or leaving the iterator early, ends what runs: a phase may be killed at any moment.
+    Each is `python -m module`, `jobs` at once: several share the cores evenly and take the `gpus` in turn, a single one uses everything
+    available to this process. Ctrl-C, or leaving the iterator early, stops the running ones: a phase may be killed at any moment.
     """
     lock, stopped = threading.Lock(), threading.Event()
     places, running = deque(range(jobs)), dict[int, subprocess.Popen[str]]()
@@ -64,7 +64,7 @@ def run_jobs(
 
 
 def environment(place: int, jobs: int, gpus: int) -> dict[str, str]:
-    """What the process at one of `jobs` places sees of the machine."""
+    """The environment variables of the process at one of `jobs` places: its share of the machine."""
     shared = {"PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"}
     if jobs > 1:
         threads = max(1, (os.cpu_count() or 1) // jobs)
@@ -90,7 +90,7 @@ def pass_on(process: subprocess.Popen[str], point: Point, prefix: str) -> Sequen
 
 
 def reason_of(code: int, said: Sequence[str]) -> str:
-    """Why a process failed: its own last `silly-llm: …` line, else the signal that ended it, else its last line."""
+    """Why a process failed: its last `silly-llm: …` line, or else the signal that ended it, or else its last line."""
     own = [line.removeprefix("silly-llm: ") for line in said if line.startswith("silly-llm: ")]
     if own:
         return own[-1]

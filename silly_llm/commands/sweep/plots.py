@@ -1,7 +1,7 @@
-"""The plots of a sweep: loss over compute, width against depth, and a metric over any other number that varies.
+"""The plots of a sweep: loss over compute, width against depth, and a metric over any other numeric key that varies.
 
-Means over seeds with their 95 % intervals. A dimension of the grid counts only when it is free: heads that follow from the width
-are no dimension of their own.
+Means over seeds with 95 % confidence intervals. A dimension of the grid counts only if it varies independently: heads that
+follow from the width are not a dimension.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from silly_llm.core.pages.plots import style_axes
 from silly_llm.evaluation.report.tables import is_number
 
 INK, MUTED, FAINT = "#22201c", "#736c60", "#e6dfd3"
-"""The report's light colours."""
+"""The light colors of the report."""
 NAMES = {"width": "Width", "layers": "Layers", "heads": "Attention heads"}
 COMPUTE = "Compute: 6 · N · D, floating-point operations"
 
 
 def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Draw the plots that the grid of `keys` supports, each as PNG, for pages, and SVG, for papers; the same rows give the same bytes.
+    """Draw the plots that the grid of `keys` supports, each as PNG (for pages) and SVG (for papers); the same rows give the same bytes.
 
     Returns:
-        File name (without its end) and caption of each.
+        File name (without extension) and caption of each.
     """
     import matplotlib
 
@@ -45,7 +45,7 @@ def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tup
         for x in free:
             lines = lines_over(groups, x, [d for d in free if d != x])
             if max(map(len, lines.values()), default=0) < 2 or (x == "layers" and "width" in free):
-                continue  # no number, or the lines over width
+                continue  # not a number, or already the lines over width
             label = NAMES.get(x, short(x, keys).replace("_", " ").capitalize())
             name, title = short(x, keys), f"{METRICS[metric]} over {label.lower()}"
             if x == "width" and "layers" in free:
@@ -59,16 +59,16 @@ def draw(groups: Sequence[Group], folder: Path, keys: Sequence[str]) -> list[tup
 
 
 def free_dimensions(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
-    """Width, layers, heads, the names of runs and the recipe's keys, as far as each varies where those before it do not.
+    """Width, layers, heads, run names and recipe keys that vary while the ones before them are fixed.
 
-    Where runs have names that say more than their sizes, the names come first: what follows from one is no dimension.
+    If runs have names that say more than their sizes, the names come first: what follows from a name is not a dimension.
     """
     free = varying(groups, [*SIZES, "run", *(key for key in keys if key != "seed")])
     return varying(groups, ["run", *free]) if "run" in free else free
 
 
 def varying(groups: Sequence[Group], names: Iterable[str]) -> list[str]:
-    """Those dimensions that vary where the ones before them do not."""
+    """The dimensions that vary while the ones before them are fixed."""
 
     def different(names: Sequence[str]) -> int:
         return len({json.dumps([g.value(name) for name in names]) for g in groups})
@@ -81,7 +81,7 @@ def varying(groups: Sequence[Group], names: Iterable[str]) -> list[str]:
 
 
 def lines_over(groups: Sequence[Group], x: str, others: Sequence[str]) -> dict[str, list[Group]]:
-    """Groups by their other dimensions, as a legend names them, sorted by `x`; empty when `x` is not a number."""
+    """Groups by their other dimensions, labelled for the legend, sorted by `x`; empty if `x` is not numeric."""
 
     def order(g: Group) -> list[float]:
         return [v if is_number(v) else math.inf for v in map(g.value, (*others, x))]
@@ -153,7 +153,7 @@ def plot(lines: Mapping[str, Sequence[Group]], x: str, metric: str, title: str, 
 
 
 def envelope(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The lower convex hull of points on logarithmic axes, as far as it falls: what the best model for each compute reaches, about."""
+    """The falling part of the lower convex hull of points on logarithmic axes: roughly what the best model reaches at each compute."""
     hull: list[tuple[float, float]] = []
 
     def above(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
@@ -170,14 +170,14 @@ def envelope(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def shade(number: int, count: int) -> Any:
-    """One of `count` colours from light to dark, as far apart as can be, all of which show on white."""
+    """One of `count` maximally distinct colors from light to dark, all visible on white."""
     from matplotlib import colormaps
 
     return colormaps["viridis_r"](0.25 + 0.7 * (number / (count - 1) if count > 1 else 0.6))
 
 
 def named(group: Group, dimensions: Sequence[str]) -> str:
-    """`width 64, layers 2`: what a legend calls a group; runs have names of their own."""
+    """`width 64, layers 2`: the legend label of a group; named runs use their names."""
     values = {name: group.value(name) for name in dimensions}
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
     last = {name: name.rpartition(".")[2].replace("_", " ") for name in dimensions}

@@ -1,4 +1,4 @@
-"""What came out of a sweep: a row a point, and points by seed, with intervals."""
+"""The results of a sweep: one row per point, and points grouped by seed, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from silly_llm.core.pages.plots import read_log
 from silly_llm.evaluation.metrics.statistics import Metric, mean_over_seeds
 
 SIZES = ("width", "layers", "heads")
-"""A model's dimensions in a row."""
+"""Model dimensions in a row."""
 COUNTS = ("parameters", "non_embedding_parameters", "tokens")
 METRICS = {"bits_per_byte": "Bits per byte", "loss": "Loss per token"}
-"""What is measured: tunings have the loss alone."""
+"""The metrics; tuning runs only have the loss."""
 Row = Mapping[str, Any]
 
 
 @dataclass
 class Group:
-    """The points that differ in nothing but their seed."""
+    """Points that differ only in their seed."""
 
     values: dict[str, Any]
-    """What tells them from other groups: the labels without the seed."""
+    """What distinguishes it from other groups: the labels without the seed."""
     rows: list[Row]
 
     def value(self, name: str) -> Any:
-        """What all its points have in common: a label, or a dimension of the model."""
+        """A value shared by all its points: a label, or a dimension of the model."""
         return self.rows[0].get(name)
 
     def metric(self, name: str) -> Metric:
-        """Mean and 95 % interval over the seeds."""
+        """Mean and 95 % confidence interval over the seeds."""
         return mean_over_seeds([row[name] for row in self.rows if row.get(name) is not None])
 
     def mean(self, name: str) -> float:
-        """The mean of a number that needs no interval; NaN where it is not known."""
+        """The mean of a number that needs no interval; NaN if unknown."""
         found = [row[name] for row in self.rows if row.get(name) is not None]
         return statistics.fmean(found) if found else math.nan
 
@@ -53,9 +53,9 @@ class Group:
 
 
 def read_row(point: Point) -> dict[str, Any]:
-    """What a finished model folder says of itself, after the values that its point has.
+    """The facts recorded in a finished model folder, after the point's own values.
 
-    `compute` is 6 · N · D floating-point operations (Kaplan et al. 2020, section 2.1): N the parameters that are no embeddings, D the tokens.
+    `compute` is 6 · N · D floating-point operations (Kaplan et al. 2020, section 2.1): N non-embedding parameters, D tokens.
     """
     facts = json.loads((point.folder / "provenance.json").read_text(encoding="utf-8"))
     row = {
@@ -70,7 +70,7 @@ def read_row(point: Point) -> dict[str, Any]:
 
 
 def write_rows(points: Sequence[Point], folder: Path) -> list[dict[str, Any]]:
-    """`results.jsonl` and `results.csv`: a row a finished point."""
+    """`results.jsonl` and `results.csv`: one row per finished point."""
     rows = [read_row(point) for point in points]
     write_text(folder / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     buffer = io.StringIO()
@@ -82,7 +82,7 @@ def write_rows(points: Sequence[Point], folder: Path) -> list[dict[str, Any]]:
 
 
 def group(rows: Sequence[Row], labels: Sequence[str]) -> list[Group]:
-    """Rows by all their labels but the seed, in their order."""
+    """Rows grouped by all labels except the seed, in order."""
     groups: dict[str, Group] = {}
     for row in rows:
         values = {key: row[key] for key in labels if key != "seed" and key in row}
@@ -91,7 +91,7 @@ def group(rows: Sequence[Row], labels: Sequence[str]) -> list[Group]:
 
 
 def curve(found: Group, metric: str) -> list[tuple[float, float]]:
-    """The mean over seeds of a metric along the training: (tokens, value) where every seed was evaluated."""
+    """The mean over seeds of a metric during training: (tokens, value) where every seed was evaluated."""
     logs = [
         {
             line["tokens"]: line[f"eval_{metric}"]
@@ -105,7 +105,7 @@ def curve(found: Group, metric: str) -> list[tuple[float, float]]:
 
 
 def markdown_table(groups: Sequence[Group], labels: Sequence[str]) -> str:
-    """A row a group: what it is, how large, how much compute, and what it reached; the best in bold."""
+    """One row per group: labels, size, compute, and results; the best in bold."""
     columns = [key for key in labels if key != "seed"]
     metrics = [m for m in METRICS if any(g.metric(m).n for g in groups)]
     numbers = {**dict.fromkeys(COUNTS, ",.0f"), "compute": ".2e", "seconds": ".0f"}
