@@ -58,7 +58,7 @@ def type_all(text: str, seen: set[str], within: Path = folder, **more: str) -> N
         type_all(run(f"{command} {small}", within=within, **more), seen, within, **more)
 
 
-assert "Begin with: silly-llm run quickstart\n" in run("silly-llm --help")
+assert "To start: silly-llm run quickstart\n" in run("silly-llm --help")
 listed = run("silly-llm recipes")
 assert re.search(r"^quickstart ", listed, re.M), listed
 if torch:
