@@ -8,6 +8,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -44,8 +45,12 @@ def provenance_of(recipe: Recipe, sources: Mapping[str, str], seconds: float) ->
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape a result."""
-    return {name: metadata.version(name) for name in LIBRARIES}
+    """Versions of the libraries that shape a result, of those that are installed."""
+    versions = {}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 @functools.cache
