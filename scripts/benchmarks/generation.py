@@ -47,13 +47,12 @@ def requests_of(total: int) -> Iterator[dict]:
 def parts():
     """Arguments and prompt generator of the default recipe."""
     from silly_llm.core.container import Container
-    from silly_llm.data.arguments import GenerationArguments
-    from silly_llm.data.generation.components import GenerationComponents
+    from silly_llm.data.arguments import GenerationArguments, PromptSettings
     from silly_llm.data.vocabulary.lists import load_vocabulary
 
     args = GenerationArguments()
-    settings, vocabulary = GenerationComponents(args).settings, load_vocabulary(None)
-    container = Container().provide(type(settings), settings).provide(type(vocabulary), vocabulary)
+    vocabulary = load_vocabulary(None)
+    container = Container().provide(PromptSettings, args).provide(type(vocabulary), vocabulary)
     return args, container.build("prompt_generator", args.prompt_generator)
 
 
