@@ -48,10 +48,11 @@ def parts():
     """Arguments and prompt generator of the default recipe."""
     from silly_llm.core.container import Container
     from silly_llm.data.arguments import GenerationArguments, PromptSettings
+    from silly_llm.data.generation.components import GenerationComponents
     from silly_llm.data.vocabulary.lists import load_vocabulary
 
-    args = GenerationArguments()
-    vocabulary = load_vocabulary(None)
+    args, vocabulary = GenerationArguments(), load_vocabulary(None)
+    GenerationComponents(args)  # imports what a run does, before the clock starts
     container = Container().provide(PromptSettings, args).provide(type(vocabulary), vocabulary)
     return args, container.build("prompt_generator", args.prompt_generator)
 
