@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from silly_llm.data.generation.statistics import StoryStatistics
     from silly_llm.data.generation.writer import StoryWriter
 
-BATCH = 64
+BATCH = 256
 """Messages sent together."""
-DELAY = 0.02
-"""Maximum seconds that a message waits for others."""
-BATCHES_AHEAD = 8
+DELAY = 0.1
+"""Maximum seconds that a message waits for others: every batch costs a millisecond of three threads."""
+DELAY_AWAITED = 0.02
+"""The same for a message whose result is awaited."""
+BATCHES_AHEAD = 4
 """Batches that the writer may lag behind before requests wait for it."""
 Message = tuple[str, tuple[Any, ...]]
 """A method of `StoryWriter` and its arguments."""
@@ -102,10 +104,13 @@ class WriterProcess:
         """Have a method of the writer called; returns its result if awaited."""
         if self._failure is not None:
             raise self._failure
+        loop = asyncio.get_running_loop()
         if not self._messages:
-            loop = asyncio.get_running_loop()
             self._results: asyncio.Future[list[Any]] = loop.create_future()
             self._timer = loop.call_later(DELAY, self._flush)
+        if wait and self._timer.when() > (soon := loop.time() + DELAY_AWAITED):
+            self._timer.cancel()
+            self._timer = loop.call_at(soon, self._flush)
         self._messages.append((name, arguments))
         number, results = len(self._messages) - 1, self._results
         if len(self._messages) == BATCH or name == "finish":
