@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from silly_llm import __version__
-from silly_llm.core import registry
 from silly_llm.core.config import Options, Recipe, check, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, suggestion
@@ -23,6 +22,7 @@ from silly_llm.core.folders.output import PRIVATE, open_output
 from silly_llm.core.folders.provenance import code_version, fingerprint
 from silly_llm.core.launch import command_line, run_main
 from silly_llm.core.lookup import find_model
+from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
@@ -49,7 +49,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     # Check everything that can be checked before anything is written or loaded
     entries = model_entries(args.model)
-    check_components(args)
+    metrics = check_components(args)
     source = open_source(args.dataset, container=container)
     folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
     present = [folder for folder in folders.values() if Path(folder).exists()]
@@ -74,8 +74,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         # Metrics, one model at a time
         services.provide(EvaluationArguments, args).provide(EvaluationData, data)
         providers: dict[str, EvaluationProvider] = {
-            json.dumps(metric, sort_keys=True): services.build("evaluation_provider", metric)
-            for metric in args.metrics
+            json.dumps(spec, sort_keys=True): services.build("evaluation_provider", metric)
+            for spec, metric in zip(args.metrics, metrics, strict=True)
         }
         models = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
         settings = {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics}
@@ -92,10 +92,9 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             print(f"Talk to it: {command_line('chat', tuned.path)}")
 
 
-def check_components(args: EvaluationArguments) -> None:
-    """Every metric exists and takes the options given; builds nothing."""
-    for metric in args.metrics:
-        registry.parse_component("evaluation_provider", metric, where="metrics:")
+def check_components(args: EvaluationArguments) -> list[Parsed]:
+    """The metrics, which exist and take the options given; builds nothing."""
+    return [parse_component("evaluation_provider", metric, where="metrics:") for metric in args.metrics]
 
 
 def model_entries(spec: Any) -> list[ModelEntry]:

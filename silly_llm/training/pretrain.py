@@ -17,6 +17,7 @@ from silly_llm.core.devices import keep_freed_memory
 from silly_llm.core.folders.output import Output
 from silly_llm.core.launch import run_main
 from silly_llm.core.lookup import find
+from silly_llm.core.registry import Parsed
 from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
@@ -44,7 +45,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     """Read the recipe, check all that can be checked before anything is written, train, publish when asked."""
     recipe = load_recipe(argv, phase="pretrain", arguments=PretrainArguments)
     args = recipe.args
-    check_components(args)
+    optimizer = check_components(args)
     check_resume(args, recipe.options.force)
     sources = [open_source(dataset) for dataset in (args.dataset, args.eval_dataset) if dataset is not None]
     base, made = pretrained_of(args.model), args.tokenizer or {}
@@ -56,21 +57,24 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     inputs += [find(name, "tokenizer: ") for name in named if name]
     with container or Container() as services, open_training(recipe, inputs) as output:
         if output is not None:
-            train(recipe, sources, services, output)
+            factory = optimizer and services.build("optimizer", optimizer, as_type=OptimizerFactory)
+            train(recipe, sources, factory, output)
     push_if_asked(args, str(args.output_dir))
 
 
-def check_components(args: PretrainArguments) -> None:
-    """Everything the recipe names exists and takes the options given; builds nothing."""
-    if args.optimizer is not None:
-        check_optimizer(args.optimizer, args)
+def check_components(args: PretrainArguments) -> Parsed | None:
+    """The optimizer, and everything else that the recipe names, exists and takes the options given; builds nothing."""
+    optimizer = None if args.optimizer is None else check_optimizer(args.optimizer, args)
     check_trackers(args.report_to)
     if pretrained_of(args.model) is None:  # else `main` looks at it, which may need the Hub
         config = check_tokenizer(args.tokenizer)  # type: ignore[arg-type]
         model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
+    return optimizer
 
 
-def train(recipe: Recipe[PretrainArguments], sources: list[Any], services: Container, output: Output) -> None:
+def train(
+    recipe: Recipe[PretrainArguments], sources: list[Any], optimizer: OptimizerFactory | None, output: Output
+) -> None:
     """The training itself, into the open output folder."""
     args: Any = recipe.args
     set_seed(args.seed)
@@ -113,9 +117,6 @@ def train(recipe: Recipe[PretrainArguments], sources: list[Any], services: Conta
         print("\n".join(lines), flush=True)
 
     # Train
-    optimizer = None
-    if args.optimizer is not None:
-        optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
     trainer = PackedTrainer(
         model=model,
         args=args,

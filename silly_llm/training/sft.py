@@ -16,6 +16,7 @@ from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.folders.output import Output
 from silly_llm.core.launch import run_main
+from silly_llm.core.registry import Parsed
 from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
@@ -38,7 +39,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     """Read the recipe, check all that can be checked before anything is written, tune, publish when asked."""
     recipe = load_recipe(argv, phase="sft", arguments=SftArguments)
     args = recipe.args
-    check_components(args)
+    optimizer = check_components(args)
     check_resume(args, recipe.options.force)
 
     # Data and tokenizer
@@ -60,20 +61,20 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     inputs = [args.model_name_or_path, *(path for source in sources for path in source.inputs()), args.chat_template]
     with container or Container() as services, open_training(recipe, inputs) as output:
         if output is not None:
-            tune(recipe, services, output, tokenizer, added, *datasets)
+            factory = optimizer and services.build("optimizer", optimizer, as_type=OptimizerFactory)
+            tune(recipe, factory, output, tokenizer, added, *datasets)
     push_if_asked(args, str(args.output_dir))
 
 
-def check_components(args: SftArguments) -> None:
-    """The optimizer exists and takes the options given; builds nothing."""
-    if args.optimizer is not None:
-        check_optimizer(args.optimizer, args)
+def check_components(args: SftArguments) -> Parsed | None:
+    """The optimizer, which exists and takes the options given, if the recipe names one; builds nothing."""
     check_trackers(args.report_to)
+    return None if args.optimizer is None else check_optimizer(args.optimizer, args)
 
 
 def tune(
     recipe: Recipe[SftArguments],
-    services: Container,
+    optimizer: OptimizerFactory | None,
     output: Output,
     tokenizer: Any,
     added: list[str],
@@ -91,9 +92,6 @@ def tune(
         train_new_tokens(peft_config, model, tokenizer.convert_tokens_to_ids(added))
 
     # Train
-    optimizer = None
-    if args.optimizer is not None:
-        optimizer = services.build("optimizer", args.optimizer, as_type=OptimizerFactory)
     trainer = SmallModelSFTTrainer(
         model=model,
         args=args,

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.core import registry
 from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.launch import next_command
+from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.arguments import VocabularyArguments
 from silly_llm.data.vocabulary.lists import (
     FILE_NAME,
@@ -94,9 +94,9 @@ class Search:
 ARGUMENTS = VocabularyArguments
 
 
-def check_components(args: VocabularyArguments) -> None:
-    """Check that the provider exists and accepts the options given; builds nothing."""
-    registry.parse_component("llm_provider", args.provider, where="provider:")
+def check_components(args: VocabularyArguments) -> Parsed:
+    """The provider, which exists and accepts the options given; builds nothing."""
+    return parse_component("llm_provider", args.provider, where="provider:")
 
 
 def main(argv: list[str] | Options | None = None, *, container: Container | None = None) -> None:
@@ -106,7 +106,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     recipe = load_recipe(argv, phase="vocabulary", arguments=VocabularyArguments)
     args = recipe.args
     try:
-        check_components(args)
+        teacher = check_components(args)
         kept = [load_vocabulary(args.extend)] if args.extend else []
         extended = local_path(args.extend) if args.extend else None
     except RecipeError as error:
@@ -117,9 +117,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             if output.up_to_date:
                 print(f"{output.folder} is up to date")
                 return
-            provider = container.build("llm_provider", args.provider, as_type=LLMProvider)
-            teacher = {"provider": registry.split_type("llm_provider", args.provider)[0], "model": provider.model}
-            source: dict[str, Any] = {**teacher, "seed": args.seed}
+            provider = container.build("llm_provider", teacher, as_type=LLMProvider)
+            source: dict[str, Any] = {"provider": teacher.name, "model": provider.model, "seed": args.seed}
             if earlier and not source.items() <= earlier.provenance.items():
                 print(f"{output.folder}: its words have a different seed or teacher and are not kept", flush=True)
                 (output.folder / KEPT).unlink(missing_ok=True)

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.core import registry
 from silly_llm.core.errors import NotInstalledError
-from silly_llm.core.registry import register
+from silly_llm.core.registry import Parsed, parse_component, register
 from silly_llm.training.keys import engine_of, refuse_if
 from silly_llm.training.model.mup import parameter_groups
 
@@ -34,13 +33,15 @@ class OptimizerFactory(ABC):
         """The optimizer for the model's trainable parameters. `args` has learning_rate, weight_decay, adam_beta1 …"""
 
 
-def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> None:
-    """The optimizer that a recipe names exists, takes the options given, and works with the other keys; builds nothing."""
-    cls = registry.parse_component("optimizer", spec, where="optimizer:").cls
+def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> Parsed:
+    """The optimizer that a recipe names, which exists, takes the options given, and works with the other keys; builds nothing."""
+    parsed = parse_component("optimizer", spec, where="optimizer:")
+    cls = parsed.cls
     if cls is not None and issubclass(cls, OptimizerFactory):
         cls.check(args)
         engine = cls.replicated_only and engine_of(args)
         refuse_if(engine, f"optimizer: {spec!r} needs whole matrices, which {engine} takes apart; use adamw")
+    return parsed
 
 
 @register("optimizer", "adamw")
