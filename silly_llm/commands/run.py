@@ -25,10 +25,10 @@ USAGE = """silly-llm run: run a recipe folder, phase by phase
 
 usage: silly-llm run FOLDER [--from PHASE] [--to PHASE] [--force] [--environment NAME] [--output_root DIR]
 
-    FOLDER              a folder of recipes, local or in the package (quickstart; see silly-llm recipes)
-    --from PHASE        start with this phase; use the existing output of earlier ones
-    --to PHASE          stop after this phase
-    --force             restart the phases; other files that are in the way are moved aside, never deleted
+  FOLDER              a folder of recipes, local or in the package (quickstart; see silly-llm recipes)
+  --from PHASE        start with this phase; use the existing output of earlier ones
+  --to PHASE          stop after this phase
+  --force             restart the phases; other files that are in the way are moved aside, never deleted
   --environment NAME  one of the recipes' environments (or SILLY_LLM_ENVIRONMENT)
   --output_root DIR   write to DIR/NAME/ instead of runs/NAME/
   --PHASE.KEY VALUE   override a key of one phase's recipe, as in --generate.num_stories 500

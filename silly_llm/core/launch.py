@@ -130,9 +130,9 @@ keys of a recipe, and options:
 for every phase:
   --config FILE           the recipe (YAML or JSON)
   --environment NAME      one of the recipe's environments (or SILLY_LLM_ENVIRONMENT)
-  --output_root DIR       what ${{run:…}} in recipes lies below (default: runs)
+  --output_root DIR       root folder for ${{run:…}} in recipes (default: runs)
   --print_config          print the resolved recipe, secrets masked, and stop
-  --force                 begin anew; what is not ours and in the way is set aside, never deleted
+  --force                 start over; other files that are in the way are moved aside, never deleted
   --debug                 show the traceback of an error"""
 
 

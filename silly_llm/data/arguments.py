@@ -56,9 +56,9 @@ class VocabularyArguments:
     checks: WordChecks = key(
         WordChecks, "min_length, max_length, max_syllables, min_frequency (Zipf), profanity, part_of_speech."
     )
-    words_per_request: int = key(50, "How many words one request asks for.")
-    patience: int = key(5, "Requests in a row that bring no new word before a part of speech is given up.")
-    max_tokens: int = key(512, "Longest answer to one request, in tokens.")
+    words_per_request: int = key(50, "Number of words that one request asks for.")
+    patience: int = key(5, "Give up on a part of speech after this many requests in a row without a new word.")
+    max_tokens: int = key(512, "Maximum length of an answer, in tokens.")
     temperature: float = key(1.0, "Sampling temperature of the provider.")
 
     def __post_init__(self) -> None:
@@ -106,24 +106,24 @@ class PromptSettings:
         None, "Features to ask for: a list, or probabilities by name; default: all six, each with feature_probability."
     )
     feature_probability: float = key(0.3, "Probability of a feature that `features` gives no probability for.")
-    feature_conflicts: list[list[str]] = key(list, "Pairs of features of which a story is asked for one at most.")
-    max_features: int | None = key(None, "Most features that one story is asked for.")
+    feature_conflicts: list[list[str]] = key(list, "Pairs of features that are never asked for together.")
+    max_features: int | None = key(None, "Maximum number of features that one prompt asks for.")
     feature_descriptions: dict[str, str] = key(
-        dict, "One's own features by name, as prompts say them ('the letter has a joke')."
+        dict, "Your own features: name to description, as prompts word it ('the letter has a joke')."
     )
     template: str | list[str] | dict[str, float] = key(
         "tinystories",
         "A named template, a .jinja file, your own text (Jinja: {{ noun }}, {{ verb }}, {{ adjective }}, {{ words "
         "}}, {{ features }}, {{ feature_phrases }}), a list to draw from, or weights by name.",
     )
-    templates: dict[str, str] = key(dict, "One's own templates by name, for `template` to name.")
+    templates: dict[str, str] = key(dict, "Your own templates by name, to be named in `template`.")
     examples: Spec | None = key(
         None,
-        "Stories shown before each request, as turns of the conversation: a path, a Hub id or a data provider, with "
+        "Few-shot examples, shown as earlier turns of the conversation: a path, a Hub id or a data provider, with "
         "`text` and `words` (or `prompt`).",
     )
-    num_examples: int = key(0, "How many of them each request shows.")
-    system: str | None = key(None, "System message, put before every prompt.")
+    num_examples: int = key(0, "Number of few-shot examples per request.")
+    system: str | None = key(None, "System message of every request.")
 
     @property
     def descriptions(self) -> dict[str, str]:
@@ -165,41 +165,45 @@ class PromptSettings:
 class GenerationArguments(PromptSettings, CardKeys):
     """What `silly-llm generate` understands."""
 
-    provider: Spec = key("storyteller", "Who writes: an LLM provider (`type`, `model`, `base_url` …).")
-    vocabulary: str | None = key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded list.")
-    num_stories: int = key(1000, "How many stories to ask for (filters keep fewer).")
-    seed: int = key(0, "Every choice derives from (seed, index of the story).")
-    output_dir: str = key("", "Where the dataset folder goes.")
+    provider: Spec = key("storyteller", "The teacher: an LLM provider (`type`, `model`, `base_url` …).")
+    vocabulary: str | None = key(None, "vocabulary.json, its folder, or a Hub id; default: the embedded vocabulary.")
+    num_stories: int = key(1000, "Number of stories to request (filters keep fewer).")
+    seed: int = key(0, "Seed of all random choices, together with the index of the story.")
+    output_dir: str = key("", "The dataset folder to write.")
     prompt_generator: Spec = key(
-        "tinystories", "What makes the prompts: tinystories, or slots (any corpus, drawn from its `slots`)."
+        "tinystories", "The prompt generator: tinystories, or slots (for any corpus: fills `slots` at random)."
     )
-    corpus: str = key("stories", "What the texts are, in the plural, for card and messages.")
+    corpus: str = key("stories", "What the texts are called, in the plural, in the card and in messages.")
     cleaning: list[Spec] | None = key(
         None,
         "Cleaning steps before the filters: code_fences, titles, quotes, or {pattern: …, "
         "replacement: …}; default: code_fences and quotes, plus titles if a filter would refuse them.",
     )
     filters: list[Spec] = key(
-        FILTERS, "Story filters, by name or with options; what they refuse is the split `rejected`."
+        FILTERS, "Story filters, by name or with options; rejected stories go to the split `rejected`."
     )
-    validation_fraction: float = key(0.01, "Share of the kept stories that becomes the split `validation`.")
-    max_tokens: int = key(512, "Longest story, in tokens of the provider.")
+    validation_fraction: float = key(0.01, "Fraction of the accepted stories that goes to the split `validation`.")
+    max_tokens: int = key(512, "Maximum length of a story, in tokens of the provider.")
     temperature: float = key(1.0, "Sampling temperature.")
-    top_p: float = key(1.0, "Nucleus sampling: the smallest set of tokens of this mass.")
-    max_failed: int = key(0, "Stories that may be missing because their request failed after all retries.")
+    top_p: float = key(
+        1.0, "Nucleus sampling: sample from the most likely tokens that together have this probability."
+    )
+    max_failed: int = key(0, "How many requests may fail after all retries before the run counts as failed.")
     max_attempts: int = key(
-        1, "How often a story may be asked for: a refused one (not a copy) is asked for again with a new seed."
+        1, "Maximum requests per story: a rejected one (unless it is a duplicate) is requested again with a new seed."
     )
-    max_cost: float | None = key(None, "Stop before more than this is spent (needs provider.price_per_million).")
-    max_requests: int | None = key(None, "Stop when this many requests were answered.")
-    max_tokens_total: int | None = key(None, "Stop before prompts and answers have more tokens than this.")
-    num_shards: int = key(1, "Into how many parts the work is split; without shard_index: merge the finished parts.")
-    shard_index: int | None = key(None, "Which part this process does, from 0 to num_shards - 1.")
+    max_cost: float | None = key(None, "Stop before spending more than this (needs provider.price_per_million).")
+    max_requests: int | None = key(None, "Stop after this many answered requests.")
+    max_tokens_total: int | None = key(None, "Stop before prompts and answers exceed this many tokens in total.")
+    num_shards: int = key(
+        1, "Number of parts that the work is split into; without shard_index, merges the finished parts."
+    )
+    shard_index: int | None = key(None, "The part that this process handles, from 0 to num_shards - 1.")
     preview: int = key(
-        0, "Ask for this many stories, show prompts and answers, and estimate tokens, cost and time of the whole run."
+        0, "Request this many stories, show prompts and answers, and estimate tokens, cost and time of the whole run."
     )
-    dry_run: bool = key(False, "With preview: send and write nothing.")
-    push_to_hub: bool = key(False, "Publish the dataset folder when it is done.")
+    dry_run: bool = key(False, "With preview: send nothing and write nothing.")
+    push_to_hub: bool = key(False, "Publish the dataset folder when it is finished.")
     hub_dataset_id: str | None = key(None, "Where to publish it, as NAMESPACE/NAME.")
     hub_private: bool = key(False, "Publish it as a private dataset.")
 

@@ -16,7 +16,7 @@ class ModelEntry:
     """One model of the list under `model`."""
 
     path: str = key(MISSING, "Model folder or Hub id (also a folder with a LoRA adapter).")
-    name: str = key("", "Its name in tables; default: the folder's name.")
+    name: str = key("", "Name in tables; default: the folder's name.")
     revision: str | None = key(None, "Branch, tag or commit, for a Hub id.")
 
 
@@ -51,34 +51,32 @@ class EvaluationArguments:
     dataset: str | dict[str, Any] | list[Any] = key(
         MISSING, "Held-out stories: Hub id, path, mapping (`type:` of a data provider) or weighted list."
     )
-    split: str | None = key(None, "Split to read; default: validation, else test, else the only one.")
+    split: str | None = key(None, "Split to evaluate on; default: validation, else test, else the first.")
     text_column: str = key("text", "Column of the stories' text.")
     metrics: str | dict[str, Any] | list[Any] = key(
         list(DEFAULT_METRICS), "Evaluation providers: names, or mappings with `type` and options."
     )
     window: Literal["sliding", "cut"] = key(
-        "sliding", "Documents longer than the context: `sliding` scores every byte, `cut` what fits."
+        "sliding", "For documents longer than the context: `sliding` scores every byte, `cut` only what fits."
     )
-    context: int | None = key(None, "Context in tokens; default: all positions the model has.")
-    num_documents: int | None = key(None, "Score only this many documents, drawn by the seed; default: all.")
-    num_stories: int = key(200, "How many stories each model is asked for.")
-    beginning_words: int = key(3, "A base model continues this many first words of a held-out story; 0: none.")
-    max_new_tokens: int = key(512, "Longest story in tokens; less where the model's context ends before.")
-    temperature: float = key(0.8, "Sampling temperature; 0 takes the likeliest token.")
-    top_p: float = key(1.0, "Nucleus sampling; 1 is off.")
-    generation_batch_size: int = key(100, "Stories sampled at once.")
-    num_samples: int = key(6, "Stories of each model that the report shows.")
-    language: str | None = key(
-        None, "Language of the texts, as a code (en, es, zh); default: as the texts show, else en."
-    )
-    seed: int = key(42, "Seed of everything random.")
-    dtype: Literal["float32", "bfloat16", "float16"] = key("float32", "Precision of weights and computation.")
-    device: str | None = key(None, "Such as cpu or cuda; default: an accelerator if any.")
+    context: int | None = key(None, "Context length in tokens; default: the model's maximum.")
+    num_documents: int | None = key(None, "Score a random sample of this many documents; default: all.")
+    num_stories: int = key(200, "Number of stories to sample from each model.")
+    beginning_words: int = key(3, "Number of words of a held-out story that a base model continues; 0: none.")
+    max_new_tokens: int = key(512, "Maximum length of a story in tokens, within the model's context.")
+    temperature: float = key(0.8, "Sampling temperature; 0 always takes the likeliest token.")
+    top_p: float = key(1.0, "Nucleus sampling; 1 disables it.")
+    generation_batch_size: int = key(100, "Batch size of sampling.")
+    num_samples: int = key(6, "Number of stories per model that the report shows.")
+    language: str | None = key(None, "Language of the texts, as a code (en, es, zh); default: detected, else en.")
+    seed: int = key(42, "Seed of all random choices.")
+    dtype: Literal["float32", "bfloat16", "float16"] = key("float32", "Precision of weights and activations.")
+    device: str | None = key(None, "Device, such as cpu or cuda; default: an accelerator if there is one.")
     title: str | None = key(None, "Headline of the report.")
     report_on: ReportOn = key(
-        ReportOn, "Folders of other phases to show: vocabulary, stories, pretrain, instructions, sft."
+        ReportOn, "Folders of other phases to include: vocabulary, stories, pretrain, instructions, sft."
     )
-    output_dir: str = key("", "Where results.json, report.html and report.md go.")
+    output_dir: str = key("", "Output folder of results.json, report.html and report.md.")
 
     def __post_init__(self) -> None:
         if isinstance(self.metrics, (str, dict)):

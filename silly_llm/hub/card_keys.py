@@ -16,15 +16,14 @@ class CardKeys:
     """Metadata of a dataset or a model, given by its author."""
 
     language: str | None = key(
-        None,
-        "Language of the texts, as a code (en, es, zh, pt-BR); default: as the data's own card says, else as the texts show.",
+        None, "Language of the texts, as a code (en, es, zh, pt-BR); default: that of the data's card, else detected."
     )
     license: str | None = key(
         None,
-        "License for the card, as the Hub names it (apache-2.0, cc-by-4.0, other); default: that of the data's own card, "
+        "License for the card, by its Hub identifier (apache-2.0, cc-by-4.0, other); default: that of the data's card, "
         "else unknown.",
     )
-    tags: list[str] = key(list, "More tags for the card.")
+    tags: list[str] = key(list, "Additional tags for the card.")
 
     def check_card(self) -> None:
         """Validate language and license, and normalize the language code.

@@ -17,24 +17,24 @@ class InstructionArguments(CardKeys):
     dataset: str | dict[str, Any] | list[Any] = key(
         MISSING, "Stories: Hub id, path, data provider (`type:` …) or weighted list; needs a `text` column."
     )
-    output_dir: str = key("", "Where the dataset folder goes.")
+    output_dir: str = key("", "The dataset folder to write.")
     types: list[str | dict[str, Any]] | str | dict[str, Any] = key(
         ["words", "sentence", "features", "summary"],
         "Instruction types: names, or mappings with `type`, `probability` (0.5) and `phrasings`.",
     )
-    provider: str | dict[str, Any] | None = key(None, "LLM provider that writes summaries where the dataset has none.")
+    provider: str | dict[str, Any] | None = key(None, "LLM provider that writes the missing summaries.")
     openers: list[str] = key(
-        list, "What a request may begin with ('' for nothing); default: 'Write a story.' and the like."
+        list, "Sentences that a request may begin with ('' for none); default: 'Write a story.' and similar."
     )
-    seed: int = key(0, "Every choice derives from (seed, story, example).")
-    examples_per_story: int = key(1, "Different requests that a training story answers.")
-    validation_fraction: float = key(0.01, "Share of stories held back where the dataset has no validation split.")
+    seed: int = key(0, "Seed of all random choices, together with the story and the number of the example.")
+    examples_per_story: int = key(1, "Number of different requests per training story.")
+    validation_fraction: float = key(0.01, "Fraction of stories held out if the dataset has no validation split.")
     hold_out: list[str] = key(
         list,
         "Types that never occur together in train and validation, such as [words, summary]; validation "
         "stories with both become the split `held_out` (the paper's out-of-distribution test).",
     )
-    push_to_hub: bool = key(False, "Publish the dataset folder when it is done.")
+    push_to_hub: bool = key(False, "Publish the dataset folder when it is finished.")
     hub_dataset_id: str | None = key(None, "Where to publish it, as NAMESPACE/NAME.")
     hub_private: bool = key(False, "Publish it as a private dataset.")
 

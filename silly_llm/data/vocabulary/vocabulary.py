@@ -118,7 +118,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 print(f"{output.folder} is up to date")
                 return
             provider = container.build("llm_provider", teacher, as_type=LLMProvider)
-            source: dict[str, Any] = {"provider": teacher.name, "model": provider.model, "seed": args.seed}
+            asked = {"provider": teacher.name, "model": provider.model}
+            source: dict[str, Any] = {**asked, "seed": args.seed}
             if earlier and not source.items() <= earlier.provenance.items():
                 print(f"{output.folder}: its words have a different seed or teacher and are not kept", flush=True)
                 (output.folder / KEPT).unlink(missing_ok=True)
@@ -147,7 +148,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             Vocabulary(**words, refused=refused, provenance=source).save(output.folder / FILE_NAME)
             (output.folder / KEPT).unlink(missing_ok=True)
             counts = {key: len(accepted) for key, accepted in words.items()}
-            output.record(words=counts, refused=len(refused), teacher=teacher)
+            output.record(words=counts, refused=len(refused), teacher=asked)
         report(recipe, searches, started_with)
 
 
