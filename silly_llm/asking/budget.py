@@ -65,8 +65,7 @@ class Budget:
     async def reserved(self, requests: Sequence[ChatRequest]) -> AsyncIterator[None]:
         """Reserve the worst case of `requests` within the context; entered once it fits.
 
-        Raises:
-            BudgetSpent: it does not fit, and no request in flight could make room.
+        Raises `BudgetSpent` if it does not, and no request in flight could make room.
         """
         need = Spending()
         for request in requests:
@@ -77,7 +76,8 @@ class Budget:
                 if not self._in_flight.requests:
                     cost = f", {self.spent.cost:,.4f} spent" if self.prices else ""
                     spent = f"{self.spent.requests:,} answers, {self.spent.tokens:,} tokens{cost}"
-                    raise BudgetSpent(f"{limit} leaves no room for another request ({spent})")
+                    what = "another request" if len(requests) == 1 else f"a batch of {len(requests)} requests"
+                    raise BudgetSpent(f"{limit} leaves no room for {what} ({spent})")
                 self._changed.clear()
                 await self._changed.wait()
             self._in_flight = self._in_flight.plus(need)
@@ -88,10 +88,11 @@ class Budget:
             self._changed.set()
 
     def spend(self, answers: Sequence[Completion | RequestFailed]) -> None:
-        """Add the tokens of the answers."""
+        """Add the tokens of the answers; where the server counts none, by the characters of the text."""
         for answer in answers:
             if isinstance(answer, Completion):
-                spent = self._spending(1, answer.prompt_tokens, answer.completion_tokens)
+                uncounted = 0 if answer.prompt_tokens else len(answer.text) // int(CHARACTERS_PER_TOKEN)
+                spent = self._spending(1, answer.prompt_tokens, answer.completion_tokens or uncounted)
                 self.spent = self.spent.plus(spent)
 
     def _spending(self, requests: int, prompt: int, completion: int) -> Spending:

@@ -91,9 +91,10 @@ class Journal:
         return self._db.execute("SELECT count(*) FROM answers").fetchone()[0]
 
     def tokens(self) -> tuple[int, int]:
-        """Prompt and completion tokens of all answers, which are paid for. Reads the whole file."""
+        """Prompt and completion tokens of all answers, which are paid for; uncounted ones as in `Budget.spend`. Reads the whole file."""
         return self._db.execute(
-            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM answers"
+            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(CASE WHEN prompt_tokens + completion_tokens "
+            "THEN completion_tokens ELSE length(text) / 2 END), 0) FROM answers"
         ).fetchone()
 
     def get(self, key: str) -> Completion | None:

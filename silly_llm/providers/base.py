@@ -43,6 +43,9 @@ class Completion:
     """What the provider knows besides the text, such as a `summary`."""
 
 
+UNCOUNTED = "the teacher counts no tokens: max_cost and max_tokens_total take two characters of its texts for one"
+
+
 @dataclass(frozen=True)
 class RequestFailed:
     """In the place of an answer: the request could not be answered, after all retries."""

@@ -98,7 +98,7 @@ class HubClient:
         if response.next_request:  # where `headers` and `bill_to` must not go unasked
             moved = f"moved to {public(str(response.next_request.url))}; set base_url to its beginning"
             raise RequestError(moved, status=response.status_code, fatal=True)
-        if response.status_code != 200:
+        if response.status_code >= 300:
             raise refusal(response.status_code, response.content, response.headers)
         return read_json(response.content), response.headers
 

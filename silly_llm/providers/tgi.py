@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,7 +11,7 @@ from silly_llm.core.registry import register
 from silly_llm.providers.base import ChatRequest, Completion
 from silly_llm.providers.server.answers import RESPONSE_FORMATS, count, mapping, read_generate
 from silly_llm.providers.server.base import ServerConfig, ServerProvider
-from silly_llm.providers.server.errors import RequestError
+from silly_llm.providers.server.errors import RequestError, read_json
 from silly_llm.providers.server.request_fields import compile_chat_template
 
 
@@ -48,8 +47,10 @@ class TGIProvider(ServerProvider):
         await super().prepare()
         for endpoint in self._pool.endpoints:
             try:
-                info = mapping(json.loads(await self._http.get(endpoint.url, "/info")))
-            except (RequestError, ValueError) as error:
+                info = mapping(read_json(await self._http.get(endpoint.url, "/info")))
+                if not (self.model or info.get("model_id")):
+                    raise RequestError("/info names no model; set model")
+            except RequestError as error:
                 if not self.model:  # what was asked of which model would be unknown
                     raise RunError(f"{endpoint.url}: {error}") from None
                 continue

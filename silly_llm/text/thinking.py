@@ -12,21 +12,24 @@ from typing import NamedTuple
 
 NAMED = r"(?:think(?:ing)?|thoughts?|reasoning)"
 TAGS = {
-    "think": "antthinking|think(?:ing)?|thoughts?|thought_process",  # Qwen, DeepSeek, GLM, seed:think, mm:think, Marco-o1
+    "think": r"antthinking|(?:\w+_)?think(?:ing)?(?:_\w+)?|thoughts?|thought_process|cot|chain_of_thought",  # most models
     "reason": "reason(?:ing)?(?:_content)?",
     "reflection": "reflection",  # Reflection
     "scratchpad": "scratchpad",
-    "monologue": "inner_(?:monologue|thoughts?)",
+    "monologue": "(?:inner|internal)_(?:monologue|thoughts?)",
     "analysis": "analysis",
 }
 LT, GT = "(?:<|&lt;)", "(?:>|&gt;)"
 FAMILIES = {
-    **{f: (rf"{LT}(?:\w+:)?(?:{t})(?:\s[^<>]*)?{GT}", rf"{LT}/\s*(?:\w+:)?(?:{t})\s*{GT}") for f, t in TAGS.items()},
-    "bracket": (r"\[(?-i:THINK(?:ING)?|REASONING)\]", r"\[/(?-i:THINK(?:ING)?|REASONING)\]"),  # Magistral
+    **{
+        f: (rf"{LT}(?:\w+[:|])?(?:{t})(?::\w+)?(?:\s[^<>]*)?{GT}", rf"{LT}/\s*(?:\w+[:|])?(?:{t})(?::\w+)?\s*{GT}")
+        for f, t in TAGS.items()
+    },
+    "bracket": (r"\[(?-i:THINK(?:ING)?|REASONING|unused16)\]", r"\[(?-i:/THINK(?:ING)?|/REASONING|unused17)\]"),
     "triangle": (r"◁think(?:ing)?▷", r"◁/think(?:ing)?▷"),  # Kimi
-    "special": (  # Sky-T1, OpenThinker, Command A, Solar
-        rf"<\|(?:(?:begin|start)(?:_of)?_)?{NAMED}(?:[_:](?:begin|start))?\|>",
-        rf"<\|(?:(?:/|end(?:_of)?_){NAMED}|{NAMED}[_:]end)\|>",
+    "special": (  # Sky-T1, OpenThinker, Command A, Solar, PLaMo
+        rf"<\|(?:plamo:)?(?:(?:begin|start)(?:_of)?_)?{NAMED}(?:[_:](?:begin|start))?(?::plamo)?\|>",
+        rf"<\|(?:plamo:)?(?:(?:/|end(?:_of)?_){NAMED}|{NAMED}[_:]end)(?::plamo)?\|>|<\|end\|><\|begin\|>assistant<\|content\|>",
     ),
     "inner": (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),  # Apertus
     "channel": (r"<\|channel>(?:\s*thought\b)?", r"<channel\|>"),  # Gemma 4
@@ -35,7 +38,7 @@ FAMILIES = {
 """Opening and closing markers, by family."""
 CLOSERS = {family: re.compile(close, re.IGNORECASE) for family, (_, close) in FAMILIES.items()}
 MARKER = re.compile("|".join(f"(?P<{f}_o>{o})|(?P<{f}_c>{c})" for f, (o, c) in FAMILIES.items()), re.IGNORECASE)
-SAID_FIRST = ("Here", "analysis", "Thinking")
+SAID_FIRST = ("Here", "analysis", "Thinking", "```")
 PREAMBLES = (
     re.compile(  # Granite 3.2
         r"\s*Here(?:['’]s| is) my thought process:(?P<thinking>.*?)(?:Here(?:['’]s| is) my response:(?P<answer>.*))?\Z",
@@ -45,6 +48,11 @@ PREAMBLES = (
         r"\s*analysis(?P<thinking>.*?)assistant\s?(?:commentary.*?assistant\s?)?final(?P<answer>.*)\Z", re.DOTALL
     ),
     re.compile(r"\s*Thinking\.\.\.\s*\n(?P<thinking>.*?)\n\.\.\.done thinking\.(?P<answer>.*)\Z", re.DOTALL),  # Ollama
+    re.compile(  # Open WebUI; a fence
+        r"\s*(?:(?P<html><details[^<>]*reasoning[^<>]*>)|```(?:thinking|reasoning)\n)(?P<thinking>.*?)"
+        r"(?:(?(html)</details>|\n```)(?P<answer>.*))?\Z",
+        re.DOTALL,
+    ),
 )
 """Phrases instead of markers, at the beginning of an answer."""
 CUT_PREAMBLE = re.compile(r"\s*(?:analysis(?=[A-Z])|Thinking\.\.\.\s*\n)")

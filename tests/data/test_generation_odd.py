@@ -79,6 +79,15 @@ def test_thinking_that_uses_up_the_limit_says_so_and_what_to_do(tmp_path, count,
         assert said in str(raised.value) and len(server.asked()) <= 60
 
 
+def test_a_budget_of_tokens_acts_where_the_server_counts_none(tmp_path, capsys):
+    with ScriptedLLM(tmp_path, odd=["no_usage"]) as server:
+        recipe = write_recipe(tmp_path, server, tmp_path / "stories", count=20)
+        for _ in range(2):  # also of what an earlier run spent
+            with pytest.raises(RunError, match="max_tokens_total leaves no room"):
+                generate("--config", recipe, "--max_tokens_total", 4000)
+            assert 0 < len(server.asked()) < 20 and "counts no tokens" in capsys.readouterr().out
+
+
 def test_other_cleaning_asks_for_nothing_again(tmp_path, capsys):
     with ScriptedLLM(tmp_path, before="## A Dog\n\n") as server:
         output = tmp_path / "stories"

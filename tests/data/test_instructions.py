@@ -225,6 +225,21 @@ def test_missing_summaries_are_asked_for_once(tmp_path):
         assert shard.read_bytes() == (tmp_path / "again/data" / shard.name).read_bytes()
 
 
+class Fencing(Summarizer):
+    async def complete(self, requests):
+        texts = (f"```\n{answer.text}\n```" for answer in await super().complete(requests))
+        return [Completion(t if r.seed % 3 else "", "stop", 9, 5, "m") for t, r in zip(texts, requests, strict=True)]
+
+
+def test_summaries_are_cleaned_and_missing_ones_told(tmp_path, capsys):
+    path = write(tmp_path / "stories.jsonl", ({"text": make_story(i)["text"]} for i in range(60)))
+    options = f"--dataset {path} --output_dir {tmp_path / 'out'} --provider.type storyteller --types summary words"
+    main(options.split(), container=Container().override(LLMProvider, Fencing()))
+    assert "stories have no summary (most often: answer: empty" in capsys.readouterr().out
+    summaries = [row["summary"] for row in load_dataset(str(tmp_path / "out"))["train"]]
+    assert None in summaries and all(s is None or s.startswith("It is") for s in summaries)
+
+
 @pytest.mark.slow
 def test_killed_phase_ends_as_if_undisturbed(tmp_path):
     stories = write(tmp_path / "stories.jsonl", map(make_story, range(12_000)))

@@ -11,7 +11,7 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
 from silly_llm.providers.server.answers import finish_reason, read_chat, read_content
-from silly_llm.providers.server.errors import RequestError, refusal
+from silly_llm.providers.server.errors import RequestError, read_json, refusal, seconds_to_wait
 from silly_llm.providers.server.http import proxy_for
 from silly_llm.providers.server.request_fields import refused_fields, thinking_fields
 from silly_llm.providers.thinking import nothing_said, without_thinking
@@ -51,12 +51,13 @@ def test_what_cannot_be_read_says_nothing_and_why(well, name, odd):
     assert said and reasons.get(odd, "answer: ") in said
 
 
-def test_json_behind_thinking_is_read(well):
+@pytest.mark.parametrize("before", ["<think>Nouns: {dog}</think>\n```json\n", "Sure! Here they are:\n\n"])
+def test_json_behind_thinking_is_read(well, before):
     schema = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
     question = ChatRequest(({"role": "user", "content": 'List ten nouns as JSON: {"words": ["…"]}'},), schema=schema)
-    well.behave(before="<think>Nouns: {dog}</think>\n```json\n")
+    well.behave(before=before)
     got = ask(well, request=question)
-    assert isinstance(got, Completion) and got.text.startswith('{"words"') and got.extra["reasoning_tokens"]
+    assert isinstance(got, Completion) and got.text.startswith('{"words"') and ("think" in before) == bool(got.extra)
 
 
 @pytest.mark.parametrize("name", CHAT)
@@ -101,6 +102,8 @@ SENT = {"max_tokens", "temperature", "top_p", "seed", "chat_template_kwargs", "r
         (b'{"error": {"message": "property \'top_p\' is unsupported"}}', "top_p"),
         (b'{"error": {"message": "Invalid JSON payload. Unknown name \\"seed\\": Cannot find field."}}', "seed"),
         (b'{"object": "error", "message": "[{\'type\': \'literal_error\', \'loc\': (\'body\', \'reasoning_effort\')}]"}', "reasoning_effort"),
+        (b'{"error": {"message": "invalid temperature: only 1 is allowed for this model"}}', "temperature"),
+        (b'{"error": {"message": "Invalid value", "param": "seed", "code": "unsupported_parameter"}}', "seed"),
         (b'{"error": {"message": "temperature must be between 0 and 2, got 3", "param": "temperature"}}', None),
         (b'{"error": {"message": "max_tokens is too large: 5000. This model supports at most 4096"}}', None),
         (b'{"error": {"message": "maximum context length is 9 tokens; the seed of a tree", "code": "x"}}', None),
@@ -152,7 +155,12 @@ def test_a_query_stands_after_the_path(well, name):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"headers": {"api-key": "one\ntwo"}}, "headers: api-key"), ({"api_key": "schlüssel"}, "api_key: ")],
+    [
+        ({"headers": {"api-key": "one\ntwo"}}, "headers: api-key"),
+        ({"api_key": "schlüssel"}, "api_key: "),
+        ({"headers": {"X Foo": "1"}}, "not a valid header name"),
+        ({"extra_body": {"stream": True}}, "stream: true"),
+    ],
 )
 def test_what_cannot_be_sent_is_a_recipe_error(options, said):
     with pytest.raises(RecipeError, match=said) as raised:
@@ -182,6 +190,24 @@ def test_retry_after_in_milliseconds(tmp_path):
         assert isinstance(got[0], Completion), "else it would wait for longer than the deadline"
 
 
+def test_a_tgi_without_info_is_named(well):
+    for behaviour, said in (({"page": 200}, "a web page"), ({"page": 0, "moved_to": "info"}, "redirected 5 times")):
+        well.behave(**behaviour)
+        with pytest.raises(RunError, match=said):
+            ask(well, "tgi")
+
+
+def test_what_servers_and_gateways_say_besides():
+    for body, said in ((b"\xef\xbb\xbf<!-- x --><html>", "a web page"), (b": wait\n\ndata: {}", "a stream of events")):
+        with pytest.raises(RequestError, match=said):
+            read_json(body)
+    assert refusal(524, b"", {}).transient and not refusal(418, b"", {}).transient
+    assert [seconds_to_wait(said) for said in ("nan", "-5", "1.5s", "soon", None)] == [0, 0, 1.5, None, None]
+    usage = {"input_tokens": 9, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 3}}
+    got = read_chat({"choices": [{"delta": {"content": "A\x85\x9f\ufffe dog."}}], "usage": usage}, "m", 50)
+    assert (got.text, got.prompt_tokens, got.extra["reasoning_tokens"]) == ("A\x85 dog.", 9, 3)
+
+
 def test_proxies_are_named(monkeypatch, server):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -194,9 +220,10 @@ def test_proxies_are_named(monkeypatch, server):
     monkeypatch.setenv("NO_PROXY", "10.0.0.0/8, 127.0.0.0/8")
     assert all(isinstance(ask(server, name), Completion) for name in ("openai", "hf-inference"))
     assert proxy_for("http://10.2.3.4/v1") is None and proxy_for("http://11.2.3.4/v1")
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
-    with pytest.raises(RunError, match="only HTTP proxies are understood"):
-        proxy_for("http://x.example/v1")
+    for proxy in ("socks5://127.0.0.1:9", "http://127.0.0.1:port"):
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with pytest.raises(RunError, match=f"{proxy}', and only HTTP proxies are understood"):
+            proxy_for("http://x.example/v1")
 
 
 @pytest.mark.parametrize("name", ["openai", "hf-inference"])
@@ -224,6 +251,7 @@ def test_parts_of_any_kind():
     assert read_content(parts) == ("ab", "c", "")
     assert read_content({"parts": [{"text": "a"}, {"text": "b", "thought": True}]}) == ("a", "b", "")
     assert read_content([{"type": {}, "text": 5}])[2]
+    assert read_content([{"type": "text", "text": {"value": "a"}}, {"type": "text", "content": "b"}]) == ("ab", "", "")
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, "a story", {"story": "x"}, {"error": {"code": []}}])
@@ -234,5 +262,5 @@ def test_what_is_no_answer_is_a_failed_request(answer):
 
 def test_an_error_with_status_200_says_what_it_is():
     with pytest.raises(RequestError, match="HTTP 429: slow down") as raised:
-        read_chat({"error": {"message": "slow down", "code": 429}}, "m", 5)
+        read_chat({"error": {"message": "slow down", "code": "429"}}, "m", 5)
     assert raised.value.transient and raised.value.overloaded

@@ -101,6 +101,13 @@ def test_bad_models_are_one_line(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(RunError, match="cannot be loaded"):
         complete([request(0)], str(tmp_path))
+    tiny_llama(tmp_path, tiny_tokenizer(chat_template="{{ raise_exception('no system') }}"))
+    for options, said in (({}, "its chat template: no system"), ({"device": "gpu"}, "cannot be loaded")):
+        with pytest.raises(RunError, match=said):
+            complete([request(0)], str(tmp_path), **options)
+    (tmp_path / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(RunError, match="cannot be loaded"):
+        complete([request(0)], str(tmp_path))
 
 
 def test_the_small_teacher_is_found_or_says_how_to_get_it(monkeypatch):

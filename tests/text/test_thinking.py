@@ -22,6 +22,9 @@ MARKERS = [
     ("<|inner_prefix|>", "<|inner_suffix|>"),
     ("<unused94>thought\n", "<unused95>"),
     ("&lt;think&gt;", "&lt;/think&gt;"),
+    *((f"<{name}>", f"</{name}>") for name in ("longcat_think", "think:opensource", "ifm|think_fast")),
+    ("[unused16]", "[unused17]"),
+    ("<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),
 ]
 PHRASES = [
     ("Here is my thought process:", "Here is my response:"),
@@ -29,6 +32,8 @@ PHRASES = [
     ("<|channel|>analysis", "<|channel|>final"),
     ("analysisWe see", "assistantfinal"),
     ("Thinking...\n", "\n...done thinking.\n"),
+    ('<details type="reasoning" done="true">', "</details>"),
+    ("```thinking\n", "\n```"),
 ]
 
 

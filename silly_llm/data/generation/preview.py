@@ -17,18 +17,14 @@ from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.generation.components import GenerationComponents, request_for
 from silly_llm.data.generation.rows import row_of, verdict_on
 from silly_llm.data.prompts.base import StoryPrompt
-from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
+from silly_llm.providers.base import UNCOUNTED, ChatRequest, Completion, LLMProvider, RequestFailed
 
 CHARACTERS_PER_TOKEN = 4.0
 """For English prompts, for estimates without an answer."""
 
 
 def preview(recipe: Recipe[GenerationArguments], parts: GenerationComponents) -> None:
-    """Print prompts, answers (unless `dry_run`) and estimates.
-
-    Raises:
-        RunError: the provider cannot answer.
-    """
+    """Print prompts, answers (unless `dry_run`) and estimates. Raises `RunError` if the provider cannot answer."""
     args = recipe.args
     prompts = [parts.prompts.prompt(args.seed, index) for index in range(args.preview)]
     requests = [request_for(args, index, 0, prompt) for index, prompt in enumerate(prompts)]
@@ -100,14 +96,13 @@ def estimate(args: GenerationArguments, provider: LLMProvider, answers: list[Com
     prompt = sum(answer.prompt_tokens for answer in answers) * share
     completion = sum(answer.completion_tokens for answer in answers) * share
     thought = sum(answer.extra.get("reasoning_tokens", 0) for answer in answers) * share
-    lines = [
-        f"{count:,} stories like these {len(answers)}: about {prompt:,.0f} prompt tokens and {completion:,.0f} completion tokens"
-    ]
+    about = f"about {prompt:,.0f} prompt tokens and {completion:,.0f} completion tokens"
+    lines = [f"{count:,} stories like these {len(answers)}: {about if prompt + completion else UNCOUNTED}"]
     if thought:
         lines.append(
             f"thinking: about {thought:,.0f} of the completion tokens (provider: {{thinking: false}} saves them)"
         )
-    if provider.prices:
+    if provider.prices and prompt + completion:
         for_thinking = f", {provider.prices.cost(0, thought):,.2f} of it for thinking" if thought else ""
         lines.append(f"cost: about {provider.prices.cost(prompt, completion):,.2f}{for_thinking}")
     width = provider.in_flight[1] or 1

@@ -10,6 +10,7 @@ from silly_llm.core.errors import RunError
 from silly_llm.core.launch import next_command
 from silly_llm.data.arguments import GenerationArguments
 from silly_llm.data.prompts.templates import tells_tinystories
+from silly_llm.providers.base import UNCOUNTED
 from silly_llm.providers.thinking import SWITCH_OFF
 
 if TYPE_CHECKING:
@@ -35,11 +36,7 @@ def describe_stories(
     tally: RequestCounts | None,
     seconds: float | None,
 ) -> dict[str, Any]:
-    """Write statistics and card, and record what was made; returns the statistics.
-
-    Raises:
-        RunError: no story was kept.
-    """
+    """Write statistics and card, and record what was made; returns the statistics. Raises `RunError` if no story was kept."""
     from silly_llm.core.folders.files import write_text
     from silly_llm.hub.cards import dataset_card, write_card
 
@@ -89,7 +86,8 @@ def report(recipe: Recipe[GenerationArguments], summary: dict[str, Any], tally: 
     if tally is not None and tally.reused:
         print(f"{tally.reused:,} answers came from the journal, {tally.asked:,} were requested")
     cost = "" if summary["cost"] is None else f", cost {summary['cost']:,.4f}"
-    print(f"{tokens['prompt']:,} prompt tokens, {tokens['completion']:,} completion tokens{cost}")
+    used = f"{tokens['prompt']:,} prompt tokens, {tokens['completion']:,} completion tokens{cost}"
+    print(used if any(tokens.values()) or tally is None else UNCOUNTED)
     if thinking := summary.get("thinking"):
         estimated = " (estimated)" if thinking["estimated"] else ""
         cost = f", cost {thinking['cost']:,.4f}" if thinking.get("cost") is not None else ""

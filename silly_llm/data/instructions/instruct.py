@@ -126,6 +126,8 @@ def derive(recipe: Recipe[InstructionArguments], stories: StorySplit, services: 
     if summaries is not None:
         asked = {name: getattr(summaries.tally, name) for name in ("asked", "reused", "failed")}
         output.record(summaries=asked, tokens=dict(summaries.tokens))
+        if missing := summaries.missing.total():
+            print(f"{missing:,} stories have no summary (most often: {summaries.missing.most_common(1)[0][0]})")
     output.record(**statistics)
     write_text(folder / "statistics.json", json.dumps(statistics, indent=2, ensure_ascii=False) + "\n")
     sample = samples[0] if samples else None

@@ -11,10 +11,12 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from silly_llm.asking.engine import Engine, RequestCounts, answer_all
+from silly_llm.asking.engine import Answer, Engine, RequestCounts, answer_all
 from silly_llm.asking.journal import Journal
+from silly_llm.data.filters.cleaning import STEPS, clean
 from silly_llm.data.instructions.types import Story
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
+from silly_llm.providers.thinking import nothing_said
 from silly_llm.text.languages import ENGLISH
 from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import join_words
@@ -42,6 +44,8 @@ class SummaryWriter(AbstractContextManager):
         self.tally = RequestCounts()
         self.tokens = Counter(prompt_tokens=0, completion_tokens=0)
         """Of all answers, including those from the journal."""
+        self.missing = Counter[str]()
+        """Why stories have no summary, with counts."""
         self._journal = None if provider.free else Journal(Path(folder) / "journal-summaries.sqlite")
         self._engine = Engine(provider, self._journal, self.tally)
         self._loop = asyncio.new_event_loop()
@@ -57,17 +61,19 @@ class SummaryWriter(AbstractContextManager):
     def fill(self, stories: Iterable[Story], wanted: Callable[[Story], bool]) -> Iterator[Story]:
         """The same stories in the same order, with summaries added to those that lack one and are `wanted`.
 
-        If a request fails, its story stays without a summary and is requested by something else.
-
-        Raises:
-            RunError: the provider cannot answer at all. Existing answers are kept.
+        If a request fails, its story stays without a summary and is requested by something else. Raises `RunError` if the
+        provider cannot answer at all; existing answers are kept.
         """
         iterator = iter(stories)
         while chunk := list(islice(iterator, STORIES_AT_ONCE)):
             requests = [(i, self.request(s)) for i, s in enumerate(chunk) if s.summary is None and wanted(s)]
             for i, answer in self._loop.run_until_complete(self._answers(requests)):
-                if summary := tidy(answer):
+                if not isinstance(answer, Completion):
+                    self.missing[answer.reason] += 1
+                elif summary := tidy(answer):
                     chunk[i] = replace(chunk[i], summary=summary)
+                else:
+                    self.missing[nothing_said(answer) or "answer: cut before the end of a sentence"] += 1
             yield from chunk
 
     def request(self, story: Story) -> ChatRequest:
@@ -81,15 +87,15 @@ class SummaryWriter(AbstractContextManager):
             fields={"task": "summary", "text": story.text},
         )
 
-    async def _answers(self, requests: list[tuple[int, ChatRequest]]) -> list[tuple[int, Completion]]:
-        asked = [(i, answer) async for i, _, answer in answer_all(requests, self._engine)]
-        answers = [(i, answer) for i, answer in asked if isinstance(answer, Completion)]
+    async def _answers(self, requests: list[tuple[int, ChatRequest]]) -> list[tuple[int, Answer]]:
+        answers = [(i, answer) async for i, _, answer in answer_all(requests, self._engine)]
         for _, answer in answers:
-            self.tokens.update(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
+            if isinstance(answer, Completion):
+                self.tokens.update(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
         return answers
 
 
 def tidy(answer: Completion) -> str:
     """The first two sentences of an answer, without one cut off by the token limit."""
-    sentences = split_sentences(answer.text)[:2]
+    sentences = split_sentences(clean(answer.text.strip(), list(STEPS.items()))[0])[:2]
     return join_words([s for s in sentences if answer.finish_reason != "length" or s[-1] in '.!?"”。！？»」'])

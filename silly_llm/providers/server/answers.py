@@ -18,13 +18,15 @@ from silly_llm.providers.base import ChatRequest, Completion
 from silly_llm.providers.server.errors import RequestError, one_line, refusal
 from silly_llm.providers.thinking import estimated, without_thinking
 
-UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\u180e\u200b\u2060\ufeff\ud800-\udfff]")
-"""Characters that no text has: control characters, zero-width ones (joiners excepted, scripts need them), halves of pairs."""
+UNREADABLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+)
+"""Characters that no text has: control and zero-width ones (joiners excepted, scripts need them), noncharacters, halves of pairs."""
 THINKING_PARTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "thought"})
 TEXT_PARTS = frozenset({None, "text", "output_text"})
 NOT_THOUGHTS = frozenset({"type", "id", "format", "signature", "data", "encrypted_content"})
 FINISH_REASONS = {
-    "stop": "eos_token stop_sequence end_turn eos end complete completed finished finish_reason_stop stop",
+    "stop": "eos_token stop_sequence end_turn eos end complete completed finished finish_reason_stop </s> <|im_end|> <|eot_id|> stop",
     "length": "max_tokens max_length model_length max_output_tokens finish_reason_max_tokens length",
     "content_filter": "safety content-filter recitation blocklist prohibited_content content_filter",
 }
@@ -58,41 +60,30 @@ class InvalidAnswer(RequestError):
 
 
 def read_chat(answer: Any, model: str, max_tokens: int) -> Completion:
-    """The completion in an answer of a chat or completions API.
+    """The completion in an answer (from JSON) of a chat or completions API, by `model` where it does not say which.
 
-    Args:
-        answer: what came, from JSON.
-        model: what answers, where the answer does not say.
-        max_tokens: what was asked for.
-
-    Raises:
-        RequestError: it is no answer of such an API.
-        InvalidAnswer: it says nothing; carries the completion to keep if asking again does not help.
+    Raises `RequestError` if it is no answer of such an API, `InvalidAnswer` if it says nothing.
     """
     body = mapping(answer)
     choices = body.get("choices")
     if (error := body.get("error")) and not choices:  # OpenRouter: with HTTP 200
-        code = mapping(error).get("code")
-        raise refusal(code if isinstance(code, int) and 400 <= code < 600 else 502, json.dumps(body), {})
+        code = count(mapping(error).get("code"))
+        raise refusal(code if 400 <= code < 600 else 502, json.dumps(body), {})
     if "choices" not in body:
         raise not_an_answer(answer, "a chat API")
     choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
-    usage = mapping(body.get("usage"))
-    given = mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
+    given = mapping(body.get("usage"))  # some say input and output
+    usage = {k.replace("input", "prompt").replace("output", "completion"): v for k, v in given.items()}
     said = body.get("model")
     tokens = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
-    thought = count(given) or count(usage.get("reasoning_tokens"))
+    details = mapping(usage.get("completion_tokens_details"))
+    thought = count(details.get("reasoning_tokens")) or count(usage.get("reasoning_tokens"))
     model = normal(said) if isinstance(said, str) and said else model
     return completed(read_choice(choice), choice.get("finish_reason"), max_tokens, model, *tokens, thought)
 
 
 def read_generate(answer: Any, headers: Mapping[str, str], model: str, max_tokens: int) -> Completion:
-    """The completion in an answer of TGI's /generate.
-
-    Raises:
-        RequestError: it is not one.
-        InvalidAnswer: it says nothing.
-    """
+    """The completion in an answer of TGI's /generate; raises as `read_chat` does."""
     body = mapping(answer[0] if isinstance(answer, list) and answer else answer)
     if "generated_text" not in body:
         raise not_an_answer(answer, "TGI")
@@ -108,8 +99,7 @@ def completed(
 ) -> Completion:
     """What was said as a completion; one that was cut off before its first word, or refused, counts. `thought`: tokens of thinking.
 
-    Raises:
-        InvalidAnswer: it says nothing: a hiccup of the server, or a seed that ends at once.
+    Raises `InvalidAnswer` if it says nothing: a hiccup of the server, or a seed that ends at once.
     """
     raw, thinking, unusable = said
     text = normal(raw)
@@ -131,14 +121,14 @@ def completed(
 
 def read_choice(choice: Mapping[str, Any]) -> Said:
     """What the first choice of an answer says."""
-    if not {"message", "text"} & choice.keys():
+    if not {"message", "delta", "text"} & choice.keys():
         return "", "", "has no message" if choice else "has no choices"
-    message = choice.get("message")
+    message = choice.get("message", choice.get("delta"))
     if not isinstance(message, dict):
         return read_content(choice.get("text") if message is None else message)
     text, thinking, unusable = read_content(message.get("content"))
-    for name in ("reasoning_content", "reasoning", "reasoning_details", "thinking"):
-        thinking = thinking or strings_in(message.get(name))
+    for name, value in message.items():
+        thinking = thinking or (strings_in(value) if name.startswith(("reasoning", "thinking", "thought")) else "")
     if not text and message.get("refusal"):
         unusable = REFUSED
     elif not text and (message.get("tool_calls") or message.get("function_call")):
@@ -159,7 +149,8 @@ def read_content(content: Any) -> Said:
     for part in content:
         named = mapping(part)
         kind = named["type"] if isinstance(named.get("type"), str) else None
-        text = part if isinstance(part, str) else named.get("text")
+        text = part if isinstance(part, str) else named.get("text", named.get("content"))
+        text = mapping(text).get("value", text)
         if kind in THINKING_PARTS or named.get("thought") is True:
             thinking.append(strings_in(part))
         elif isinstance(text, str) and kind in TEXT_PARTS:
@@ -225,21 +216,22 @@ def with_instruction(request: ChatRequest) -> ChatRequest:
 
 
 def validated(completion: Completion, schema: Mapping[str, Any]) -> Completion:
-    """The answer as plain JSON text, thinking before it and a code fence around it taken off.
+    """The answer as plain JSON text, without the thinking before it and what else is said around it.
 
-    Raises:
-        InvalidAnswer: it is not JSON, or not valid under `schema`.
+    Raises `InvalidAnswer` if that is not JSON, or not valid under `schema`.
     """
     import jsonschema
 
     completion = without_thinking(completion)
-    text = re.sub(r"^\s*```(?:json)?\s*|\s*```\s*$", "", completion.text.strip())
+    text = completion.text.strip()
+    begins = max(0, text.find("[" if schema.get("type") == "array" else "{"))
     try:
-        jsonschema.validate(json.loads(text), schema)
+        value, ends = json.JSONDecoder().raw_decode(text, begins)
+        jsonschema.validate(value, schema)
     except ValueError:
         thinking = ", which the thinking used up" if "reasoning_tokens" in completion.extra else ""
         cut = f" (cut at the token limit{thinking})" if completion.finish_reason == "length" else ""
         raise InvalidAnswer(f"the answer is not JSON{cut}") from None
     except jsonschema.ValidationError as error:
         raise InvalidAnswer(f"the answer is not valid under the schema: {error.message[:100]}") from None
-    return replace(completion, text=text)
+    return replace(completion, text=text[begins:ends])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ FIRST_CONTACT_ATTEMPTS = 3
 """Attempts to connect to a server that never answered."""
 INVALID_BEFORE_NEW_SEED = 3
 """Empty or invalid answers to a request before its seed is changed: a hiccup should change nothing in the result."""
+HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 LONGEST_BACKOFF = 60.0
 """Seconds between two attempts where the server does not say; what it says by Retry-After is honoured up to the deadline."""
 
@@ -73,6 +75,13 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         remember(self.base_url)
+        if wrong := [name for name in self.headers if not HEADER_NAME.fullmatch(name)]:
+            raise RecipeError(f"headers: {wrong[0]!r} is not a valid header name")
+        body = self.extra_body
+        if "messages" in body or body.get("stream") or body.get("n") not in (None, 1):
+            raise RecipeError(
+                "extra_body: messages, stream: true and n above 1 cannot be set: a request has one prompt and one answer"
+            )
         headers = {name: header_value(f"headers: {name}", value) for name, value in self.headers.items()}
         object.__setattr__(self, "headers", headers)
         if self.api_key is not None:
@@ -94,7 +103,7 @@ class ServerConfig:
             parts.port  # noqa: B018 - reading it checks it
         except ValueError:
             raise RecipeError(
-                "base_url: the port is not a number (in user:password@ write `/`, `@`, `:` and `#` as %2F, %40, %3A and %23)"
+                "base_url: the port is not a number up to 65535 (in user:password@ write `/`, `@`, `:` and `#` as %2F, %40, %3A and %23)"
             ) from None
         if self.api_key and "@" in parts.netloc:
             raise RecipeError("base_url has a user and api_key is set: only one can be sent, leave out one")
@@ -109,8 +118,7 @@ class ServerConfig:
 def header_value(name: str, value: str) -> str:
     """The value of a header without spaces and line ends around it, such as the one at the end of a file with a key.
 
-    Raises:
-        RecipeError: no header can have it.
+    Raises `RecipeError` if no header can have it.
     """
     value = value.strip()
     if not value.isascii() or not value.isprintable():
@@ -167,8 +175,6 @@ class ServerProvider(LLMProvider):
 
     async def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | RequestFailed]:
         self._open()
-        if len(requests) == 1:
-            return [await self._complete(requests[0])]
         return list(await asyncio.gather(*(self._complete(request) for request in requests)))
 
     async def aclose(self) -> None:
@@ -185,8 +191,7 @@ class ServerProvider(LLMProvider):
     async def _send(self, url: str, request: ChatRequest, form: str | None) -> Completion:
         """Send one request, its schema in `form`, and read the answer; by the chat API unless a subclass does otherwise.
 
-        Raises:
-            RequestError: there is no answer.
+        Raises `RequestError` if there is no answer.
         """
         fields: dict[str, Any] = {"messages": [dict(message) for message in request.messages]}
         if request.schema and form:
@@ -267,11 +272,11 @@ class ServerProvider(LLMProvider):
                 tried += 1
             if not problem.connected and tried >= FIRST_CONTACT_ATTEMPTS and not self._pool.ever_answered:
                 problem.fatal = True
-            wait = problem.retry_after
-            if wait is None:
-                doublings = 0 if isinstance(problem, InvalidAnswer) else min(tried + rate_limited - 1, 16)
-                wait = min(self.config.first_wait * 2.0**doublings, LONGEST_BACKOFF) * random.uniform(0.5, 1.5)
-            late = time.monotonic() + wait - began > self.config.deadline
+            doublings = 0 if isinstance(problem, InvalidAnswer) else min(tried + rate_limited - 1, 16)
+            backoff = min(self.config.first_wait * 2.0**doublings, LONGEST_BACKOFF) * random.uniform(0.5, 1.5)
+            wait = problem.retry_after or backoff  # "0 seconds" says nothing
+            if (late := time.monotonic() + wait - began > self.config.deadline) and problem.retry_after:
+                problem.said += f"; it says to wait {wait:,.0f} s, past the deadline of {self.config.deadline:g} s"
             if problem.fatal or not problem.transient or tried >= self.config.attempts or late:
                 empty = problem.completion if isinstance(problem, InvalidAnswer) and request.schema is None else None
                 return empty or self._failure(endpoint.url, problem)

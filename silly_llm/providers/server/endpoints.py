@@ -91,8 +91,7 @@ class EndpointPool:
     async def acquire(self) -> Endpoint:
         """Wait for a permit, first come first served; give it back by `release`.
 
-        Raises:
-            RequestError: all endpoints have been out of order for `patience` seconds.
+        Raises `RequestError` if all endpoints have been out of order for `patience` seconds.
         """
         if not self._waiting and (endpoint := self._best()) is not None:
             endpoint.in_flight += 1

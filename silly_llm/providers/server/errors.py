@@ -21,13 +21,15 @@ FATAL = {
 """HTTP statuses after which no other request can succeed."""
 OVERLOADED = frozenset({429, 503, 529})
 """Sent when there are too many requests: the number in flight goes down."""
-TRANSIENT = OVERLOADED | {408, 409, 424, 425, 500, 502, 504}
-"""The same request may succeed later; the other 4xx (400, 413, 422: over-long prompts, bad parameters) cannot."""
+TRANSIENT = OVERLOADED | {408, 409, 424, 425}
+"""The same request may succeed later, as after any 5xx; the other 4xx (400, 413, 422: over-long prompts, bad parameters) cannot."""
 FATAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "model_not_found", "invalid_api_key"})
 """OpenAI's codes for what is fatal whatever the status (an empty account answers 429)."""
 LONGEST_SAID = 300
 """Characters of a server's message that are shown."""
-PAGE = re.compile(r"\s*(?:<!doctype html|<html|<head|<body|<\?xml)", re.IGNORECASE)
+PAGE = re.compile(r"[\s\ufeff]*<(?:!doctype html|!--|\?xml|(?:html|head|body|title|h1|div|p)\b)", re.IGNORECASE)
+EVENTS = re.compile(r"\s*(?:data|event|id|retry)?:")
+"""How a stream of server-sent events begins."""
 TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
@@ -95,26 +97,25 @@ def refusal(status: int, body: bytes | str, headers: Mapping[str, str]) -> Reque
         one_line(said) or "no reason given",
         status=status,
         retry_after=seconds_to_wait(headers.get("retry-after"), headers.get("retry-after-ms")),
-        transient=status in TRANSIENT and not fatal,
+        transient=(status in TRANSIENT or status >= 500) and not fatal,
         fatal=fatal,
-        detail=" ".join(said.split())[:4000],
+        detail=" ".join([*said.split(), *map(str, codes)])[:4000],
         params=frozenset(params),
     )
 
 
 def read_json(answer: bytes) -> Any:
-    """What came with HTTP 200.
-
-    Raises:
-        RequestError: it is not JSON; a web page is named as one.
-    """
+    """What came with success; raises `RequestError` if it is not JSON, and names a web page or a stream as one."""
     try:
         return json.loads(answer)
     except ValueError:
         text = answer[:2000].decode("utf-8", "replace")
     if page := web_page(text):
         raise RequestError(f"{page}; is base_url right?", connected=False)
-    raise RequestError(f"the answer is not JSON: {one_line(text)[:80]}")
+    if EVENTS.match(text):
+        said = "a stream of events instead of one answer; extra_body: {stream: false} may switch it off"
+        raise RequestError(said, connected=False)
+    raise RequestError(f"the answer is not JSON: {one_line(text)[:80] or 'it is empty'}")
 
 
 def web_page(text: str) -> str | None:
@@ -132,10 +133,12 @@ def one_line(text: object) -> str:
 
 def seconds_to_wait(retry_after: str | None, milliseconds: str | None = None) -> float | None:
     """The seconds behind a Retry-After header, which is a number or a date (RFC 9110, section 10.2.3), or retry-after-ms."""
-    with suppress(ValueError, TypeError):
-        return max(float(milliseconds) / 1000, 0.0)  # type: ignore[arg-type]
-    with suppress(ValueError, TypeError):
-        return max(float(retry_after), 0.0)  # type: ignore[arg-type]
-    with suppress(ValueError, TypeError):
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)  # type: ignore[arg-type]
+    said: Any = retry_after
+    for read in (
+        lambda: float(milliseconds) / 1000,  # type: ignore[arg-type]
+        lambda: float(said.rstrip("s")),
+        lambda: parsedate_to_datetime(said).timestamp() - time.time(),
+    ):
+        with suppress(ValueError, TypeError, AttributeError, OverflowError):
+            return max(0.0, read())  # in this order NaN is 0
     return None

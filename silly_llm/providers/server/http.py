@@ -9,6 +9,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 CERTIFICATE_HINT = "if it is a certificate of your own, name its authority's file in SSL_CERT_FILE"
 HEALTH_TIMEOUT = 10.0
 """Seconds for a health check or /info."""
+MOST_REDIRECTS = 5
 WITHOUT_KEYS = frozenset({"content-type", "user-agent"})
 """Headers of any request."""
 Received = tuple[bytes, Mapping[str, str]]
@@ -64,38 +66,34 @@ class HTTPClient:
         await self._session.close()
 
     async def get(self, url: str, path: str) -> bytes:
-        """GET a path, in `HEALTH_TIMEOUT`.
-
-        Raises:
-            RequestError: no connection, or not 200.
-        """
+        """GET a path, in `HEALTH_TIMEOUT`; raises `RequestError` without a connection or success."""
         import aiohttp
 
         return (await self._send("GET", url, path, timeout=aiohttp.ClientTimeout(total=HEALTH_TIMEOUT)))[0]
 
     async def post(self, url: str, path: str, body: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
-        """POST JSON; the JSON that comes back, and the headers.
-
-        Raises:
-            RequestError: no connection, not 200, or not JSON.
-        """
+        """POST JSON; the JSON that comes back, and the headers. Raises `RequestError` without a connection, success or JSON."""
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         answer, headers = await self._send("POST", url, path, data=data)
         return read_json(answer), headers
 
     async def _send(self, method: str, url: str, path: str, **more: Any) -> Received:
         root, query, options = self._sent_to[url]
-        address = URL(root + path + query)
-        response, answer = await self._receive(method, address, **options, **more)
-        if response.status in (301, 302, 303, 307, 308):
+        address = to = URL(root + path + query)
+        for _ in range(MOST_REDIRECTS):
+            response, answer = await self._receive(method, to, **options, **more)
+            if response.status not in (301, 302, 303, 307, 308):
+                break
             to = response.url.join(URL(response.headers.get("location", "")))
             # What carries keys does not go to another host.
             stays = to.origin() == address.origin() or {n.lower() for n in options["headers"]} <= WITHOUT_KEYS
             if not stays or (method == "POST" and response.status < 307):
                 said = f"moved to {public(to)}; set base_url to its beginning"
                 raise RequestError(said, status=response.status, fatal=True)
-            response, answer = await self._receive(method, to, **options, **more)
-        if response.status != 200:
+        else:
+            said = f"redirected {MOST_REDIRECTS} times, at last to {public(to)}; is base_url right?"
+            raise RequestError(said, status=response.status, fatal=True)
+        if response.status >= 300:
             refused = refusal(response.status, answer, response.headers)
             if response.status in (407, 502, 503, 504):
                 refused.said += through(options["proxy"])
@@ -149,29 +147,25 @@ def headers_for(url: str, api_key: str | None) -> dict[str, str]:
 def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for an address; looked up once, since aiohttp would do so at every request.
 
-    Raises:
-        RunError: it is one that cannot be used.
+    Raises `RunError` if it is one that cannot be used.
     """
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url))
-    if not proxy:
+    if not proxy or not proxy.strip():
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if not proxy.startswith(("http://", "https://")):
-        raise RunError(
-            f"{public(url)}: the environment names the proxy {public(proxy)}, and only HTTP proxies are understood; name one in "
-            f"{URL(url).scheme.upper()}_PROXY, or the host in NO_PROXY"
-        )
-    return proxy
+    with suppress(ValueError):
+        if URL(proxy).scheme in ("http", "https") and URL(proxy).host:
+            return proxy
+    raise RunError(
+        f"{public(url)}: the environment names the proxy {proxy.rpartition('@')[2]!r}, and only HTTP proxies are understood; name "
+        f"one in {URL(url).scheme.upper()}_PROXY, or the host in NO_PROXY"
+    )
 
 
 def certificates() -> ssl.SSLContext:
-    """TLS with the authorities that the environment names, else the system's.
-
-    Raises:
-        RunError: the file that is named cannot be read.
-    """
+    """TLS with the authorities that the environment names, else the system's; raises `RunError` if their file cannot be read."""
     name = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
     if name is None:
         return ssl.create_default_context()

@@ -36,7 +36,7 @@ REFUSES = re.compile(
     r"unsupported|not (?:supported|permitted|allowed|accepted|recognized|available|implemented|enabled)"
     r"|(?:does|do|is)(?:n['’]t| not) (?:support|accept|allow|recognize|take|a valid)|unknown|unrecogni[sz]ed|unexpected|extraneous"
     r"|extra (?:inputs|fields|field|forbidden|argument|parameter)|extra_forbidden|cannot find field|no such|deprecated"
-    r"|only the default|cannot both|invalid (?:field|parameter|argument)|use ['\"`]?max_completion_tokens",
+    r"|only (?:the default|\S+ is allowed)|不支持|cannot both|invalid (?:field|parameter|argument)|use ['\"`]?max_completion_tokens",
     re.IGNORECASE,
 )
 """How servers say that they do not take a parameter at all, rather than its value."""
@@ -86,11 +86,7 @@ class Learned:
         fixed: Mapping[str, Any],
         send: Callable[[dict[str, Any]], Awaitable[Completion]],
     ) -> Completion:
-        """Send `fields` as far as the server takes them, and `fixed` as it is; again, if it refuses what may be left out.
-
-        Raises:
-            RequestError: there is no answer.
-        """
+        """Send `fields` as far as the server takes them, and `fixed` as it is; again, if it refuses what may be left out. Raises `RequestError`."""
         sent = self.applied(fields)
         while True:
             body = {key: value for key, value in {**sent, **fixed}.items() if value is not None}
@@ -151,8 +147,7 @@ def without_system(messages: Any) -> list[dict[str, str]]:
 def compile_chat_template(text: str | None) -> Any:
     """The template of a prompt from messages, for base models: sandboxed Jinja; by default their texts, a blank line behind each.
 
-    Raises:
-        RecipeError: it is not Jinja.
+    Raises `RecipeError` if it is not Jinja.
     """
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
