@@ -164,6 +164,7 @@ def test_the_type_of_a_key_says_what_the_command_line_means(argv, value):
         (["--model.depth", "3", "--model", "y"], "--model and --model.depth are both given"),
         (["--text:=x"], "--text:= takes JSON"),
         (["oops"], "expected --key value, got 'oops'"),
+        (["--text", "bad\udcff.jsonl"], "is not UTF-8 text"),
         *((["--text", f"Say {text}"], r"write \${…}") for text in ("${word}", "${wo rd", "${word:x}")),
     ],
 )

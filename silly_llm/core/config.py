@@ -12,6 +12,7 @@ import functools
 import itertools
 import json
 import os
+import re
 import sys
 import typing
 from collections.abc import Mapping
@@ -120,6 +121,8 @@ def parse_argv(argv: list[str]) -> Options:
     `--a.b 1`, `--a.b=1` and `--a-b 1` (for `a_b`) all work; a key without a value is true; several values make a list. What a text
     means is for the type of its key to say (`silly_llm.core.schema.read`); `--a.b:=JSON` says it by itself.
     """
+    if odd := next((token for token in argv if re.search("[\ud800-\udfff]", token)), None):
+        raise RecipeError(f"command line: {odd!a} is not UTF-8 text; rename the file")
     given: list[tuple[str, bool, list[str]]] = []
     for token in argv:
         name, closed, texts = given[-1] if given else ("", True, [])

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.registry import register
 from silly_llm.data.layout import file_system, kind_of, local_path, splits_of
-from silly_llm.data.opening import telling
-from silly_llm.data.rows import check_columns, check_lines, csv_columns, read_rows, text_type
+from silly_llm.data.rows import check_columns, check_lines, csv_columns, parquet_rows, read_rows
 from silly_llm.data.sources import DataProvider, guarded, require_text
 
 if TYPE_CHECKING:
@@ -46,9 +45,8 @@ class FilesProvider(DataProvider):
         if not self.separator:
             raise RecipeError("dataset: separator: must not be empty")
         self.path = local_path(config.path)
-        self.saved = self.path is not None and any(
-            (self.path / name).is_file() for name in ("dataset_dict.json", "state.json")
-        )
+        saved = [self.path / name for name in ("dataset_dict.json", "state.json")] if self.path else []
+        self.saved = guarded(config.path, lambda: any(path.is_file() for path in saved))
         if self.path is None:
             file_system(config.path)  # checks that its package is installed; sends nothing yet
         elif not self.saved:
@@ -118,17 +116,17 @@ class FilesProvider(DataProvider):
         """Records read by `datasets`, after checking for anything it would misread or reject, since its errors name neither file nor row."""
         from datasets import Features, Value, load_dataset
 
+        if kind == "parquet" and not (names := [name for name in names if parquet_rows(name, column)]):
+            raise RecipeError(f"dataset: {self.config.path!r} has no rows")
         options: dict[str, Any] = {"data_files": [n if "://" in n else glob.escape(n) for n in names]}
         if kind == "parquet" and column is not None:
             options |= {"columns": [column], "features": Features({column: Value("string")})}
         for name in names:
-            if "://" not in name and os.path.expandvars(name) != name:
+            if "://" not in name and ("::" in name or os.path.expandvars(name) != name):
+                sign = "`::` in this path as a chain" if "::" in name else "$ in this path as a variable"
                 raise RecipeError(
-                    f"dataset: {name}: `datasets` reads the $ in this path as a variable; rename the file, or read it through a link"
+                    f"dataset: {name}: `datasets` reads the {sign}; rename the file, or read it through a link"
                 )
-            if "columns" in options:
-                with telling(name):
-                    text_type(name, str(column))
             if kind == "json" and "://" not in name:
                 check_lines(name)  # `datasets` accepts any bytes as text
         try:
@@ -141,7 +139,7 @@ class FilesProvider(DataProvider):
             raise
         if column is None:
             return records
-        require_text(records, column)
+        require_text(records, column, f"{self.config.path}: ")
         return records.select_columns([column])
 
     def inputs(self) -> list[str]:

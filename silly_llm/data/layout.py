@@ -8,6 +8,7 @@ are determined as on the Hub: by its card (`configs`), by names like `data/SPLIT
 from __future__ import annotations
 
 import glob
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +28,8 @@ KINDS = (
 ARCHIVES = ("zip", "tar", "tgz", "7z", "rar")
 NO_DATA = ("config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 """Files that describe data rather than contain it."""
+UNTOLD = ("", ".md", ".py")
+"""Extensions of files beside data that nobody expects to be read."""
 SPLITS = {"train": "train|training", "validation": "validation|valid|dev|val", "test": "test|testing|eval|evaluation"}
 """Words for splits in names of files and folders, as in `datasets`."""
 SHARD = re.compile(r"data/(\w+)-\d{5}-of-\d{5}[^/]*\.[^/]+")
@@ -64,6 +67,8 @@ def splits_of(path: str) -> dict[str, list[str]]:
     files = [local] if local.exists() else [Path(p) for p in sorted(glob.glob(str(local), recursive=True))]  # noqa: PTH207 - absolute globs too
     names = [str(file.absolute()) for file in files if file.is_file()]
     if not names:
+        if files and os.path.lexists(local):
+            raise RecipeError(f"dataset: {path!r} is {'a broken link' if local.is_symlink() else 'not a file'}")
         near = suggestion(local.name, (p.name for p in local.parent.glob("*")))
         raise RecipeError(f"dataset: no such file: {path!r}{near}{looked_for(local)}")
     return {"train": _checked(names)}
@@ -97,10 +102,13 @@ def _remote(url: str) -> dict[str, list[str]]:
 
 def _folder(path: str, folder: Path) -> dict[str, list[str]]:
     there = sorted(folder.rglob("*"))
-    if links := [p.relative_to(folder) for p in there if p.is_symlink() and p.is_dir()]:
-        raise RecipeError(
-            f"dataset: {path!r}: {links[0]} is a link to a folder, which is not followed; name that folder instead, or both in a list"
-        )
+    for odd in (p for p in there if not _hidden(str(p.relative_to(folder))) and not p.is_file()):
+        what = "is a link to a folder, which is not followed; name that folder instead, or both in a list"
+        if not odd.exists() or not os.access(odd, os.R_OK | os.X_OK):
+            what = "cannot be read (permission denied)" if odd.exists() else "is a broken link"
+        elif not odd.is_symlink():
+            continue
+        raise RecipeError(f"dataset: {path!r}: {odd.relative_to(folder)} {what}")
     names = [p.relative_to(folder).as_posix() for p in there if p.is_file()]
     ours = (folder / PRIVATE).is_dir() or (folder / "provenance.json").is_file()
     phases = sorted({PurePosixPath(n).parts[0] for n in names if f"/{PRIVATE}/" in n})
@@ -111,6 +119,10 @@ def _folder(path: str, folder: Path) -> dict[str, list[str]]:
     data = [n for n in names if _is_data(n) and (n.startswith("data/") or not ours)]
     if not data:
         raise RecipeError(f"dataset: no such file: {path!r} contains none of {', '.join(KINDS)}{looked_for(folder)}")
+    unknown = [n for n in names if kind_of(n) is None and PurePosixPath(n).suffix not in UNTOLD and not _hidden(n)]
+    if unknown and not ours:
+        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
+        print(f"dataset: {path!r}: of unknown kinds, not read: {', '.join(unknown[:5])}{more}", flush=True)
     grouped = _by_card(folder, data) or _grouped(path, data, ours=ours)
     return {split: _checked([str(folder / n) for n in part]) for split, part in grouped.items()}
 
@@ -159,13 +171,16 @@ def _grouped(path: str, names: list[str], *, ours: bool = False) -> dict[str, li
 
 
 def _split_named_in(text: str) -> str | None:
-    return next((s for s, w in SPLITS.items() if re.search(rf"(?:^|[-._ 0-9/])(?:{w})(?:[-._ 0-9/]|$)", text)), None)
+    found = (s for s, w in SPLITS.items() if re.search(rf"(?:^|[-._ 0-9/])(?:{w})(?:[-._ 0-9/]|$)", text, re.I))
+    return next(found, None)
 
 
 def _is_data(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "__")) for part in path.parts)
-    return kind_of(name) is not None and path.name not in NO_DATA and not hidden
+    return kind_of(name) is not None and PurePosixPath(name).name not in NO_DATA and not _hidden(name)
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
 
 
 def _checked(names: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import csv
 import gzip
 import io
 import lzma
@@ -20,6 +21,13 @@ from silly_llm.core.lookup import locate
 LIMIT = 1 << 28
 """Maximum bytes of a line, or characters of a document."""
 BLOCK = 1 << 20
+OTHERS = {
+    b"\x1f\x8b": "compressed (gzip), or twice; end its name in .gz, or unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed (zstd), or twice; end its name in .zst, or unpack it",
+    b"PK\x03\x04": "a zip archive or an Excel file; unpack it, or save it as CSV",
+    b"version https://git-lfs": "a pointer of Git LFS, not the data; run git lfs pull",
+}
+"""First bytes of files that are not what their names say."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -38,9 +46,18 @@ def opened(name: str) -> Iterator[BinaryIO]:
         file = unpack(raw) if unpack else raw
         with io.BufferedReader(file, BLOCK) if not hasattr(file, "peek") else file as stream:
             head = stream.peek(100)[:100]
+            refuse_other(name, head)
             if head.startswith(UTF16) or head.count(0) > len(head) // 4:
-                raise RecipeError(f"dataset: {name}: is UTF-16, not UTF-8; {convert('UTF-16', name)}")
+                wide = "UTF-32" if head.count(0) > len(head) // 2 else "UTF-16"
+                raise RecipeError(f"dataset: {name}: is {wide}, not UTF-8; {convert(wide, name)}")
             yield stream
+
+
+def refuse_other(name: str, head: bytes) -> None:
+    """Raise a RecipeError if a file's first bytes say that it is not of the type its name suggests."""
+    for start, what in OTHERS.items():
+        if head.startswith(start):
+            raise RecipeError(f"dataset: {name}: is {what}")
 
 
 def unpack_zst(file: Any, mode: str = "rb") -> Any:
@@ -68,7 +85,7 @@ def telling(name: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError:
         raise RecipeError(f"dataset: {name}: {_where_not_utf8(name)}") from None
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, csv.Error, pa.ArrowException) as error:
         raise RecipeError(
             f"dataset: {name}: is damaged, or not of the type its name suggests ({first_line(error)})"
         ) from None
@@ -88,7 +105,7 @@ def _where_not_utf8(name: str) -> str:
             except UnicodeDecodeError as error:
                 return (
                     f"row {number} (byte {before + error.start:,}) is not UTF-8 text (0x{line[error.start]:02x}); "
-                    f"if it is Latin-1: {convert('WINDOWS-1252', name)}"
+                    f"if it is Latin-1 (else name its own encoding): {convert('WINDOWS-1252', name)}"
                 )
             before += len(line)
     return "is not UTF-8 text"

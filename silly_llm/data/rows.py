@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from fsspec.compression import available_compressions, register_compression
 
 from silly_llm.core.errors import RecipeError, suggestion
-from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, telling, too_long, unpack_zst
+from silly_llm.data.opening import BLOCK, LIMIT, lines, opened, raw_file, refuse_other, telling, too_long, unpack_zst
 
 CHATS = ("messages", "conversations", "conversation", "prompt")
 """Columns that contain a chat rather than a text."""
@@ -67,7 +67,7 @@ def json_rows(name: str, column: str) -> Iterator[dict[str, str | None]]:
         elif isinstance(row, str):
             text, found = row, True
         else:
-            raise _wrong(name, number, f" is {_called(row)}, not an object")
+            raise _wrong(name, number, f" is {called(row)}, not an object")
         if text is not None and type(text) is not str:
             raise _wrong(name, number, f": {no_text(column, text)}")
         if text and not text.isascii():
@@ -110,6 +110,8 @@ def _spread(file: BinaryIO, name: str, buffer: str, *, in_list: bool) -> Iterato
     while True:
         at = between.match(buffer, at).end()  # type: ignore[union-attr]
         if in_list and buffer[at : at + 1] == "]":
+            if buffer[at + 1 :].strip() or any(map(str.strip, iter(lambda: rest.read(BLOCK), ""))):
+                raise _wrong(name, number, " follows the end of the list; write one list, or an object per line")
             return
         try:
             value, end = decoder.raw_decode(buffer, at)
@@ -154,14 +156,17 @@ def csv_columns(name: str) -> list[str]:
 
 
 def _csv(file: BinaryIO, name: str) -> tuple[Any, list[str]]:
-    """A CSV reader positioned after the header, and the header; the separator is the most frequent of `,`, `;` and tab."""
+    """A CSV reader positioned after the header, and the header; the separator is the most frequent of `,`, `;`, tab and `|`."""
     csv.field_size_limit(LIMIT)
     text = (line.decode() for line in lines(file, name))
-    first = next(text, "")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True)
-    header = next(reader, [])
-    for column in header:
+    head = [""]
+    while not head[-1].strip() and (line := next(text, "")):
+        head.append(line)
+    reader = csv.reader(chain(head[1:], text), delimiter=max(",;\t|", key=head[-1].count), strict=True)
+    header = next(filter(any, reader), [])
+    if not header:
+        raise RecipeError(f"dataset: {name}: has no header line")
+    for column in filter(None, header):
         _require_once(name, column, header)
     return reader, header
 
@@ -211,13 +216,13 @@ def check_columns(name: str) -> None:
     with telling(name):
         for number, row in json_values(name):
             if not isinstance(row, dict):
-                raise _wrong(name, number, f" is {_called(row)}, not an object")
+                raise _wrong(name, number, f" is {called(row)}, not an object")
             for column, value in row.items():
                 if value is None:
                     continue
-                known, where = first.setdefault(column, (_called(value), number))
-                if known != _called(value):
-                    raise _wrong(name, number, f": {column!r} is {_called(value)}, in row {where} it is {known}")
+                known, where = first.setdefault(column, (called(value), number))
+                if known != called(value):
+                    raise _wrong(name, number, f": {column!r} is {called(value)}, in row {where} it is {known}")
 
 
 def _wrong(name: str, number: int, what: str) -> RecipeError:
@@ -229,7 +234,7 @@ def no_text(column: str, value: Any) -> str:
     chat = isinstance(value, list) and value and isinstance(value[0], dict)
     hint = "; `silly-llm sft` reads chats" if chat else ""
     shown = "" if isinstance(value, (list, dict, bytes)) else f" ({json.dumps(value, default=str)})"
-    return f"{column!r} is {_called(value)}{shown}, not text{hint}"
+    return f"{column!r} is {called(value)}{shown}, not text{hint}"
 
 
 def no_column(column: str, known: Sequence[str]) -> str:
@@ -239,17 +244,22 @@ def no_column(column: str, known: Sequence[str]) -> str:
     return f"no column {column!r}{suggestion(column, known)}; the dataset has {', '.join(shown) or 'none'}{chat}"
 
 
-def _called(value: Any) -> str:
+def called(value: Any) -> str:
+    """What a message calls the type of a value."""
     return NAMES.get(type(value), f"a {type(value).__name__}")
 
 
-def text_type(name: str, column: str) -> None:
-    """Raise a RecipeError if a Parquet file lacks the column, has it twice, or it does not contain text."""
+def parquet_rows(name: str, column: str | None) -> int:
+    """The number of rows of a Parquet file; a RecipeError if it lacks the column, has it twice, or it does not contain text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with raw_file(name) as file:
-        schema = pq.read_schema(file)
+    with telling(name), raw_file(name) as file:
+        refuse_other(name, file.read(100))
+        metadata = pq.read_metadata(file)
+    if column is None:
+        return metadata.num_rows
+    schema = metadata.schema.to_arrow_schema()
     if column not in schema.names:
         raise RecipeError(f"text_column: {name}: {no_column(column, schema.names)}")
     _require_once(name, column, schema.names)
@@ -259,3 +269,4 @@ def text_type(name: str, column: str) -> None:
     if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
         chat = "; `silly-llm sft` reads chats" if pa.types.is_nested(kind) and column in CHATS else ""
         raise RecipeError(f"dataset: {name}: row 1: {column!r} is of the type {kind}, not text{chat}")
+    return metadata.num_rows

@@ -192,17 +192,17 @@ def columns_of(records: Dataset | IterableDataset) -> list[str]:
     return records.column_names or list(next(iter(records.take(1)), {}))
 
 
-def require_text(records: Dataset | IterableDataset, column: str) -> None:
+def require_text(records: Dataset | IterableDataset, column: str, name: str = "") -> None:
     """Raise a RecipeError if there is no such column or it does not contain text."""
     known = columns_of(records)
     if column not in known:
-        raise RecipeError(f"text_column: {no_column(column, known)}")
+        raise RecipeError(f"text_column: {name}{no_column(column, known)}")
     kind = getattr(records.features[column], "dtype", None) if records.features else "string"
     if kind in ("string", "large_string", "null"):
         return
     for number, record in enumerate(records.select_columns([column]), 1):
         if not isinstance(value := record[column], str | None):
-            raise RecipeError(f"dataset: row {number}: {no_text(column, value)}")
+            raise RecipeError(f"dataset: {name}row {number}: {no_text(column, value)}")
 
 
 def guarded(path: str, load: Callable[[], Any]) -> Any:
@@ -216,6 +216,8 @@ def guarded(path: str, load: Callable[[], Any]) -> Any:
         if isinstance(cause, (RecipeError, RunError)):
             raise cause from None
         reason = " ".join(str(cause).split()) or type(cause).__name__
+        if "corresponds to no data" in reason or isinstance(cause, StopIteration):
+            raise RecipeError(f"dataset: {path!r} has no rows") from None
         missing = isinstance(cause, FileNotFoundError) or type(error).__name__ in NOT_FOUND
         elsewhere = "://" in path or not is_local(path) or isinstance(cause, OSError)
         kind = RunError if elsewhere and not missing else RecipeError

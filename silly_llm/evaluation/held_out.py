@@ -9,7 +9,7 @@ from typing import Any
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.provenance import fingerprint
-from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words
+from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words, listed
 from silly_llm.data.sources import require_text
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest
@@ -31,7 +31,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     """
     require_text(records, args.text_column)
     if "story_id" in records.column_names:  # several requests of one story: its text counts once
-        first = {story: row for row, story in reversed(list(enumerate(records["story_id"])))}
+        first = {story or (row,): row for row, story in reversed(list(enumerate(records["story_id"])))}
         records = records.select(sorted(first.values()))
     written = [row for row, text in enumerate(records[args.text_column]) if text and not text.isspace()]
     if not written:
@@ -83,15 +83,15 @@ def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, la
     beginning = first_words(text, args.beginning_words)
     prompt = row.get("prompt")
     if isinstance(prompt, Sequence) and prompt and isinstance(prompt[0], Mapping):
-        messages = tuple({"role": m["role"], "content": m["content"]} for m in prompt)
-        types = row.get("types") or ()
-        words = tuple(row.get("words") or ()) if "words" in types else ()
-        features = tuple(row.get("features") or ()) if "features" in types else ()
+        messages = tuple({key: m.get(key) for key in ("role", "content")} for m in prompt)
+        if not all(isinstance(text, str) for message in messages for text in message.values()):
+            raise RecipeError(f"dataset: 'prompt' must be messages with role and content as texts, got {prompt!r:.80}")
+        words, features = (listed(row, c) if c in (row.get("types") or ()) else () for c in ("words", "features"))
         return StoryRequest(beginning, messages, words, features)
     if language != ENGLISH:
         return StoryRequest(beginning, ({"role": "user", "content": beginning},))
-    words = tuple(row.get("words") or content_words(text, rng))
-    features = tuple(row["features"] or ()) if "features" in row else (rng.choice(FEATURES),)
+    words = listed(row, "words") or tuple(content_words(text, rng))
+    features = listed(row, "features") if "features" in row else (rng.choice(FEATURES),)
     story = Story(text, str(index), words, features)
     lines = [kind(InstructionTypeConfig()).write(story, rng) for kind in (Words, Features)]
     content = "\n".join([OPENER, *filter(None, lines)])

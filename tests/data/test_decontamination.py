@@ -121,6 +121,9 @@ def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
     for path, said in ((f"{tmp_path}/mapping.yaml", "a list of texts"), (short, "no text of at least 5 words")):
         with pytest.raises(RecipeError, match=said):
             build(dataset=path).refuse(story(TEXT))
+    numbers = str(jsonl(tmp_path / "numbers.jsonl", [{"text": [1]}]))
+    with pytest.raises(RecipeError, match=r"'text' must be texts or lists of texts, got \[1\]"):
+        build(dataset=[{"path": numbers, "weight": 2}]).refuse(story(TEXT))
 
 
 def test_the_papers_prompts_are_found_in_their_own_stories(shared):

@@ -61,6 +61,8 @@ FILES: dict[str, bytes] = {
     "a.csv": table(TEXTS),
     "bom.csv": b"\xef\xbb\xbf" + table(TEXTS, quoting=csv.QUOTE_ALL),
     "semicolons.csv": table(TEXTS, ";"),
+    "bars after blank lines.csv": b"\n\r\n" + table(TEXTS, "|"),
+    "unnamed.csv": table(TEXTS).replace(b"\r\n", b",,\r\n", 1),
     "a.tsv": table(TEXTS, "\t"),
     "one column.csv": b"text\n"
     + b'"One ""cat"", \xe7\x8c\xab.\n\nIt sat."\n007\nNA\n"Two dogs; na\xc3\xafve \xf0\x9f\x99\x82"\n"a\tb, <|eos|>"\n  kept  \n\n',
@@ -159,6 +161,17 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "no ending": (jsonl(TEXTS), "unknown extension; supported: jsonl, json"),
     "a.pdf": (b"%PDF", "unknown extension"),
     "empty.jsonl": (b"", "is empty"),
+    "lists.jsonl": (b'["a"]\n["b"]\n', "row 2 follows the end of the list; write one list, or an object per line"),
+    "wider.txt": ("One\n".encode("utf-32"), "is UTF-32, not UTF-8; convert it: iconv -f UTF-32"),
+    "twice.jsonl.gz": (gzip.compress(gzip.compress(jsonl(TEXTS))), r"is compressed \(gzip\), or twice"),
+    "sheet.csv": (
+        b"PK\x03\x04" + bytes(range(256)),
+        "is a zip archive or an Excel file; unpack it, or save it as CSV",
+    ),
+    "lfs.parquet": (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the data"),
+    "returns.csv": (b"id,text\r1,a\r", "is damaged, or not of the type its name suggests"),
+    "none.parquet": (parquet(pa.array([], pa.string())), "has no rows"),
+    "a::b.parquet": (parquet(TEXTS), "reads the `::` in this path as a chain"),
 }
 
 
@@ -209,11 +222,11 @@ def test_a_folder_of_several_kinds_is_read_whole(tmp_path, capsys):
 
 
 def test_splits_of_a_folder_are_in_its_names_and_nothing_is_left_out(tmp_path):
-    folder = folder_of(tmp_path, {"my-train.txt": b"One.", "my-valid.txt": b"Two."})
+    folder = folder_of(tmp_path, {"my-train.txt": b"One.", "my-Valid.txt": b"Two."})
     assert open_source(folder).splits() == ["train", "validation"]
     assert load_records(folder, split="validation")["text"][:] == ["Two."]
     folder_of(tmp_path, {"extra.jsonl": jsonl(TEXTS)})
-    said = "'extra.jsonl' belongs to no split, 'my-train.txt' to 'train'; select the files to read with a glob"
+    said = "'extra.jsonl' belongs to no split, 'my-Valid.txt' to 'validation'; select the files to read with a glob"
     with pytest.raises(RecipeError, match=said):
         open_source(folder)
 
@@ -224,6 +237,27 @@ def test_a_link_to_a_folder_is_not_left_out_silently(tmp_path):
     (folder / "linked").symlink_to(other)
     with pytest.raises(RecipeError, match="linked is a link to a folder, which is not followed"):
         open_source(str(folder))
+    for link in (folder / "linked", folder / "linked.jsonl"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / "gone")
+        for path in (folder, *[link] * (link.suffix != "")):
+            with pytest.raises(RecipeError, match="is a broken link"):
+                open_source(str(path))
+
+
+@pytest.mark.parametrize("name", ["header.csv", "blank.jsonl", "empty.json", "blank.txt", "none.jsonl.gz"])
+def test_files_without_rows_say_so(tmp_path, name):
+    data = {"header.csv": b"id,text\n", "empty.json": b"[]", "none.jsonl.gz": gzip.compress(b"")}
+    (tmp_path / name).write_bytes(data.get(name, b"\n \n"))
+    with pytest.raises(RecipeError, match=f"{name}' has no rows"):
+        open_source(str(tmp_path / name)).texts("text")
+
+
+def test_what_is_not_read_of_a_folder_is_told(tmp_path, capsys):
+    empty = {"a.parquet": parquet(TEXTS), "b.parquet": parquet(pa.array([], pa.string()))}
+    folder = folder_of(tmp_path, empty | {"c.zip": b"PK", "LICENSE": b"", "README.md": b""})
+    assert open_source(folder).texts("text")["text"][:] == TEXTS
+    assert "of unknown kinds, not read: c.zip\n" in capsys.readouterr().out
 
 
 def test_only_data_counts_in_a_folder_of_ours(tmp_path):

@@ -181,6 +181,12 @@ def test_bad_recipes_are_refused_before_anything_is_written(stories, tmp_path, o
 def test_dataset_without_text(tmp_path):
     with pytest.raises(RecipeError, match="column 'text'"):
         instruct(write(tmp_path / "rows.jsonl", [{"story": "Once."}]), tmp_path / "out")
+    for row, said in (
+        ({"words": 3}, "'words' must be texts or lists"),
+        ({"summary": ["A."]}, "row 1: 'summary' is a"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            instruct(write(tmp_path / "rows.jsonl", [{"text": "Once."} | row]), tmp_path / "out")
 
 
 class Summarizer(LLMProvider):

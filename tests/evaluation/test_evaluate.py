@@ -112,6 +112,9 @@ def test_requests_ask_for_what_the_row_names():
     request = request_of(row, args, 5)
     assert request.messages == tuple(messages) and request.features == ()
     assert request_of(row | {"types": ["summary"]}, args, 5).words == ()
+    assert request_of({"text": text, "words": "dog, red"}, args, 5).words == ("dog", "red")
+    with pytest.raises(RecipeError, match="'prompt' must be messages with role and content"):
+        request_of(row | {"prompt": [{"from": "human", "value": "Tell me."}]}, args, 5)
 
 
 @pytest.mark.slow

@@ -66,6 +66,32 @@ def make_trainer(base, instructions, folder, *more) -> SmallModelSFTTrainer:
     return SmallModelSFTTrainer(model=model, args=args, train_dataset=dataset, processing_class=tokenizer)
 
 
+USER, ANSWER = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Once."}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"prompt": "Hi", "completion": None}, "'completion' is null, not text"),
+        ({"prompt": "Hi", "completion": [ANSWER]}, "'prompt' is a text, not a list of turns"),
+        ({"messages": json.dumps([USER, ANSWER])}, "'messages' is a text, not a list of turns"),
+        ({"messages": [USER, {"role": "assistant", "content": None}]}, "'content' is null, not text"),
+        ({"messages": [{"content": "Hi"}, ANSWER]}, "'messages' has a turn without a role"),
+        ({"messages": [USER]}, "no turn of the assistant, only of user"),
+    ],
+)
+def test_a_row_that_is_no_conversation_is_named(tmp_path, row, said):
+    jsonl(tmp_path / "a.jsonl", [row])
+    with pytest.raises(RecipeError, match=f"row 1 of train: .*{said}"):
+        read_conversations(open_source(f"{tmp_path}/a.jsonl"), "train")
+
+
+def test_the_roles_of_sharegpt_are_those_of_the_template(tmp_path):
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Once."}]
+    jsonl(tmp_path / "a.jsonl", [{"conversations": turns}])
+    assert read_conversations(open_source(f"{tmp_path}/a.jsonl"), "train")[0] == {"messages": [USER, ANSWER]}
+
+
 def test_template_frames_the_answer_and_ends_it(base):
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.chat_template = default_template()

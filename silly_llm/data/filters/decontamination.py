@@ -83,7 +83,11 @@ class DecontaminationFilter(StoryFilter):
                 missing = no_column(column, records.column_names)
                 raise RecipeError(f"decontamination: column: {self.dataset!r}: {missing}")
             for value in records[column]:
-                yield from [value] if isinstance(value, str) else value or ()
+                texts = [value] if isinstance(value, str) else [] if value is None else value
+                if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                    wrong = f"{column!r} must be texts or lists of texts, got {value!r:.80}"
+                    raise RecipeError(f"decontamination: column: {self.dataset!r}: {wrong}")
+                yield from texts
 
 
 class NgramIndex:
@@ -132,6 +136,8 @@ def sources_of(dataset: Any) -> list[Path | DataProvider]:
         return [source for part in dataset for source in sources_of(part)]
     if isinstance(dataset, dict) and "dataset" in dataset:
         return sources_of(dataset["dataset"])
+    if isinstance(dataset, dict):
+        dataset = {key: value for key, value in dataset.items() if key != "weight"}
     if isinstance(dataset, str) and dataset.endswith((".yaml", ".yml")):
         return [Path(find(dataset, "dataset: "))]
     return [open_source(dataset)]

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rbloom import Bloom
 
 from silly_llm.data.generation.progress import Progress
-from silly_llm.data.instructions.types import Story
+from silly_llm.data.instructions.types import Story, listed
 from silly_llm.text.sentences import split_sentences
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class StorySplit:
         self.own_split = "validation" in source.splits()
         self.records = {split: source.load(split) for split in ("train", *["validation"] * self.own_split)}
         for records in self.records.values():
-            require_text(records, "text")
+            for column in ("text", *{"summary"} & {*records.column_names}):
+                require_text(records, column)
         self.fraction = fraction
         self.seed = seed
         self.counts: Counter = Counter()
@@ -92,8 +93,8 @@ class StorySplit:
                     yield Story(
                         text=text,
                         story_id=story_id(text),
-                        words=listed(record.get("words")),
-                        features=listed(record.get("features")),
+                        words=listed(record, "words"),
+                        features=listed(record, "features"),
                         summary=(record.get("summary") or "").strip() or None,
                     )
 
@@ -111,9 +112,3 @@ def text_hash(text: str) -> int:
 def story_id(text: str) -> str:
     """The identity of a story: a hash of the text, ignoring white space and case."""
     return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:32]
-
-
-def listed(value: Sequence[str] | str | None) -> tuple[str, ...]:
-    """A list column, or a text column with comma-separated items."""
-    items = value.split(",") if isinstance(value, str) else value or ()
-    return tuple(item.strip() for item in items if item and item.strip())

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
@@ -38,6 +39,15 @@ class Story:
     summary: str | None = None
     seen: Callable[[str], bool] = lambda text: False
     """Whether a sentence or summary also occurs in the training split, so that no validation request repeats it (False for training)."""
+
+
+def listed(record: Mapping[str, Any], column: str) -> tuple[str, ...]:
+    """The items of a column that is a list of texts, or a text with commas between them; empty without the column."""
+    value = record.get(column)
+    items = value.split(",") if isinstance(value, str) else [] if value is None else value
+    if not isinstance(items, list) or not all(isinstance(item, str | None) for item in items):
+        raise RecipeError(f"dataset: {column!r} must be texts or lists of texts, got {value!r:.80}")
+    return tuple(item.strip() for item in items if item and item.strip())
 
 
 @dataclass

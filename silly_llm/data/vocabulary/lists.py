@@ -12,7 +12,7 @@ from typing import Any
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.lookup import find, is_hub_id
-from silly_llm.data.opening import convert
+from silly_llm.data.opening import UTF16, convert
 from silly_llm.text import EMBEDDED
 
 PARTS_OF_SPEECH = {"noun": "nouns", "verb": "verbs", "adjective": "adjectives"}
@@ -75,16 +75,18 @@ def load_vocabulary(source: str | Path | None = None) -> Vocabulary:
         else:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
         lists = {key: _words(content, key) for key in PARTS_OF_SPEECH.values()}
+        refused = tuple(RefusedWord(r["word"], r["pos"], tuple(r["reasons"])) for r in content.get("refused", []))
     except UnicodeDecodeError as error:
-        reason = f"is not UTF-8 text (byte {error.start:,}); {convert('WINDOWS-1252', str(path))}"
+        reason = f"is not UTF-8 text (byte {error.start:,}); {convert('UTF-16' if error.object.startswith(UTF16) else 'WINDOWS-1252', str(path))}"
     except FileNotFoundError:
         reason = "no such file"
     except RecipeError as error:
         reason = str(error)
+    except (KeyError, TypeError):
+        reason = "'refused' must be a list of {word, pos, reasons}"
     except (OSError, ValueError) as error:
-        reason = f"is not a JSON file ({error})"
+        reason = f"is not a JSON file, nor one of {', '.join(WORD_LISTS)} ({error})"
     else:
-        refused = tuple(RefusedWord(r["word"], r["pos"], tuple(r["reasons"])) for r in content.get("refused", []))
         return Vocabulary(**lists, refused=refused, provenance=content.get("provenance", {}))
     raise RecipeError(f"vocabulary: {path}: {reason}")
 
