@@ -171,8 +171,9 @@ def _grouped(path: str, names: list[str], *, ours: bool = False) -> dict[str, li
 
 
 def _split_named_in(text: str) -> str | None:
-    found = (s for s, w in SPLITS.items() if re.search(rf"(?:^|[-._ 0-9/])(?:{w})(?:[-._ 0-9/]|$)", text, re.I))
-    return next(found, None)
+    """The split that a name says, as in `datasets`; in capitals too (TRAIN.jsonl) if no space is beside it ("The Test of Time.txt")."""
+    named = r"(?:^|[-._ 0-9/])(?:{0})(?:[-._ 0-9/]|$)|(?i:(?:^|[-._0-9/])(?:{0})(?:[-._0-9/]|$))"
+    return next((split for split, words in SPLITS.items() if re.search(named.format(words), text)), None)
 
 
 def _is_data(name: str) -> bool:
