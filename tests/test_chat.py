@@ -57,6 +57,7 @@ def test_prompt_longer_than_the_context(base):
         (["."], "holds no model"),
         ([], "MODEL"),
         (["x", "--temperature", "-1"], "temperature"),
+        (["x", "--temperature", "nan"], "temperature"),
         (["x", "--temprature", "1"], "temprature"),
     ],
 )

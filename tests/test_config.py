@@ -55,7 +55,7 @@ def test_extends_environment_and_override_win_in_that_order(tmp_path, monkeypatc
 
 
 def test_several_parents_and_json(tmp_path):
-    write(tmp_path, "a.json", json.dumps({"words": 1, "name": "a"}))
+    write(tmp_path, "a.json", "\ufeff" + json.dumps({"words": 1, "name": "a"}))
     write(tmp_path, "b.yaml", "name: b")
     file = write(tmp_path, "generation.yaml", "extends: [a.json, b.yaml]\nmode: slow")
     args = load("--config", file).args
@@ -200,6 +200,8 @@ def test_an_escaped_interpolation_is_text(tmp_path):
         ("words: [1", "not YAML"),
         ("words: 1\nwords: 2", "not YAML"),
         ("environments: {big: 3}", "environments.big: expected a mapping"),
+        ("inner: {rate: .inf}", "inner: rate: expected a number, got inf"),
+        ("extends: ~/nowhere.yaml", f"no such file '{Path.home()}/nowhere.yaml'"),
     ],
 )
 def test_each_mistake_gives_one_line_that_names_file_and_key(tmp_path, text, message):
@@ -218,11 +220,13 @@ def test_each_mistake_gives_one_line_that_names_file_and_key(tmp_path, text, mes
         ("generatoin.yaml", r"no such recipe file \(did you mean 'generation.yaml'\?\)"),
         ("", "is a folder"),
         ("latin.yaml", "is not UTF-8 text"),
+        ("twice.json", r"not JSON \(found duplicate key words\)"),
     ],
 )
 def test_a_missing_file_a_folder_and_bytes_that_are_not_text(tmp_path, name, message):
     write(tmp_path, "generation.yaml", "words: 1")
     (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
+    write(tmp_path, "twice.json", '{"words": 1, "words": 1}')
     with pytest.raises(RecipeError, match=message):
         load("--config", tmp_path / name)
 

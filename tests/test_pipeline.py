@@ -113,6 +113,11 @@ def test_run_refuses_what_is_for_a_single_phase():
             ["recipes/quickstart", "--generate.num_storys", "3"],
             "unknown key 'num_storys' (did you mean 'num_stories'?)",
         ),
+        (["recipes/quickstart", "--genrate.seed", "3"], "unknown option --genrate (did you mean 'generate'?)"),
+        (
+            ["recipes/quickstart", "--to", "generate", "--sft.max_stps", "3"],
+            "--sft.max_stps: this run has no phase sft",
+        ),
         (["--from", "sft", "recipes/quickstart"], "name the recipe folder first"),
     ],
 )

@@ -88,6 +88,9 @@ def test_a_copy_is_whole_and_overwrites_nothing(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["recipes", "--copy", "quickstart", "my own"])
     assert stopped.value.code == 2 and "my own/quickstart: already exists" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["recipes", "--copy", "quickstart", str(edited)])
+    assert stopped.value.code == 2 and f"{edited}: already exists" in capsys.readouterr().err
     main(["recipes", "--copy", "tinystories", "my own"])
     assert f"{edited}: already exists and is left unchanged" in capsys.readouterr().out
     assert all(p.read_bytes() == content for p, content in files.items())

@@ -54,8 +54,8 @@ def copy(name: str, target: Path) -> None:
         near = suggestion(name, [*packaged_recipes(), ACCELERATE])
         raise RecipeError(f"{name}: no such recipe folder{near}")
     to = target / source.resolve().name
-    if to.exists():
-        raise RecipeError(f"{to}: already exists; remove it, or choose another folder")
+    if to.exists() or target.is_file():
+        raise RecipeError(f"{to if to.exists() else target}: already exists; remove it, or choose another folder")
     parents = {p for file in recipe_files(source) for p in ancestors(file) if p.parent != source.resolve()}
     shutil.copytree(source, to)
     print(f"{to}: {describe(to) if source.name != ACCELERATE else 'for accelerate launch --config_file'}")

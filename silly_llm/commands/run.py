@@ -98,11 +98,11 @@ def phase_options(folder: Path, phases: list[Phase], options: Options) -> dict[s
     for name, said in options.overrides.items():
         phase = phase_named(name)
         if phase is None or not isinstance(said, dict):
-            near = suggestion(name, ["from", "to", "force", "environment"])
+            near = suggestion(name, [*PHASES, "from", "to", "force", "environment"])
             way_out = "write keys of a recipe as --PHASE.KEY VALUE"
             raise RecipeError(f"command line: unknown option --{name}{near}; {way_out}")
         if phase.command not in by_phase:
-            continue
+            raise RecipeError(f"command line: --{name}.{next(iter(said))}: this run has no phase {phase.command}")
         if by_phase[phase.command].overrides:
             raise RecipeError(f"command line: --{name}.… and another name for the same phase are both given")
         by_phase[phase.command].overrides = said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,8 +30,9 @@ ENDINGS = (".yaml", ".yml", ".json")
 def read_file(file: Path) -> dict[str, Any]:
     """One recipe file as it stands, its `extends` unread; a RecipeError where it is no mapping in YAML or JSON."""
     try:
-        text = file.read_text(encoding="utf-8")
-        content = OmegaConf.create(json.loads(text) if file.suffix == ".json" and text.strip() else text)
+        text = file.read_text(encoding="utf-8-sig")
+        as_json = file.suffix == ".json" and text.strip()
+        content = OmegaConf.create(json.loads(text, object_pairs_hook=_unique) if as_json else text)
     except FileNotFoundError:
         near = suggestion(file.name, (p.name for p in locate(file.parent).glob("*.*")))
         reason = f"no such recipe file{near}"
@@ -44,6 +46,8 @@ def read_file(file: Path) -> dict[str, Any]:
         reason = f"line {error.lineno}: not JSON ({error.msg})"
     except YAMLError as error:
         reason = _not_yaml(error, text)
+    except KeyError as error:
+        reason = f"not JSON (found duplicate key {error.args[0]})"
     except OmegaConfBaseException as error:
         reason = said_by(error)
     else:
@@ -53,6 +57,13 @@ def read_file(file: Path) -> dict[str, Any]:
             return values
         reason = "a recipe must be a mapping of keys to values" if content else "is empty"
     raise RecipeError(f"{file}: {reason}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping in JSON; a KeyError where a key stands in it twice, of which YAML takes neither."""
+    if repeated := [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]:
+        raise KeyError(repeated[0])
+    return dict(pairs)
 
 
 def _not_yaml(error: YAMLError, text: str) -> str:
@@ -82,7 +93,7 @@ def read_with_parents(file: Path, children: tuple[Path, ...] = ()) -> dict[str, 
             raise RecipeError(f"{file}: extends: expected a path or a list of paths, got {parent!r}")
         path = beside(file, parent)
         if not path.is_file():
-            raise RecipeError(f"{file}: extends: no such file {str(file.parent / parent)!r}")
+            raise RecipeError(f"{file}: extends: no such file {str(file.parent / Path(parent).expanduser())!r}")
         merged = overlay(merged, read_with_parents(path, (*children, resolved)))
     content.pop("extends", None)
     return overlay(merged, content)

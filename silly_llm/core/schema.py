@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import re
 import types
 import typing
@@ -169,7 +170,7 @@ PLAIN: dict[Any, tuple[str, typing.Callable[[Any], bool]]] = {
     type(None): ("nothing", lambda value: value is None),
     bool: ("true or false", lambda value: isinstance(value, bool)),
     int: ("a whole number", lambda value: _number(value) and value % 1 == 0),
-    float: ("a number", _number),
+    float: ("a number", lambda value: _number(value) and math.isfinite(value)),
     str: ("text", lambda value: isinstance(value, str)),
     Path: ("a path", lambda value: isinstance(value, (str, Path))),
 }

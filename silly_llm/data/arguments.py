@@ -63,11 +63,10 @@ class VocabularyArguments:
 
     def __post_init__(self) -> None:
         self._check_language()
-        at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1)
+        at_least(self, words=3, words_per_request=1, patience=1, max_tokens=1, temperature=0)
         if set(self.proportions) - {"nouns", "verbs", "adjectives"}:
-            raise RecipeError(
-                f"proportions: expected shares of nouns, verbs and adjectives, got {sorted(self.proportions)}"
-            )
+            known = "expected shares of nouns, verbs and adjectives"
+            raise RecipeError(f"proportions: {known}, got {sorted(self.proportions)}")
         if not self.proportions or min(self.proportions.values()) < 0 or sum(self.proportions.values()) <= 0:
             raise RecipeError("proportions: expected shares that are not negative and not all zero")
 
@@ -87,9 +86,8 @@ class VocabularyArguments:
                 f"checks: min_frequency: has no word frequencies for {self.language}; switch it off (min_frequency: null)"
             )
         english = ("max_syllables", "profanity", "part_of_speech")
-        if on := [
-            name for name in english if getattr(self.checks, name) not in (None, False) and self.language != "en"
-        ]:
+        on = [key for key in english if self.language != "en" and getattr(self.checks, key) not in (None, False)]
+        if on:
             raise RecipeError(
                 f"checks: {', '.join(on)}: English only, but language is {self.language}; switch them off "
                 "(max_syllables: null, profanity: false, part_of_speech: false)"

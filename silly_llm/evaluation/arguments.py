@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, Literal
 
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.schema import at_least, key
+from silly_llm.core.schema import at_least, key, require
 
 DEFAULT_METRICS = ("perplexity", "completions", "instruction_following")
 
@@ -81,7 +81,9 @@ class EvaluationArguments:
     def __post_init__(self) -> None:
         if isinstance(self.metrics, (str, dict)):
             self.metrics = [self.metrics]
-        at_least(self, num_stories=1, max_new_tokens=1, generation_batch_size=1, context=4, temperature=0)
+        at_least(self, num_stories=1, num_documents=1, max_new_tokens=1, generation_batch_size=1, context=4)
+        at_least(self, temperature=0, seed=0, beginning_words=0)
+        require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
         if not self.metrics:
             raise RecipeError("metrics: name at least one")
 

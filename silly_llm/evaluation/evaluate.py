@@ -23,7 +23,7 @@ from silly_llm.core.folders.provenance import code_version, fingerprint
 from silly_llm.core.launch import command_line, run_main
 from silly_llm.core.lookup import find_model
 from silly_llm.core.registry import Parsed, parse_component
-from silly_llm.data.sources import EVALUATION_SPLITS, open_source
+from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.evaluation.report.report import read_json, write_report
@@ -51,6 +51,12 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     entries = model_entries(args.model)
     metrics = check_components(args)
     source = open_source(args.dataset, container=container)
+    splits = source.splits()
+    if args.split and args.split not in splits:
+        raise RecipeError(f"dataset: no split {args.split!r}{suggestion(args.split, splits)}")
+    split = args.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
+    records = source.load(split)
+    require_text(records, args.text_column)
     folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
     present = [folder for folder in folders.values() if Path(folder).exists()]
 
@@ -63,11 +69,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         # Held-out stories
         from silly_llm.evaluation.held_out import read_held_out
 
-        splits = source.splits()
-        if args.split and args.split not in splits:
-            raise RecipeError(f"dataset: no split {args.split!r}{suggestion(args.split, splits)}")
-        split = args.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
-        data = read_held_out(args, source.load(split), split)
+        data = read_held_out(args, records, split)
         if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
             print(f"the texts are in {data.about['language']}: no words are asked for, which is done in English only")
 

@@ -10,7 +10,6 @@ from typing import Any
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words, listed
-from silly_llm.data.sources import require_text
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest
 from silly_llm.evaluation.metrics.statistics import distinct, openings
@@ -24,12 +23,7 @@ OPENER = "Write a story."
 
 
 def read_held_out(args: EvaluationArguments, records: Any, split: str) -> EvaluationData:
-    """Documents and requests from the records of a `datasets.Dataset`, `split` of it.
-
-    Raises:
-        RecipeError: no such column, or no stories.
-    """
-    require_text(records, args.text_column)
+    """Documents and requests from the records of a `datasets.Dataset`, `split` of it; a RecipeError if they hold no stories."""
     if "story_id" in records.column_names:  # several requests of one story: its text counts once
         first = {story or (row,): row for row, story in reversed(list(enumerate(records["story_id"])))}
         records = records.select(sorted(first.values()))

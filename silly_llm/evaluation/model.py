@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from silly_llm.core.errors import RunError, first_line
+from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.sampling import Generation, SamplingParams, encode, end_tokens, positions_of, sample
 from silly_llm.evaluation.arguments import SamplingSettings
 
@@ -69,6 +69,7 @@ class LanguageModel:
         """Load a model folder or Hub id (with a LoRA adapter, too) by transformers' Auto classes.
 
         Raises:
+            RecipeError: it has fewer positions than `context`.
             RunError: when it is no causal language model that transformers can load.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -78,6 +79,8 @@ class LanguageModel:
             model: Any = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=getattr(torch, dtype))
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise RunError(f"cannot load the model {path}: {first_line(error)}") from error
+        if context and context > positions_of(model, context):
+            raise RecipeError(f"context: {context} is more than the {positions_of(model)} positions of {name}")
         device = device or torch.accelerator.current_accelerator(check_available=True) or "cpu"
         return cls(model.to(device), tokenizer, name, context)
 

@@ -151,6 +151,7 @@ def test_killed_and_started_again_it_ends_the_same(tmp_path, silly_llm):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--temperature", "-1"], "temperature: must be at least 0"),
         (["--words", "0"], "words: must be at least 3"),
         (["--proportions", "{nuons: 1}"], "proportions"),
         (["--checks.max_sylables", "3"], r"did you mean 'max_syllables'\?"),
