@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
             print(phase_help(PHASES[command]))
         elif command in PHASES or command in TOOLS:
             module = PHASES[command].module if command in PHASES else TOOLS[command][0]
-            run_main(importlib.import_module(module).main, rest)
+            run_main(lambda argv: importlib.import_module(module).main(argv), rest)
         else:
             fail(f"unknown command {command!r}{suggestion(command, [*PHASES, *TOOLS])}; see silly-llm --help", 2)
 

@@ -1,6 +1,7 @@
 """Publishing against a Hub on loopback, by the real clients, and loading back with `datasets` and `transformers` alone."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,8 +160,11 @@ def test_what_the_docs_say(run, python, stories, model):
     text = DOCS.read_text()
     commands = re.findall(r"^silly-llm (publish .+)$", text, re.MULTILINE)
     assert len(commands) == 5
+    (model / "figures").mkdir()
+    for name in ("LICENSE", "figures/loss.png"):
+        (model / name).write_text("mine")
     for command in commands:
-        name, folder, *rest = command.split()
+        name, folder, *rest = shlex.split(command)
         done = run(name, stories if folder.endswith("stories") else model, *rest, token=SOMEONE)
         assert done.returncode == 0, done.stderr
     blocks = re.findall(r"```python\n(.+?)```", text, re.DOTALL)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from silly_llm.core.config import load_recipe
-from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.core.config import expand_home, load_recipe
+from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders import output
 from silly_llm.core.folders.output import PRIVATE, open_output, open_tool_output
 from silly_llm.core.folders.provenance import digest
@@ -123,6 +126,25 @@ def test_by_force_what_is_in_the_way_is_set_aside_and_the_rest_stays(tmp_path, c
     assert mine.items() <= snapshot(tmp_path).items() and set_aside(tmp_path) == in_the_way
 
 
+def test_a_folder_in_the_place_of_a_file_is_in_the_way_too_and_the_reverse(tmp_path):
+    in_the_way = {"README.md/mine.txt": "mine", "data": "mine"}
+    write(tmp_path, **in_the_way)
+    with pytest.raises(RecipeError, match=r"sets aside README\.md, data"):
+        make(tmp_path, **STORIES)
+    make(tmp_path, "--force", **STORIES)
+    assert set_aside(tmp_path) == in_the_way
+
+
+def test_what_is_read_is_never_removed_to_make_room(tmp_path):
+    make(tmp_path, **STORIES)
+    with pytest.raises(RecipeError, match=r"--force: README\.md, .* would go"):
+        make(tmp_path, phase="pretrain")
+    for source in (tmp_path, tmp_path / SHARD):
+        with pytest.raises(RecipeError, match="is read and would go"):
+            make(tmp_path, "--force", phase="pretrain", inputs=[source])
+    assert (tmp_path / SHARD).exists()
+
+
 def test_a_file_of_ours_that_was_edited_is_the_users(tmp_path):
     make(tmp_path, **STORIES)
     write(tmp_path, **{"README.md": "my own card"})
@@ -162,6 +184,11 @@ def test_the_phases_themselves_keep_to_their_files(tmp_path, monkeypatch):
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    someone = pwd.getpwuid(os.getuid())
+    assert expand_home([f"~{someone.pw_name}/a", "~nobody at all/a"]) == [f"{someone.pw_dir}/a", "~nobody at all/a"]
+    generate(["--num_stories", "5", "--output_dir", "./~/a"])
+    assert (tmp_path / "~/a/data").is_dir()
+    shutil.rmtree(tmp_path / "~")
     generate(["--num_stories", "5", "--output_dir", "."])
     mine = thesis(tmp_path)
     generate(["--num_stories", "6", "--output_dir", "."])
@@ -341,8 +368,9 @@ def test_a_second_process_is_told_so(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot be made"):
-        make(tmp_path / "file" / "out")
+    for name in ("file", "file/out", "nul\0"):
+        with pytest.raises(RecipeError, match="cannot be made"):
+            make(tmp_path / name)
 
 
 def test_only_the_first_of_several_processes_writes(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from folders import save_stories, save_tiny_model
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders import manifest
 from silly_llm.hub.contents import files_of, kind_of, left_of, read_card, refuse_code
+from silly_llm.hub.publish import publish
 from silly_llm.hub.scan import kinds_in, kinds_of, refuse_secrets
 
 SECRET = "sk-a-secret-of-another-service"
@@ -85,7 +86,9 @@ def test_of_data_that_a_phase_made_only_what_it_wrote_goes_up(stories):
     manifest.write(stories, "generate")
     files = files_of(stories)
     assert "data/mine.parquet" not in files and "data/train-00000-of-00001.parquet" in files
-    assert "data/" in left_of(stories, files)
+    assert "data/mine.parquet" in left_of(stories, files)
+    with pytest.raises(RecipeError, match=r"--include \.env: matches no file"):
+        publish(stories, "someone/stories", include=[".env"])
 
 
 def test_a_model_with_code_of_its_own_is_refused(model):
@@ -176,10 +179,16 @@ def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
         "dictionary": pa.table({"names": names}),
         "nested": pa.table({"messages": [[{"role": "user", "content": ["x", secret]}]]}),
         "map": pa.table({"of": pa.array([[("cat", secret)]], pa.map_(pa.string(), pa.string()))}),
+        "fixed": pa.table({"image": pa.array([secret.encode()], pa.binary(len(secret)))}),
         "binary": pa.table({"image": [gzip.compress(b"x"), secret.encode("utf-16")]}),
     }
     forms = {"gz": gzip.compress(line), "bz2": bz2.compress(line), "xz": lzma.compress(line)}
-    forms |= {"zst": pa.compress(line, "zstd", asbytes=True), "zip": zipped.getvalue(), "tar": tarred.getvalue()}
+    forms |= {
+        "zst": pa.compress(line, "zstd", asbytes=True),
+        "lz4": pa.compress(line, "lz4", asbytes=True),
+        "zip": zipped.getvalue(),
+        "tar": tarred.getvalue(),
+    }
     forms |= {"utf16": line.decode().encode("utf-16"), "edge": b" " * ((1 << 22) - 10) + line}
     for name, table in tables.items():
         sink = io.BytesIO()
@@ -188,9 +197,14 @@ def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
     for name, content in forms.items():
         (tmp_path / name).write_bytes(content)
         assert "Token" in kinds_in(tmp_path / name, []), name
-    (tmp_path / "cut").write_bytes(forms["gz"][:-12])
-    with pytest.raises(RecipeError, match="cut: cannot be searched for secrets"):
-        refuse_secrets(tmp_path, ["cut"], "hf_mine", allow=["Token"])
+    for name, content in {
+        "cut": forms["gz"][:-12],
+        "bent": forms["gz"][:12] + b"\xff" * 9,
+        "7z": b"7z\xbc\xaf'\x1c",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(RecipeError, match=f"{name}: cannot be searched for secrets"):
+            refuse_secrets(tmp_path, [name], "hf_mine", allow=["Token"])
     said = r'\(Token\); it is not published; if it is a false alarm: .* --allow "Token"'
     with pytest.raises(RecipeError, match=said):
         refuse_secrets(tmp_path, ["gz"], "hf_mine")

@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from silly_llm import cli
 from silly_llm.core.console.signals import SIGNALS
 from silly_llm.core.console.streams import leave_dead_streams
 from silly_llm.core.launch import run_main
@@ -48,6 +50,14 @@ def test_work_without_requests_is_left_at_once(name):
         time.sleep(30)
 
     assert exit_code(work) == 128 + number
+
+
+def test_ctrl_c_while_a_phase_is_imported_is_one_line(monkeypatch, capsys):
+    interrupted = SimpleNamespace(import_module=lambda name: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(cli, "importlib", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        cli.main(["chat"])
+    assert capsys.readouterr().err.startswith("silly-llm: stopped;")
 
 
 def test_a_line_for_a_reader_that_is_gone_goes_nowhere():

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider
 
 JOURNAL = "journal.sqlite"
+DAMAGED = "put a copy in its place, or move it away to ask for its answers again"
 SYNC_SECONDS = 1.0
 """Seconds after which a commit is synced to disk."""
 COLUMNS = ("key", "text", "finish_reason", "prompt_tokens", "completion_tokens", "model", "extra")
@@ -78,7 +80,8 @@ class Journal:
             len(self)  # reads the index and creates the write-ahead log
             self._log = os.open(f"{self.path}-wal", os.O_RDWR)
         except (OSError, sqlite3.Error) as error:
-            raise RunError(f"{self.path}: cannot be opened ({error})") from None
+            way_out = f"; {DAMAGED}" if type(error) is sqlite3.DatabaseError else ""
+            raise RunError(f"{self.path}: cannot be opened ({error}){way_out}") from None
         self._take_over_older()
 
     def __enter__(self) -> Journal:
@@ -154,20 +157,24 @@ class Journal:
         for shard in shards:
             import pyarrow.parquet as pq
 
-            with pq.ParquetFile(shard) as file:
-                for batch in file.iter_batches(1_000):
+            try:
+                for batch in pq.ParquetFile(shard.absolute()).iter_batches(1_000):
                     for record in batch.to_pylist():
                         self._insert(record | {"extra": record["extra"] or "{}"})
+            except (ValueError, KeyError) as error:
+                raise RunError(f"{shard}: cannot be read ({error}); {DAMAGED}") from None
         damaged = 0
         for line in lines.open("rb") if lines.exists() else ():
             try:
                 record = json.loads(line)
                 self._insert(record | {"extra": json.dumps(record.get("extra") or {})})
-            except (ValueError, KeyError, TypeError):  # it is requested again
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):  # it is requested again
                 damaged += line.endswith(b"\n")  # otherwise torn by a crash
         self.sync()
-        if lines.exists():
-            lines.rename(lines.with_name(f"{lines.name}.damaged")) if damaged else lines.unlink()
+        if damaged:
+            kept = lines.rename(f"{lines}.damaged-{time.time_ns()}")
+            print(f"{kept}: lines without a readable answer: {damaged}; these are requested again", file=sys.stderr)
+        lines.unlink(missing_ok=True)
         for shard in shards:
             shard.unlink()
 

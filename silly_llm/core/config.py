@@ -187,8 +187,8 @@ def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[st
 
 
 def expand_home(value: Any) -> Any:
-    """`~/…` in any text of a recipe as a shell would give it."""
-    return map_texts(value, lambda text: str(Path(text).expanduser()) if text.startswith("~/") else text)
+    """`~/…` and `~someone/…` in any text of a recipe as a shell would give it."""
+    return map_texts(value, lambda text: os.path.expanduser(text) if "/" in text else text)  # noqa: PTH111 - ~unknown stays
 
 
 def _typed(said: Mapping[str, Any], hint: Any, under: Any) -> dict[str, Any]:

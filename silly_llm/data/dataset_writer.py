@@ -36,7 +36,7 @@ class DatasetWriter:
         self.folder, self.schema, self.rows_per_shard = Path(folder), schema, rows_per_shard
         self.counts: Counter[str] = Counter()
         """Rows of each split."""
-        self.temporary = self.folder / ".data-being-written"
+        self.temporary = self.folder.absolute() / ".data-being-written"  # pyarrow has its own idea of `~`
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir(parents=True)
         self._buffers: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)

@@ -71,9 +71,12 @@ def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ())
 
 def left_of(folder: Path, files: Sequence[str]) -> str:
     """One line that lists the files in the folder that are not published; empty if there are none besides our own."""
-    left = [name.partition("/") for name in _names(folder) if name not in files]
+    partly = {name.partition("/")[0] for name in files}
+    left = [(name, *name.partition("/")[:2]) for name in _names(folder) if name not in files]
     tops = dict.fromkeys(
-        top + slash for top, slash, _ in left if not any(fnmatch.fnmatch(top, glob) for glob in KEPT_QUIETLY)
+        name if top in partly else top + slash
+        for name, top, slash in left
+        if not any(fnmatch.fnmatch(top, glob) for glob in KEPT_QUIETLY)
     )
     if not tops:
         return ""

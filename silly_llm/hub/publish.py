@@ -60,9 +60,7 @@ def check_push(args: Any) -> Push | None:
     if asked or not args.push_to_hub:
         return asked
     if getattr(args, "hub_always_push", False) or getattr(args, "hub_strategy", "end") not in ("every_save", "end"):
-        raise RecipeError(
-            "hub_strategy, hub_always_push: a training is pushed once, at the end, with push_to_hub alone; remove them"
-        )
+        raise RecipeError("hub_strategy, hub_always_push: push_to_hub pushes once, at the end; remove them")
     trained = hasattr(args, "hub_model_id")
     key, private = ("hub_model_id", "hub_private_repo") if trained else ("hub_dataset_id", "hub_private")
     repo_id = getattr(args, key)
@@ -125,7 +123,9 @@ def publish(
     repo_type = repo_type or kind_of(folder)
     files = files_of(folder, repo_type, include)
     if not any(name.endswith((".parquet", ".safetensors")) for name in files):
-        raise RecipeError(f"{folder}: its data or weights are links to other folders; publish a copy")
+        raise RecipeError(f"{folder}: holds no {repo_type}, or only links to one elsewhere; publish a copy")
+    if useless := [glob for glob in include if not fnmatch.filter(files, glob)]:
+        raise RecipeError(f"--include {useless[0]}: matches no file in {folder}, hidden and linked ones aside")
     refuse_code(folder, files)
     card = read_card(folder, repo_type, files)
     api = _api()
@@ -158,13 +158,8 @@ def main(argv: list[str] | None = None) -> None:
     add("--repo_type", "--repo-type", choices=["dataset", "model"], help="default: depending on the folder")
     add("--revision", help="the branch, created if missing (default: main)")
     add("--commit_message", "--commit-message", help="the commit message")
-    add(
-        "--include",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="files to upload besides those that phases write",
-    )
+    more = "files to upload besides those that phases write"
+    add("--include", action="append", default=[], metavar="GLOB", help=more)
     also = "a kind of secret named in an error that is a false alarm"
     add("--allow", action="append", default=[], metavar="KIND", help=also)
     add("--debug", action="store_true", help="show the traceback of an error")
@@ -231,9 +226,7 @@ def _one_line(repo_id: str) -> Iterator[None]:
             case 401:
                 said = f"the Hub does not accept the token (401); {TOKEN_HELP}"
             case (403 | 404) as status:
-                said = (
-                    f"not allowed to write to {repo_id} ({status}): the token has no write access to it; {TOKEN_HELP}"
-                )
+                said = f"not allowed to write to {repo_id} ({status}): the token has no write access; {TOKEN_HELP}"
             case (409 | 412) as status:
                 said = f"{repo_id} was changed by someone else meanwhile ({status}); run the command again"
             case 429:

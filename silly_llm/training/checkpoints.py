@@ -39,6 +39,11 @@ STATE = "trainer_state.json"
 """Takes its name last of all: a checkpoint that has it was saved to the end."""
 PARTIAL = ".partial"
 READ_BY_RESUMING = ("*.json", "*.safetensors", "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth")
+PARTS = (
+    (STATE,), ("model.safetensors", "*model*", "global_step*"), ("optimizer.pt", "optimizer*", "global_step*"),
+    ("scheduler.pt", "global_step*"), ("rng_state.pth", "rng_state*"),
+)  # fmt: skip
+"""What a checkpoint without digests must have, by one of its names; `global_step*` is DeepSpeed's."""
 NOT_OF_THE_MODEL = ("_name_or_path", "dtype", "transformers_version")
 """What a configuration says beside what its model is."""
 
@@ -66,8 +71,9 @@ def fault_of(checkpoint: Path) -> str | None:
     One that was saved without digests is whole when its files can be read.
     """
     if not (checkpoint / DIGESTS).is_file():
-        if not (checkpoint / STATE).is_file():
-            return f"{STATE} is missing"
+        for names in PARTS:
+            if not any(path for name in names for path in checkpoint.glob(name)):
+                return f"{names[0]} is missing"
         for path in sorted(p for pattern in READ_BY_RESUMING for p in checkpoint.glob(pattern)):
             try:
                 examine(path)
@@ -132,9 +138,7 @@ def last_checkpoint(folder: str | Path) -> str | None:
         faults[checkpoint] = fault
     damaged = ", ".join(f"{path.name} ({fault})" for path, fault in faults.items())
     if len(faults) == len(found):
-        raise RunError(
-            f"{folder}: no checkpoint is whole: {damaged}; put a copy in its place, or begin anew with --force"
-        )
+        raise RunError(f"{folder}: no checkpoint is whole: {damaged}; put a copy there, or begin anew with --force")
     if faults:
         place = Path(folder) / PRIVATE / "damaged"
         place.mkdir(parents=True, exist_ok=True)
@@ -182,9 +186,7 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
     for key in ("model_type", *sorted(now.keys() - set(NOT_OF_THE_MODEL))):
         there, here = saved.get(key, now[key]), now[key]
         if isinstance(here, (int, str)) and not isinstance(here, bool) and there != here:
-            raise RunError(
-                f"{folder} is of another model: {key} is {there} there, {here} here; remove it to begin anew"
-            )
+            raise RunError(f"{folder} is of another model: {key} is {there}, not {here}; remove it to begin anew")
 
 
 @contextmanager

@@ -91,18 +91,28 @@ def test_a_killed_process_loses_nothing_and_a_torn_tail_costs_only_itself(tmp_pa
     assert holds(path, range(60))
 
 
-def test_journals_of_earlier_versions_are_taken_over_once(tmp_path):
+def test_journals_of_earlier_versions_are_taken_over_once(tmp_path, capsys):
     path = tmp_path / "journal.sqlite"
     records = [{"key": key(i), **vars(completion(i))} for i in range(30)]
     records = [{name: value for name, value in record.items() if value != {}} for record in records]
     shard = [record | {"extra": json.dumps(record["extra"]) if "extra" in record else None} for record in records[:20]]
     pq.write_table(pa.Table.from_pylist(shard), tmp_path / "journal-00000.parquet")
     lines = [json.dumps(record) for record in records[15:]]  # five stand in both: it died between the two
-    lines = [*lines[:8], "\0" * 50, *lines[8:], '{"key": "torn']
+    lines = [*lines[:8], "\0" * 50, "[1]", lines[0].replace(": 15", ": 15" + "0" * 20), *lines[8:], '{"key": "torn']
     (tmp_path / "journal.jsonl").write_text("\n".join(lines))
     for _ in range(2):
         assert holds(path, range(30))
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["journal.jsonl.damaged", "journal.sqlite"]
+        assert [p.suffix for p in sorted(tmp_path.iterdir())][1:] == [".sqlite"]
+    assert "lines without a readable answer: 3; these are requested again" in capsys.readouterr().err
+
+
+def test_a_damaged_journal_is_named_with_a_way_out(tmp_path):
+    for name in ("journal-00000.parquet", "journal.sqlite"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_text("PAR1")
+        with pytest.raises(RunError, match=f"{name}: cannot be .*; put a copy in its place, or move it away"):
+            Journal(folder / "journal.sqlite")
 
 
 def test_it_leaves_no_empty_file(tmp_path):

@@ -233,6 +233,9 @@ def test_checkpoints_from_before_resume_and_what_cannot_be_read_of_them_is_damag
         shutil.copytree(folder / "checkpoint-6", folder / "checkpoint-7")
         torch.save({"state": Poison()}, folder / "checkpoint-7" / name, pickle_module=pickle)
         assert last_checkpoint(folder) == str(folder / "checkpoint-6") and not Path("poisoned").exists()
+    shutil.copytree(folder / "checkpoint-6", folder / "checkpoint-7")
+    (folder / "checkpoint-7" / name).unlink()
+    assert last_checkpoint(folder) == str(folder / "checkpoint-6")
 
 
 def test_only_a_torso_of_our_own_is_removed(folder, monkeypatch):

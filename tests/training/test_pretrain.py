@@ -160,7 +160,7 @@ def test_a_checkpoint_of_another_model_is_named(tmp_path):
     sizes = ("silly-tiny", "silly-300k")
     small, large = (build_model(model_config(name, vocab_size=300, max_length=64), 0) for name in sizes)
     small.save_pretrained(tmp_path / "checkpoint-10")
-    (tmp_path / "checkpoint-10" / "trainer_state.json").write_text("{}")
+    (tmp_path / "checkpoint-10" / "digests.json").write_text('{"sha256": {}}')
     check_checkpoint(tmp_path / "checkpoint-10", small)
-    with pytest.raises(RunError, match="checkpoint-10 is of another model: head_dim is 16 there, 32 here"):
+    with pytest.raises(RunError, match="checkpoint-10 is of another model: head_dim is 16, not 32"):
         check_checkpoint(tmp_path / "checkpoint-10", large)

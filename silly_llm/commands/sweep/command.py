@@ -19,14 +19,8 @@ from pathlib import Path
 
 from silly_llm.commands.sweep.points import Point, Sweep, read_sweep
 from silly_llm.core.errors import RecipeError, RunError
-from silly_llm.core.folders.output import (
-    PRIVATE,
-    is_finished,
-    is_up_to_date,
-    open_tool_output,
-    read_state,
-    require_room,
-)
+from silly_llm.core.folders.files import PRIVATE
+from silly_llm.core.folders.output import is_finished, is_up_to_date, open_tool_output, read_state, require_room
 from silly_llm.core.folders.provenance import digest
 from silly_llm.core.launch import run_main
 from silly_llm.core.pages.markdown import code

@@ -154,10 +154,8 @@ def mask(value: Any, key: str = "", *, loosely: bool = False) -> Any:
     for secret in known_secrets(loosely=loosely):
         for form in forms_of(secret):
             if form in value:
-                before, after = (
-                    ("(?<![A-Za-z0-9])", "(?![A-Za-z0-9])") if len(form) < 8 else ("", "")
-                )  # alone where short
-                value = re.sub(f"{before}{re.escape(form)}{after}", MASK, value)
+                alone = "(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" if len(form) < 8 else "%s"  # where it is short
+                value = re.sub(alone % re.escape(form), MASK, value)
     value = USER_INFO.sub("", value)
     value = QUERY_VALUE.sub(lambda found: f"{found[1]}={MASK}" if _is_query_secret(found[1]) else found[0], value)
     for shape in SHAPES:

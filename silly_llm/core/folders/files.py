@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from silly_llm.core.console.masking import mask
-from silly_llm.core.errors import RunError
+from silly_llm.core.errors import RecipeError, RunError
 
 PRIVATE = ".silly"
 """The folder inside an output folder that holds lock, state and manifest; never published, never an input."""
@@ -41,7 +41,7 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout:
         way_out = "wait for it, or choose another --output_dir"
         raise RunError(f"{folder}: another silly-llm process is writing here; {way_out}") from None
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{folder}: cannot be made ({getattr(error, 'strerror', error)})") from None
     with lock:
         yield

@@ -101,6 +101,8 @@ def in_the_way(folder: Path, phase: str, state: Mapping[str, Any]) -> list[str]:
     """The files that are not ours and that the phase would overwrite, or would be read along with what it makes."""
     begun = (folder / PRIVATE).is_dir()
     there = matching(folder, (*WRITES[phase], *READ_ALONG.get(phase, ()), *(() if begun else JOURNALS)))
+    tops = ((p, "/" in glob) for glob in WRITES[phase] for p in folder.glob(glob.partition("/")[0]))
+    there += [p.name for p, is_folder in tops if p.is_dir() != is_folder]  # a folder in a file's place or the reverse
     return sorted(set(there) - set(ours(folder, phase, state))) if state else there  # a preview leaves no state
 
 

@@ -104,9 +104,11 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
     if not state or force:
         output.remove = manifest.ours(folder, state["phase"], state) if state else []
         output.aside = _room(folder, phase, state, force)
+        _keep_inputs(output)
         return output
     if state["phase"] != phase:
-        way_out = "choose another --output_dir, or begin anew with --force"
+        gone = manifest.listed(manifest.ours(folder, state["phase"], state)) or "nothing"
+        way_out = f"choose another --output_dir, or begin anew with --force: {gone} would go"
         raise RecipeError(f"{folder}: holds the output of `silly-llm {state['phase']}`; {way_out}")
     before, now = state.get("values", {}), _plain(recipe.masked())
     differing = changes(phase, before, state.get("inputs", {}), now, sources, type(recipe.args))
@@ -142,7 +144,16 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
         way_out = f"choose another --output_dir, or begin anew with --force: {gone} would go{stays}"
         raise RecipeError(f"{folder}: holds {made} of another recipe ({why}); {way_out}")
     output.aside = _room(folder, phase, state, force)
+    _keep_inputs(output)
     return output
+
+
+def _keep_inputs(output: Output) -> None:
+    """Refuse to make room by what the phase is about to read."""
+    going = {(output.folder / name).resolve() for name in (*output.remove, *output.aside)}
+    for source in map(Path, output.sources) if going else ():
+        if going.intersection(path.resolve() for path in (source, *manifest.files_of(source))):
+            raise RecipeError(f"{output.folder}: {source} is read and would go; choose another --output_dir")
 
 
 def require_room(folder: Path, tool: str) -> None:

@@ -102,7 +102,7 @@ def ask_and_write(
 
     free = parts.provider.free
     writer = WriterProcess(StoryWriter(folder, parts), judge_here=free)  # before threads and the event loop start
-    with nullcontext() if free else Journal(folder / JOURNAL) as journal:
+    with writer.executor, nullcontext() if free else Journal(folder / JOURNAL) as journal:
         engine = parts.engine(journal)
         statistics, stopped = asyncio.run(write_stories(args, parts, engine, writer))
     return statistics, engine.tally, stopped

@@ -105,5 +105,5 @@ def judged_rows(args: GenerationArguments) -> Iterator[dict[str, Any]]:
 
     for shard in range(args.num_shards):
         for file in sorted((folder_of(args, shard) / "data").glob("judged-*.parquet")):
-            for batch in pq.ParquetFile(file).iter_batches(batch_size=2_000):
+            for batch in pq.ParquetFile(file.absolute()).iter_batches(batch_size=2_000):
                 yield from batch.to_pylist()

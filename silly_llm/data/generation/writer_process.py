@@ -66,13 +66,13 @@ class WriterProcess:
         self._messages: list[Message] = []
         self._behind: deque[asyncio.Future[Any]] = deque()
         self._failure: BaseException | None = None
-        self._executor: Executor
+        self.executor: Executor
         if can_fork():
             context = multiprocessing.get_context("fork")
-            self._executor = ProcessPoolExecutor(1, context, initializer=_begin, initargs=(writer, True))
+            self.executor = ProcessPoolExecutor(1, context, initializer=_begin, initargs=(writer, True))
         else:
-            self._executor = ThreadPoolExecutor(1, initializer=_begin, initargs=(writer, False))
-        self._executor.submit(_work, []).result()  # forks
+            self.executor = ThreadPoolExecutor(1, initializer=_begin, initargs=(writer, False))
+        self.executor.submit(_work, []).result()  # forks
 
     async def __aenter__(self) -> WriterProcess:
         return self
@@ -81,8 +81,8 @@ class WriterProcess:
         if self._messages:
             self._timer.cancel()
         with suppress(BrokenExecutor):
-            self._executor.submit(_work, [("__exit__", (kind, None, None))])
-        self._executor.shutdown()
+            self.executor.submit(_work, [("__exit__", (kind, None, None))])
+        self.executor.shutdown()
 
     async def judge(self, *story: Any, wait: bool) -> bool:
         """Judge and hold a story; returns whether it passes, or True without waiting for the verdict."""
@@ -124,7 +124,7 @@ class WriterProcess:
         messages, self._messages = self._messages, []
         sent: Future[Any]
         try:
-            sent = self._executor.submit(_work, messages)
+            sent = self.executor.submit(_work, messages)
         except BrokenExecutor as error:
             sent = Future()
             sent.set_exception(error)
