@@ -9,7 +9,7 @@ from silly_llm.commands.check import check_recipe
 from silly_llm.commands.sweep.points import is_sweep, read_sweep
 from silly_llm.core.errors import NotInstalledError, RecipeError, suggestion
 from silly_llm.core.launch import Parser, command_line
-from silly_llm.core.lookup import SHARED, beside, locate, name_of, packaged_recipes
+from silly_llm.core.lookup import SHARED, beside, home, locate, name_of, packaged_recipes
 from silly_llm.core.recipe_files import ENDINGS, environments_of, parents_of, phase_of_recipe, read_file
 from silly_llm.core.registry import only_registered
 
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.copy:
         if arguments.folder or arguments.check:
             parser.error("--copy cannot be combined with other options")
-        copy(arguments.copy[0], Path(arguments.copy[1]).expanduser())
+        copy(arguments.copy[0], home(arguments.copy[1]))
         return
     root = locate(arguments.folder or "recipes")
     folders = [f for f in (root, *sorted(p for p in root.glob("*") if p.is_dir())) if recipe_files(f)]

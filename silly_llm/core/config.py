@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from silly_llm.core.console.masking import mask, remember
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.lookup import locate
+from silly_llm.core.lookup import home, locate
 from silly_llm.core.phases import PHASES
 from silly_llm.core.recipe_files import environment_of, map_texts, overlay, read_with_parents, said_by
 from silly_llm.core.registry import config_class_of, resolve
@@ -188,7 +188,7 @@ def read_recipe(file: Path | None, options: Options, arguments: type) -> dict[st
 
 def expand_home(value: Any) -> Any:
     """`~/…` and `~someone/…` in any text of a recipe as a shell would give it."""
-    return map_texts(value, lambda text: os.path.expanduser(text) if "/" in text else text)  # noqa: PTH111 - ~unknown stays
+    return map_texts(value, lambda text: str(home(text)) if text.startswith("~") and "/" in text else text)
 
 
 def _typed(said: Mapping[str, Any], hint: Any, under: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,11 +16,16 @@ FILE = re.compile(r"\.(jsonl?|parquet|csv|tsv|txt|ya?ml|arrow|jinja|gguf|safeten
 """Endings of files: `stories/train.jsonl` is one that is missing, not a repository."""
 
 
+def home(name: str | Path) -> Path:
+    """A path with `~` and `~someone` as a shell gives them; without such a user as it is."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - pathlib's raises
+
+
 def locate(name: str | Path) -> Path:
     """The path that `name` means: what is in the working folder, else what the package brings (`quickstart`,
     `tinystories/pretrain.yaml`, with or without `recipes/` before it), else `name` as it is.
     """
-    path = Path(name).expanduser()
+    path = home(name)
     if path.exists() or path.is_absolute() or ".." in path.parts or not path.parts:
         return path
     found = RECIPES / (path.relative_to("recipes") if path.parts[0] == "recipes" else path)
@@ -48,7 +54,7 @@ def packaged_recipes() -> list[str]:
 
 def find(name: str | Path, where: str = "") -> str:
     """The path or Hub id that a name means; a RecipeError (which begins with `where`) where it is neither."""
-    path = Path(name).expanduser()
+    path = home(name)
     if path.exists():
         return str(path)
     if not is_hub_id(name):
@@ -82,4 +88,4 @@ def is_hub_id(name: str | Path) -> bool:
         validate_repo_id(str(name))
     except HFValidationError:
         return False
-    return not FILE.search(str(name)) and not Path(name).expanduser().exists()
+    return not FILE.search(str(name)) and not home(name).exists()

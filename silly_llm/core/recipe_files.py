@@ -21,7 +21,7 @@ from yaml import YAMLError
 
 from silly_llm.core.console.masking import is_secret_name, remember
 from silly_llm.core.errors import RecipeError, first_line, suggestion
-from silly_llm.core.lookup import beside, locate, name_of
+from silly_llm.core.lookup import beside, home, locate, name_of
 from silly_llm.core.phases import Phase, phase_named
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -93,7 +93,7 @@ def read_with_parents(file: Path, children: tuple[Path, ...] = ()) -> dict[str, 
             raise RecipeError(f"{file}: extends: expected a path or a list of paths, got {parent!r}")
         path = beside(file, parent)
         if not path.is_file():
-            raise RecipeError(f"{file}: extends: no such file {str(file.parent / Path(parent).expanduser())!r}")
+            raise RecipeError(f"{file}: extends: no such file {str(file.parent / home(parent))!r}")
         merged = overlay(merged, read_with_parents(path, (*children, resolved)))
     content.pop("extends", None)
     return overlay(merged, content)

@@ -169,7 +169,7 @@ def _number(value: Any) -> bool:
 PLAIN: dict[Any, tuple[str, typing.Callable[[Any], bool]]] = {
     type(None): ("nothing", lambda value: value is None),
     bool: ("true or false", lambda value: isinstance(value, bool)),
-    int: ("a whole number", lambda value: _number(value) and value % 1 == 0),
+    int: ("a whole number", lambda value: _number(value) and value % 1 == 0 and abs(value) < 2**63),
     float: ("a number", lambda value: _number(value) and math.isfinite(value)),
     str: ("text", lambda value: isinstance(value, str)),
     Path: ("a path", lambda value: isinstance(value, (str, Path))),

@@ -34,6 +34,9 @@ class WordChecks:
     part_of_speech: bool = True
     """Refuse words that are known as, or look like, another part of speech."""
 
+    def __post_init__(self) -> None:
+        at_least(self, min_length=0, max_length=max(1, self.min_length), max_syllables=1)
+
 
 @dataclass
 class VocabularyArguments:

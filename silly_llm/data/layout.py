@@ -15,7 +15,7 @@ from typing import Any
 
 from silly_llm.core.errors import NotInstalledError, RecipeError, suggestion
 from silly_llm.core.folders.files import PRIVATE
-from silly_llm.core.lookup import is_hub_id, looked_for
+from silly_llm.core.lookup import home, is_hub_id, looked_for
 from silly_llm.data.opening import UNPACK, ending
 
 KINDS = (
@@ -49,7 +49,7 @@ def local_path(path: str) -> Path | None:
     """The local path, with `~` expanded; `None` for a URL."""
     if path.startswith("file://"):
         path = "/" + path.removeprefix("file://").removeprefix("localhost").lstrip("/")
-    return None if "://" in path else Path(path).expanduser()
+    return None if "://" in path else home(path)
 
 
 def splits_of(path: str) -> dict[str, list[str]]:

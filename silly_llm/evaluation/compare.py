@@ -16,6 +16,7 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
+from silly_llm.core.lookup import home
 from silly_llm.evaluation.report.report import write_report
 from silly_llm.evaluation.report.tables import best_of, labels_of, metrics_table, show
 
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     merged = merge(evaluations, differences)
     print("\n".join([metrics_table(merged), *verdicts(merged["models"])]))
     if options.output_dir:
-        folder = Path(options.output_dir).expanduser()
+        folder = home(options.output_dir)
         with open_tool_output(folder, "compare"):
             write_report(merged, folder, title=options.title or f"{len(merged['models'])} models compared")
         print(f"\nReport: {folder / 'report.html'}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silly_llm.core.lookup import is_hub_id
+from silly_llm.core.lookup import home, is_hub_id
 from silly_llm.core.pages.markdown import one_line
 from silly_llm.hub.card_keys import LICENSE
 
@@ -48,7 +48,7 @@ def header_of(name: str) -> dict[str, Any]:
     from huggingface_hub import hf_hub_download, metadata_load
     from yaml import YAMLError
 
-    file = Path(name).expanduser() / "README.md"
+    file = home(name) / "README.md"
     for repo_type in ("dataset", "model") if hub_ids(name) or file.is_file() else ():
         with suppress(OSError, ValueError, YAMLError):  # no such dataset: a model, perhaps
             path = file if file.is_file() else Path(hf_hub_download(name, file.name, repo_type=repo_type))
@@ -90,7 +90,7 @@ def teachers_of(source: Any, depth: int = 4) -> list[str]:
 
     teachers: set[str] = set()
     for name in named(source) if depth else []:
-        folder = Path(name).expanduser()
+        folder = home(name)
         try:
             values = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
             phase = json.loads((folder / "provenance.json").read_text(encoding="utf-8")).get("phase")

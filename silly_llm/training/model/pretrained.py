@@ -17,7 +17,7 @@ from transformers.utils import find_adapter_config_file
 from transformers.utils.hub import cached_file, extract_commit_hash
 
 from silly_llm.core.errors import RecipeError, RunError, first_line
-from silly_llm.core.lookup import find
+from silly_llm.core.lookup import find, home
 from silly_llm.training.kernels import attention
 from silly_llm.training.keys import refuse_if
 from silly_llm.training.model.presets import PRESETS
@@ -53,7 +53,7 @@ def pretrained_of(spec: str | Mapping[str, Any]) -> Pretrained | None:
     refuse_if(others, f"model: {others}: a pretrained model is what it is; only revision stands beside pretrained")
     is_text = isinstance(name, str) and isinstance(revision, str | None)
     refuse_if(not is_text, "model: pretrained and revision: expected text")
-    return Pretrained(str(Path(name).expanduser()) if name.startswith("~") else name, revision)
+    return Pretrained(str(home(name)) if name.startswith("~") else name, revision)
 
 
 def commit_of(base: Pretrained) -> str | None:
