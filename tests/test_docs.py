@@ -116,7 +116,7 @@ def test_the_commands_of_the_readme_work(quickstart, type_in, monkeypatch):
     typed = []
     for command in commands(ROOT / "README.md"):
         if command.startswith(("make ", "export ")) or NEEDS_GPU_OR_HUB.search(command) or " publish " in command:
-            continue  # make: CI runs them; publish: tests/test_hub.py
+            continue  # make: CI runs them; publish: tests/hub/test_hub.py
         if command.startswith("python -m"):  # tests/test_cli.py: it is the same `main`
             module, rest = command.removeprefix("python -m ").split(" ", 1)
             assert f"silly-llm {phases[module]} {rest}" in typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from silly_llm.core.errors import RecipeError, first_line
 from silly_llm.core.launch import Parser, run_main
@@ -24,9 +24,13 @@ def parser() -> Parser:
     made = Parser(prog="silly-llm chat", description="Talk to a model.")
     made.add_argument("model", metavar="MODEL", help="a model folder or Hub id")
     made.add_argument("--prompt", help="answer this prompt and exit")
-    made.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token (default 0.8)")
+    made.add_argument(
+        "--temperature", type=float, default=0.8, help="0 always takes the likeliest token (default 0.8)"
+    )
     made.add_argument("--top_p", type=float, default=0.95, help="nucleus sampling; 1 disables it (default 0.95)")
-    made.add_argument("--max_new_tokens", type=int, default=512, help="most tokens of an answer (default 512)")
+    made.add_argument(
+        "--max_new_tokens", type=int, default=512, help="maximum length of an answer in tokens (default 512)"
+    )
     made.add_argument("--seed", type=int, help="the same seed and prompt give the same story")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
@@ -37,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     if not 0 <= args.temperature < math.inf or args.max_new_tokens < 1 or not 0 < args.top_p <= 1:
         raise RecipeError("chat: temperature must be 0 or more, max_new_tokens 1 or more, top_p above 0 and at most 1")
-    talker = Talker.load(args.model, args.max_new_tokens, args.temperature, args.top_p, seed=args.seed)
+    talker = Talker.load(args.model, args.temperature, args.top_p, args.max_new_tokens, args.seed)
     if args.prompt is not None:
         talker.tell(args.prompt)
         return
@@ -68,16 +72,23 @@ class Talker:
     """A model that streams its stories to the terminal."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *sampling: Any, seed: int | None = None
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        temperature: float,
+        top_p: float,
+        max_new_tokens: int,
+        seed: int | None = None,
     ) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
-        self.sampling, self.seeds = sampling, random.Random(seed)
+        self.sampling = max_new_tokens, temperature, top_p
+        self.seeds = random.Random(seed)
         self.tuned = bool(tokenizer.chat_template)
         self.hint = HINT_TUNED if self.tuned else HINT_BASE
 
     @classmethod
-    def load(cls, name: str, *sampling: Any, seed: int | None = None) -> Talker:
-        """Load a model folder or Hub id, to be sampled from with max_new_tokens, temperature and top_p.
+    def load(cls, name: str, temperature: float, top_p: float, max_new_tokens: int, seed: int | None = None) -> Talker:
+        """Load a model folder or Hub id.
 
         Raises:
                 RecipeError: there is no such folder or repository, or it contains no language model.
@@ -91,9 +102,13 @@ class Talker:
             tokenizer = AutoTokenizer.from_pretrained(name)
             model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
         except (OSError, ValueError) as error:
-            unknown = "no such folder, and it cannot be loaded from the Hub"
-            raise RecipeError(f"{name}: {unknown} ({first_line(error)})") from error
-        return cls(model, tokenizer, *sampling, seed=seed)
+            reason = first_line(error)
+            raise RecipeError(f"{name}: no such folder, and it cannot be loaded from the Hub ({reason})") from error
+        return cls(model, tokenizer, temperature, top_p, max_new_tokens, seed)
+
+    def asked(self, prompt: str) -> str | list[dict[str, str]]:
+        """The model input: a message to answer, or a text to continue."""
+        return [{"role": "user", "content": prompt}] if self.tuned else prompt
 
     def tell(self, prompt: str) -> None:
         """Print the answer (for a base model: the prompt and its continuation) as it is generated.
@@ -103,8 +118,7 @@ class Talker:
         """
         from transformers import TextStreamer
 
-        asked = [{"role": "user", "content": prompt}] if self.tuned else prompt
-        positions = positions_of(self.model)
+        asked, positions = self.asked(prompt), positions_of(self.model)
         length = len(encode(self.tokenizer, asked))
         if length >= positions:
             raise RecipeError(

@@ -1,6 +1,6 @@
 """What tests of the package do not show of the stand-in: who sees what, and commits that come too late.
 
-Datasets and models are published to it and loaded from it in tests/test_hub.py."""
+Datasets and models are published to it and loaded from it in tests/hub/test_hub.py."""
 
 from servers.local_hub import LocalHub
 

@@ -4,7 +4,7 @@
 the least room that is enough. `concatenate` cuts the corpus, end to end, every `max_length` tokens.
 
 What keeps the documents of a row apart is that `position_ids` begin again at each piece, with no attention mask and no cache:
-transformers then masks across documents (an all-ones mask or a cache would leak; `tests/training/test_packing.py` proves that packed
+transformers then masks across documents (an all-ones mask or a cache would leak; `tests/training/corpus/test_packing.py` proves that packed
 logits equal separate ones). A document longer than a row is split into pieces that lie apart as well; a piece that continues
 a document has no begin-of-text.
 """

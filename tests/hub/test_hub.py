@@ -16,7 +16,7 @@ from silly_llm.hub.contents import files_of
 from silly_llm.hub.publish import check_push
 
 SOMEONE = "hf_local_someone"
-DOCS = Path(__file__).parents[1] / "docs" / "publishing.md"
+DOCS = Path(__file__).parents[2] / "docs" / "publishing.md"
 
 
 @pytest.fixture(scope="module")

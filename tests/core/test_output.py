@@ -1,75 +1,18 @@
-"""Output folders: lock, state, manifest; what is kept, continued, refused and set aside; provenance."""
+"""Output folders: what is the user's stays, what is ours and dear is made anew only by force."""
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shutil
-import subprocess
-import sys
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from phase_runs import CHECKPOINT, JOURNAL, MODEL, SHARD, STORIES, make, snapshot, thesis, write
 
-from silly_llm.core.config import expand_home, load_recipe
+from silly_llm.core.config import expand_home
 from silly_llm.core.errors import RecipeError
-from silly_llm.core.folders import output
-from silly_llm.core.folders.output import PRIVATE, open_output, open_tool_output
-from silly_llm.core.folders.provenance import digest
-
-
-@dataclass
-class Arguments:
-    num_stories: int = 3
-    seed: int = 0
-    max_steps: int = -1
-    max_minutes: float | None = None
-    logging_steps: int = 10
-    dataset: str = ""
-    features: dict | None = None
-    provider: str | dict = "storyteller"
-    push_to_hub: bool = False
-    hub_dataset_id: str | None = None
-    license: str | None = None
-    output_dir: str = ""
-
-
-def recipe(folder, *argv: object, phase: str = "generate"):
-    return load_recipe(["--output_dir", str(folder), *map(str, argv)], phase=phase, arguments=Arguments)
-
-
-def make(folder: Path, *argv: object, phase: str = "generate", inputs=(), dies: bool = False, **files: str) -> str:
-    """One run of a phase that writes `files`, and `dies` then; says whether it was `skipped`, `continued` or `made`."""
-    with suppress(ZeroDivisionError), open_output(recipe(folder, *argv, phase=phase), inputs) as out:
-        if out.up_to_date:
-            return "skipped"
-        write(folder, **files)
-        if dies:
-            raise ZeroDivisionError
-    return "continued" if out.resumed else "made"
-
-
-def write(folder: Path, **files: str) -> None:
-    for name, text in files.items():
-        path = folder / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-SHARD = "data/train-00000-of-00001.parquet"
-STORIES = {SHARD.replace("/", "__"): "rows", "README.md": "card", "statistics.json": "{}"}
-MODEL = {"model.safetensors": "weights", "config.json": "{}", "README.md": "card"}
-CHECKPOINT = {"checkpoint-3__trainer_state.json": "{}", "checkpoint-3__optimizer.pt": "state"}
-JOURNAL = {"journal.sqlite": "paid\n"}
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Everything in a folder beside our private one."""
-    files = (p for p in folder.rglob("*") if p.is_file() and PRIVATE not in p.parts)
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+from silly_llm.core.folders.output import PRIVATE, open_tool_output
 
 
 def set_aside(folder: Path) -> dict[str, str]:
@@ -78,14 +21,6 @@ def set_aside(folder: Path) -> dict[str, str]:
 
 
 # What is the user's stays -----------------------------------------------------------------------------------------------
-
-
-def thesis(folder: Path) -> dict[str, bytes]:
-    """What people keep beside our output, some of it under names that look like ours."""
-    names = [".git/HEAD", "thesis.tex", "code/main.py", "notes.txt", "gguf/m.gguf", "data/mine.parquet.bak"]
-    names += ["checkpoint-best/model.safetensors", "old/model.safetensors", "journal.tex", "partial/a.json"]
-    write(folder, **{name: name for name in names})
-    return {name: name.encode() for name in names}
 
 
 @pytest.mark.parametrize("phase, files", [("generate", STORIES), ("pretrain", MODEL | CHECKPOINT)])
@@ -272,124 +207,3 @@ def test_keys_of_the_card_alone_train_nothing_again(tmp_path):
     said = r"license is 'mit', was None: that is in its card alone; change .*README\.md"
     with pytest.raises(RecipeError, match=said):
         make(tmp_path, "--license", "mit", phase="pretrain")
-
-
-# What is no reason to do work again --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "phase, changed",
-    [
-        ("pretrain", ["--logging_steps", 51]),
-        ("pretrain", ["--logging_steps", 51, "--seed", 0]),  # what it is by default
-        ("generate", ["--push_to_hub", "--hub_dataset_id", "a/b"]),
-        ("generate", ["--provider.type", "storyteller", "--provider.base_url", "http://127.0.0.1:9"]),
-    ],
-)
-def test_keys_that_do_not_shape_the_result_make_nothing_stale(tmp_path, phase, changed):
-    first = ["--provider.type", "storyteller"] if "--provider.type" in changed else []
-    make(tmp_path / "a", *first, phase=phase, **MODEL)
-    make(tmp_path / "b", *first, phase=phase, dies=True, **MODEL)
-    before = snapshot(tmp_path / "a")
-    assert make(tmp_path / "a", *changed, phase=phase) == "skipped" and snapshot(tmp_path / "a") == before
-    assert make(tmp_path / "b", *changed, phase=phase) == "continued"
-
-
-def test_another_version_of_the_code_is_told_and_nothing_is_done_again(tmp_path, monkeypatch, capsys):
-    make(tmp_path, phase="pretrain", **MODEL)
-    monkeypatch.setattr(output, "code_version", lambda: "9.9+abc")
-    assert make(tmp_path, phase="pretrain") == "skipped"
-    said = capsys.readouterr().out
-    assert "made by silly-llm" in said and "this is 9.9+abc; nothing is done again" in said
-
-
-def test_a_folder_may_move(tmp_path):
-    make(tmp_path / "a", phase="pretrain", **MODEL)
-    (tmp_path / "a").rename(tmp_path / "b")
-    assert make(tmp_path / "b", phase="pretrain") == "skipped"
-
-
-@pytest.mark.parametrize(
-    "phase, before, after",
-    [
-        ("pretrain", ["--max_steps", 12], ["--max_steps", 18]),
-        ("pretrain", ["--max_minutes", 0.5], ["--max_minutes", 2]),
-        ("sft", ["--max_steps", 12], []),
-        ("generate", ["--num_stories", 5], ["--num_stories", 6]),
-    ],
-)
-def test_a_raised_budget_goes_on_from_what_is_there(tmp_path, phase, before, after, capsys):
-    make(tmp_path, *before, phase=phase, **MODEL, **CHECKPOINT, **JOURNAL)
-    kept = snapshot(tmp_path).keys()
-    assert make(tmp_path, *after, phase=phase) == "continued"
-    assert "goes on" in capsys.readouterr().out and kept <= snapshot(tmp_path).keys()
-    if phase != "generate" and after:
-        with pytest.raises(RecipeError, match="of another recipe"):  # a lower one is not that training
-            make(tmp_path, *before, phase=phase)
-
-
-def test_without_a_checkpoint_nothing_can_be_prolonged(tmp_path):
-    make(tmp_path, "--max_steps", 2, phase="pretrain", **MODEL)
-    with pytest.raises(RecipeError, match="max_steps is 3, was 2; no checkpoint is there to go on from"):
-        make(tmp_path, "--max_steps", 3, phase="pretrain")
-
-
-def test_a_result_that_was_removed_is_made_again_without_beginning_anew(tmp_path):
-    make(tmp_path, phase="pretrain", **MODEL, **CHECKPOINT)
-    (tmp_path / "model.safetensors").unlink()
-    assert make(tmp_path, phase="pretrain", **MODEL) == "continued"
-    assert (tmp_path / "checkpoint-3" / "optimizer.pt").exists()
-
-
-def test_an_interrupted_run_is_continued_and_journals_survive_a_change(tmp_path):
-    for argv, done in (([], "made"), ([], "continued"), (["--seed", 9], "made")):
-        assert make(tmp_path, *argv, dies=True, **(JOURNAL if not argv else {})) == done
-    assert (tmp_path / "journal.sqlite").read_text() == JOURNAL["journal.sqlite"]
-
-
-# Provenance, lock, processes ---------------------------------------------------------------------------------------------
-
-
-def test_what_a_phase_records_and_the_resolved_recipe_are_kept(tmp_path):
-    with open_output(recipe(tmp_path, "--seed", "5")) as out:
-        out.record(stories=3)
-    facts = json.loads((tmp_path / "provenance.json").read_text())
-    assert facts["stories"] == 3 and facts["phase"] == "generate" and facts["seconds"] >= 0
-    assert facts["libraries"]["transformers"] and facts["code"] == output.code_version()
-    assert "seed: 5" in (tmp_path / "recipe.yaml").read_text()
-
-
-def test_a_second_process_is_told_so(tmp_path):
-    code = f"import sys; sys.path.insert(0, 'tests'); from test_output import *; make(Path({str(tmp_path)!r}))"
-    with open_output(recipe(tmp_path)):
-        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert second.returncode == 1 and "another silly-llm process is writing here" in second.stderr
-
-
-def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    for name in ("file", "file/out", "nul\0"):
-        with pytest.raises(RecipeError, match="cannot be made"):
-            make(tmp_path / name)
-
-
-def test_only_the_first_of_several_processes_writes(tmp_path, monkeypatch):
-    monkeypatch.setenv("RANK", "1")
-    with open_output(recipe(tmp_path / "out")) as out:
-        assert not out.up_to_date
-    assert not (tmp_path / "out").exists()
-
-
-def test_digest_is_of_the_content_that_counts(tmp_path):
-    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    make(ours, **STORIES)
-    write(theirs, **{"a.txt": "1"})
-    before = digest(ours), digest(theirs)
-    write(ours, **{"provenance.json": "time"})
-    thesis(ours)  # a git repository or notes beside a dataset of ours are no part of it
-    write(theirs, **{".git/HEAD": "x"})
-    assert (digest(ours), digest(theirs)) == before
-    write(ours, **{SHARD: "2"})
-    write(theirs, **{"b.txt": "2"})
-    assert digest(ours) != before[0] and digest(theirs) != before[1]
-    assert digest("some/hub-id") == digest("some/hub-id") != digest("some/other-id")
