@@ -64,7 +64,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
 def check_components(args: PretrainArguments) -> Parsed | None:
     """The optimizer, and everything else that the recipe names, exists and takes the options given; builds nothing."""
-    optimizer = None if args.optimizer is None else check_optimizer(args.optimizer, args)
+    optimizer = check_optimizer(args.optimizer, args)
     check_trackers(args.report_to)
     if pretrained_of(args.model) is None:  # else `main` looks at it, which may need the Hub
         config = check_tokenizer(args.tokenizer)  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 def check_components(args: SftArguments) -> Parsed | None:
     """The optimizer, which exists and takes the options given, if the recipe names one; builds nothing."""
     check_trackers(args.report_to)
-    return None if args.optimizer is None else check_optimizer(args.optimizer, args)
+    return check_optimizer(args.optimizer, args)
 
 
 def tune(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.core.errors import NotInstalledError
+from silly_llm.core.errors import NotInstalledError, first_line
 from silly_llm.core.registry import Parsed, parse_component, register
 from silly_llm.training.keys import engine_of, refuse_if
 from silly_llm.training.model.mup import parameter_groups
@@ -33,8 +33,20 @@ class OptimizerFactory(ABC):
         """The optimizer for the model's trainable parameters. `args` has learning_rate, weight_decay, adam_beta1 …"""
 
 
-def check_optimizer(spec: str | dict[str, Any], args: TrainingArguments) -> Parsed:
-    """The optimizer that a recipe names, which exists, takes the options given, and works with the other keys; builds nothing."""
+def check_optimizer(spec: str | dict[str, Any] | None, args: TrainingArguments) -> Parsed | None:
+    """The optimizer that a recipe names, which exists, takes the options given, and works with the other keys; builds nothing.
+
+    `None` if the recipe names none, but one of the Trainer's by `optim`, whose library is installed.
+    """
+    if spec is None:
+        from transformers import Trainer
+
+        try:
+            Trainer.get_optimizer_cls_and_kwargs(args)
+        except (ImportError, ValueError) as error:
+            if "install" in str(error) or "import" in str(error):  # else that a model is needed, which comes later
+                raise NotInstalledError(f"optim: {args.optim}: {first_line(error)}") from None
+        return None
     parsed = parse_component("optimizer", spec, where="optimizer:")
     cls = parsed.cls
     if cls is not None and issubclass(cls, OptimizerFactory):
