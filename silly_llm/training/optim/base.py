@@ -45,7 +45,7 @@ def check_optimizer(spec: str | dict[str, Any] | None, args: TrainingArguments) 
             Trainer.get_optimizer_cls_and_kwargs(args)
         except (ImportError, ValueError) as error:
             if "install" in str(error) or "import" in str(error):  # else that a model is needed, which comes later
-                raise NotInstalledError(f"optim: {args.optim}: {first_line(error)}") from None
+                raise NotInstalledError(f"optim: {first_line(error)}") from None
         return None
     parsed = parse_component("optimizer", spec, where="optimizer:")
     cls = parsed.cls
