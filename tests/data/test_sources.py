@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+from datasets import Dataset, DatasetDict
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.dataset_writer import DatasetWriter, write_dataset_folder
@@ -25,6 +26,17 @@ def test_a_dataset_folder_and_its_splits(tmp_path):
     assert load_records(str(tmp_path), split=EVALUATION_SPLITS)["text"][:] == ["v"]
     with pytest.raises(RecipeError, match="no split 'test'; it has train, validation"):
         load_records(str(tmp_path), split="test")
+
+
+def test_what_save_to_disk_left(tmp_path):
+    data = Dataset.from_dict({"text": TEXTS})
+    data.save_to_disk(tmp_path / "one")
+    DatasetDict({"train": data, "validation": data.select([0])}).save_to_disk(tmp_path / "two")
+    for folder, splits in (("one", ["train"]), ("two", ["train", "validation"])):
+        source = open_source(str(tmp_path / folder))
+        assert source.splits() == splits and source.inputs() == [str(tmp_path / folder)]
+        assert source.texts("text")["text"][:] == TEXTS
+        assert [r["text"] for r in source.texts("text", streaming=True)] == TEXTS
 
 
 def test_folders_of_one_name_whose_cards_have_configs_are_not_mixed_up(tmp_path):
