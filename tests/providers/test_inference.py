@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from asking import complete, request, specs
 from servers.scripted_llm import ScriptedLLM, answer
+from teachers import complete, request, specs
 
 from silly_llm.core import registry
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
-from silly_llm.providers.base import ChatRequest, Completion, RequestFailed
+from silly_llm.providers.base import Completion, RequestFailed
 from silly_llm.providers.server.answers import InvalidAnswer, validated
 from silly_llm.providers.server.http import headers_for
 
@@ -170,17 +170,9 @@ SCHEMA = {
 
 
 def ask_for_json(spec: dict, count: int) -> list:
-    provider = Container().build("llm_provider", {"first_wait": 0.0, "max_concurrency": 1, "concurrency": 1, **spec})
-    question = ({"role": "user", "content": 'List ten nouns. Answer as JSON: {"words": ["…"]}.'},)
-
-    async def run():
-        await provider.prepare()
-        requests = [ChatRequest(question, seed=i, schema=SCHEMA) for i in range(count)]
-        answers = [answer for request in requests for answer in await provider.complete([request])]
-        await provider.aclose()
-        return answers
-
-    return asyncio.run(run())
+    question = 'List ten nouns. Answer as JSON: {"words": ["…"]}.'
+    spec = {"first_wait": 0.0, "max_concurrency": 1, "concurrency": 1, **spec}
+    return complete(spec, [request(seed, question, schema=SCHEMA) for seed in range(count)], at_once=1)
 
 
 @pytest.mark.parametrize(
@@ -211,19 +203,9 @@ def test_a_server_that_cannot_give_json_is_given_up(tmp_path):
         assert isinstance(answer, RequestFailed) and "not JSON" in answer.reason and not answer.fatal
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('```json\n{"words": ["dog"]}\n```', None),
-        ("dog", "not JSON"),
-        ('{"words": []}', "not valid"),
-        ('{"words": ["a"], "b": 1}', "not valid"),
-    ],
-)
-def test_what_comes_back_is_validated(text, said):
-    completion = Completion(text, "stop", 1, 1, "m")
-    if said is None:
-        assert validated(completion, SCHEMA).text == '{"words": ["dog"]}'
-        return
-    with pytest.raises(InvalidAnswer, match=said):
-        validated(completion, SCHEMA)
+def test_what_comes_back_is_validated():
+    fenced = Completion('```json\n{"words": ["dog"]}\n```', "stop", 1, 1, "m")
+    assert validated(fenced, SCHEMA).text == '{"words": ["dog"]}'
+    for text, said in {"dog": "JSON", '{"words": []}': "valid", '{"words": ["a"], "b": 1}': "valid"}.items():
+        with pytest.raises(InvalidAnswer, match=f"not {said}"):
+            validated(Completion(text, "stop", 1, 1, "m"), SCHEMA)
