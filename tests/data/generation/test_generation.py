@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from folders import contents
 from journals import journalled, kill
 from servers.scripted_llm import ScriptedLLM, answer
 
@@ -41,10 +42,6 @@ def write_recipe(folder: Path, server: ScriptedLLM, output: Path, *, type: str =
     file = folder / f"{output.name}.yaml"
     file.write_text(RECIPE.format(type=type, url=url, count=count, output=output), encoding="utf-8")
     return file
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
 
 
 def delivered(server: ScriptedLLM) -> int:

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from folders import contents
 from journals import journalled, kill
 from servers.scripted_llm import ScriptedLLM
 from servers.scripted_oddities import ODDITIES
-from test_generation import contents, delivered, every_row, generate, rows, write_recipe
+from test_generation import delivered, every_row, generate, rows, write_recipe
 
 from silly_llm.core.errors import RunError
 from silly_llm.data.vocabulary import vocabulary

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from folders import contents
 from journals import journalled
 from locations import ROOT
 from servers.scripted_llm import ScriptedLLM
-from test_generation import contents, generate, rows, write_recipe
+from test_generation import generate, rows, write_recipe
 
 from silly_llm.core.errors import RunError
 
