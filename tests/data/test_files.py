@@ -11,6 +11,7 @@ import lzma
 import threading
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -290,8 +291,6 @@ def served(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.jsonl.gz", "a.jsonl.zst", "a.parquet"])
 def test_urls_are_read(served, name, monkeypatch):
-    import fsspec
-
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)  # loopback is allowed
     folder, url = served
     (folder / name).write_bytes(FILES[name])

@@ -90,9 +90,3 @@ def test_a_weighted_mixture_keeps_its_proportions(tmp_path):
 def test_mistakes(spec, message):
     with pytest.raises(RecipeError, match=message):
         open_source(spec)
-
-
-def test_a_near_miss(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": ""}')
-    with pytest.raises(RecipeError, match=r"did you mean 'a\.jsonl'"):
-        open_source(str(tmp_path / "b.jsonl"))

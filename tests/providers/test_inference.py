@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 import warnings
@@ -14,7 +13,6 @@ from servers.scripted_llm import ScriptedLLM, answer
 from teachers import complete, request, specs
 
 from silly_llm.core import registry
-from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.providers.base import Completion, RequestFailed
 from silly_llm.providers.server.answers import InvalidAnswer, validated
@@ -87,16 +85,11 @@ def test_what_may_pass_is_tried_again(tmp_path, name, kind):
 
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_honoured(tmp_path, date):
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
     with ScriptedLLM(tmp_path, fail=["429"], fail_first=1, retry_after=soon if date else "1") as server:
-        spec = {**specs(server.url)["openai"], "first_wait": 0.0}
-        if date:  # only that it waits: the date is far away
-            with pytest.raises(asyncio.TimeoutError):
-                asyncio.run(asyncio.wait_for(Container().build("llm_provider", spec).complete([request()]), 2))
-            return
-        started = time.monotonic()
+        spec, started = {**specs(server.url)["openai"], "first_wait": 0.0}, time.monotonic()
         assert isinstance(complete(spec, [request()])[0], Completion)
-        assert time.monotonic() - started >= 1.0
+        assert time.monotonic() - started >= 1.0, "at least, also of a date in whole seconds"
 
 
 @pytest.mark.parametrize(
@@ -113,12 +106,6 @@ def test_what_cannot_pass_fails_and_only_that_request_unless_it_is_fatal(tmp_pat
         (got,), (after,) = complete(spec, [request(0)]), complete(spec, [request(1)])
         assert isinstance(got, RequestFailed) and got.fatal is fatal and f"HTTP {status}" in got.reason
         assert isinstance(after, Completion), "tried once, or as often as the recipe says"
-
-
-def test_the_token_stays_out_of_messages(tmp_path):
-    with ScriptedLLM(tmp_path, token="right") as server:
-        (got,) = complete({**specs(server.url)["openai"], "api_key": "sk-wrong-one"}, [request()])
-        assert got.fatal and "********" in got.reason and "sk-wrong-one" not in got.reason
 
 
 @pytest.mark.parametrize("name", ["openai", "hf-inference"])

@@ -70,7 +70,7 @@ def test_refused_parameters_are_learned_once_and_told_once(tmp_path, capsys, nam
         left = ["chat_template_kwargs", "seed", "temperature"]
         assert all(got.extra["left_out"] == left for got in answers)
         bodies = [record["body"] for record in server.asked()]
-        assert server.statistics()["by_status"]["400"] == len(refuses) and len(bodies) == 4
+        assert server.by_status["400"] == len(refuses) and len(bodies) == 4
         for body in bodies:
             sent = {key for key, value in body.items() if value is not None}
             assert body["max_completion_tokens"] == 300 and sent.isdisjoint(refuses)

@@ -140,7 +140,7 @@ def test_clients_that_have_gone_leave_neither_line_nor_traceback(well, capfd):
     before = len(well.asked())
     with pytest.raises(TimeoutError):
         urlopen(well.url + CHAT, json.dumps(QUESTION).encode(), timeout=0.1)
-    while well.statistics()["in_flight"]:
+    while well.in_flight:
         pass
     assert len(well.asked()) == before and post(well.url + CHAT, QUESTION)[0][0] == 200
     assert capfd.readouterr().err == ""
