@@ -11,6 +11,11 @@ from silly_llm.data.prompts.templates import tells_tinystories
 from silly_llm.hub.cards import dataset_card, model_card, write_card
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a dataset folder's data."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
+
+
 def generation_recipe(folder: Path, **values):
     file = folder / "mine" / "generation.yaml"
     file.parent.mkdir(exist_ok=True)

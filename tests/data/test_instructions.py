@@ -6,6 +6,7 @@ import re
 
 import pytest
 from datasets import load_dataset
+from folders import contents
 from journals import kill
 from tiny import jsonl as write
 
@@ -145,8 +146,7 @@ def test_own_validation_split_wins_and_loses_no_story_to_training(tmp_path):
 def test_same_recipe_same_bytes_whatever_the_order(stories, tmp_path):
     instruct(stories, tmp_path / "a")
     instruct(stories, tmp_path / "b")
-    (shard,) = (tmp_path / "a/data").glob("train-*")
-    assert shard.read_bytes() == (tmp_path / "b/data" / shard.name).read_bytes()
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
     lines = stories.read_text().splitlines()
     random.Random(0).shuffle(lines)
     stories.write_text("\n".join(lines))
@@ -179,14 +179,13 @@ def test_bad_recipes_are_refused_before_anything_is_written(stories, tmp_path, o
 
 
 def test_dataset_without_text(tmp_path):
-    with pytest.raises(RecipeError, match="column 'text'"):
-        instruct(write(tmp_path / "rows.jsonl", [{"story": "Once."}]), tmp_path / "out")
-    for row, said in (
-        ({"words": 3}, "'words' must be texts or lists"),
-        ({"summary": ["A."]}, "row 1: 'summary' is a"),
-    ):
+    for said, row in {
+        "column 'text'": {"story": "Once."},
+        "'words' must be texts or lists": {"text": "Once.", "words": 3},
+        "row 1: 'summary' is a": {"text": "Once.", "summary": ["A."]},
+    }.items():
         with pytest.raises(RecipeError, match=said):
-            instruct(write(tmp_path / "rows.jsonl", [{"text": "Once."} | row]), tmp_path / "out")
+            instruct(write(tmp_path / "rows.jsonl", [row]), tmp_path / "out")
 
 
 class Summarizer(LLMProvider):
@@ -209,26 +208,27 @@ class Summarizer(LLMProvider):
         ]
 
 
+def summarize(provider: LLMProvider, folder, stories: int, *more: str):
+    """Run the phase on stories without summaries and give back its splits."""
+    path = write(folder.with_suffix(".jsonl"), ({"text": make_story(i)["text"]} for i in range(stories)))
+    options = ["--dataset", str(path), "--output_dir", str(folder), "--provider.type", "storyteller", *more]
+    main(options, container=Container().override(LLMProvider, provider))
+    return load_dataset(str(folder))
+
+
 def test_missing_summaries_are_asked_for_once(tmp_path):
-    path = write(tmp_path / "stories.jsonl", ({"text": make_story(i)["text"]} for i in range(100)))
-
-    def run(provider, folder):
-        options = f"--dataset {path} --output_dir {folder} --provider.type storyteller --validation_fraction 0.1"
-        main(options.split(), container=Container().override(LLMProvider, provider))
-
     dying, patient = Summarizer(survives=24), Summarizer()
+    options = (100, "--validation_fraction", "0.1")
     with pytest.raises(KeyboardInterrupt):
-        run(dying, tmp_path / "out")
-    run(patient, tmp_path / "out")
+        summarize(dying, tmp_path / "out", *options)
+    rows = summarize(patient, tmp_path / "out", *options)
     assert len(dying.asked) == 24 and not set(dying.asked) & set(patient.asked)
-    rows = load_dataset(str(tmp_path / "out"))
     with_summary = [row for split in rows.values() for row in split if "summary" in row["types"]]
     assert 30 < len(with_summary) < 70
     assert len(with_summary) == len(dying.asked) + len(patient.asked)  # nobody pays for what is not used
     assert with_summary[0]["summary"] == f"It is {len(with_summary[0]['text'])} long. And more."
-    run(Summarizer(), tmp_path / "again")
-    for shard in (tmp_path / "out/data").iterdir():
-        assert shard.read_bytes() == (tmp_path / "again/data" / shard.name).read_bytes()
+    summarize(Summarizer(), tmp_path / "again", *options)
+    assert contents(tmp_path / "out") == contents(tmp_path / "again")
 
 
 class Fencing(Summarizer):
@@ -238,11 +238,9 @@ class Fencing(Summarizer):
 
 
 def test_summaries_are_cleaned_and_missing_ones_told(tmp_path, capsys):
-    path = write(tmp_path / "stories.jsonl", ({"text": make_story(i)["text"]} for i in range(60)))
-    options = f"--dataset {path} --output_dir {tmp_path / 'out'} --provider.type storyteller --types summary words"
-    main(options.split(), container=Container().override(LLMProvider, Fencing()))
+    splits = summarize(Fencing(), tmp_path / "out", 60, "--types", "summary", "words")
     assert "stories have no summary (most often: answer: empty" in capsys.readouterr().out
-    summaries = [row["summary"] for row in load_dataset(str(tmp_path / "out"))["train"]]
+    summaries = splits["train"]["summary"]
     assert None in summaries and all(s is None or s.startswith("It is") for s in summaries)
 
 
@@ -255,6 +253,5 @@ def test_killed_phase_ends_as_if_undisturbed(tmp_path):
     kill(*command, when=lambda: any((killed / ".data-being-written").glob("train-*")))
     assert not (killed / "data").exists()
     instruct(stories, killed, *thrice)
-    for shard in (whole / "data").iterdir():
-        assert shard.read_bytes() == (killed / "data" / shard.name).read_bytes()
+    assert contents(whole) == contents(killed)
     assert {p.name for p in whole.iterdir()} == {p.name for p in killed.iterdir()}

@@ -105,8 +105,10 @@ def test_all_phases_in_another_language(language, tmp_path):
     assert about["language"] == language and about["reference"]["words_included"]["value"] == 1
 
 
-SPANISH = ["--language", "es", "--template", "Un cuento con {{ words | join(', ') }}.", "--provider.type", "openai"]
+ES = ["--language", "es"]
+SPANISH = [*ES, "--template", "Un cuento con {{ words | join(', ') }}.", "--provider.type", "openai"]
 SPANISH += ["--provider.model", "x", "--provider.base_url", "http://127.0.0.1:9/v1"]
+CHINESE = LANGUAGES["zh"]["template"].replace("故事", "故事，一个关于小狗和它的朋友们在公园里玩耍的故事")
 
 
 @pytest.mark.parametrize(
@@ -130,12 +132,6 @@ def test_what_knows_english_only_is_refused_before_anything_is_asked(options, sa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_template_in_another_language_than_the_filter_keeps_is_refused(tmp_path):
-    template = LANGUAGES["zh"]["template"].replace("故事", "故事，一个关于小狗和它的朋友们在公园里玩耍的故事")
-    with pytest.raises(RecipeError, match="set language: zh"):
-        generation.main(["--template", template, "--output_dir", str(tmp_path / "out")])
-
-
 def test_instructions_speak_the_language_that_the_data_says_it_has(tmp_path):
     (tmp_path / "README.md").write_text("---\nlanguage: es\n---\n")
     (tmp_path / "train.jsonl").write_text('{"text": "Había una vez un perro."}\n')
@@ -146,11 +142,12 @@ def test_instructions_speak_the_language_that_the_data_says_it_has(tmp_path):
 @pytest.mark.parametrize(
     ("main", "options", "said"),
     [
-        (vocabulary.main, ["--checks.max_length", "9"], "checks: max_syllables, profanity, part_of_speech"),
-        (vocabulary.main, [], "the storyteller has English words only"),
-        (instructions.main, ["--dataset", "x.jsonl"], "types: the phrasings of words are English"),
+        (vocabulary.main, [*ES, "--checks.max_length", "9"], "checks: max_syllables, profanity, part_of_speech"),
+        (vocabulary.main, ES, "the storyteller has English words only"),
+        (instructions.main, [*ES, "--dataset", "x.jsonl"], "types: the phrasings of words are English"),
+        (generation.main, ["--template", CHINESE], "set language: zh"),
     ],
 )
-def test_other_phases_refuse_too(main, options, said, tmp_path):
+def test_other_phases_and_templates_are_refused_too(main, options, said, tmp_path):
     with pytest.raises(RecipeError, match=said):
-        main([*options, "--language", "es", "--output_dir", str(tmp_path / "out")])
+        main([*options, "--output_dir", str(tmp_path / "out")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import deque
 
@@ -10,6 +11,11 @@ import pytest
 
 from silly_llm.providers.server.endpoints import EJECT_AFTER, Endpoint, EndpointPool
 from silly_llm.providers.server.errors import RequestError, refusal, seconds_to_wait
+
+
+def in_a_loop(test):
+    """A test that is a coroutine."""
+    return functools.wraps(test)(lambda *arguments, **fixtures: asyncio.run(test(*arguments, **fixtures)))
 
 
 async def never(endpoint):
@@ -30,49 +36,46 @@ async def answered(pool: EndpointPool, count: int, share: float = 1.0) -> int:
     return pool.in_flight[1]
 
 
-def test_permits_double_a_round_until_the_first_overload_and_then_creep():
-    async def run():
-        endpoint = Endpoint("a", 8.0, 40)
-        pool = EndpointPool([endpoint], never)
-        assert await answered(pool, 100, share=0.5) == 8, "what is not used does not grow"
-        assert await answered(pool, 8) == 16
-        began = time.monotonic()
-        for _ in range(16):
-            endpoint.overloaded(began)
-        less = pool.in_flight[1]
-        assert 8 < less < 16, "refusals of one round count once"
-        assert await answered(pool, less + 1) == less + 1
-        assert await answered(pool, 10_000) == 40
-        for _ in range(100):
-            endpoint.overloaded(time.monotonic())
-        assert pool.in_flight == (0, 1)
-
-    asyncio.run(run())
+@in_a_loop
+async def test_permits_double_a_round_until_the_first_overload_and_then_creep():
+    endpoint = Endpoint("a", 8.0, 40)
+    pool = EndpointPool([endpoint], never)
+    assert await answered(pool, 100, share=0.5) == 8, "what is not used does not grow"
+    assert await answered(pool, 8) == 16
+    began = time.monotonic()
+    for _ in range(16):
+        endpoint.overloaded(began)
+    less = pool.in_flight[1]
+    assert 8 < less < 16, "refusals of one round count once"
+    assert await answered(pool, less + 1) == less + 1
+    assert await answered(pool, 10_000) == 40
+    for _ in range(100):
+        endpoint.overloaded(time.monotonic())
+    assert pool.in_flight == (0, 1)
 
 
-def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
-    async def run():
-        a, b = Endpoint("a", 2.0, 2), Endpoint("b", 1.0, 1)
-        pool = EndpointPool([a, b], never)
-        taken = [await pool.acquire() for _ in range(3)]
-        assert [e.url for e in taken] == ["a", "b", "a"] and pool.in_flight == (3, 3)
-        order = []
+@in_a_loop
+async def test_permits_go_to_the_least_busy_and_to_those_who_waited_longest():
+    a, b = Endpoint("a", 2.0, 2), Endpoint("b", 1.0, 1)
+    pool = EndpointPool([a, b], never)
+    taken = [await pool.acquire() for _ in range(3)]
+    assert [e.url for e in taken] == ["a", "b", "a"] and pool.in_flight == (3, 3)
+    order = []
 
-        async def wait(name):
-            order.append((name, (await pool.acquire()).url))
+    async def wait(name):
+        order.append((name, (await pool.acquire()).url))
 
-        waiting = [asyncio.create_task(wait(i)) for i in range(3)]
-        await asyncio.sleep(0)
-        waiting[0].cancel()
-        pool.release(b)
-        pool.release(a)
-        await asyncio.gather(*waiting, return_exceptions=True)
-        assert order == [(1, "b"), (2, "a")] and pool.in_flight == (3, 3)
-
-    asyncio.run(run())
+    waiting = [asyncio.create_task(wait(i)) for i in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    pool.release(b)
+    pool.release(a)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert order == [(1, "b"), (2, "a")] and pool.in_flight == (3, 3)
 
 
-def test_a_sick_endpoint_rests_until_its_health_check_succeeds(monkeypatch):
+@in_a_loop
+async def test_a_sick_endpoint_rests_until_its_health_check_succeeds(monkeypatch):
     monkeypatch.setattr("silly_llm.providers.server.endpoints.FIRST_REST", 0.02)
     well = asyncio.Event()
     checked = asyncio.Event()
@@ -81,35 +84,30 @@ def test_a_sick_endpoint_rests_until_its_health_check_succeeds(monkeypatch):
         checked.set()
         return well.is_set()
 
-    async def run():
-        a, b = Endpoint("a", 4.0, 4, answered=True), Endpoint("b", 4.0, 4)
-        pool = EndpointPool([a, b], is_healthy)
-        for _ in range(EJECT_AFTER):
-            pool.failed(a, "HTTP 500")
-        assert {(await pool.acquire()).url for _ in range(4)} == {"b"}
-        waiting = asyncio.create_task(pool.acquire())
-        await checked.wait()
-        assert not waiting.done()
-        well.set()
-        assert (await asyncio.wait_for(waiting, 5)).url == "a" and pool.in_flight == (5, 6)
-        pool.close()
-
-    asyncio.run(run())
+    a, b = Endpoint("a", 4.0, 4, answered=True), Endpoint("b", 4.0, 4)
+    pool = EndpointPool([a, b], is_healthy)
+    for _ in range(EJECT_AFTER):
+        pool.failed(a, "HTTP 500")
+    assert {(await pool.acquire()).url for _ in range(4)} == {"b"}
+    waiting = asyncio.create_task(pool.acquire())
+    await checked.wait()
+    assert not waiting.done()
+    well.set()
+    assert (await asyncio.wait_for(waiting, 5)).url == "a" and pool.in_flight == (5, 6)
+    pool.close()
 
 
-def test_nobody_waits_for_ever_when_all_are_gone(monkeypatch):
+@in_a_loop
+async def test_nobody_waits_for_ever_when_all_are_gone(monkeypatch):
     monkeypatch.setattr("silly_llm.providers.server.endpoints.FIRST_REST", 0.01)
 
-    async def run():
-        pool = EndpointPool([Endpoint("a", 4.0, 4, answered=True)], never, patience=0.05)
-        for _ in range(EJECT_AFTER):
-            pool.failed(pool.endpoints[0], "HTTP 502: bad gateway")
-        with pytest.raises(RequestError, match=r"out of order for 0\.05 s: HTTP 502") as raised:
-            await asyncio.wait_for(pool.acquire(), 5)
-        assert raised.value.fatal
-        pool.close()
-
-    asyncio.run(run())
+    pool = EndpointPool([Endpoint("a", 4.0, 4, answered=True)], never, patience=0.05)
+    for _ in range(EJECT_AFTER):
+        pool.failed(pool.endpoints[0], "HTTP 502: bad gateway")
+    with pytest.raises(RequestError, match=r"out of order for 0\.05 s: HTTP 502") as raised:
+        await asyncio.wait_for(pool.acquire(), 5)
+    assert raised.value.fatal
+    pool.close()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def gguf() -> Path:
 
 @pytest.fixture(scope="module")
 def server(gguf, tmp_path_factory):
-    """The address of llama.cpp's server."""
+    """A provider's options that name llama.cpp's server."""
     if importlib.util.find_spec("llama_cpp") is None:
         pytest.skip("needs llama-cpp-python: make server")
     with socket.socket() as free:
@@ -57,7 +57,7 @@ def server(gguf, tmp_path_factory):
                 except urllib.error.URLError:
                     assert process.poll() is None and time.monotonic() < deadline, Path(log.name).read_text()
                     time.sleep(0.2)
-            yield url
+            yield ["--provider", f"{{type: openai, base_url: {url}, model: smollm2, concurrency: 1}}"]
         finally:
             process.kill()
             process.wait()
@@ -75,9 +75,7 @@ def check_folder(folder: Path, provider: str) -> None:
 
 
 def test_stories_from_a_real_server(server, tmp_path, silly_llm):
-    spec = ["--provider.type", "openai", "--provider.base_url", server, "--provider.model", "smollm2"]
-    command = ["generate", *spec, "--provider.concurrency", 1, *RECIPE, "--output_dir", tmp_path / "stories"]
-    done = silly_llm(*command, timeout=600)
+    done = silly_llm("generate", *server, *RECIPE, "--output_dir", tmp_path / "stories", timeout=600)
     assert done.returncode == 0, done.stderr
     check_folder(tmp_path / "stories", "openai")
     assert len(journalled(tmp_path / "stories")) == STORIES
@@ -85,9 +83,8 @@ def test_stories_from_a_real_server(server, tmp_path, silly_llm):
 
 def test_a_vocabulary_from_a_real_server_as_json(server, tmp_path, silly_llm):
     """llama-cpp-python ignores OpenAI's form of a schema silently; the answer must be valid all the same."""
-    spec = ["--provider.type", "openai", "--provider.base_url", server, "--provider.model", "smollm2"]
-    command = ["vocabulary", *spec, "--provider.concurrency", 1, "--words", 6, "--words_per_request", 10]
-    done = silly_llm(*command, "--max_tokens", 200, "--output_dir", tmp_path / "words", timeout=600)
+    options = ["--words", 6, "--words_per_request", 10, "--max_tokens", 200, "--output_dir", tmp_path / "words"]
+    done = silly_llm("vocabulary", *server, *options, timeout=600)
     answers = list(journalled(tmp_path / "words").values())
     assert answers and all(isinstance(json.loads(answer)["words"], list) for answer in answers), done.stderr
 

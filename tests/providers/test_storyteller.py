@@ -3,11 +3,8 @@
 import asyncio
 import hashlib
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 from collections import Counter
 from itertools import pairwise
 
@@ -28,15 +25,11 @@ Job = tuple[int, dict[str, list[str]], list[str]]
 
 @pytest.fixture(scope="module")
 def jobs() -> list[Job]:
-    draw = random.Random(1)
-    return [
-        (
-            seed,
-            {pos: [draw.choice(lexicon()[plural])] for pos, plural in POS.items()},
-            [feature for feature in FEATURES if draw.random() < 0.4],
-        )
-        for seed in range(N)
-    ]
+    draw, drawn = random.Random(1), []
+    for seed in range(N):
+        words = {pos: [draw.choice(lexicon()[plural])] for pos, plural in POS.items()}
+        drawn.append((seed, words, [feature for feature in FEATURES if draw.random() < 0.4]))
+    return drawn
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +95,11 @@ def test_summaries_are_one_line_and_name_the_noun(jobs: list[Job], stories: list
     assert named > 0.9 * N
 
 
-def test_same_story_in_another_process(jobs: list[Job], stories: list[Story]) -> None:
+def test_same_story_in_another_process(jobs: list[Job], stories: list[Story], python) -> None:
     """Same bytes, whatever the hash seed."""
-    code = "import json,sys; from silly_llm.providers.storyteller import tell; print(json.dumps([tell(*j).text for j in json.load(sys.stdin)]))"
-    given = {"input": json.dumps(jobs[:50]), "capture_output": True, "text": True, "check": True}
+    code = "import json,sys; from silly_llm.providers.storyteller import tell; print(json.dumps([tell(*j).text for j in json.loads(sys.argv[1])]))"
     for hash_seed in ("1", "2"):
-        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": hash_seed}, **given)
+        done = python(code, json.dumps(jobs[:50]), PYTHONHASHSEED=hash_seed)
         assert json.loads(done.stdout) == [story.text for story in stories[:50]]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from asking import complete, request, specs
 from servers.scripted_llm import ScriptedLLM, answer
+from teachers import complete, request, specs
 
 from silly_llm.core import registry
 from silly_llm.core.container import Container
@@ -54,26 +54,23 @@ def test_what_cannot_be_read_says_nothing_and_why(well, name, odd):
 @pytest.mark.parametrize("before", ["<think>Nouns: {dog}</think>\n```json\n", "Sure! Here they are:\n\n"])
 def test_json_behind_thinking_is_read(well, before):
     schema = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
-    question = ChatRequest(({"role": "user", "content": 'List ten nouns as JSON: {"words": ["…"]}'},), schema=schema)
     well.behave(before=before)
-    got = ask(well, request=question)
+    got = ask(well, request=request(0, 'List ten nouns as JSON: {"words": ["…"]}', schema=schema))
     assert isinstance(got, Completion) and got.text.startswith('{"words"') and ("think" in before) == bool(got.extra)
 
 
 @pytest.mark.parametrize("name", CHAT)
 def test_refused_parameters_are_learned_once_and_told_once(tmp_path, capsys, name):
     refuses = ["max_tokens", "temperature", "seed", "system", "chat_template_kwargs"]
-    system = ChatRequest(
-        ({"role": "system", "content": "Be kind."}, {"role": "user", "content": 'Tell of "dog".'}), max_tokens=300
-    )
+    turns = ({"role": "system", "content": "Be kind."}, {"role": "user", "content": 'Tell of "dog".'})
     with ScriptedLLM(tmp_path, refuses=refuses, log_bodies=True) as server:
         spec = {**specs(server.url)[name], "thinking": False, "concurrency": 1}
-        answers = complete(spec, [system] * 4)
+        answers = complete(spec, [ChatRequest(turns, max_tokens=300)] * 4)
         assert all(isinstance(got, Completion) for got in answers), answers
         left = ["chat_template_kwargs", "seed", "temperature"]
         assert all(got.extra["left_out"] == left for got in answers)
         bodies = [record["body"] for record in server.asked()]
-        assert server.statistics()["by_status"]["400"] == len(refuses) and len(bodies) == 4
+        assert server.by_status["400"] == len(refuses) and len(bodies) == 4
         for body in bodies:
             sent = {key for key, value in body.items() if value is not None}
             assert body["max_completion_tokens"] == 300 and sent.isdisjoint(refuses)

@@ -106,13 +106,11 @@ def story(required: Sequence[str], draw: random.Random) -> str:
 
 
 def value_under(schema: Mapping[str, Any], draw: random.Random, words: Sequence[str] = ()) -> Any:
-    """A value under a JSON schema of objects, arrays, strings, numbers and `enum`; arrays of strings hold `words`, if there are any.
+    """A value under a JSON schema of objects, arrays and strings; arrays of strings hold `words`, if there are any.
 
     Raises:
         ValueError: it has another type.
     """
-    if "enum" in schema:
-        return draw.choice(schema["enum"])
     match schema.get("type"):
         case "object":
             return {name: value_under(part, draw, words) for name, part in schema["properties"].items()}
@@ -123,8 +121,4 @@ def value_under(schema: Mapping[str, Any], draw: random.Random, words: Sequence[
             return [value_under(schema["items"], draw, words) for _ in range(count)]
         case "string":
             return f"{draw.choice(NAMES)} saw a {draw.choice(WORDS['adjective'])} {draw.choice(WORDS['noun'])}."
-        case "integer" | "number":
-            return draw.randint(schema.get("minimum", 0), schema.get("maximum", 100))
-        case "boolean":
-            return draw.random() < 0.5
     raise ValueError(f"grammar is not valid: {schema}")

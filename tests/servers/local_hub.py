@@ -197,17 +197,6 @@ class LocalHub(StandIn):
         info |= {"tags": card.get("tags") or [], "cardData": json.loads(json.dumps(card, default=str))}
         return web.json_response(info)
 
-    @route("GET", rf"{API}/refs")
-    async def refs(self, request: Request, body: Any, repo: Repo) -> Response:
-        found = [{"name": n, "ref": f"refs/heads/{n}", "targetCommit": oid} for n, oid in repo.branches.items()]
-        return web.json_response({"branches": found, "tags": [], "converts": [], "pullRequests": []})
-
-    @route("GET", rf"{API}/commits/{REVISION}")
-    async def commits(self, request: Request, body: Any, repo: Repo, revision: str) -> Response:
-        found = repo.history(revision)
-        more = {"message": "", "authors": []}
-        return web.json_response([{"id": c.id, "title": c.title, "date": c.date, **more} for c in found])
-
     @route("GET", rf"{API}/tree/{REVISION}(?:/(?P<folder>.*))?")
     async def tree(self, request: Request, body: Any, repo: Repo, revision: str, folder: str | None) -> Response:
         items = dict(listing(repo.at(revision).tree, f"{folder}/" if folder else ""))

@@ -72,10 +72,6 @@ class ScriptedLLM(StandIn):
         self.starts_until = time.monotonic() + self.behaviour.slow_start
         return asdict(self.behaviour)
 
-    def statistics(self) -> dict[str, Any]:
-        """`in_flight`, `most_in_flight`, and counts `by_status` or fault."""
-        return {"in_flight": self.in_flight, "most_in_flight": self.most_in_flight, "by_status": dict(self.by_status)}
-
     # ------------------------------------------------------------ a request
 
     async def answer(self, request: Request) -> Response:

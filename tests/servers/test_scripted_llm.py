@@ -7,12 +7,12 @@ from urllib.request import urlopen
 import aiohttp
 import jsonschema
 import pytest
+from teachers import complete, request
 
 from servers.answers import answer
 from servers.apis import CHAT, GENERATE
 from servers.behaviour import FAULTS, Behaviour
-from silly_llm.core.container import Container
-from silly_llm.providers.base import ChatRequest, Completion
+from silly_llm.providers.base import Completion
 
 QUESTION = {"messages": [{"role": "user", "content": 'Tell of "dog".'}], "seed": 1}
 SCHEMA = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
@@ -76,20 +76,11 @@ def test_answers_have_the_shapes_of_tgi(openapi, well):
 def test_our_providers_send_what_these_servers_take(openapi, well, type, api):
     well.behave(honours=["tgi"], flavour=type)
     spec = {"type": type, "base_url": well.url, "api": api, "model": "scripted"}
-    message = {"role": "user", "content": "List adjectives."}
     varied = [{}, {"temperature": 0.0}, {"temperature": 0.7, "top_p": 0.9}, {"schema": SCHEMA}]
-    asked = [ChatRequest((message,), seed=7, max_tokens=200, **more) for more in varied[: 3 + (type == "tgi")]]
-
-    async def run():
-        provider = Container().build("llm_provider", spec)
-        try:
-            await provider.prepare()
-            return await provider.complete(asked)
-        finally:
-            await provider.aclose()
-
+    varied = varied[: 3 + (type == "tgi")]
+    asked = [request(7, "List adjectives.", max_tokens=200, **more) for more in varied]
     before = len(well.asked())
-    assert all(isinstance(got, Completion) for got in asyncio.run(run()))
+    assert all(isinstance(got, Completion) for got in complete(spec, asked))
     bodies = [record["body"] for record in well.asked()[before:]]
     assert len(bodies) == len(asked)
     for body in bodies if type == "tgi" else []:
@@ -136,11 +127,12 @@ def test_a_fault_comes_as_often_as_was_asked_and_is_not_in_the_log(well, fault):
 def test_which_request_fails_depends_on_the_question_and_not_on_the_order(well):
     def statuses(seeds):
         well.behave(fail=["500", "424"], fail_rate=0.5, seed=8)
-        return dict(zip(seeds, post(well.url + CHAT, *({**QUESTION, "seed": seed} for seed in seeds)), strict=True))
+        answers = post(well.url + CHAT, *({**QUESTION, "seed": seed} for seed in seeds))
+        return {seed: status for seed, (status, _) in zip(seeds, answers, strict=True)}
 
     first = statuses(range(40))
     assert first == statuses(range(39, -1, -1))
-    assert {status for status, _ in first.values()} == {200, 424, 500}
+    assert set(first.values()) == {200, 424, 500}
 
 
 def test_clients_that_have_gone_leave_neither_line_nor_traceback(well, capfd):
@@ -148,7 +140,7 @@ def test_clients_that_have_gone_leave_neither_line_nor_traceback(well, capfd):
     before = len(well.asked())
     with pytest.raises(TimeoutError):
         urlopen(well.url + CHAT, json.dumps(QUESTION).encode(), timeout=0.1)
-    while well.statistics()["in_flight"]:
+    while well.in_flight:
         pass
     assert len(well.asked()) == before and post(well.url + CHAT, QUESTION)[0][0] == 200
     assert capfd.readouterr().err == ""

@@ -5,16 +5,12 @@ import pytest
 from silly_llm.text.thinking import split_thinking
 
 STORY = "Once upon a time, a dog sat.\n\nThe end."
+TAGS = ("think", "thinking", "Thought", "reasoning", "reflection", "seed:think", "mm:think")
+TAGS += ("longcat_think", "think:opensource", "ifm|think_fast")
 MARKERS = [
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<Thought>", "</Thought>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<reflection>", "</reflection>"),
+    *((f"<{name}>", f"</{name}>") for name in TAGS),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
-    ("<seed:think>", "</seed:think>"),
-    ("<mm:think>", "</mm:think>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|think|>", "<|/think|>"),
@@ -22,7 +18,6 @@ MARKERS = [
     ("<|inner_prefix|>", "<|inner_suffix|>"),
     ("<unused94>thought\n", "<unused95>"),
     ("&lt;think&gt;", "&lt;/think&gt;"),
-    *((f"<{name}>", f"</{name}>") for name in ("longcat_think", "think:opensource", "ifm|think_fast")),
     ("[unused16]", "[unused17]"),
     ("<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),
 ]

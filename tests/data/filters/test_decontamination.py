@@ -16,7 +16,9 @@ REASON = "shares words with an evaluation text"
 
 
 def build(**options):
-    return Container().build("story_filter", {"type": "decontamination", **options})
+    """What the filter says of a text."""
+    story_filter = Container().build("story_filter", {"type": "decontamination", **options})
+    return lambda text: story_filter.refuse({"text": text})
 
 
 @pytest.fixture
@@ -25,38 +27,34 @@ def evaluation(tmp_path) -> str:
     return str(jsonl(tmp_path / "evaluation.jsonl", ({"text": text} for text in texts)))
 
 
-def story(text: str) -> dict:
-    return {"text": text}
-
-
 def test_a_run_of_thirteen_words_is_refused_and_of_twelve_kept(evaluation):
-    story_filter = build(dataset=evaluation)
-    assert story_filter.refuse(story(f"One day it was so: {' '.join(WORDS[3:16])}! The end.")) == REASON
-    assert story_filter.refuse(story(f"One day it was so: {' '.join(WORDS[3:15])}! The end.")) is None
+    refusal = build(dataset=evaluation)
+    assert refusal(f"One day it was so: {' '.join(WORDS[3:16])}! The end.") == REASON
+    assert refusal(f"One day it was so: {' '.join(WORDS[3:15])}! The end.") is None
 
 
 def test_case_and_punctuation_do_not_hide_a_run_and_the_order_of_words_counts(evaluation):
-    assert build(dataset=evaluation).refuse(story(TEXT.upper().replace(" ", " - "))) == REASON
-    assert build(dataset=evaluation).refuse(story(" ".join(reversed(WORDS)))) is None
+    assert build(dataset=evaluation)(TEXT.upper().replace(" ", " - ")) == REASON
+    assert build(dataset=evaluation)(" ".join(reversed(WORDS))) is None
 
 
 def test_short_texts_count_as_a_whole_and_very_short_ones_not(tmp_path):
     texts = ("A purple cow sat on the warm red roof.", "Once upon a time")
     path = str(jsonl(tmp_path / "e.jsonl", ({"text": text} for text in texts)))
-    story_filter = build(dataset=path)
-    assert story_filter.refuse(story("Look, a purple cow sat on the warm red roof today.")) == REASON
-    assert story_filter.refuse(story("Look, a purple cow sat on the warm red barn today.")) is None
-    assert story_filter.refuse(story("Once upon a time there was a cow.")) is None
-    assert build(dataset=path, min_words=4).refuse(story("Once upon a time there was a cow.")) == REASON
+    refusal = build(dataset=path)
+    assert refusal("Look, a purple cow sat on the warm red roof today.") == REASON
+    assert refusal("Look, a purple cow sat on the warm red barn today.") is None
+    assert refusal("Once upon a time there was a cow.") is None
+    assert build(dataset=path, min_words=4)("Once upon a time there was a cow.") == REASON
 
 
 def test_ngram_matches_and_share(evaluation):
-    part = story("Tom saw it. " + " ".join(WORDS[:14]) + " and then Tom went home to bed and slept")  # two runs of 13
-    assert build(dataset=evaluation, max_matches=1).refuse(part) == REASON
-    assert build(dataset=evaluation, max_matches=2).refuse(part) is None
-    assert build(dataset=evaluation, ngram=5).refuse(story(" ".join(WORDS[:5]))) == REASON
-    assert build(dataset=evaluation, max_share=0.5).refuse(part) is None
-    assert build(dataset=evaluation, max_share=0.5).refuse(story(TEXT)) == REASON
+    part = "Tom saw it. " + " ".join(WORDS[:14]) + " and then Tom went home to bed and slept"  # two runs of 13
+    assert build(dataset=evaluation, max_matches=1)(part) == REASON
+    assert build(dataset=evaluation, max_matches=2)(part) is None
+    assert build(dataset=evaluation, ngram=5)(" ".join(WORDS[:5])) == REASON
+    assert build(dataset=evaluation, max_share=0.5)(part) is None
+    assert build(dataset=evaluation, max_share=0.5)(TEXT) == REASON
 
 
 def test_splits_and_columns(tmp_path):
@@ -65,24 +63,24 @@ def test_splits_and_columns(tmp_path):
     write_dataset_folder(tmp_path / "set", rows, columns)
     options = {"dataset": str(tmp_path / "set"), "column": ["question", "answers"]}
     begins_test, begins_train = (" ".join([name, *WORDS[:12]]) for name in ("test", "train"))
-    assert build(**options).refuse(story(begins_test)) == REASON
-    assert build(**options).refuse(story(begins_train)) is None
-    assert build(**options, split="train").refuse(story(begins_train)) == REASON
+    assert build(**options)(begins_test) == REASON
+    assert build(**options)(begins_train) is None
+    assert build(**options, split="train")(begins_train) == REASON
     with pytest.raises(RecipeError, match="did you mean 'answers'"):
-        build(dataset=str(tmp_path / "set"), column="answer").refuse(story(TEXT))
+        build(dataset=str(tmp_path / "set"), column="answer")(TEXT)
     with pytest.raises(RecipeError, match="has no split 'validation'"):
-        build(**options, split="validation").refuse(story(TEXT))
+        build(**options, split="validation")(TEXT)
 
 
 def test_a_list_of_prompts_in_yaml_and_several_sources(tmp_path, evaluation):
     prompts = tmp_path / "prompts.yaml"
     prompts.write_text(f"- One short prompt\n- '{TEXT}'\n", encoding="utf-8")
-    assert build(dataset=str(prompts)).refuse(story(TEXT)) == REASON
+    assert build(dataset=str(prompts))(TEXT) == REASON
     assert DecontaminationFilter.inputs({"dataset": str(prompts)}) == [str(prompts)]
     other = str(jsonl(tmp_path / "other.jsonl", [{"text": "Nothing to see here."}]))
-    assert build(dataset={"path": evaluation}).refuse(story(TEXT)) == REASON
+    assert build(dataset={"path": evaluation})(TEXT) == REASON
     several = build(dataset=[other, {"dataset": evaluation, "weight": 0.1}, str(prompts)])
-    assert several.refuse(story(TEXT)) == several.refuse(story("Quite another text. " * 5)) == REASON
+    assert several(TEXT) == several("Quite another text. " * 5) == REASON
     assert DecontaminationFilter.inputs({"dataset": [evaluation, other]}) == [evaluation, other]
 
 
@@ -120,13 +118,13 @@ def test_missing_and_unusable_files_are_recipe_errors(tmp_path, evaluation):
     short = str(jsonl(tmp_path / "short.jsonl", [{"text": "Too short."}]))
     for path, said in ((f"{tmp_path}/mapping.yaml", "a list of texts"), (short, "no text of at least 5 words")):
         with pytest.raises(RecipeError, match=said):
-            build(dataset=path).refuse(story(TEXT))
+            build(dataset=path)(TEXT)
     numbers = str(jsonl(tmp_path / "numbers.jsonl", [{"text": [1]}]))
     with pytest.raises(RecipeError, match=r"'text' must be texts or lists of texts, got \[1\]"):
-        build(dataset=[{"path": numbers, "weight": 2}]).refuse(story(TEXT))
+        build(dataset=[{"path": numbers, "weight": 2}])(TEXT)
 
 
 def test_the_papers_prompts_are_found_in_their_own_stories(shared):
-    story_filter = build(dataset=str(shared / "data" / "prompts" / "tinystories_evaluation_prompts.yaml"))
+    refusal = build(dataset=str(shared / "data" / "prompts" / "tinystories_evaluation_prompts.yaml"))
     begun = "Alice was bored and wanted to find some adventures. She walked up to her friend Ben, who looked sad."
-    assert story_filter.refuse(story(begun)) == REASON
+    assert refusal(begun) == REASON

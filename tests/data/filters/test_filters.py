@@ -22,8 +22,6 @@ GOOD = (
     "The duck pushed the ball to him with her beak. Max was happy and said thank you. "
     "They played together until the sun went down, and then Max went home to sleep."
 )
-
-
 SMOLLM2 = {
     "assistant_talk": [
         'The words "foggy" and "ankle" may not be familiar to your child, but they are no obstacle to the journey.',
@@ -33,13 +31,10 @@ SMOLLM2 = {
         "The story begins with a lovely sailor, her name is Captain Blackbeard.",
     ],
     "difficulty": ["Once upon a time, there was a crispy stroller who liked to lower and the end was a stroller."],
-    "profanity": [
-        "She was a silly little bitch, with wheels and gears and made her own special way of sorting things."
-    ],
+    "profanity": ["She was a silly little bitch, with wheels and gears and made her own special way of sorting."],
 }
 """Answers of SmolLM2-135M-Instruct, and the filter that refuses each."""
 SPANISH = "Había una vez una niña que vivía con su madre en una casa cerca del bosque. Cada día iba al jardín y jugaba con su perro."
-FRENCH = "Il y avait une petite fille qui vivait avec sa mère dans une maison. Chaque jour elle allait au jardin avec son chien."
 
 
 def story(text: str = GOOD, **more) -> dict:
@@ -107,7 +102,6 @@ def test_a_good_story_is_kept(spec):
         ("markup", story(GOOD + " [a picture](dog.png)"), "has markup"),
         ("markup", story(GOOD.replace("\n\n", "\\n\\n")), "has markup"),
         ("language", story(SPANISH), "unknown words"),
-        ("language", story(FRENCH), "unknown words"),
         ("language", story("从前有一只小狗，名叫马克斯。"), "foreign characters"),
         ("profanity", story(GOOD + " The bastards ran."), "profanity"),
         ("profanity", story(GOOD + " It was BULLSHIT."), "profanity"),

@@ -5,21 +5,16 @@ import sys
 import pytest
 from locations import ROOT
 
+from silly_llm.core.container import Container
 from silly_llm.data.filters.base import Refusal
-from silly_llm.data.filters.near_duplicates import (
-    NearDuplicatesConfig,
-    NearDuplicatesFilter,
-    SimilarityIndex,
-    shingles,
-    signature,
-)
+from silly_llm.data.filters.near_duplicates import SimilarityIndex, shingles, signature
 
 sys.path.insert(0, str(ROOT / "scripts" / "benchmarks"))
 import near_duplicates as benchmark
 
 
 def found(stories) -> dict[str, str]:
-    story_filter = NearDuplicatesFilter(NearDuplicatesConfig())
+    story_filter = Container().build("story_filter", "near_duplicates")
     refusals = {story["id"]: story_filter.refuse(story) for story in stories}
     return {name: refusal.duplicate_of for name, refusal in refusals.items() if isinstance(refusal, Refusal)}
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from folders import contents
 from locations import ROOT
-from test_generation import contents
 
 pytest.importorskip("datatrove")
 

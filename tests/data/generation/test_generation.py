@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from folders import contents
 from journals import journalled, kill
 from servers.scripted_llm import ScriptedLLM, answer
 
@@ -26,8 +27,6 @@ filters: [finish_reason, {{type: length, min_words: 40}}, required_words, repeti
 validation_fraction: 0.1
 output_dir: {output}
 """
-
-
 PRICES = ["--provider.price_per_million", "{prompt: 1.0, completion: 4.0}"]
 
 
@@ -41,10 +40,6 @@ def write_recipe(folder: Path, server: ScriptedLLM, output: Path, *, type: str =
     file = folder / f"{output.name}.yaml"
     file.write_text(RECIPE.format(type=type, url=url, count=count, output=output), encoding="utf-8")
     return file
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
 
 
 def delivered(server: ScriptedLLM) -> int:
@@ -62,8 +57,7 @@ def every_row(folder: Path) -> list[dict]:
 
 def test_stories_through_a_server(tmp_path, silly_llm, python):
     with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, type="tgi")
+        recipe = write_recipe(tmp_path, server, output := tmp_path / "stories", type="tgi")
         done = silly_llm("generate", "--config", recipe)
         assert done.returncode == 0, done.stderr
         assert "60 stories" in done.stdout and "silly-llm pretrain --config" in done.stdout
@@ -124,8 +118,7 @@ def test_killed_twenty_times_it_repeats_nothing_that_was_recorded_and_ends_the_s
 
 def test_changing_filters_and_number_reuses_every_answer(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, count=30)
+        recipe = write_recipe(tmp_path, server, output := tmp_path / "stories", count=30)
         generate("--config", recipe)
         more = ["--config", recipe, "--num_stories", 40]
         generate(*more)
@@ -139,15 +132,14 @@ def test_changing_filters_and_number_reuses_every_answer(tmp_path, capsys):
 
 def test_failures_are_retried_and_never_recorded(tmp_path):
     with ScriptedLLM(tmp_path, fail=["429", "503", "424", "garbage", "drop"], fail_rate=0.3) as server:
-        output = tmp_path / "stories"
-        generate("--config", write_recipe(tmp_path, server, output))
+        generate("--config", write_recipe(tmp_path, server, output := tmp_path / "stories"))
         assert len(every_row(output)) == 60 == len({record["seed"] for record in server.asked()})
 
 
 @pytest.mark.parametrize(
     ("options", "said", "error"),
     [
-        (["--provider.api_key", "wrong-key"], r"wrong or missing token \(HTTP 401", RunError),
+        (["--provider.api_key", "wrong-key"], r"wrong or missing token \(HTTP 401: invalid token \*{8}", RunError),
         (["--provider.model", "missing"], "does not exist", RunError),
         (["--provider.base_url", "http://127.0.0.1:9"], "no server answers", RunError),
         (["--provider.base_url", "127.0.0.1:9"], "base_url: expected http", RecipeError),
@@ -171,8 +163,7 @@ def test_bad_input_is_one_line(tmp_path, options, said, error):
 
 def test_a_dry_preview_sends_and_writes_nothing(tmp_path, capsys):
     with ScriptedLLM(tmp_path) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output)
+        recipe = write_recipe(tmp_path, server, output := tmp_path / "stories")
         generate("--config", recipe, "--preview", 2, "--dry_run", *PRICES)
         said = capsys.readouterr().out
         assert said.count("[user]") == 2 and "60 stories: about" in said and "cost: at most about" in said

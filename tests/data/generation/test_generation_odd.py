@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from folders import contents
 from journals import journalled, kill
 from servers.scripted_llm import ScriptedLLM
 from servers.scripted_oddities import ODDITIES
-from test_generation import contents, delivered, every_row, generate, rows, write_recipe
+from test_generation import delivered, every_row, generate, rows, write_recipe
 
 from silly_llm.core.errors import RunError
 from silly_llm.data.vocabulary import vocabulary
@@ -40,8 +41,7 @@ def test_two_hundred_with_all_oddities_killed_and_resumed_end_the_same(tmp_path,
 
 def test_an_answer_that_is_never_text_ends_no_run(tmp_path, capsys):
     with ScriptedLLM(tmp_path, odd=["parts", "number"], odd_rate=1.0) as server:
-        output = tmp_path / "stories"
-        recipe = write_recipe(tmp_path, server, output, count=30)
+        recipe = write_recipe(tmp_path, server, output := tmp_path / "stories", count=30)
         generate("--config", recipe, "--provider.attempts", 2)
         asked = len(server.asked())
         assert "answer: its content is a number" in [r["rejected_by"][0] for r in rows(output, "rejected")]
@@ -54,8 +54,7 @@ THOUGHT = "<think>\nThe user wants a story, with the words.\n</think>\n\n"
 
 def test_thinking_is_shown_with_its_cost_in_preview_and_report(tmp_path, capsys):
     with ScriptedLLM(tmp_path, before=THOUGHT) as server:
-        output = tmp_path / "stories"
-        options = ["--config", str(write_recipe(tmp_path, server, output, count=20))]
+        options = ["--config", str(write_recipe(tmp_path, server, output := tmp_path / "stories", count=20))]
         options += ["--provider.price_per_million", "{prompt: 1000, completion: 5000}"]
         generate(*options, "--preview", 2)
         said = capsys.readouterr().out
@@ -90,8 +89,7 @@ def test_a_budget_of_tokens_acts_where_the_server_counts_none(tmp_path, capsys):
 
 def test_other_cleaning_asks_for_nothing_again(tmp_path, capsys):
     with ScriptedLLM(tmp_path, before="## A Dog\n\n") as server:
-        output = tmp_path / "stories"
-        options = ["--config", str(write_recipe(tmp_path, server, output, count=20))]
+        options = ["--config", str(write_recipe(tmp_path, server, output := tmp_path / "stories", count=20))]
         generate(*options)
         assert all(row["text"].startswith("## A Dog") for row in rows(output, "train"))
         generate(*options, "--force", "--cleaning", "[titles, {pattern: 'days old', replacement: years old}]")

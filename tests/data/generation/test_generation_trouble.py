@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from folders import contents
 from journals import journalled
 from locations import ROOT
 from servers.scripted_llm import ScriptedLLM
-from test_generation import contents, generate, rows, write_recipe
+from test_generation import generate, rows, write_recipe
 
 from silly_llm.core.errors import RunError
 
@@ -22,10 +23,9 @@ def limited(recipe: Path, *options: object, kilobytes: int) -> subprocess.Comple
     return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
 
 
-def is_one_line(done: subprocess.CompletedProcess[str], *said: str) -> bool:
+def is_one_line(done: subprocess.CompletedProcess[str], *said: str) -> None:
     lines = [line for line in done.stderr.splitlines() if "stories, " not in line]  # the progress goes before it
     assert done.returncode == 1 and len(lines) == 1 and all(words in lines[0] for words in said), done.stderr
-    return True
 
 
 @pytest.fixture(scope="module")

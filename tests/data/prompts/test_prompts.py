@@ -176,11 +176,7 @@ def test_a_vocabulary_is_a_folder_with_a_text_file_a_part_of_speech(tmp_path):
         ("a.json", b'{"nouns": []}', "has no nouns"),
         ("a.json", b'{"nouns": ["a"]}', "'verbs'"),
         ("a.json", b"[1]", "list"),
-        (
-            "a.json",
-            b'{"nouns": ["a"], "verbs": ["b"], "adjectives": ["c"], "refused": [{}]}',
-            "'refused' must be a list",
-        ),
+        ("a.json", b'{"nouns":["a"],"verbs":["b"],"adjectives":["c"],"refused":[{}]}', "'refused' must be a list"),
         ("a.csv", "dog,noun\n".encode("utf-16"), "iconv -f UTF-16"),
         ("a.txt", b"dog\ncat\n", r"row 1: 'dog' is not a word with its part of speech; .*'dog,noun'"),
         ("a.csv", b"dog,nuon\n", "row 1: 'dog,nuon' is not a word"),

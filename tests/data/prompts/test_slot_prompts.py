@@ -35,8 +35,7 @@ def test_values_come_evenly_and_the_required_ones_are_the_words():
         text = prompt.messages[0]["content"]
         assert f"with {'+'.join(prompt.words.values())}." in text and prompt.fields["slots"]["who"] in text
         assert [name for name in OWN if OWN[name] in text] == list(prompt.features)
-    nouns = load_vocabulary().nouns
-    assert prompts.vocabulary_size == 2 + len(nouns)
+    assert prompts.vocabulary_size == 2 + len(load_vocabulary().nouns)
 
 
 def test_only_features_of_ones_own_are_asked_for_unless_ours_are_named():

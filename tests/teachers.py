@@ -12,13 +12,14 @@ def request(seed: int = 0, text: str = 'Tell of "dog".', **more) -> ChatRequest:
     return ChatRequest(({"role": "user", "content": text},), seed=seed, **more)
 
 
-def complete(spec: dict, requests: list[ChatRequest]) -> list:
+def complete(spec: dict, requests: list[ChatRequest], at_once: int = 1000) -> list:
     provider = Container().build("llm_provider", {"first_wait": 0.01, **spec})
 
     async def run():
         try:
             await provider.prepare()
-            return await provider.complete(requests)
+            batches = [requests[i : i + at_once] for i in range(0, len(requests), at_once)]
+            return [answer for batch in batches for answer in await provider.complete(batch)]
         finally:
             await provider.aclose()
 
