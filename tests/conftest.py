@@ -36,17 +36,15 @@ def forgets_secrets():
 
 
 ASKED = (*QUIET, "TQDM_DISABLE", "TQDM_NCOLS", "TQDM_NROWS")
-BEFORE = {name: os.environ.get(name) for name in ASKED}
+BEFORE = {name: os.environ[name] for name in ASKED if name in os.environ}
 
 
 @pytest.fixture(autouse=True)
 def talks_as_before():
     """What a command in this process asked libraries for (in a fixture of a module too) is not asked for in a test after it."""
-    for name, value in BEFORE.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    for name in ASKED:
+        os.environ.pop(name, None)
+    os.environ.update(BEFORE)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +79,7 @@ def python():
     """Run code in a Python of its own; gives the finished process, which may fail only with the code `fails`."""
 
     def run(code: str, *arguments: object, fails: int = 0, **environment: str):
-        options = {"env": {**os.environ, **environment}, "capture_output": True, "text": True}
+        options = {"env": {**os.environ, **environment}, "capture_output": True, "text": True, "timeout": 300}
         done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], **options)
         assert done.returncode == fails, done.stderr[-3000:]
         return done

@@ -16,6 +16,7 @@ from silly_llm.cli import TOOLS, main
 from silly_llm.core.launch import run_main
 from silly_llm.core.phases import PHASES
 
+FULL = OSError(28, "No space left on device")
 COMMANDS = [*PHASES, *TOOLS]
 HEAVY = ("torch", "transformers", "datasets", "trl", "pandas", "pyarrow", "matplotlib", "scipy", "huggingface_hub")
 
@@ -27,16 +28,14 @@ def test_help_lists_every_command(silly_llm):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command_imports_nothing_heavy(command):
+def test_help_of_a_command_imports_nothing_heavy(command, python):
     code = (
         "import sys\nfrom silly_llm.cli import main\n"
         f"try: main([{command!r}, '--help'])\nexcept SystemExit as stop: assert not stop.code\n"
         f"print('heavy:', [m for m in {HEAVY!r} if m in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert shown.returncode == 0, shown.stderr
-    assert f"silly-llm {command}" in shown.stdout
-    assert shown.stdout.endswith("heavy: []\n"), shown.stdout[-300:]
+    shown = python(code).stdout
+    assert f"silly-llm {command}" in shown and shown.endswith("heavy: []\n"), shown[-300:]
 
 
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
@@ -49,13 +48,10 @@ def test_a_script_calls_the_main_of_its_phase(phase):
 
 @pytest.mark.parametrize("command", ["vocabulary", "pretrain"])
 def test_a_phase_runs_the_same_as_a_module_and_as_a_script(command, silly_llm):
-    phase = PHASES[command]
     by_command = silly_llm(command, "--help").stdout
-    module = subprocess.run([sys.executable, "-m", phase.runnable, "--help"], capture_output=True, text=True)
-    assert module.stdout == by_command, module.stderr
-    script = ROOT / "scripts" / f"{command}.py"
-    launched = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
-    assert launched.stdout == by_command, launched.stderr
+    for way in (["-m", PHASES[command].runnable], [ROOT / "scripts" / f"{command}.py"]):
+        shown = subprocess.run([sys.executable, *way, "--help"], capture_output=True, text=True)
+        assert shown.stdout == by_command, shown.stderr
 
 
 BAD = {
@@ -88,16 +84,13 @@ def test_a_bad_recipe_is_one_line_with_code_2_and_writes_nothing(phase, tmp_path
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["pretrian"], "unknown command 'pretrian' (did you mean 'pretrain'?); see silly-llm --help"),
-        (
-            ["generate", "--config", "pretrian.yaml"],
-            "pretrian.yaml: no such recipe file (did you mean 'pretrain.yaml'?)",
-        ),
+        ("pretrian", "unknown command 'pretrian' (did you mean 'pretrain'?); see silly-llm --help"),
+        ("generate --config pretrian.yaml", "pretrian.yaml: no such recipe file (did you mean 'pretrain.yaml'?)"),
     ],
 )
 def test_a_process_ends_with_the_code_and_names_the_nearest(silly_llm, tmp_path, argv, said):
     (tmp_path / "pretrain.yaml").write_bytes(b"dataset: x")
-    wrong = silly_llm(*argv, cwd=tmp_path)
+    wrong = silly_llm(*argv.split(), cwd=tmp_path)
     assert (wrong.returncode, wrong.stderr) == (2, f"silly-llm: {said}\n")
 
 
@@ -105,11 +98,7 @@ def test_a_process_ends_with_the_code_and_names_the_nearest(silly_llm, tmp_path,
     ("error", "code", "said"),
     [
         (OSError(5, "Input/output error"), 1, "OSError: [Errno 5] Input/output error (--debug shows where)"),
-        (
-            OSError(28, "No space left on device"),
-            1,
-            "no space left on the disk; make room, and the same command continues",
-        ),
+        (FULL, 1, "no space left on the disk; make room, and the same command continues"),
         (KeyboardInterrupt(), 130, "stopped; the same command continues where it was"),
     ],
 )
@@ -126,10 +115,9 @@ def test_a_failed_run_is_one_line_with_its_code_and_debug_shows_where(error, cod
 
 
 @pytest.mark.parametrize(("then", "code"), [("", 0), ("raise RecipeError('a wrong key')", 2), ("1 / 0", 1)])
-def test_a_process_of_a_group_ends_with_its_code_whatever_outlives_the_group(tmp_path, then, code):
+def test_a_process_of_a_group_ends_with_its_code_whatever_outlives_the_group(python, then, code):
     """As gloo's threads do, which abort an interpreter that is torn down around them. What libraries leave for the exit is done."""
-    script = tmp_path / "train.py"
-    script.write_text(f"""
+    script = f"""
 from silly_llm.core.launch import run_main
 from silly_llm.core.errors import RecipeError
 import atexit, os
@@ -146,8 +134,6 @@ def main(argv):
     {then}
 
 run_main(main, [])
-""")
-    environment = {**os.environ, "RANK": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, env=environment)
-    assert done.returncode == code, done.stderr
+"""
+    done = python(script, fails=code, RANK="0", PYTHONPATH=os.pathsep.join(sys.path))
     assert done.stdout == "uploaded" and len(done.stderr.splitlines()) == (code != 0)

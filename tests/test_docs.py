@@ -92,8 +92,8 @@ SMALLER = {
 def type_in(in_process):
     """Type a command of the docs: ours in this process, others into a shell."""
 
-    def run(command: str, cwd: Path, **environment: str) -> None:
-        environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **environment}
+    def run(command: str, cwd: Path) -> None:
+        environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         if command.startswith("silly-llm "):
             done = in_process(*shlex.split(command)[1:], cwd=cwd)
         else:

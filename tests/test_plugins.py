@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,11 +99,7 @@ def installed(tmp_path_factory) -> Path:
 @pytest.fixture
 def run(silly_llm, installed):
     path = os.pathsep.join(filter(None, (str(installed), os.environ.get("PYTHONPATH"))))
-
-    def call(*arguments, **options):
-        return silly_llm(*arguments, PYTHONPATH=path, **options)
-
-    return call
+    return partial(silly_llm, PYTHONPATH=path)
 
 
 def write_recipe(path: Path, **values) -> Path:

@@ -12,17 +12,22 @@ def jsonl(path: Path, rows: Iterable[object]) -> Path:
     return path
 
 
+def byte_level_bpe(texts: Iterable[str], special: list[str], **options):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    options |= {"special_tokens": special, "initial_alphabet": pre_tokenizers.ByteLevel.alphabet()}
+    raw.train_from_iterator(texts, trainers.BpeTrainer(show_progress=False, **options))
+    return raw
+
+
 def tiny_tokenizer(extra=(), chat_template: str | None = None):
     """A tokenizer of bytes, <|bos|>, <|eos|>, <|pad|> and `extra`."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     special = ["<|bos|>", "<|eos|>", "<|pad|>", *extra]
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    options = {"special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
-    raw.train_from_iterator([], trainers.BpeTrainer(**options))
+    raw = byte_level_bpe([], special)
     names = dict(zip(("bos_token", "eos_token", "pad_token"), special, strict=False))
     names |= {"extra_special_tokens": list(extra), "chat_template": chat_template}
     return PreTrainedTokenizerFast(tokenizer_object=raw, **names)

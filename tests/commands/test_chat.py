@@ -5,13 +5,12 @@ from tiny import tiny_llama, tiny_tokenizer
 
 from silly_llm.commands.chat import HINT_BASE, HINT_TUNED, Talker, main
 from silly_llm.core.errors import RecipeError
+from silly_llm.training.model.chat import default_template
 
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
     """A random model, which never ends a text by itself."""
-    from silly_llm.training.model.chat import default_template
-
     roles = ["<|system|>", "<|user|>", "<|assistant|>"]
     return tiny_llama(tmp_path_factory.mktemp("tuned"), tiny_tokenizer(extra=roles, chat_template=default_template()))
 

@@ -107,19 +107,17 @@ def test_a_failed_point_does_not_stop_the_others_and_is_tried_again(silly_llm, t
 
 
 @pytest.mark.parametrize(
-    ("folder", "messages"),
+    ("folder", "said"),
     [
         ("out", ["sweep.json: learning_rat-0.002: ", "(did you mean 'learning_rate'?)"]),
         ("", ["is not empty and holds no output of `silly-llm sweep`"]),  # of something else
     ],
 )
-def test_a_typo_in_one_point_or_a_foreign_folder_is_one_line_and_writes_nothing(
-    in_process, tmp_path, folder, messages
-):
+def test_a_typo_in_one_point_or_a_foreign_folder_is_one_line_and_writes_nothing(in_process, tmp_path, folder, said):
     file = folder_of(tmp_path, {"runs": [{"learning_rate": 0.001}, {"learning_rat": 0.002}]})
     wrong = in_process("sweep", "--config", file, "--output_dir", tmp_path / folder)
     assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1, wrong.stderr
-    assert all(message in wrong.stderr for message in messages)
+    assert all(message in wrong.stderr for message in said)
     assert not (tmp_path / "out").exists() and not (tmp_path / "points").exists()
 
 
@@ -148,10 +146,7 @@ def test_points_are_runs_times_grid_with_the_first_seed_of_each_first(tmp_path):
         ({}, "nothing varies"),
         ({"gird": {"seed": [0]}}, r"unknown key 'gird' \(did you mean 'grid'\?\)"),
         ({"grid": {"seed": [0]}, "jobs": 0}, "jobs: expected a number above 0"),
-        (
-            {"grid": {"model": ["silly-tiny"]}},
-            "model and model.preset are both set.*select a preset with model.preset",
-        ),
+        ({"grid": {"model": ["x"]}}, "model and model.preset are both set.*select a preset with model.preset"),
         ({"grid": {"output_dir": ["a", "b"]}}, "output_dir: is set by the sweep itself"),
         ({"grid": {"seed": [0]}, "recipe": "generation.yaml"}, "recipe: no such file"),
         ({"grid": {"seed": [0]}, "recipe": "train.jsonl"}, "is not a pretrain.yaml or sft.yaml"),

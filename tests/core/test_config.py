@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from transformers import TrainingArguments
 
 from silly_llm.core.config import check, load_recipe
 from silly_llm.core.console.masking import MASK
@@ -82,22 +83,17 @@ def test_interpolation(tmp_path, monkeypatch):
     assert (args.mode, args.name, args.output_dir) == ("slow", "fallback", str(tmp_path / "out" / "tiny" / "stories"))
 
 
-def test_secrets_are_masked_by_key_and_by_value(tmp_path, monkeypatch):
+def test_secrets_are_masked_by_key_and_by_value_and_print_config_prints_it_so_and_stops(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SILLY_API_KEY", "sk-very-secret-value")
-    file = write(
-        tmp_path, "generation.yaml", "provider: {type: x, api_key: abc, url: 'http://h/?k=${oc.env:SILLY_API_KEY}'}"
-    )
-    recipe = load("--config", file)
+    text = "provider: {type: x, api_key: abc, url: 'http://h/?k=${oc.env:SILLY_API_KEY}'}"
+    recipe = load("--config", file := write(tmp_path, "generation.yaml", text))
     assert "sk-very-secret-value" in recipe.args.provider["url"]
     assert recipe.masked()["provider"] == {"type": "x", "api_key": MASK, "url": f"http://h/?k={MASK}"}
-
-
-def test_print_config_prints_the_masked_recipe_and_stops(tmp_path, capsys):
-    file = write(tmp_path, "generation.yaml", "provider: {type: x, api_key: abc}")
     with pytest.raises(SystemExit) as stop:
         load("--config", file, "--print_config")
     printed = capsys.readouterr().out
-    assert stop.value.code == 0 and "api_key: '********'" in printed and "abc" not in printed
+    assert stop.value.code == 0 and "api_key: '********'" in printed
+    assert "abc" not in printed and "very-secret" not in printed
 
 
 @dataclass
@@ -240,8 +236,6 @@ def test_an_unknown_environment_is_refused_unless_a_sibling_knows_it(tmp_path):
 
 
 def test_training_arguments_are_checked_the_same_way(tmp_path):
-    from transformers import TrainingArguments
-
     given = {"output_dir": str(tmp_path), "learning_rate": 1, "eval_strategy": False}
     args = check(given, TrainingArguments, where="f")
     assert (args.learning_rate, args.eval_strategy) == (1.0, "no")

@@ -13,6 +13,8 @@ from phase_runs import CHECKPOINT, JOURNAL, MODEL, SHARD, STORIES, make, snapsho
 from silly_llm.core.config import expand_home
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.output import PRIVATE, open_tool_output
+from silly_llm.data.generation.generate import main as generate
+from silly_llm.data.vocabulary.vocabulary import main as vocabulary
 
 
 def set_aside(folder: Path) -> dict[str, str]:
@@ -48,11 +50,8 @@ def test_a_folder_that_is_not_ours_is_refused_and_named_before_anything_is_writt
 
 def test_by_force_what_is_in_the_way_is_set_aside_and_the_rest_stays(tmp_path, capsys):
     mine = thesis(tmp_path)
-    in_the_way = {
-        "README.md": "mine",
-        "data/mine.parquet": "mine",
-        "journal.sqlite": "diary",
-    }  # a reader takes all of data/
+    # A reader takes all of data/
+    in_the_way = {"README.md": "mine", "data/mine.parquet": "mine", "journal.sqlite": "diary"}
     write(tmp_path, **in_the_way)
     make(tmp_path, "--force", **STORIES)
     assert set_aside(tmp_path) == in_the_way
@@ -114,9 +113,6 @@ def test_a_tool_keeps_to_its_own_files_too(tmp_path):
 
 def test_the_phases_themselves_keep_to_their_files(tmp_path, monkeypatch):
     """The first report of lost files: output into the folder one works in, and everything else that was there."""
-    from silly_llm.data.generation.generate import main as generate
-    from silly_llm.data.vocabulary.vocabulary import main as vocabulary
-
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     someone = pwd.getpwuid(os.getuid())

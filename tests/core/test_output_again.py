@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from phase_runs import CHECKPOINT, JOURNAL, MODEL, SHARD, STORIES, make, recipe, snapshot, thesis, write
@@ -99,11 +97,10 @@ def test_what_a_phase_records_and_the_resolved_recipe_are_kept(tmp_path):
     assert "seed: 5" in (tmp_path / "recipe.yaml").read_text()
 
 
-def test_a_second_process_is_told_so(tmp_path):
+def test_a_second_process_is_told_so(tmp_path, python):
     code = f"import sys; sys.path.insert(0, 'tests/core'); from phase_runs import *; make(Path({str(tmp_path)!r}))"
     with open_output(recipe(tmp_path)):
-        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert second.returncode == 1 and "another silly-llm process is writing here" in second.stderr
+        assert "another silly-llm process is writing here" in python(code, fails=1).stderr
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from silly_llm.commands import recipes
 from silly_llm.core import registry
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import parse_component, register
+from silly_llm.data.generation import generate as generation
 
 
 @dataclass
@@ -103,9 +105,6 @@ RECIPE = (
 
 @pytest.mark.parametrize("command", ["check", "dry_run", "print_config"])
 def test_checking_and_previewing_import_no_code_of_the_recipes_own(one_off, tmp_path, capsys, command):
-    from silly_llm.commands import recipes
-    from silly_llm.data.generation import generate as generation
-
     (tmp_path / "mine").mkdir()
     file, training = tmp_path / "mine" / "generation.yaml", tmp_path / "mine" / "pretrain.yaml"
     file.write_text(RECIPE)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import gzip
+import importlib
 import io
 import json
 import threading
@@ -13,14 +15,19 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from servers.local_hub import LocalHub
 from servers.scripted_llm import ScriptedLLM
 
-from silly_llm.cli import main
 from silly_llm.core.console.masking import is_secret_name, mask, remember
+from silly_llm.core.errors import RecipeError
+from silly_llm.core.launch import run_main
+from silly_llm.core.phases import PHASES
+from silly_llm.core.schema import check
 from silly_llm.hub.scan import texts_in
+from silly_llm.providers.openai import OpenAIConfig
 
 KINDS = {
     "hub": "hf_{0}aB3xQ9zK4mN7pR2sT5vW8yC1",
@@ -76,18 +83,13 @@ def found_below(folder: Path, *but: Path) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def call(capsys):
+def call(in_process):
     """`silly-llm …` in this process: its exit code, and what it printed."""
 
     def run(*arguments: object):
-        code = 0
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code or 0
-        said = capsys.readouterr()
-        assert found_in(said.out + said.err) == []
-        return code, said.out + said.err
+        done = in_process(*arguments)
+        assert found_in(done.stdout + done.stderr) == []
+        return done.returncode, done.stdout + done.stderr
 
     return run
 
@@ -95,12 +97,9 @@ def call(capsys):
 @pytest.fixture
 def environment(monkeypatch):
     """Variables that recipes name, and some that they do not."""
-    names = {
-        "oc.env": ["SILLY_KEY", "SILLY_SETTING", "SILLY_PASSWORD"],
-        "environment": ["OPENAI_KEY", "AZURE_KEY", "AWS_PW_TOKEN"],
-    }
+    names = {"oc.env": "SILLY_KEY SILLY_SETTING SILLY_PASSWORD", "environment": "OPENAI_KEY AZURE_KEY AWS_PW_TOKEN"}
     for place, variables in names.items():
-        for name, secret in zip(variables, SECRETS[place], strict=True):
+        for name, secret in zip(variables.split(), SECRETS[place], strict=True):
             monkeypatch.setenv(name, secret)
 
 
@@ -110,11 +109,8 @@ def recipe(server: str, output: Path) -> str:
     address = server.replace("://", f"://{user}:{password}@") + f"/v1?api_key={key}"
     body = dict(zip(("access_token", "bearer", "auth"), SECRETS["body"], strict=True))
     headers = dict(zip(("Authorization", "api-key", "X-Gateway"), SECRETS["headers"], strict=True))
-    env = {
-        "credential": "${oc.env:SILLY_KEY}",
-        "plain": "${oc.env:SILLY_SETTING}",
-        "more": "-${oc.env:SILLY_PASSWORD}-",
-    }
+    env = {"credential": "${oc.env:SILLY_KEY}", "plain": "${oc.env:SILLY_SETTING}"}
+    env |= {"more": "-${oc.env:SILLY_PASSWORD}-"}
     keys = dict(zip(("api_key", "password", "client_secret"), SECRETS["key"], strict=True))
     provider = {"type": "openai", "base_url": address, "model": "scripted", "first_wait": 0.01}
     provider["extra_body"] = {**body, **env, **keys, "extra_headers": headers, "top_k": 40}
@@ -191,8 +187,6 @@ def test_no_planted_secret_is_written_printed_or_published(tmp_path, call, envir
 
 
 def with_secret_in_parquet(path: Path, secret: str, place: int) -> None:
-    import pyarrow.parquet as pq
-
     table = pq.read_table(path)
     if place == 0:
         table = table.replace_schema_metadata({"note": secret})
@@ -212,11 +206,6 @@ def test_names_of_secrets():
 
 
 def test_no_key_of_a_recipe_has_the_name_of_a_secret_but_hub_token():
-    import dataclasses
-    import importlib
-
-    from silly_llm.core.phases import PHASES
-
     names = {f.name for p in PHASES.values() for f in dataclasses.fields(importlib.import_module(p.module).ARGUMENTS)}
     assert {name for name in names if is_secret_name(name)} == {"hub_token"}
 
@@ -231,23 +220,15 @@ def test_masked_inside_other_text_and_nothing_else_is():
     assert mask(story) == story
     assert mask(f"got {story}", loosely=True).count("********") == 2
     assert mask("http://a:b@host/v1?api-version=1&api_key=abc") == "http://host/v1?api-version=1&api_key=********"
-    assert mask({"headers": {"api-version": "2024", "X-Mine": "abc"}, "auth": {"user": "a"}, "top_k": 4}) == {
-        "headers": {"api-version": "2024", "X-Mine": "********"},
-        "auth": "********",
-        "top_k": 4,
-    }
+    masked = {"headers": {"api-version": "2024", "X-Mine": "********"}, "auth": "********", "top_k": 4}
+    assert mask({"headers": {"api-version": "2024", "X-Mine": "abc"}, "auth": {"user": "a"}, "top_k": 4}) == masked
     assert mask(io.BytesIO.__name__) == "BytesIO" and mask(None, "api_key") is None and mask(False, "token") is False
 
 
 def test_a_plugin_declares_its_secrets(tmp_path):
-    from dataclasses import dataclass, field
-
-    from silly_llm.core.errors import RecipeError
-    from silly_llm.core.schema import check
-
-    @dataclass
+    @dataclasses.dataclass
     class Config:
-        entry_phrase: str = field(default="", repr=False, metadata={"secret": True})
+        entry_phrase: str = dataclasses.field(default="", repr=False, metadata={"secret": True})
 
     config = check({"entry_phrase": "open-sesame-7"}, Config, where="x")
     assert "sesame" not in repr(config)
@@ -257,20 +238,13 @@ def test_a_plugin_declares_its_secrets(tmp_path):
 
 
 def test_a_provider_shows_none_of_its_secrets():
-    from silly_llm.providers.openai import OpenAIConfig
-
-    secrets = {"base_url": "http://me:pw1@host/v1", "extra_body": {"api_key": "pw2"}}
-    assert "pw" not in repr(OpenAIConfig(model="m", **secrets)) + repr(
-        OpenAIConfig(model="m", base_url="http://h", api_key="pw3")
-    )
+    for more in ({"base_url": "http://me:pw1@host/v1"}, {"base_url": "http://h", "api_key": "pw3"}):
+        assert "pw" not in repr(OpenAIConfig(model="m", extra_body={"api_key": "pw2"}, **more))
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_what_libraries_say_is_masked(capsys, debug):
     """An exception of aiohttp, say, with an address in it; the values of a recipe even where they are words."""
-    from silly_llm.core.errors import RecipeError
-    from silly_llm.core.launch import run_main
-
     first = "401 at https://me:pw1234567@host/v1?api_key=abc123: wrong key rabbit"
     second = "failed for sk-proj-" + "aB3x" * 8
 

@@ -65,16 +65,10 @@ def test_a_bar_shows_in_a_terminal_without_a_width():
     assert done.returncode == 0 and "3/3" in shown
 
 
-def test_libraries_are_silent_but_for_errors_and_missing_weights_and_debug_shows_all():
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
-    quiet, all_of_it = (
-        subprocess.run([sys.executable, "-c", TALK, *options], env=environment, capture_output=True, text=True)
-        for options in ([], ["--debug"])
-    )
-    assert quiet.returncode == all_of_it.returncode == 0, quiet.stderr
-    assert "chatter" not in quiet.stderr
-    assert "weights are missing" in quiet.stderr and "a real error" in quiet.stderr
-    assert all_of_it.stderr.count("chatter") >= 4
+def test_libraries_are_silent_but_for_errors_and_missing_weights_and_debug_shows_all(python):
+    quiet, all_of_it = (python(TALK, *options, PYTHONWARNINGS="").stderr for options in ([], ["--debug"]))
+    assert "chatter" not in quiet and "weights are missing" in quiet and "a real error" in quiet
+    assert all_of_it.count("chatter") >= 4
 
 
 @pytest.mark.parametrize(

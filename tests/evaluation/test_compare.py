@@ -38,13 +38,11 @@ def test_refuses_what_was_not_measured_alike(other, message, tmp_path):
     assert "Not measured alike" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"), [(None, "no such file"), ("[]", "holds no results"), ("{", "is not JSON")]
-)
-def test_bad_inputs_are_one_line(content, message, tmp_path):
-    if content is not None:
-        (tmp_path / "results.json").write_text(content)
-    with pytest.raises(RecipeError, match=message):
+@pytest.mark.parametrize(("text", "said"), [(None, "no such file"), ("[]", "holds no results"), ("{", "is not JSON")])
+def test_bad_inputs_are_one_line(text, said, tmp_path):
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(RecipeError, match=said):
         main([str(tmp_path)])
     with pytest.raises(RecipeError, match="not empty"):
         main([write(tmp_path / "a", 0.9), "--output_dir", str(tmp_path)])

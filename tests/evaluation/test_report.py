@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+from markdown_it import MarkdownIt
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.evaluation.compare import verdicts
@@ -71,16 +72,9 @@ def test_the_page_runs_no_script_and_fetches_nothing(page):
 
 def test_page_shows_what_was_asked_for(page, results, folders, tmp_path):
     assert page.count("<svg") == 6  # loss, bits per byte and learning rate of both trainings
-    shown = {
-        "Bits per byte",
-        "my_plugin/score",
-        "Stories",
-        "Pretraining",
-        "Instruction tuning",
-        "seed: 42",
-        "Together",
-    }
+    shown = {"Bits per byte", "my_plugin/score", "Stories", "Pretraining", "Instruction tuning", "seed: 42"}
     shown |= {"<mark>dogs</mark>", "2.16 M parameters", "needs 0.900 bits for a byte", "and ends 95.0\u00a0%"}
+    shown |= {"Together"}
     assert [text for text in shown if text not in page] == []
     write_report(results, tmp_path / "again", folders=folders, recipe={"model": "x"})
     assert (tmp_path / "again" / "report.html").read_text(encoding="utf-8") == page
@@ -121,8 +115,6 @@ def test_marks_inflected_words_and_escapes_the_rest():
 
 
 def test_nothing_of_a_model_or_a_story_is_markdown(results, tmp_path):
-    from markdown_it import MarkdownIt
-
     story = "# A\n\n- b\n1. c\n---\n    d\n```\n<b>e</b> | [x](javascript:1) ![y](http://e/y.png)\n===\n"
     (_, first), *others = results["models"].items()
     for sample in first["samples"]:

@@ -2,7 +2,9 @@
 
 import pytest
 import yaml
-from folders import generation_recipe, save_stories, save_tiny_model
+from folders import generation_recipe
+from huggingface_hub import DatasetCard, ModelCard
+from markdown_it import MarkdownIt
 
 from silly_llm.core.config import load_recipe
 from silly_llm.data.instructions.arguments import InstructionArguments
@@ -12,10 +14,7 @@ from silly_llm.hub.cards import PLACEHOLDER, dataset_card, hub_ids, model_card, 
 SECRET = "sk-a-secret-of-another-service"
 
 
-def test_dataset_card_is_what_the_hub_and_people_read(tmp_path):
-    from huggingface_hub import DatasetCard
-
-    stories = save_stories(tmp_path / "stories", tmp_path)
+def test_dataset_card_is_what_the_hub_and_people_read(stories):
     card = DatasetCard.load(stories / "README.md")
     data = card.data.to_dict()
     assert data["license"] == "apache-2.0" and data["language"] == ["en"]
@@ -55,10 +54,7 @@ def test_instruction_card_names_the_teacher_of_its_stories(tmp_path):
     assert "> Words: cat" in card and "> A cat." in card and "| validation |" not in card
 
 
-def test_model_card_header(tmp_path):
-    from huggingface_hub import ModelCard
-
-    model = save_tiny_model(tmp_path / "model", tmp_path)
+def test_model_card_header(model):
     data = ModelCard.load(model / "README.md").data
     assert data.library_name == "transformers" and data.pipeline_tag == "text-generation"
     assert data.base_model == "someone/base" and data.datasets == ["someone/stories"]
@@ -91,8 +87,6 @@ NAMES += ("```\n# c",)
 
 def structure(markdown: str) -> list[str]:
     """What a Markdown parser sees, without texts and without what cards bring themselves."""
-    from markdown_it import MarkdownIt
-
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
     inner = [token.type for block in tokens for token in block.children or ()]
     plain = ("text", "softbreak", "text_special", "code_inline")

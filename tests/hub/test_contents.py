@@ -13,7 +13,6 @@ import zipfile
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from folders import save_stories, save_tiny_model
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders import manifest
@@ -22,16 +21,6 @@ from silly_llm.hub.publish import publish
 from silly_llm.hub.scan import kinds_in, kinds_of, refuse_secrets
 
 SECRET = "sk-a-secret-of-another-service"
-
-
-@pytest.fixture
-def stories(tmp_path):
-    return save_stories(tmp_path / "stories", tmp_path)
-
-
-@pytest.fixture
-def model(tmp_path):
-    return save_tiny_model(tmp_path / "model", tmp_path)
 
 
 def test_folders_load_by_datasets_each_its_own_rows(stories, tmp_path, python):
@@ -183,12 +172,8 @@ def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
         "binary": pa.table({"image": [gzip.compress(b"x"), secret.encode("utf-16")]}),
     }
     forms = {"gz": gzip.compress(line), "bz2": bz2.compress(line), "xz": lzma.compress(line)}
-    forms |= {
-        "zst": pa.compress(line, "zstd", asbytes=True),
-        "lz4": pa.compress(line, "lz4", asbytes=True),
-        "zip": zipped.getvalue(),
-        "tar": tarred.getvalue(),
-    }
+    forms |= {"zst": pa.compress(line, "zstd", asbytes=True), "lz4": pa.compress(line, "lz4", asbytes=True)}
+    forms |= {"zip": zipped.getvalue(), "tar": tarred.getvalue()}
     forms |= {"utf16": line.decode().encode("utf-16"), "edge": b" " * ((1 << 22) - 10) + line}
     for name, table in tables.items():
         sink = io.BytesIO()
@@ -197,11 +182,8 @@ def test_secrets_are_found_in_every_form_of_a_file(tmp_path):
     for name, content in forms.items():
         (tmp_path / name).write_bytes(content)
         assert "Token" in kinds_in(tmp_path / name, []), name
-    for name, content in {
-        "cut": forms["gz"][:-12],
-        "bent": forms["gz"][:12] + b"\xff" * 9,
-        "7z": b"7z\xbc\xaf'\x1c",
-    }.items():
+    damaged = {"cut": forms["gz"][:-12], "bent": forms["gz"][:12] + b"\xff" * 9, "7z": b"7z\xbc\xaf'\x1c"}
+    for name, content in damaged.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(RecipeError, match=f"{name}: cannot be searched for secrets"):
             refuse_secrets(tmp_path, [name], "hf_mine", allow=["Token"])

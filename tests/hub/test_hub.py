@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from folders import save_stories, save_tiny_model
 from servers.local_hub import LocalHub, User
 
 from silly_llm.core.errors import RecipeError
@@ -51,16 +50,6 @@ def python(python, hub, tmp_path_factory):
         return python(code, *arguments, **ours)
 
     return call
-
-
-@pytest.fixture
-def stories(tmp_path):
-    return save_stories(tmp_path / "stories", tmp_path)
-
-
-@pytest.fixture
-def model(tmp_path):
-    return save_tiny_model(tmp_path / "model", tmp_path)
 
 
 def commits(hub: LocalHub, repo_id: str) -> int:
@@ -111,11 +100,8 @@ def test_publishing_again_commits_changes_only_and_leaves_nothing_stale(run, hub
     assert done.returncode == 1 and "exists and is public" in done.stderr
 
 
-FAULTS = {
-    "preupload": {"match": "POST .*/preupload/", "status": 503},
-    "lost": {"match": "POST .*/commit/", "lost": True},
-}
-FAULTS |= {"refused": {"match": "POST .*/commit/", "status": 500}}
+FAULTS = {"preupload": {"match": "POST .*/preupload/", "status": 503}}
+FAULTS |= {"lost": {"match": "POST .*/commit/", "lost": True}, "refused": {"match": "POST .*/commit/", "status": 500}}
 
 
 @pytest.mark.parametrize("name", FAULTS)

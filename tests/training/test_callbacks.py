@@ -9,6 +9,7 @@ from shutil import copytree
 import pytest
 import torch
 from tiny_runs import arguments, as_if_killed, facts, log_of, losses, same_weights, weights
+from torch.utils.flop_counter import FlopCounterMode
 
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.training.callbacks.throughput import check_trackers
@@ -62,13 +63,8 @@ def test_trackers_that_are_not_there_are_named(monkeypatch):
         check_trackers("clearml")
 
 
-DIVERGES = {
-    "optimizer": "adamw",
-    "learning_rate": 1e30,
-    "lr_scheduler_type": "constant_with_warmup",
-    "max_grad_norm": 0,
-}
-DIVERGES |= {"eval_strategy": "no"}
+DIVERGES = {"optimizer": "adamw", "learning_rate": 1e30, "lr_scheduler_type": "constant_with_warmup"}
+DIVERGES |= {"max_grad_norm": 0, "eval_strategy": "no"}
 
 
 def test_a_nan_loss_stops_the_training_and_says_where(stories, tmp_path, in_process):
@@ -109,8 +105,6 @@ def test_schedule_free_saves_the_averaged_weights_and_resumes_from_them(stories,
 
 def test_flops_are_those_that_torch_counts():
     """Against torch's own counter, attention counted in full there; embeddings are looked up and heads are not, tied or not."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     length = 32
     for tied in (True, False):
         spec = {"preset": "silly-300k", "tie_word_embeddings": tied}

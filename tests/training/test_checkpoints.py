@@ -18,16 +18,10 @@ from tiny_runs import facts, log_of, same_weights
 
 from silly_llm import cli
 from silly_llm.core.errors import RunError
+from silly_llm.training import checkpoints
 from silly_llm.training.callbacks.log import Clock
 from silly_llm.training.callbacks.progress import Progress
-from silly_llm.training.checkpoints import (
-    DIGESTS,
-    UNFINISHED,
-    check_checkpoint,
-    checkpoints_in,
-    fault_of,
-    last_checkpoint,
-)
+from silly_llm.training.checkpoints import DIGESTS, UNFINISHED, checkpoints_in, fault_of, last_checkpoint
 
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
 
@@ -272,8 +266,6 @@ def test_a_checkpoint_goes_when_the_one_after_it_is_sealed(stories, tmp_path, mo
             raise OSError(28, "No space left on device")
         return write(path, *_)
 
-    from silly_llm.training import checkpoints
-
     write = checkpoints.write_text
     monkeypatch.setattr(checkpoints, "write_text", full)
     assert command(stories, folder, save_total_limit=1) == 1
@@ -286,4 +278,4 @@ def test_a_checkpoint_goes_when_the_one_after_it_is_sealed(stories, tmp_path, mo
 def test_a_checkpoint_that_is_named_must_be_whole(folder):
     flip(folder / "checkpoint-7" / "scheduler.pt")
     with pytest.raises(RunError, match=r"checkpoint-7 is damaged: scheduler\.pt is not what was saved"):
-        check_checkpoint(folder / "checkpoint-7", None)
+        checkpoints.check_checkpoint(folder / "checkpoint-7", None)

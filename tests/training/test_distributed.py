@@ -11,16 +11,20 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
+from accelerate.commands.config.config_args import load_config_from_file
 from locations import ROOT
 from tiny_runs import arguments as tiny
 from tiny_runs import facts, losses, write_texts
+from transformers import AutoModelForCausalLM
 
 from silly_llm.training.callbacks.log import read_lines
 from silly_llm.training.checkpoints import last_checkpoint
 from silly_llm.training.pretrain import main
 
 STEPS, SAVED = 12, 4
-CONFIGS = sorted(path.stem for path in (ROOT / "accelerate_configs").glob("*.yaml"))
+CONFIGS = {"cpu", "multi_cpu", "single_gpu", "ddp", "fsdp", "zero2", "zero3", "multi_node"}
+CONFIGS |= {path.stem for path in (ROOT / "accelerate_configs").glob("*.yaml")}
 NEO = {"model": json.dumps({"preset": "tinystories-1m", "hidden_size": 32, "num_layers": 2})}
 UNTIED = {"model": json.dumps({"preset": "silly-tiny", "tie_word_embeddings": False}), "optimizer": "muon"}
 
@@ -68,8 +72,6 @@ def killed_and_resumed(command: list[str], folder: Path, **more: Any) -> None:
 
 def same_training(folder: Path, one: Path, within: float = 1e-3) -> None:
     """The curve, the evaluation, and whole weights that `from_pretrained` takes."""
-    from transformers import AutoModelForCausalLM
-
     assert losses(folder) == pytest.approx(losses(one), abs=within) and len(losses(folder)) == STEPS
     ours, theirs = facts(folder), facts(one)
     assert ours["devices"] == 2
@@ -167,12 +169,12 @@ def test_the_slurm_script_joins_machines_and_continues_after_preemption(texts, o
     same_training(folder, one)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", sorted(CONFIGS))
 def test_accelerate_takes_each_configuration(config):
-    from accelerate.commands.config.config_args import load_config_from_file
-
-    loaded = load_config_from_file(str(ROOT / "accelerate_configs" / f"{config}.yaml"))
-    assert loaded.num_processes >= loaded.num_machines >= 1
+    file = ROOT / "accelerate_configs" / f"{config}.yaml"
+    loaded, written = load_config_from_file(str(file)), yaml.safe_load(file.read_text())
+    assert loaded.num_processes == written["num_processes"] >= loaded.num_machines >= 1
+    assert loaded.distributed_type.value == written["distributed_type"]
     if config == "fsdp":
         assert loaded.fsdp_config["fsdp_version"] == 2
     if config.startswith("zero"):

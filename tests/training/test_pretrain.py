@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from datasets import load_dataset
 from journals import kill
 from tiny_runs import arguments, facts, log_of, losses, same_weights, write_texts
+from transformers import pipeline
 
 from silly_llm.core.errors import NotInstalledError, RecipeError, RunError
+from silly_llm.evaluation.model import LanguageModel, bits_per_byte
 from silly_llm.training.callbacks.log import read_lines
 from silly_llm.training.checkpoints import check_checkpoint, last_checkpoint
 from silly_llm.training.model.models import build_model, model_config
@@ -33,8 +36,6 @@ def trained(stories, tmp_path_factory, silly_llm) -> tuple[Path, str]:
 
 @pytest.mark.slow
 def test_it_learns_and_leaves_a_model_folder_that_transformers_alone_can_use(trained):
-    from transformers import pipeline
-
     folder, printed = trained
     bits = [line["eval_bits_per_byte"] for line in log_of(folder, "eval_bits_per_byte")]
     assert losses(folder)[-1] < 0.7 * losses(folder)[0] and bits[-1] < bits[0]
@@ -51,10 +52,6 @@ def test_it_learns_and_leaves_a_model_folder_that_transformers_alone_can_use(tra
 @pytest.mark.slow
 def test_bits_per_byte_are_those_of_the_evaluation(trained, stories):
     """The number of the training's own evaluation (bf16 or not) is that of `silly-llm evaluate` on the same texts."""
-    from datasets import load_dataset
-
-    from silly_llm.evaluation.model import LanguageModel, bits_per_byte
-
     texts = load_dataset("json", data_files=str(stories), split="train").train_test_split(test_size=3, seed=0)["test"]
     scores = list(LanguageModel.load(str(trained[0]), name="x").score(texts["text"][:]))
     expected = bits_per_byte(sum(s.nats for s in scores), sum(s.bytes for s in scores))

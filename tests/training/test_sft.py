@@ -12,8 +12,10 @@ from tiny_runs import log_of
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from silly_llm.commands.chat import Talker
 from silly_llm.core.config import load_recipe
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.sampling import encode
 from silly_llm.data.sources import open_source
 from silly_llm.training.corpus.conversations import read_conversations
 from silly_llm.training.corpus.tokenizer import TokenizerConfig, train_tokenizer
@@ -134,9 +136,6 @@ def test_plain_loss_is_that_of_trl(base, instructions, tmp_path, monkeypatch):
 
 
 def test_tuned_folder_loads_anywhere_and_chat_asks_as_in_training(base, instructions, tmp_path):
-    from silly_llm.commands.chat import Talker
-    from silly_llm.core.sampling import encode
-
     main(arguments(base, instructions, tmp_path / "out"))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"model.safetensors", "tokenizer.json", "chat_template.jinja", "generation_config.json"} <= names

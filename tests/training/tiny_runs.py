@@ -1,6 +1,7 @@
 """Tiny pretrainings, and what they left."""
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,6 @@ def facts(folder: Path) -> dict[str, Any]:
 
 def as_if_killed(folder: Path, *lost: int) -> None:
     """A finished training as it was before these checkpoints were saved."""
-    import shutil
-
     for step in lost:
         shutil.rmtree(folder / f"checkpoint-{step}", ignore_errors=True)
     run = folder / ".silly" / "run.json"

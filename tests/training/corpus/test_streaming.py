@@ -12,6 +12,7 @@ from tiny import jsonl
 from tiny_runs import TEXTS, as_if_killed, same_weights
 from tiny_runs import arguments as tiny
 
+from silly_llm.core.config import load_recipe
 from silly_llm.core.errors import RecipeError
 from silly_llm.data.sources import open_source
 from silly_llm.training.corpus import streaming
@@ -108,23 +109,20 @@ def arguments(files: Path, folder: Path, **more: object) -> list[str]:
 
 
 def args_of(files: Path, folder: Path, **more: object) -> PretrainArguments:
-    from silly_llm.core.config import load_recipe
-
     return load_recipe(arguments(files, folder, **more), phase="pretrain", arguments=PretrainArguments).args
 
 
 def test_what_is_held_out_is_not_trained_on(files, tmp_path):
     args = args_of(files, tmp_path / "model")
     corpus = read_stream(args, open_source(args.dataset), None)
-    texts, held_out = corpus.train, corpus.held_out
-    here = [record["text"] for record in texts]
-    assert len(held_out) == 2 and not set(held_out["text"]) & set(here) and len(here) == len(TEXTS) + 1 - 2
-    assert len(make_tokenizer({"vocab_size": 270, "min_frequency": 1}, texts, "text", 64)) == 270
+    here, held_out = [record["text"] for record in corpus.train], corpus.held_out["text"][:]
+    assert len(held_out) == 2 and not set(held_out) & set(here) and len(here) == len(TEXTS) + 1 - 2
+    assert len(make_tokenizer({"vocab_size": 270, "min_frequency": 1}, corpus.train, "text", 64)) == 270
     args = args_of(files, tmp_path / "model", decontaminate=3)
     corpus = read_stream(args, open_source(args.dataset), None)
-    texts, held_out = corpus.train, corpus.held_out
-    left = [record["text"] for record in texts if record["text"]]
-    assert len(left) < len(here) and not any(" ".join(h.split()[:3]) in t for h in held_out["text"] for t in left)
+    left = [record["text"] for record in corpus.train if record["text"]]
+    begun = [" ".join(text.split()[:3]) for text in corpus.held_out["text"]]
+    assert len(left) < len(here) and not any(beginning in text for beginning in begun for text in left)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import random
 
 import pytest
 from datasets import Dataset
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tiny import byte_level_bpe
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from silly_llm.core.errors import RecipeError
@@ -26,13 +27,9 @@ def stories(count: int, seed: int, things=THINGS) -> list[str]:
 @pytest.fixture(scope="module")
 def general(tmp_path_factory) -> str:
     """A tokenizer as GPT-Neo's: byte-level BPE, one special token, trained on other text than ours."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer, bpe.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    end, alphabet = "<|endoftext|>", pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=[end], initial_alphabet=alphabet, show_progress=False)
     code = [f"def function_{i}(argument): return [argument_{i % 7} for i in range({i})]" for i in range(300)]
-    bpe.train_from_iterator(stories(300, 0) + code, trainer)
-    folder = tmp_path_factory.mktemp("general")
+    folder, end = tmp_path_factory.mktemp("general"), "<|endoftext|>"
+    bpe = byte_level_bpe([*stories(300, 0), *code], [end], vocab_size=500)
     PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token=end, eos_token=end).save_pretrained(folder)
     return str(folder)
 

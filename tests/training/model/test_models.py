@@ -2,37 +2,25 @@
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.training.model.models import attention_of, build_model, model_config, size_of
 from silly_llm.training.model.presets import PRESETS
 
-SIZES = {
-    "silly-tiny": (2048, 92_320),
-    "silly-300k": (2048, 344_640),
-    "silly-1m": (2048, 1_115_264),
-    "silly-2m": (2048, 2_164_416),
-    "silly-3m": (2048, 3_541_248),
-    "silly-6m": (2048, 6_147_840),
-    "silly-8m": (8192, 8_524_032),
-    "silly-28m": (8192, 29_499_904),
-    "silly-33m": (8192, 32_663_040),
-    # With the paper's 10,000 tokens and 512 positions.
-    "tinystories-1m": (10_000, 1_071_232),
-    "tinystories-3m": (10_000, 2_928_896),
-    "tinystories-8m": (10_000, 9_003_520),
-    "tinystories-28m": (10_000, 30_589_952),
-    "tinystories-33m": (10_000, 36_417_024),
-    "tinystories-1layer-21m": (10_000, 23_359_488),
-    "tinystories-2layers-33m": (10_000, 35_952_640),
-}
+SIZES = {"silly-tiny": (2048, 92_320), "silly-300k": (2048, 344_640), "silly-1m": (2048, 1_115_264)}
+SIZES |= {"silly-2m": (2048, 2_164_416), "silly-3m": (2048, 3_541_248), "silly-6m": (2048, 6_147_840)}
+SIZES |= {"silly-8m": (8192, 8_524_032), "silly-28m": (8192, 29_499_904), "silly-33m": (8192, 32_663_040)}
+# With the paper's 10,000 tokens and 512 positions.
+PAPER = {"tinystories-1m": 1_071_232, "tinystories-3m": 2_928_896, "tinystories-8m": 9_003_520}
+PAPER |= {"tinystories-28m": 30_589_952, "tinystories-33m": 36_417_024}
+PAPER |= {"tinystories-1layer-21m": 23_359_488, "tinystories-2layers-33m": 35_952_640}
+SIZES |= {preset: (10_000, parameters) for preset, parameters in PAPER.items()}
 ONE_M = {"preset": "tinystories-1m"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_parameters_of_a_preset(preset):
-    from transformers import AutoModelForCausalLM
-
     vocabulary, expected = SIZES[preset]
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(model_config(preset, vocab_size=vocabulary, max_length=512))

@@ -5,10 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from folders import save_tiny_model
+from safetensors.torch import load_file, save_file
 from servers.local_hub import LocalHub
 from tiny_runs import arguments as tiny
 from tiny_runs import facts, log_of, write_texts
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.evaluation.model import LanguageModel, bits_per_byte
@@ -31,9 +34,6 @@ def llama(tmp_path_factory) -> Path:
 
 def remake(source: Path, folder: Path, kind: str) -> Path:
     """The tokenizer of `source` beside a model of another kind, in bf16, with what is usual there."""
-    import torch
-    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
-
     tokenizer = AutoTokenizer.from_pretrained(source)
     tokenizer.pad_token = None
     tokenizer.bos_token = tokenizer.eos_token if kind == "gpt2" else None
@@ -127,8 +127,6 @@ def test_what_cannot_be_continued_is_named_before_anything_is_written(llama, tex
 
 
 def test_weights_that_are_missing_are_not_made_up(llama, texts, tmp_path):
-    from safetensors.torch import load_file, save_file
-
     base = shutil.copytree(llama, tmp_path / "base")
     weights = load_file(llama / "model.safetensors")
     del weights["model.norm.weight"]
