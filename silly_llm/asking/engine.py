@@ -103,13 +103,23 @@ class Engine:
                 for i in missing:
                     if isinstance(answer := new[i], Completion):
                         journal.append(keys[i], answer)
+        said = [self._said(answers[i], counted=i in missing) for i in whole]
         reason = self._reason_to_stop()  # before others can spend the rest of the budget
         if journal is not None and missing:
             await journal.flush()
         if reason is not None:
             raise reason
-        said = (lambda answer: answer) if self.provider.free else without_thinking
-        return [said(a) if isinstance(a := answers[i], Completion) else a for i in whole]
+        return said
+
+    def _said(self, answer: Answer, *, counted: bool) -> Answer:
+        """An answer without thinking; counted where it is new and says nothing."""
+        if self.provider.free or isinstance(answer, RequestFailed):
+            return answer
+        answer = without_thinking(answer)
+        if counted and (reason := nothing_said(answer)):
+            self.tally.empty += 1
+            self.tally.empty_reasons[reason] += 1
+        return answer
 
     async def _ask(self, requests: list[ChatRequest]) -> list[Answer]:
         if self.stopped:
@@ -135,9 +145,6 @@ class Engine:
             tally.asked += 1
             tally.prompt_tokens += answer.prompt_tokens
             tally.completion_tokens += answer.completion_tokens
-            if not self.provider.free and (reason := nothing_said(without_thinking(answer))):
-                tally.empty += 1
-                tally.empty_reasons[reason] += 1
         return answers
 
     def _reason_to_stop(self) -> Exception | None:

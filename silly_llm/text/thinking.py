@@ -89,7 +89,7 @@ def split_thinking(text: str, *, cut: bool = False) -> Split | None:
         text: the model's answer.
         cut: whether it was cut at the token limit.
     """
-    marked = any(mark in text for mark in ("<", "[", "◁", "&lt;"))  # every marker contains one of them
+    marked = "<" in text or "[" in text or "◁" in text or "&lt;" in text  # every marker contains one of them
     if not marked and not text[:40].lstrip().startswith(SAID_FIRST):
         return None
     for preamble in PREAMBLES:
