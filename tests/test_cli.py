@@ -99,7 +99,7 @@ def test_a_process_ends_with_the_code_and_names_the_nearest(silly_llm, tmp_path,
     [
         (OSError(5, "Input/output error"), 1, "OSError: [Errno 5] Input/output error (--debug shows where)"),
         (FULL, 1, "no space left on the disk; make room, and the same command continues"),
-        (KeyboardInterrupt(), 130, "stopped; the same command continues where it was"),
+        (KeyboardInterrupt(), 130, "stopped; the same command continues from there"),
     ],
 )
 def test_a_failed_run_is_one_line_with_its_code_and_debug_shows_where(error, code, said, capsys):

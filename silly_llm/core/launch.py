@@ -56,7 +56,7 @@ def run_main(main: Callable[[list[str]], None], argv: list[str] | None = None) -
     except KeyboardInterrupt:
         number = first_heard()
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        fail(f"stopped{by}; the same command continues where it was", 128 + number)
+        fail(f"stopped{by}; the same command continues from there", 128 + number)
     except Exception as error:
         code = 2 if isinstance(error, RecipeError) else 1
         if "--debug" in argv:

@@ -26,7 +26,9 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     evaluations = [read_results(Path(path)) for path in options.results]
     differences = disagreements(evaluations)
     if differences and not options.allow_different:
-        raise RecipeError(f"the evaluations do not compare: {differences[0]}; --allow_different compares them anyway")
+        raise RecipeError(
+            f"the evaluations are not comparable: {differences[0]}; --allow_different compares them anyway"
+        )
     merged = merge(evaluations, differences)
     print("\n".join([metrics_table(merged), *verdicts(merged["models"])]))
     if options.output_dir:
@@ -40,12 +42,12 @@ def parser() -> Parser:
     made = Parser(
         prog="silly-llm compare",
         description="Set the results of several evaluations side by side.",
-        epilog="Exit code 2: the evaluations differ in stories or settings, or a file is not what it should be.",
+        epilog="Exit code 2: the evaluations differ in stories or settings, or a file is invalid.",
     )
     made.add_argument("results", nargs="+", metavar="RESULTS", help="results.json, or the evaluation's folder")
     made.add_argument("--output_dir", "--output-dir", help="also write results.json, report.html and report.md here")
     made.add_argument("--title", help="headline of the report")
-    anyway = "compare although stories or settings differ; the report says so"
+    anyway = "compare even if stories or settings differ; the report says so"
     made.add_argument("--allow_different", "--allow-different", action="store_true", help=anyway)
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
@@ -83,7 +85,7 @@ def disagreements(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
         for key in dict.fromkeys([*mine, *theirs]):
             here, there = mine.get(key), theirs.get(key)
             if key == "digest" and here != there:
-                found.append(f"{other} was measured on other stories than {first}")
+                found.append(f"{other} was measured on different stories from {first}")
             elif key != "metrics" and here != there:
                 found.append(f"{key} is {here!r} in {first}, {there!r} in {other}")
     return found

@@ -29,7 +29,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         records = records.select(sorted(first.values()))
     written = [row for row, text in enumerate(records[args.text_column]) if text and not text.isspace()]
     if not written:
-        raise RecipeError("dataset: there are no stories in it")
+        raise RecipeError("dataset: contains no stories")
     if blank := len(records) - len(written):
         print(f"dataset: {blank:,} of {len(records):,} rows are blank, and left out", flush=True)
         records = records.select(written)

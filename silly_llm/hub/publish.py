@@ -230,7 +230,7 @@ def _one_line(repo_id: str) -> Iterator[None]:
             case (409 | 412) as status:
                 said = f"{repo_id} was changed by someone else meanwhile ({status}); run the command again"
             case 429:
-                said = "the Hub asks for a pause (429); run the command again in some minutes"
+                said = "the Hub limits the rate of requests (429); run the command again in a few minutes"
             case status:
                 said = f"the Hub answered {status or 'with an error'}: {flat(error.server_message or error)}"
         raise RunError(said) from error

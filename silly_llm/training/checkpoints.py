@@ -138,7 +138,9 @@ def last_checkpoint(folder: str | Path) -> str | None:
         faults[checkpoint] = fault
     damaged = ", ".join(f"{path.name} ({fault})" for path, fault in faults.items())
     if len(faults) == len(found):
-        raise RunError(f"{folder}: no checkpoint is whole: {damaged}; put a copy there, or begin anew with --force")
+        raise RunError(
+            f"{folder}: every checkpoint is damaged: {damaged}; put a copy there, or start over with --force"
+        )
     if faults:
         place = Path(folder) / PRIVATE / "damaged"
         place.mkdir(parents=True, exist_ok=True)
@@ -157,11 +159,11 @@ def check_resume(args: Any, force: bool) -> None:
         return
     there = sorted(folder.glob("checkpoint-*"))
     if asked and (force or not there):
-        why = "--force begins anew" if force else f"there is no checkpoint in {folder}"
+        why = "--force starts over" if force else f"there is no checkpoint in {folder}"
         raise RecipeError(f"resume_from_checkpoint: {why}")
     if not asked and there and not force:
         lost = f"{there[-1]} would be lost; give --force or another output_dir"
-        raise RecipeError(f"resume_from_checkpoint: false begins anew, and {lost}")
+        raise RecipeError(f"resume_from_checkpoint: false starts over, and {lost}")
 
 
 def checkpoint_of(args: Any) -> str | None:
@@ -186,7 +188,7 @@ def check_checkpoint(folder: str | Path, model: Any) -> None:
     for key in ("model_type", *sorted(now.keys() - set(NOT_OF_THE_MODEL))):
         there, here = saved.get(key, now[key]), now[key]
         if isinstance(here, (int, str)) and not isinstance(here, bool) and there != here:
-            raise RunError(f"{folder} is of another model: {key} is {there}, not {here}; remove it to begin anew")
+            raise RunError(f"{folder} is of another model: {key} is {there}, not {here}; remove it to start over")
 
 
 @contextmanager
@@ -202,5 +204,5 @@ def open_training(recipe: Recipe[Any], inputs: Iterable[str | Path | None]) -> I
             number, after = (stop.number, f" {stop}") if isinstance(stop, Stopped) else (first_heard(), "")
             by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
             left = checkpoints_in(folder)
-            then = f"continues from {left[0]}" if left else "begins anew, for no checkpoint was saved"
+            then = f"continues from {left[0]}" if left else "starts over, since no checkpoint was saved"
             raise Stopped(f"stopped{by}{after}; the same command {then}", number) from None

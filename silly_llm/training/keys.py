@@ -16,38 +16,38 @@ from silly_llm.core.lookup import looked_for
 UNLIMITED = 1_000_000_000
 """Steps of a training that only its time limit ends."""
 BOTH: dict[str, tuple[Any, str]] = {
-    "disable_tqdm": (True, "the bar is Silly LLM's own"),
+    "disable_tqdm": (True, "Silly LLM has its own progress bar"),
     "logging_nan_inf_filter": (False, "a loss that is NaN or infinite ends the training"),
     "restore_callback_states_from_checkpoint": (True, "a resumed training continues its clock"),
     **dict.fromkeys(
         ("bf16_full_eval", "fp16_full_eval"), (False, "evaluations belong to the training and compute as it does")
     ),
-    "eval_do_concat_batches": (True, "evaluations keep sums only"),
+    "eval_do_concat_batches": (True, "evaluations keep only sums"),
     "eval_use_gather_object": (False, "evaluations gather tensors only"),
     "include_for_metrics": ([], "evaluations have their metrics"),
     "batch_eval_metrics": (False, "evaluations have their metrics"),
     "label_names": (None, "labels are the next tokens"),
     "length_column_name": ("length", "lengths are those of the tokens"),
     "save_only_model": (False, "nothing could continue from such a checkpoint; save_total_limit: 1 saves space"),
-    "hub_token": (None, "a recipe is no place for a secret; set HF_TOKEN instead"),
+    "hub_token": (None, "do not put secrets in a recipe; set HF_TOKEN instead"),
     "hub_strategy": ("end", "the finished folder is published, in one commit"),
     "hub_always_push": (False, "the finished folder is published, in one commit"),
-    "do_train": (True, "a training trains; `silly-llm evaluate --model DIR` measures a model"),
+    "do_train": (True, "training is what this command does; `silly-llm evaluate --model DIR` measures a model"),
     "do_eval": (True, "every training ends with an evaluation, if there is something to evaluate on"),
     "do_predict": (False, "there is nothing to predict; `silly-llm evaluate` measures models"),
     "local_rank": (-1, "the launcher says it"),
 }
 """For both phases: the value that is used, and why no other is."""
 PRETRAIN: dict[str, tuple[Any, str]] = BOTH | {
-    "label_smoothing_factor": (0, "the loss is nats a token, as bits per byte are"),
+    "label_smoothing_factor": (0, "the loss must stay in nats per token for bits per byte"),
     "average_tokens_across_devices": (True, "the loss is an average over the tokens of all devices"),
     "use_cache": (True, "the saved model uses it, and training does not"),
-    "use_liger_kernel": (False, "documents are kept apart by other means; see compile_layers"),
-    "liger_kernel_config": (None, "documents are kept apart by other means; see compile_layers"),
-    "auto_find_batch_size": (False, "tokens_per_step says how much a step sees"),
+    "use_liger_kernel": (False, "documents are isolated differently; see compile_layers"),
+    "liger_kernel_config": (None, "documents are isolated differently; see compile_layers"),
+    "auto_find_batch_size": (False, "tokens_per_step determines the size of a step"),
     "prediction_loss_only": (False, "evaluations give bits per byte too"),
     "parallelism_config": (None, "rows are spread by DDP, FSDP or DeepSpeed (accelerate_configs/)"),
-    "dataloader_drop_last": (False, "an epoch is whole steps already"),
+    "dataloader_drop_last": (False, "an epoch already consists of whole steps"),
     "remove_unused_columns": (False, "rows have no columns"),
     "train_sampling_strategy": ("random", "all rows have one length"),
 }
@@ -57,9 +57,9 @@ SFT: dict[str, tuple[Any, str]] = BOTH | {
     "chat_template_path": (None, "use chat_template, a Jinja file"),
     "dataset_text_field": ("text", "instructions are in prompt and completion, or messages"),
     "dataset_kwargs": (None, "instructions are in prompt and completion, or messages"),
-    "pad_token": (None, "the tokenizer has its own, which must not end a text"),
-    "truncation_mode": ("keep_start", "nothing is cut: what is too long is left out"),
-    "lora_task_type": ("CAUSAL_LM", "language models are tuned"),
+    "pad_token": (None, "the tokenizer has its own, which differs from the end-of-text token"),
+    "truncation_mode": ("keep_start", "nothing is truncated: examples that are too long are left out"),
+    "lora_task_type": ("CAUSAL_LM", "only causal language models are tuned"),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "train_sampling_strategy": ("random", "sequential", "group_by_length", "batch_rebalance"),
@@ -110,18 +110,18 @@ def refuse_keys(given: Mapping[str, Any], fixed: Mapping[str, tuple[Any, str]]) 
     """Raise a RecipeError with key and reason where keys that a recipe gives would be overwritten or ignored (`PRETRAIN`, `SFT`)."""
     for key, (used, reason) in fixed.items():
         ignored = key in given and getattr(given[key], "value", given[key]) != used
-        refuse_if(ignored, f"{key}: does nothing here, leave it out: {reason}")
+        refuse_if(ignored, f"{key}: has no effect here, leave it out: {reason}")
     for (other, value), keys in NEEDS.items():
         for key in keys.split():
             alone = given.get(key) not in (None, False) and other not in given
-            refuse_if(alone, f"{key}: means nothing without {other} ({value})")
+            refuse_if(alone, f"{key}: has no effect without {other} ({value})")
     named = given.get("report_to") or []
     trackers = {named} if isinstance(named, str) else set(named)
     for key in ("project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"):
         alone = given.get(key) is not None and not {"trackio", "all"} & trackers
-        refuse_if(alone, f"{key}: means nothing without report_to: trackio")
+        refuse_if(alone, f"{key}: has no effect without report_to: trackio")
     untracked = given.get("run_name") and not trackers - {"none"}
-    refuse_if(untracked, "run_name: means nothing without a tracker in report_to")
+    refuse_if(untracked, "run_name: has no effect without a tracker in report_to")
 
 
 def settle(args: Any) -> None:
@@ -147,7 +147,7 @@ def settle(args: Any) -> None:
     refuse_if(args.fp16 and args.use_cpu, "fp16: a CPU computes in bf16 or float32; leave fp16 out")
     config = args.accelerator_config if isinstance(args.accelerator_config, Mapping) else {}
     wrong = config.get("split_batches") or "num_steps" in (config.get("gradient_accumulation_kwargs") or {})
-    split = "split_batches and num_steps would change how much a step sees; leave them out"
+    split = "split_batches and num_steps would change the size of a step; leave them out"
     refuse_if(wrong, f"accelerator_config: {split}")
     if args.use_cpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns of finding no GPU
@@ -168,7 +168,8 @@ def settle(args: Any) -> None:
             strategy, steps = getattr(args, f"{key}_strategy"), getattr(args, f"{key}_steps") or 0
             share = getattr(strategy, "value", strategy) == "steps" and 0 < steps < 1
             refuse_if(
-                share, f"{key}_steps: only time ends this training, so there is no share of all steps; give steps"
+                share,
+                f"{key}_steps: only time ends this training, so a fraction of all steps is undefined; give a number of steps",
             )
 
 

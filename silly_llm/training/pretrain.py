@@ -110,8 +110,8 @@ def train(
         lines.append(f"  continues from {base.name}, at a learning rate of {args.learning_rate:g}")
     if args.no_budget:
         lines.append(
-            f"  no budget is set: {args.num_train_epochs:.3g} passes over the text; max_tokens, max_minutes, num_train_epochs or "
-            "max_steps says otherwise"
+            f"  no budget is set: {args.num_train_epochs:.3g} passes over the text (to change that, set max_tokens, "
+            "max_minutes, num_train_epochs or max_steps)"
         )
     if is_main_process():
         print("\n".join(lines), flush=True)

@@ -44,9 +44,9 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
     def __post_init__(self) -> None:
         settle(self)
         joined = not self.isolate_documents and self.packing != "concatenate"
-        refuse_if(joined, "isolate_documents: documents see each other only with packing: concatenate")
+        refuse_if(joined, "isolate_documents: false needs packing: concatenate")
         both = self.torch_compile and self.compile_layers
-        refuse_if(both, "compile_layers: torch_compile compiles the whole model; give one of them")
+        refuse_if(both, "compile_layers: torch_compile compiles the whole model; set only one of them")
         for key in ("torch_compile", "compile_layers"):
             if getattr(self, key) and self.use_cpu and (missing := missing_compiler()):
                 raise NotInstalledError(f"{key}: on a CPU it needs {missing}; install it or leave out {key}")
@@ -73,7 +73,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
         if pretrained:
             kept = "a pretrained model keeps its own; leave it out, or set it to null"
             refuse_if(self.tokenizer is not None, f"tokenizer: {kept}")
-            refuse_if(self.base_width, "base_width: scales the weights of a new model, not of a pretrained one")
+            refuse_if(self.base_width, "base_width: scales the weights of a new model; this one is pretrained")
         elif self.tokenizer is None:
             self.tokenizer = {"vocab_size": 2048}
         if self.optim is None:
@@ -85,8 +85,11 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
                 self.optimizer = {"type": default, **self.optimizer}
             self.optimizer = self.optimizer or default
         else:
-            refuse_if(self.optimizer is not None, "optim: optimizer is another way to say it; give one of them")
-            refuse_if(self.base_width, "base_width: has no say in the Trainer's optimizers; set optimizer, not optim")
+            refuse_if(self.optimizer is not None, "optim: conflicts with optimizer; set only one of them")
+            refuse_if(
+                self.base_width,
+                "base_width: has no effect on the Trainer's optimizers; set optimizer instead of optim",
+            )
         if self.learning_rate is None:
             self.learning_rate = 2e-4 if pretrained else 2e-3
         if self.eval_on_start is None:
@@ -102,7 +105,7 @@ class PretrainArguments(PretrainKeys, TrainingArguments):  # type: ignore[misc]
         refuse_if(
             getattr(self, "asked_epochs", False), "streaming: a stream has no epochs; leave out num_train_epochs"
         )
-        refuse_if(self.max_bytes, "streaming: max_bytes cuts what is read beforehand; set max_tokens")
+        refuse_if(self.max_bytes, "streaming: max_bytes does not apply to a stream; set max_tokens")
         several = "streaming: one process reads the stream; leave out dataloader_num_workers"
         refuse_if(self.dataloader_num_workers, several)
         self.ignore_data_skip = True  # the stream itself begins at its place

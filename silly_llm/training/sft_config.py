@@ -30,7 +30,7 @@ class SftArguments(SftKeys, SFTConfig, ModelConfig):  # type: ignore[misc]
         refuse_if(off, "include_num_input_tokens_seen: tokens are always counted; all or non_padding")
         for name in ("optim", "optim_args", "optim_target_modules"):
             both = given.get("optimizer") is not None and given.get(name) is not None
-            refuse_if(both, f"{name}: optimizer names the optimizer already; give one of them")
+            refuse_if(both, f"{name}: conflicts with optimizer; set only one of them")
 
     def __post_init__(self) -> None:
         settle(self)

@@ -71,10 +71,10 @@ def test_a_folder_in_the_place_of_a_file_is_in_the_way_too_and_the_reverse(tmp_p
 
 def test_what_is_read_is_never_removed_to_make_room(tmp_path):
     make(tmp_path, **STORIES)
-    with pytest.raises(RecipeError, match=r"--force: README\.md, .* would go"):
+    with pytest.raises(RecipeError, match=r"--force, which removes README\.md, "):
         make(tmp_path, phase="pretrain")
     for source in (tmp_path, tmp_path / SHARD):
-        with pytest.raises(RecipeError, match="is read and would go"):
+        with pytest.raises(RecipeError, match="is an input and would be removed"):
             make(tmp_path, "--force", phase="pretrain", inputs=[source])
     assert (tmp_path / SHARD).exists()
 
@@ -200,6 +200,6 @@ def test_the_output_of_another_phase_is_refused(tmp_path):
 
 def test_keys_of_the_card_alone_train_nothing_again(tmp_path):
     make(tmp_path, phase="pretrain", **MODEL)
-    said = r"license is 'mit', was None: that is in its card alone; change .*README\.md"
+    said = r"license is 'mit', was None: that concerns only its card; edit .*README\.md"
     with pytest.raises(RecipeError, match=said):
         make(tmp_path, "--license", "mit", phase="pretrain")

@@ -38,7 +38,7 @@ def test_another_version_of_the_code_is_told_and_nothing_is_done_again(tmp_path,
     monkeypatch.setattr(output, "code_version", lambda: "9.9+abc")
     assert make(tmp_path, phase="pretrain") == "skipped"
     said = capsys.readouterr().out
-    assert "made by silly-llm" in said and "this is 9.9+abc; nothing is done again" in said
+    assert "made by silly-llm" in said and "this is 9.9+abc; nothing is redone" in said
 
 
 def test_a_folder_may_move(tmp_path):
@@ -60,7 +60,7 @@ def test_a_raised_budget_goes_on_from_what_is_there(tmp_path, phase, before, aft
     make(tmp_path, *before, phase=phase, **MODEL, **CHECKPOINT, **JOURNAL)
     kept = snapshot(tmp_path).keys()
     assert make(tmp_path, *after, phase=phase) == "continued"
-    assert "goes on" in capsys.readouterr().out and kept <= snapshot(tmp_path).keys()
+    assert "continues" in capsys.readouterr().out and kept <= snapshot(tmp_path).keys()
     if phase != "generate" and after:
         with pytest.raises(RecipeError, match="of another recipe"):  # a lower one is not that training
             make(tmp_path, *before, phase=phase)
@@ -68,7 +68,7 @@ def test_a_raised_budget_goes_on_from_what_is_there(tmp_path, phase, before, aft
 
 def test_without_a_checkpoint_nothing_can_be_prolonged(tmp_path):
     make(tmp_path, "--max_steps", 2, phase="pretrain", **MODEL)
-    with pytest.raises(RecipeError, match="max_steps is 3, was 2; no checkpoint is there to go on from"):
+    with pytest.raises(RecipeError, match="max_steps is 3, was 2; there is no checkpoint to continue from"):
         make(tmp_path, "--max_steps", 3, phase="pretrain")
 
 

@@ -38,7 +38,7 @@ def test_requests_in_flight_end_before_the_run_does(capsys, name):
     assert exit_code(lambda argv: asyncio.run(ask())) == 128 + number
     assert kept == ["answer"] and signal.getsignal(number) == before
     by = "" if name == "SIGINT" else f" by {name}"
-    assert capsys.readouterr().err == f"silly-llm: stopped{by}; the same command continues where it was\n"
+    assert capsys.readouterr().err == f"silly-llm: stopped{by}; the same command continues from there\n"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -28,7 +28,7 @@ def test_side_by_side_with_verdicts(tmp_path, capsys):
     assert "a/model is best (0.900); its interval overlaps with no other" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("other", "message"), [({"digest": "e"}, "other stories"), ({"seed": 2}, "seed is 1 in")])
+@pytest.mark.parametrize(("other", "message"), [({"digest": "e"}, "different stories"), ({"seed": 2}, "seed is 1 in")])
 def test_refuses_what_was_not_measured_alike(other, message, tmp_path):
     runs = [write(tmp_path / "a", 0.9), write(tmp_path / "b", 0.9, **other)]
     with pytest.raises(RecipeError, match=message) as caught:

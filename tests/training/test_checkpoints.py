@@ -91,7 +91,7 @@ def test_a_process_that_is_told_to_end_saves_and_continues(stories, whole, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("at", "left"), [(0, "begins anew, for no checkpoint was saved"), (4, "continues from {}/checkpoint-3")]
+    ("at", "left"), [(0, "starts over, since no checkpoint was saved"), (4, "continues from {}/checkpoint-3")]
 )
 def test_a_second_ctrl_c_stops_at_once_and_the_line_says_what_is_there(stories, tmp_path, capsys, at, left):
     with signals(signal.SIGINT, signal.SIGINT, at=at):
@@ -103,7 +103,7 @@ def test_without_checkpoints_the_line_does_not_promise_any(stories, tmp_path, ca
     with signals(signal.SIGTERM, at=0):
         assert command(stories, tmp_path / "model", save_strategy="no") == 128 + signal.SIGTERM
     said = capsys.readouterr().err
-    assert "after step 1, which was not saved; the same command begins anew, for no checkpoint was saved" in said
+    assert "after step 1, which was not saved; the same command starts over, since no checkpoint was saved" in said
 
 
 def test_what_a_shell_made_a_process_deaf_to_it_stays_deaf_to(stories, tmp_path):
@@ -206,7 +206,7 @@ def test_when_none_is_whole_one_line_says_so_and_nothing_is_moved(stories, folde
     for _ in range(2):
         assert command(stories, folder) == 1
         (line,) = capsys.readouterr().err.splitlines()
-        assert "no checkpoint is whole: checkpoint-7 (optimizer.pt is not what was saved), checkpoint-6" in line
+        assert "every checkpoint is damaged: checkpoint-7 (optimizer.pt is not what was saved), checkpoint-6" in line
         assert "--force" in line
     assert [path.name for path in checkpoints_in(folder)] == ["checkpoint-7", "checkpoint-6", "checkpoint-3"]
 

@@ -70,7 +70,7 @@ def test_a_finished_training_is_prolonged(trained, stories, tmp_path, capsys):
     with pytest.raises(RecipeError, match=other):
         main(arguments(stories, folder, **SHAPE | {"learning_rate": 0.001}))
     main(arguments(stories, folder, **SHAPE | {"max_steps": 34}))
-    assert "goes on, max_steps is 34, was 30" in capsys.readouterr().out
+    assert "continues, max_steps is 34, was 30" in capsys.readouterr().out
     steps = [line["step"] for line in log_of(folder, "step")]
     assert steps == sorted(steps) and steps[0] == 5 and steps[-1] == 34 == facts(folder)["steps"]
     assert not same_weights(folder, trained[0]) and (folder / "notes.txt").read_text() == "mine"
@@ -115,7 +115,10 @@ def test_a_time_limit_ends_the_training_with_the_rate_decayed(stories, tmp_path)
         ({"max_minutes": -1}, "max_minutes: expected a number above 0"),
         ({"dataset": "nowhere.jsonl"}, "no such file: 'nowhere.jsonl'"),
         ({"learning_rate": "fast"}, "learning_rate: expected a number, got 'fast'"),
-        ({"torch_compile": True, "compile_layers": True}, "torch_compile compiles the whole model; give one of them"),
+        (
+            {"torch_compile": True, "compile_layers": True},
+            "torch_compile compiles the whole model; set only one of them",
+        ),
     ],
 )
 def test_mistakes_are_named_before_anything_is_written(stories, tmp_path, more, message):
@@ -127,9 +130,9 @@ def test_mistakes_are_named_before_anything_is_written(stories, tmp_path, more, 
 
 def test_an_optimizer_of_whole_matrices_is_refused_where_they_are_taken_apart(stories, tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(RecipeError, match="optimizer: 'muon' needs whole matrices, which FSDP takes apart; use adamw"):
+    with pytest.raises(RecipeError, match="optimizer: 'muon' needs whole matrices, which FSDP splits; use adamw"):
         main(arguments(stories, tmp_path / "model", optimizer="muon"))
-    with pytest.raises(RecipeError, match="use_cpu: FSDP was asked for, but accelerate does not run it here"):
+    with pytest.raises(RecipeError, match="use_cpu: FSDP was asked for, but accelerate does not support it here"):
         main(arguments(stories, tmp_path / "model", optimizer="adamw"))
 
 

@@ -79,7 +79,7 @@ USER, ANSWER = {"role": "user", "content": "Hi"}, {"role": "assistant", "content
         ({"messages": json.dumps([USER, ANSWER])}, "'messages' is a text, not a list of turns"),
         ({"messages": [USER, {"role": "assistant", "content": None}]}, "'content' is null, not text"),
         ({"messages": [{"content": "Hi"}, ANSWER]}, "'messages' has a turn without a role"),
-        ({"messages": [USER]}, "no turn of the assistant, only of user"),
+        ({"messages": [USER]}, "no assistant turn, only turns of user"),
     ],
 )
 def test_a_row_that_is_no_conversation_is_named(tmp_path, row, said):

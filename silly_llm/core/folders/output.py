@@ -108,7 +108,7 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
         return output
     if state["phase"] != phase:
         gone = manifest.listed(manifest.ours(folder, state["phase"], state)) or "nothing"
-        way_out = f"choose another --output_dir, or begin anew with --force: {gone} would go"
+        way_out = f"choose another --output_dir, or start over with --force, which removes {gone}"
         raise RecipeError(f"{folder}: holds the output of `silly-llm {state['phase']}`; {way_out}")
     before, now = state.get("values", {}), _plain(recipe.masked())
     differing = changes(phase, before, state.get("inputs", {}), now, sources, type(recipe.args))
@@ -120,15 +120,15 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
         output.up_to_date, output.resumed = finished, not finished
         if finished and state["code"] != code_version():
             made_by = f"made by silly-llm {state['code']}, this is {code_version()}"
-            output.notice = f"{folder}: {made_by}; nothing is done again"
+            output.notice = f"{folder}: {made_by}; nothing is redone"
         return output
     if not others and (checkpoints or phase not in TRAINS):
         _room(folder, phase, state, force)
-        output.resumed, output.notice = True, f"{folder}: goes on, {grown}"
+        output.resumed, output.notice = True, f"{folder}: continues, {grown}"
         return output
     if finished and all(change.key.partition(".")[0] in CARD.get(phase, ()) for change in differing):
-        way_out = f"change {folder / 'README.md'} by hand and leave the key out, or begin anew with --force"
-        raise RecipeError(f"{folder}: is finished, and {others}: that is in its card alone; {way_out}")
+        way_out = f"edit {folder / 'README.md'} by hand and leave the key out, or start over with --force"
+        raise RecipeError(f"{folder}: is finished, and {others}: that concerns only its card; {way_out}")
     output.remove = manifest.ours(folder, phase, state)
     made = stays = ""
     if phase in TRAINS:
@@ -139,9 +139,9 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
             ", the paid answers in its journal stay and are used again",
         )
     if made:
-        why = others or f"{grown}; no checkpoint is there to go on from"
+        why = others or f"{grown}; there is no checkpoint to continue from"
         gone = manifest.listed(output.remove) or "nothing"
-        way_out = f"choose another --output_dir, or begin anew with --force: {gone} would go{stays}"
+        way_out = f"choose another --output_dir, or start over with --force, which removes {gone}{stays}"
         raise RecipeError(f"{folder}: holds {made} of another recipe ({why}); {way_out}")
     output.aside = _room(folder, phase, state, force)
     _keep_inputs(output)
@@ -153,7 +153,9 @@ def _keep_inputs(output: Output) -> None:
     going = {(output.folder / name).resolve() for name in (*output.remove, *output.aside)}
     for source in map(Path, output.sources) if going else ():
         if going.intersection(path.resolve() for path in (source, *manifest.files_of(source))):
-            raise RecipeError(f"{output.folder}: {source} is read and would go; choose another --output_dir")
+            raise RecipeError(
+                f"{output.folder}: {source} is an input and would be removed; choose another --output_dir"
+            )
 
 
 def require_room(folder: Path, tool: str) -> None:
@@ -187,8 +189,8 @@ def _room(folder: Path, phase: str, state: Mapping[str, Any], force: bool) -> li
         reason = f"is not empty and holds no output of `silly-llm {phase}` ({manifest.listed(there)})"
         raise RecipeError(f"{folder}: {reason}; choose another --output_dir{way_out}")
     if blocking:
-        way_out = "move it away" + (", have it set aside with --force," if forced else "")
-        reason = "not written by silly-llm, or changed since, and in its way"
+        way_out = "move it away" + (", let --force move it aside," if forced else "")
+        reason = "not written by silly-llm, or changed since then, and in the way"
         raise RecipeError(f"{folder}: {named}: {reason}; {way_out} or choose another --output_dir")
     return []
 

@@ -54,7 +54,7 @@ def _wrong(row: dict[str, Any]) -> str | None:
     if text := next((column for column in row if column not in others), None):
         return f"{text!r} is a text, not a list of turns"
     roles = sorted({turn["role"] for turns in row.values() for turn in turns})
-    return None if "assistant" in roles else f"no turn of the assistant, only of {', '.join(roles) or 'nobody'}"
+    return None if "assistant" in roles else f"no assistant turn, only turns of {', '.join(roles) or 'nobody'}"
 
 
 def answers_of(conversations: Any, count: int = 50) -> list[str]:

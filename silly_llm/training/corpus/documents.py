@@ -85,11 +85,13 @@ def read_stream(args: Any, source: DataProvider, eval_source: DataProvider | Non
     if (named := evaluation_of(source, eval_source)) is not None:
         evaluated = named[0].texts(column, named[1], streaming=True)
     elif count is None:
-        raise RecipeError("max_eval_documents: a stream needs to know how many to hold out; or name an eval_dataset")
+        raise RecipeError(
+            "max_eval_documents: a stream needs the number of documents to hold out; set it, or name an eval_dataset"
+        )
     else:
         evaluated, texts = texts, texts.skip(count)
         empty = next(texts_of(texts, column), None) is None
-        held = f"max_eval_documents: {count:,} holds out all that the stream has; lower it, or name an eval_dataset"
+        held = f"max_eval_documents: {count:,} would hold out the whole stream; lower it, or name an eval_dataset"
         refuse_if(empty, held)
     held_out = Dataset.from_list(list(evaluated if count is None else evaluated.take(count)))
     held_out, _ = without_blank(held_out, column)

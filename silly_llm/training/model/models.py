@@ -100,7 +100,7 @@ def named(spec: str | dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]
     given: dict[str, Any] = {"preset": spec} if isinstance(spec, str) else dict(spec)
     preset, depth = given.pop("preset", None), given.pop("depth", None)
     both = preset is not None and depth is not None
-    refuse_if(both, "model: depth and preset are two ways to say the same; give one")
+    refuse_if(both, "model: depth and preset mean the same; give one")
     if preset is not None and preset not in PRESETS:
         known = ", ".join(PRESETS)
         raise RecipeError(f"model: unknown preset {preset!r}{suggestion(preset, PRESETS)}; known: {known}")

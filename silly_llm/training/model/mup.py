@@ -48,7 +48,9 @@ def final_norm(model: PreTrainedModel) -> Any:
     decoder: Any = model.get_decoder()
     norms = [m for m in decoder.children() if getattr(getattr(m, "weight", None), "ndim", 0) == 1]
     if not norms:
-        raise RecipeError(f"base_width: a {model.config.model_type} has no final norm, by which to scale its logits")
+        raise RecipeError(
+            f"base_width: a {model.config.model_type} has no final norm, which μP needs to scale the logits"
+        )
     return norms[-1]
 
 

@@ -50,7 +50,9 @@ def pretrained_of(spec: str | Mapping[str, Any]) -> Pretrained | None:
     if name is None:
         return None
     others = ", ".join(given)
-    refuse_if(others, f"model: {others}: a pretrained model is what it is; only revision stands beside pretrained")
+    refuse_if(
+        others, f"model: {others}: cannot be changed for a pretrained model; only revision may accompany pretrained"
+    )
     is_text = isinstance(name, str) and isinstance(revision, str | None)
     refuse_if(not is_text, "model: pretrained and revision: expected text")
     return Pretrained(str(home(name)) if name.startswith("~") else name, revision)
@@ -77,13 +79,13 @@ def pretrained_config(base: Pretrained, max_length: int) -> PretrainedConfig:
         raise RecipeError(f"model: cannot load {base.name!r}: {first_line(error)}") from None
     refuse_if(is_adapter, f"{name} is an adapter, not a model; merge it first (sft: merge_adapter: true)")
     is_quantized = getattr(config, "quantization_config", None) is not None
-    refuse_if(is_quantized, f"{name} is quantized; continue from the weights it was made of")
+    refuse_if(is_quantized, f"{name} is quantized; continue from the original weights")
     architectures = config.architectures or []
     known = config.model_type in TYPES and (not architectures or {*architectures} & {*TYPES.values()})
     what = ", ".join(architectures or [config.model_type])
     refuse_if(config.is_encoder_decoder or not known, f"{name} is not a causal language model ({what})")
     is_part = config.get_text_config() is not config
-    refuse_if(is_part, f"{name} has parts beside its text model ({config.model_type}); name a text model")
+    refuse_if(is_part, f"{name} has components besides its text model ({config.model_type}); name a text model")
     positions = getattr(config, "max_position_embeddings", None) or max_length
     few = f"max_length: {max_length} is more than the {positions} positions of {base.name!r}"
     refuse_if(max_length > positions, few)

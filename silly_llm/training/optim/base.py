@@ -52,7 +52,7 @@ def check_optimizer(spec: str | dict[str, Any] | None, args: TrainingArguments) 
     if cls is not None and issubclass(cls, OptimizerFactory):
         cls.check(args)
         engine = cls.replicated_only and engine_of(args)
-        refuse_if(engine, f"optimizer: {spec!r} needs whole matrices, which {engine} takes apart; use adamw")
+        refuse_if(engine, f"optimizer: {spec!r} needs whole matrices, which {engine} splits; use adamw")
     return parsed
 
 

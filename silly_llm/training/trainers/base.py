@@ -62,7 +62,7 @@ class SmallModelTraining:
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]  # Progress prints
         # accelerate leaves FSDP on CPUs out, as of 1.15: it would replicate without a word
         left_out = engine_of(args) == "FSDP" and not self.is_fsdp_enabled  # type: ignore[attr-defined]
-        instead = "accelerate does not run it here; use ddp.yaml, or multi_cpu.yaml on CPUs"
+        instead = "accelerate does not support it here; use ddp.yaml, or multi_cpu.yaml on CPUs"
         refuse_if(left_out, f"use_cpu: FSDP was asked for, but {instead}")
 
     def tokens(self) -> int:

@@ -122,7 +122,7 @@ def test_changing_filters_and_number_reuses_every_answer(tmp_path, capsys):
         generate("--config", recipe)
         more = ["--config", recipe, "--num_stories", 40]
         generate(*more)
-        assert "goes on, num_stories is 40, was 30" in capsys.readouterr().out
+        assert "continues, num_stories is 40, was 30" in capsys.readouterr().out
         with pytest.raises(RecipeError, match=r"filters.*paid answers"):
             generate(*more, "--filters", "[duplicates]")
         generate(*more, "--filters", "[duplicates]", "--force")

@@ -61,5 +61,5 @@ def test_documents_shared_with_the_evaluation_are_counted(tmp_path):
 def test_a_stream_that_is_held_out_whole_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("One document.")
     args = PretrainArguments(dataset=str(tmp_path / "a.txt"), streaming=True, max_steps=1)
-    with pytest.raises(RecipeError, match="500 holds out all that the stream has"):
+    with pytest.raises(RecipeError, match="500 would hold out the whole stream"):
         read_stream(args, open_source(args.dataset), None)

@@ -39,7 +39,7 @@ def test_parameters_of_a_preset(preset):
         ({**ONE_M, "num_hidden_layers": 3, "num_layers": 4}, "num_layers and num_hidden_layers are one key"),
         ({"preset": "silly-2m", "num_hidden_layers": "four"}, "expected a whole number above 0"),
         ({"hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 2}, "hidden_size: expected a whole"),
-        ({"preset": "silly-2m", "depth": 4}, "two ways to say the same"),
+        ({"preset": "silly-2m", "depth": 4}, "mean the same"),
         ({"depth": 0}, "depth: expected a whole number above 0"),
         ({"model_type": "gpt_new"}, r"unknown model_type 'gpt_new' \(did you mean 'gpt_neo'\?\)"),
         ({**ONE_M, "num_layer": 2}, r"unknown key 'num_layer' \(did you mean 'num_layers'\?\)"),
