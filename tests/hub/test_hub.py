@@ -129,7 +129,9 @@ def test_what_cannot_be_published_is_one_line(run, hub, stories, tmp_path):
     refused(1, stories, "alice/x", HF_HUB_OFFLINE="1", contains="HF_HUB_OFFLINE is set")
     refused(1, stories, "alice/x", HF_ENDPOINT="http://127.0.0.1:9", contains="cannot reach http://127.0.0.1:9")
     hub.inject_fault(match="POST .*/repos/create", status=429, times=1)
-    refused(1, stories, "alice/x", contains="limits the rate of requests (429); run the command again in a few minutes")
+    refused(
+        1, stories, "alice/x", contains="limits the rate of requests (429); run the command again in a few minutes"
+    )
     refused(2, stories, "a/b/c", contains="use NAMESPACE/NAME")
     refused(2, tmp_path, "alice/x", contains="neither a dataset folder")
     (stories / "recipe.yaml").write_text(f"token: {LocalHub.TOKEN}")
