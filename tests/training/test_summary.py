@@ -112,7 +112,7 @@ def test_what_a_user_sets_is_what_trains():
     assert args.optimizer is None
     optimizer = trainer.create_optimizer()
     assert isinstance(optimizer, torch.optim.SGD) and optimizer.param_groups[0]["lr"] == 0.5
-    with pytest.raises(RecipeError, match="optim: optimizer is another way to say it"):
+    with pytest.raises(RecipeError, match="optim: conflicts with optimizer"):
         PretrainArguments(dataset="x", optim="sgd", optimizer="muon")
 
 
