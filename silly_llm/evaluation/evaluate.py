@@ -25,6 +25,7 @@ from silly_llm.core.lookup import find_model
 from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
+from silly_llm.evaluation.evidence import units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
@@ -61,37 +62,56 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     present = [folder for folder in folders.values() if Path(folder).exists()]
 
     inputs = [entry.path for entry in entries] + source.inputs() + present
-    with open_output(recipe, inputs=inputs) as output, container or Container() as services:
-        if output.up_to_date:
-            print(f"{output.folder} is up to date: {output.folder / 'report.html'}")
-            return
-
-        # Held-out stories
-        from silly_llm.evaluation.held_out import read_held_out
-
-        data = read_held_out(args, records, split)
-        if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
-            print(f"the texts are in {data.about['language']}: no words are asked for, which is done in English only")
-
-        # Metrics, one model at a time
-        services.provide(EvaluationArguments, args).provide(EvaluationData, data)
+    with container or Container() as services:
+        services.provide(EvaluationArguments, args).provide(Container, services)
         providers: dict[str, EvaluationProvider] = {
             json.dumps(spec, sort_keys=True): services.build("evaluation_provider", metric)
             for spec, metric in zip(args.metrics, metrics, strict=True)
         }
-        models = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
-        settings = {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics}
-        results = {"models": models, "dataset": data.about, "settings": settings, "silly_llm": __version__}
 
-        # Results and report
-        write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
-        output.record(models=list(models), documents=data.about["documents_scored"])
-        shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
-        print(metrics_table(results))
-        print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
-        tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
-        if tuned:
-            print(f"Talk to it: {command_line('chat', tuned.path)}")
+        def prepare() -> None:
+            for provider in providers.values():
+                provider.prepare()
+
+        with open_output(recipe, inputs=inputs, before=prepare) as output:
+            if output.up_to_date:
+                print(f"{output.folder} is up to date: {output.folder / 'report.html'}")
+                return
+
+            # Held-out stories
+            from silly_llm.evaluation.held_out import read_held_out
+
+            data = read_held_out(args, records, split)
+            if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
+                language = data.about["language"]
+                print(f"the texts are in {language}: no words are asked for, which is done in English only")
+
+            # Metrics, one model at a time
+            measured = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
+            models = {name: {key: m[key] for key in ("metrics", "samples", "details")} for name, m in measured.items()}
+
+            # Evidence, results and report
+            evidence = write_evidence(
+                output.folder,
+                [(name, metric, units) for name, m in measured.items() for metric, units in m["units"].items()],
+                [{"model": name, **row} for name, m in measured.items() for row in m["generations"]],
+            )
+            settings = {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics}
+            results: dict[str, Any] = {
+                "models": models,
+                "dataset": data.about,
+                "settings": settings,
+                "evidence": evidence,
+            }
+            results["silly_llm"] = __version__
+            write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
+            output.record(models=list(models), documents=data.about["documents_scored"])
+            shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
+            print(metrics_table(results))
+            print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
+            tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
+            if tuned:
+                print(f"Talk to it: {command_line('chat', tuned.path)}")
 
 
 def check_components(args: EvaluationArguments) -> list[Parsed]:
@@ -146,6 +166,8 @@ def evaluate_model(
         "metrics": {name: metric for part in parts for name, metric in part["metrics"].items()},
         "samples": [sample for part in parts for sample in part["samples"]],
         "details": {name: value for part in parts for name, value in part["details"].items()},
+        "units": {name: units for part in parts for name, units in part["units"].items()},
+        "generations": list({fingerprint(row): row for part in parts for row in part["generations"]}.values()),
     }
 
 
@@ -158,10 +180,12 @@ def load(entry: ModelEntry, args: EvaluationArguments) -> LanguageModel:
 
 def measure(provider: EvaluationProvider, model: LanguageModel, data: EvaluationData) -> dict[str, Any]:
     """One provider's part of a model's results; what is not finite becomes null."""
-    metrics = provider.evaluate(model, data)
+    metrics, samples = provider.evaluate(model, data), provider.samples(model, data)
     part = {
         "metrics": {name: metric.as_json() for name, metric in metrics.items()},
-        "samples": provider.samples(model, data),
+        "units": {name: units_as_json(metric.units) for name, metric in metrics.items() if metric.units},
+        "samples": samples,
+        "generations": model.generations,
         "details": {name: metric.details for name, metric in metrics.items() if metric.details}
         | {
             "parameters": model.model.num_parameters(),  # tied embeddings count once

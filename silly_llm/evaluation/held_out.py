@@ -11,7 +11,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words, listed
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest
+from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest, unique
 from silly_llm.evaluation.metrics.statistics import distinct, openings
 from silly_llm.evaluation.metrics.stories import following
 from silly_llm.text.features import FEATURES
@@ -39,9 +39,11 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     language = base(standard(args.language) if args.language else detect_language(stories[:50]) or ENGLISH)
     requests = [request_of(row, args, i, language) for i, row in zip(asked, rows, strict=True)]
     # The same measures of the held-out stories themselves: what a perfect student of them would get
-    words = [tokenize_words(story) for story in stories]
-    reference = {f"distinct_{k}": distinct(words, k) for k in (1, 2, 3, 4)} | {"top_opening": openings(words)}
-    reference |= following(list(zip(stories, requests, strict=True)), args.seed, language)
+    words, ids = [tokenize_words(story) for story in stories], unique(request.id for request in requests)
+    reference = {f"distinct_{k}": distinct(ids, words, k) for k in (1, 2, 3, 4)} | {
+        "top_opening": openings(ids, words)
+    }
+    reference |= following(list(zip(ids, stories, requests, strict=True)), language)
     scored = draw(len(records), args.num_documents, f"documents {args.seed}")
     texts = records.select(scored)[args.text_column]
     about = {
@@ -59,10 +61,10 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
 
 
 def draw(total: int, count: int | None, seed: str) -> list[int]:
-    """`count` of `total` rows by a seed, in order; all of them when there are not more."""
+    """`count` of `total` rows by a seed, in order of their turn: a larger count adds rows; all, in order, when there are not more."""
     if count is None or count >= total:
         return list(range(total))
-    return sorted(random.Random(seed).sample(range(total), count))
+    return sorted(range(total), key=lambda row: random.Random(f"{seed} {row}").random())[:count]
 
 
 def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, language: str = ENGLISH) -> StoryRequest:

@@ -6,9 +6,10 @@ those of exactly the text that was scored, so that bits per byte compares models
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -16,8 +17,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from silly_llm.core.errors import RecipeError, RunError, first_line
+from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.sampling import Generation, SamplingParams, encode, end_tokens, positions_of, sample
 from silly_llm.evaluation.arguments import SamplingSettings
+from silly_llm.evaluation.metrics.base import unique
 
 DOCUMENTS_AT_ONCE = 1024  # tokenized and sorted by length together: bounds memory, not results
 LOGITS_AT_ONCE = 2**25  # float32 numbers: 128 MiB
@@ -54,6 +57,8 @@ class LanguageModel:
         self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
         self.context = context or positions_of(model)
         self._generated: dict[str, list[Generation]] = {}
+        self.generations: list[dict[str, Any]] = []
+        """Every text it wrote, as a row of `generations.parquet`."""
 
     @classmethod
     def load(
@@ -183,7 +188,8 @@ class LanguageModel:
         Args:
             prompts: Plain texts to continue (begin-of-text is put before them) or tuples of chat messages to answer.
             settings: Temperature, limit and batch size.
-            seed: The n-th prompt draws by this and n: the n-th text of every model from the same numbers.
+            seed: A text draws by this, its prompt, and how often the prompt stood before: the same prompt of every model from the
+                same numbers, whatever else is asked.
 
         Returns:
             The new text only, in the order of the prompts.
@@ -191,14 +197,25 @@ class LanguageModel:
         key = repr((list(prompts), settings, seed))
         if key not in self._generated:
             how = settings.max_new_tokens, settings.temperature, settings.top_p
+            turns = unique(fingerprint([seed, prompt]) for prompt in prompts)
             self._generated[key] = sample(
                 self.model,
                 self.tokenizer,
                 [self._prompt_ids(prompt) for prompt in prompts],
-                [SamplingParams(seed * 1_000_003 + n, *how) for n in range(len(prompts))],
+                [SamplingParams(int(fingerprint(turn)[:15], 16), *how) for turn in turns],
                 batch_size=settings.batch_size,
                 context=self.context,
             )
+            self.generations += [
+                {
+                    "prompt": prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False),
+                    "sample": int(turn.partition("-")[2] or 1),
+                    **asdict(settings),
+                    "seed": seed,
+                    **asdict(made),
+                }
+                for prompt, turn, made in zip(prompts, turns, self._generated[key], strict=True)
+            ]
         return self._generated[key]
 
     def _prompt_ids(self, prompt: Any) -> list[int]:

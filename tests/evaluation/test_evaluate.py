@@ -36,7 +36,7 @@ def test_base_and_tuned_model_side_by_side(tiny_models, stories_file, tmp_path, 
     for model in results["models"].values():
         assert set(model["metrics"]) >= WANTED
         for metric in (model["metrics"][name] for name in WANTED):
-            assert set(metric) == {"value", "low", "high", "n"} and metric["n"] > 0
+            assert set(metric) == {"value", "low", "high", "n", "label"} and metric["n"] > 0
             assert metric["low"] <= metric["value"] <= metric["high"]
         assert [s["kind"] for s in model["samples"]] == ["beginning"] * 2 + ["instruction"] * 2
         assert all(set(s) >= {"prompt", "completion"} for s in model["samples"])
@@ -45,7 +45,16 @@ def test_base_and_tuned_model_side_by_side(tiny_models, stories_file, tmp_path, 
     assert not base["details"]["chat"] and tuned["details"]["chat"]
     assert results["settings"]["window"] == "sliding" == base["details"]["bits_per_byte"]["window"]
     files = {p.name for p in (tmp_path / "out").iterdir()}
-    assert files == {"results.json", "report.html", "report.md", "recipe.yaml", "provenance.json", ".silly"}
+    assert files == {
+        "results.json",
+        "report.html",
+        "report.md",
+        "evidence.parquet",
+        "generations.parquet",
+        "recipe.yaml",
+        "provenance.json",
+        ".silly",
+    }
     assert "silly-llm chat " in capsys.readouterr().out
     evaluate(tmp_path / "out", *arguments)
     assert "up to date" in capsys.readouterr().out

@@ -1,54 +1,79 @@
 import math
 import random
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from silly_llm.evaluation.metrics.statistics import clustered_share, distinct, mean_over_seeds, openings, ratio, share
+from silly_llm.evaluation.metrics.statistics import Units, distinct, estimate, mean_over_seeds, openings
 
 
-def test_bootstrap_is_seeded_and_narrows_with_more_units():
+def units(numerators, denominators=(), **values):
+    return Units([f"unit {n}" for n in range(len(numerators))], numerators, denominators, **values)
+
+
+def test_an_interval_narrows_with_more_units():
     rng = random.Random(0)
     nats, sizes = [rng.gauss(100, 20) for _ in range(800)], [rng.randint(50, 150) for _ in range(800)]
-    few, many = ratio(nats[:50], sizes[:50], seed=1), ratio(nats, sizes, seed=1)
-    assert few == ratio(nats[:50], sizes[:50], seed=1)
-    assert few.low < few.value < few.high
+    few, many = estimate(units(nats[:50], sizes[:50])), estimate(units(nats, sizes))
+    assert few.value == pytest.approx(sum(nats[:50]) / sum(sizes[:50])) and few.low < few.value < few.high
     assert many.high - many.low < (few.high - few.low) / 2
-    assert ratio([3.0], [2.0]).low is None  # one unit has no interval
+    assert estimate(units([3.0], [2.0])).low is None  # one unit has no interval
 
 
-def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
-    rng, hits = random.Random(3), 0
-    for trial in range(100):
-        sizes = [rng.randint(1, 100) for _ in range(60)]
-        metric = ratio([2.0 * s + rng.gauss(0, 20) for s in sizes], sizes, seed=trial)
+@pytest.mark.parametrize("n", [10, 20, 60])
+def test_an_interval_covers_the_truth_about_as_often_as_it_says(n):
+    rng, hits = np.random.default_rng(3), 0
+    for _ in range(400):
+        sizes = rng.integers(200, 1500, n)
+        metric = estimate(units(list(2.0 * sizes + rng.normal(0, 0.2, n) * sizes), list(sizes)))
         hits += metric.low <= 2.0 <= metric.high
-    assert 88 <= hits <= 100
+    assert 0.925 <= hits / 400 <= 0.98
+
+
+@pytest.mark.parametrize("share", [0.7, 0.95])
+def test_wilsons_interval_of_clusters_covers_the_truth(share):
+    rng, hits = np.random.default_rng(4), 0
+    for _ in range(400):
+        p = np.repeat(rng.beta(10 * share, 10 * (1 - share), 15), 4)
+        right = (rng.random(60) < p).astype(float)
+        metric = estimate(units(list(right), clusters=[str(i // 4) for i in range(60)]), share=True)
+        assert metric.n == 15 and 0 <= metric.low <= metric.value <= metric.high <= 1
+        hits += metric.low <= share <= metric.high
+    assert hits / 400 >= 0.93
 
 
 def test_shares_that_are_all_or_nothing_still_have_an_interval():
-    everything, nothing = clustered_share([3] * 50, [3] * 50), clustered_share([0] * 50, [3] * 50)
+    everything, nothing = (estimate(units([found] * 50, [3] * 50), share=True) for found in (3, 0))
     assert everything.value == everything.high == 1 and 0.9 < everything.low < 1
     assert nothing.value == nothing.low == 0 and 0 < nothing.high < 0.1
-    assert clustered_share([], []).n == 0 and math.isnan(share(0, 0).value)  # nothing asked is nothing measured
+    assert math.isnan(estimate(units([]), share=True).value)  # nothing asked is nothing measured
 
 
 def test_words_of_one_story_are_not_independent_trials():
-    clustered, independent = clustered_share([0, 3] * 30, [3, 3] * 30), share(90, 180)
-    assert (independent.low, independent.high) == pytest.approx((0.4277, 0.5723), abs=1e-4)  # Wilson's
+    clustered = estimate(units([0, 3] * 30, [3, 3] * 30), share=True)
+    independent = estimate(units([0, 1] * 90), share=True)
+    assert (independent.low, independent.high) == pytest.approx((0.4277, 0.5723), abs=1e-3)  # Wilson's
     assert clustered.high - clustered.low > 1.4 * (independent.high - independent.low)
 
 
 def test_distinct_counts_ngrams_over_all_stories():
     stories = [["a", "b", "c"], ["a", "b", "d"]]
-    assert distinct(stories, 1).value == pytest.approx(4 / 6)
-    assert distinct(stories, 2).value == pytest.approx(3 / 4)
-    assert distinct(stories, 4).n == 0
-    metric = distinct([[str(random.Random(i * 100 + j).randint(0, 50)) for j in range(30)] for i in range(40)], 2)
+    assert distinct("xy", stories, 1).value == pytest.approx(4 / 6)
+    assert distinct("xy", stories, 2).value == pytest.approx(3 / 4)
+    assert distinct("xy", stories, 4).n == 0
+    many = [[str(random.Random(i * 100 + j).randint(0, 50)) for j in range(30)] for i in range(40)]
+    metric = distinct([str(i) for i in range(40)], many, 2)
     assert metric.low < metric.value < metric.high <= 1
+    without = [len({g for w in rest for g in pairwise(w)}) / (29 * 39) for rest in (many[1:], many[:-1])]
+    _, sums = metric.units.sums()
+    top, bottom, lost = sums.sum(0)[0], sums.sum(0)[1], metric.units.lost
+    assert [(top - lost[i]) / (bottom - 29) for i in (0, -1)] == pytest.approx(without)
 
 
 def test_openings_say_how_many_stories_begin_alike():
-    metric = openings([["once", "upon", "a", "time", "there"]] * 3 + [["one", "day", "a", "big", "dog"], ["short"]])
+    stories = [["once", "upon", "a", "time", "there"]] * 3 + [["one", "day", "a", "big", "dog"], ["short"]]
+    metric = openings("abcde", stories)
     assert metric.value == 0.75 and metric.n == 4
     assert metric.details["most_common"][0] == {"words": "once upon a time there", "share": 0.75}
 

@@ -16,18 +16,24 @@ LOCK_TIMEOUT = 3.0
 """Seconds to wait for the lock: a process behind one that was killed holds it a moment longer."""
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all, also after power loss; secrets are masked in it."""
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, which becomes `path` at the end; after an error or power loss `path` is what it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(mask(text))
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all, also after power loss; secrets are masked in it."""
+    with written_whole(path) as temporary:
+        temporary.write_text(mask(text), encoding="utf-8")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ MODEL = (
     *("merges.txt", "chat_template.jinja", "adapter_config.json", "training_args.bin", "training_log.jsonl"),
     *("samples.jsonl", "training.html", "checkpoint-[0-9]*/**/*"),
 )
-REPORT = ("results.json", "report.html", "report.md")
+REPORT = ("results.json", "report.html", "report.md", "evidence.parquet", "generations.parquet")
 WRITES = {
     **{"vocabulary": (*COMMON, "vocabulary.json"), "generate": DATASET, "instruct": DATASET},
     **{"pretrain": MODEL, "sft": MODEL, "evaluate": (*COMMON, *REPORT), "compare": REPORT},

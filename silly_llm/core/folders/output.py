@@ -55,13 +55,16 @@ class Output:
 
 
 @contextmanager
-def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Iterator[Output]:
+def open_output(
+    recipe: Recipe, inputs: Iterable[str | Path | None] = (), *, before: Callable[[], None] | None = None
+) -> Iterator[Output]:
     """Open `recipe.args.output_dir` for a phase; on a clean exit stamp it as done.
 
     Of several processes the first decides and writes; the others learn what it decided.
 
     Args:
         inputs: local paths whose content the result depends on, or Hub ids; `None` is passed over.
+        before: called before anything is written, where there is work to do; what it raises leaves the folder as it is.
 
     Raises:
         RecipeError: the folder is not ours, or holds what was trained or paid for by another recipe.
@@ -71,6 +74,8 @@ def open_output(recipe: Recipe, inputs: Iterable[str | Path | None] = ()) -> Ite
     folder = output.folder
     if output.notice and is_main_process():
         print(output.notice, flush=True)
+    if before and not output.up_to_date:
+        before()
     if output.up_to_date or not is_main_process():
         yield output
         return

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from silly_llm.evaluation.metrics.statistics import Metric
+from silly_llm.core.folders.provenance import fingerprint
+from silly_llm.evaluation.metrics.statistics import Label, Metric, Units, estimate
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
 
-__all__ = ["EvaluationData", "EvaluationProvider", "Metric", "StoryRequest"]
+__all__ = ["EvaluationData", "EvaluationProvider", "Label", "Metric", "StoryRequest", "Units", "estimate"]
+
+PREDICTING, TELLING = "Predicting held-out text", "Telling stories"
+FOLLOWING, VARIETY = "Following instructions", "Variety"
+JUDGED, KNOWING = "Judged by an LLM", "Minimal pairs"
+WRITING, COPYING = "Language and coherence", "Copying from training text"
+GROUPS = (PREDICTING, JUDGED, TELLING, FOLLOWING, WRITING, KNOWING, VARIETY, COPYING)
+"""Groups of metrics, in the order of a report."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,11 @@ class StoryRequest:
     words: tuple[str, ...] = ()
     """The words that the instruction asks for; empty when it asks for none."""
     features: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Names it in the evidence: the same for every model and evaluation."""
+        return fingerprint([self.beginning, self.messages, self.words, self.features])[:12]
 
     @property
     def instruction(self) -> str:
@@ -44,6 +59,16 @@ class EvaluationData:
     about: dict[str, Any] = field(default_factory=dict)
     """Where they come from; becomes `dataset` in `results.json`. Its `language` says whose rules find words."""
 
+    @cached_property
+    def document_ids(self) -> list[str]:
+        """Names of the documents in the evidence, by their text: the same in every evaluation."""
+        return unique(fingerprint(text)[:12] for text in self.texts)
+
+    @cached_property
+    def request_ids(self) -> list[str]:
+        """Names of the requests in the evidence."""
+        return unique(request.id for request in self.requests)
+
     @property
     def language(self) -> str:
         """Of the documents, as a code without script and region; `en` where nobody knows."""
@@ -53,6 +78,13 @@ class EvaluationData:
 class EvaluationProvider(ABC):
     """Measures one property of a language model."""
 
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Find out what can be known before a model is loaded or anything is written, such as whether its tasks exist.
+
+        Raises:
+            RecipeError, RunError: it cannot measure.
+        """
+
     @abstractmethod
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         """The metrics by name. Must depend on nothing but its arguments and the recipe, seeds included."""
@@ -60,3 +92,13 @@ class EvaluationProvider(ABC):
     def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
         """Texts for the report, each `{"prompt", "completion", …}`; none by default."""
         return []
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Names with a number behind those that stood before: `a`, `b`, `a-2`."""
+    seen: Counter[str] = Counter()
+    made = []
+    for name in names:
+        seen[name] += 1
+        made.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.registry import register
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
-from silly_llm.evaluation.metrics.statistics import Z
+from silly_llm.evaluation.metrics.statistics import around
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
@@ -75,6 +74,6 @@ class LmEval(EvaluationProvider):
                 name, _, variant = key.partition(",")
                 if isinstance(value, (int, float)) and variant and not name.endswith("_stderr"):
                     deviation = values.get(f"{name}_stderr,{variant}")
-                    half = Z * deviation if isinstance(deviation, float) else math.nan
-                    metrics[f"{task}/{name}"] = Metric(float(value), value - half, value + half, n)
+                    low, high = around(value, deviation, n) if isinstance(deviation, float) and n > 1 else (None, None)
+                    metrics[f"{task}/{name}"] = Metric(float(value), low, high, n)
         return metrics

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from silly_llm.core.registry import register
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
-from silly_llm.evaluation.metrics.statistics import ratio
+from silly_llm.evaluation.metrics.base import PREDICTING, EvaluationData, EvaluationProvider, Label, Metric
+from silly_llm.evaluation.metrics.statistics import Units, estimate
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.model import LanguageModel
+
+BITS_PER_BYTE = Label("Bits per byte", PREDICTING, "lower is better; compares any two models", False)
+LOSS = Label("Loss per token", PREDICTING, "nats; compares models with the same tokenizer")
 
 
 @register("evaluation_provider", "perplexity")
@@ -29,9 +32,10 @@ class Perplexity(EvaluationProvider):
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         from tqdm.auto import tqdm
 
-        window, seed = self.settings.window, self.settings.seed
+        window = self.settings.window
         bar = partial(tqdm, total=len(data.texts), desc=f"{model.name}: scoring", unit=" documents", disable=None)
-        scores = [score for score in bar(model.score(data.texts, window)) if score.tokens]
+        scored = zip(data.document_ids, bar(model.score(data.texts, window)), strict=True)
+        ids, scores = zip(*((name, score) for name, score in scored if score.tokens), strict=True)
         nats, tokens, sizes = ([getattr(s, key) for s in scores] for key in ("nats", "tokens", "bytes"))
         details = {
             "window": window,
@@ -42,5 +46,8 @@ class Perplexity(EvaluationProvider):
             "documents_cut": sum(s.cut for s in scores),
             "unknown_tokens": sum(s.unknown for s in scores),
         }
-        bits = ratio(nats, sizes, seed, 1 / math.log(2), **details)
-        return {"bits_per_byte": bits, "loss": ratio(nats, tokens, seed)}
+        bits = Units(ids, [n / math.log(2) for n in nats], sizes)
+        return {
+            "bits_per_byte": estimate(bits, label=BITS_PER_BYTE, **details),
+            "loss": estimate(Units(ids, nats, tokens), label=LOSS),
+        }

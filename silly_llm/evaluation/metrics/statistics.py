@@ -1,13 +1,17 @@
-"""Confidence intervals. Every number of a report comes with one: a tiny test set makes for bold claims.
+"""Estimates with their 95 % confidence intervals, from one pair of numbers a unit.
 
-All intervals are at 95 % and depend on nothing but the data and a seed.
+Nearly every number of an evaluation is a ratio of sums over units: bits over bytes of documents, words found over words
+asked for of requests, right over all of minimal pairs. A `Metric` keeps those pairs (`Units`), which is what a paired
+test between models needs. Intervals are Student's t on the delete-one jackknife over the independent clusters of units, of shares
+Wilson's with the effective number of units; both cover what they claim from about ten clusters on
+(docs/lab-log.md), and need no random numbers.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,10 +19,8 @@ import numpy as np
 
 from silly_llm.text.words import join_words
 
-RESAMPLES = 1000
-DRAWN_AT_ONCE = 2**20
-"""Units that a bootstrap draws at once: bounds memory, not results."""
-Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+FEW = 10
+"""Fewer independent clusters than this give intervals that nobody should build on."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,38 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Units:
+    """What a ratio of sums was measured on: `sum(numerators) / sum(denominators)`.
+
+    Args:
+        ids: Names of the units; the same unit has the same name for every model.
+        numerators: One number a unit, such as its bits.
+        denominators: One number a unit, such as its bytes; default: 1 each, a mean.
+        clusters: Which units are not independent of each other (completions of one prompt), by a common name;
+            default: each unit by itself.
+        lost: By how much the sum of numerators falls without the unit; default: its numerator. For measures of the whole,
+            such as different n-grams, where it is less.
+    """
+
+    ids: Sequence[str]
+    numerators: Sequence[float]
+    denominators: Sequence[float] = ()
+    clusters: Sequence[str] = ()
+    lost: Sequence[float] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def sums(self) -> tuple[list[str], np.ndarray]:
+        """Names of the clusters, in order, and a row (numerator, denominator, lost) for each; shape (clusters, 3)."""
+        names, index = np.unique(np.asarray(self.clusters or self.ids, dtype=str), return_inverse=True)
+        denominators = self.denominators or np.ones(len(self))
+        columns = self.numerators, denominators, self.lost or self.numerators
+        sums = [np.bincount(index, np.asarray(column, float), minlength=len(names)) for column in columns]
+        return names.tolist(), np.stack(sums, axis=-1)
+
+
+@dataclass(frozen=True)
 class Metric:
     """A measured number and its 95 % interval."""
 
@@ -49,6 +83,8 @@ class Metric:
     """Anything else worth keeping in `results.json` next to it, JSON-able."""
     label: Label | None = None
     """How a report shows it; default: its bare name, without a direction."""
+    units: Units | None = field(default=None, repr=False, compare=False)
+    """What it was computed from; without it, no test compares models by it."""
 
     def as_json(self) -> dict[str, Any]:
         """The four numbers of `results.json`, and the label if there is one; what is not finite becomes null."""
@@ -57,101 +93,105 @@ class Metric:
         return finite | {"n": self.n} | ({"label": asdict(self.label)} if self.label else {})
 
 
-def ratio(
-    numerators: Sequence[float], denominators: Sequence[float], seed: int = 0, scale: float = 1.0, **details: Any
-) -> Metric:
-    """`scale * sum(numerators) / sum(denominators)`, bootstrapped over the units (percentile method).
-
-    The units are documents, so a long document weighs as much as it has tokens, and the tokens of one
-    document are not mistaken for independent draws.
+def estimate(units: Units, *, label: Label | None = None, share: bool = False, **details: Any) -> Metric:
+    """The ratio of sums over `units` with its interval; without units, or where nothing was asked, not a number.
 
     Args:
-        numerators: One number a unit, such as its nats.
-        denominators: One number a unit, such as its bytes; their sum must be positive.
+        share: It is a proportion: the interval is Wilson's (1927) with the number of clusters that simple random sampling would
+            need for the same standard error, and stays within [0, 1].
     """
-    from scipy.stats import bootstrap
-
-    n = len(numerators)
-    value = float(scale * np.sum(numerators) / np.sum(denominators))
+    _, sums = units.sums()
+    top, bottom, _ = sums.sum(0)
+    if not bottom:
+        return Metric(math.nan, details=details, label=label)
+    value, n = float(top / bottom), int((sums[:, 1] > 0).sum()) if not units.lost else len(sums)
+    made: dict[str, Any] = {"n": n, "details": details, "label": label, "units": units}
     if n < 2:
-        return Metric(value, n=n, details=details)
-    found = bootstrap(
-        (np.asarray(numerators, float), np.asarray(denominators, float)),
-        lambda top, bottom, axis: scale * top.sum(axis) / bottom.sum(axis),
-        n_resamples=RESAMPLES,
-        batch=max(1, DRAWN_AT_ONCE // n),
-        paired=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Metric(value, min(float(found.low), value), max(float(found.high), value), n, details)
+        return Metric(value, **made)
+    error = standard_error(sums)
+    low, high = wilson(value, error, n) if share else around(value, error, n)
+    return Metric(value, min(low, value), max(high, value), **made)
 
 
-def share(successes: int, n: int, **details: Any) -> Metric:
-    """A proportion of `n` independent units with its Wilson score interval (Wilson, 1927)."""
-    from scipy.stats import binomtest
+def pseudo_values(sums: np.ndarray) -> np.ndarray:
+    """The jackknife's pseudo-values of a ratio of sums: one number a cluster, whose mean is the estimate and whose variance its error.
 
-    if n == 0:
-        return Metric(math.nan, details=details)
-    p, interval = successes / n, binomtest(successes, n).proportion_ci(method="wilson")
-    return Metric(p, min(interval.low, p), max(interval.high, p), n, details)
+    Args:
+        sums: shape (clusters, 3), as of `Units.sums`.
 
-
-def clustered_share(found: Sequence[int], asked: Sequence[int], seed: int = 0, **details: Any) -> Metric:
-    """A proportion whose trials come in clusters (three words a story): bootstrapped over the clusters.
-
-    Where no resample can differ (all found, or none), the bootstrap would claim certainty; then the
-    Wilson interval over the clusters is given, which does not.
+    Returns:
+        Shape (clusters,): G·θ − (G − 1)·θ without the cluster (Tukey, 1958).
     """
-    if not sum(asked):
-        return Metric(math.nan, details=details)
-    if sum(found) in (0, sum(asked)):
-        return share(len(asked) if sum(found) else 0, len(asked), **details)
-    return ratio(found, asked, seed, **details)
+    top, bottom, _ = sums.sum(0)
+    count, without = len(sums), bottom - sums[:, 1]
+    left_out = np.divide(top - sums[:, 2], without, out=np.full(count, top / bottom), where=without > 0)
+    return count * top / bottom - (count - 1) * left_out
 
 
-def distinct(stories: Iterable[Sequence[str]], k: int, **details: Any) -> Metric:
+def standard_error(sums: np.ndarray) -> float:
+    """The jackknife's standard error of a ratio of sums over clusters, shape (clusters, 3)."""
+    return float(pseudo_values(sums).std(ddof=1) / math.sqrt(len(sums)))
+
+
+def around(value: float, error: float, n: int) -> tuple[float, float]:
+    """Student's interval: value ± t(0.975, n - 1) standard errors."""
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, n - 1)) * error
+    return value - half, value + half
+
+
+def wilson(p: float, error: float, n: int) -> tuple[float, float]:
+    """Wilson's interval of a proportion whose standard error is known; with an error of 0, as of `n` independent trials.
+
+    The quantile is Student's, since few clusters say little about their own spread.
+    """
+    from scipy.stats import t
+
+    effective = min(p * (1 - p) / error**2, 1e12) if error > 0 and 0 < p < 1 else n
+    z = float(t.ppf(0.975, n - 1)) if 0 < p < 1 else 1.959963984540054
+    scale = 1 + z**2 / effective
+    center = (p + z**2 / (2 * effective)) / scale
+    half = z / scale * math.sqrt(max(0.0, p * (1 - p) / effective + z**2 / (4 * effective**2)))
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def distinct(ids: Sequence[str], stories: Sequence[Sequence[str]], k: int, **details: Any) -> Metric:
     """Distinct k-grams of words divided by all k-grams, over all stories together (Li et al., 2016).
 
-    A bootstrap would draw the same story twice and call it repetition, so the interval is a delete-one
-    jackknife over the stories. The measure falls as more text is looked at: compare equal amounts only.
+    A gram that stands in m stories counts 1/m in each, so that the sum is their number; a story left out takes only those along that
+    are its own. The measure falls as more text is looked at: compare equal amounts only.
     """
-    grams = [g for words in stories if (g := Counter(zip(*(words[i:] for i in range(k)), strict=False)))]
-    n, in_stories, total = len(grams), Counter(gram for g in grams for gram in g), sum(g.total() for g in grams)
-    if not n:
-        return Metric(math.nan, details=details)
-    value = len(in_stories) / total
-    if n < 2:
-        return Metric(value, n=n, details=details)
-    alone = [sum(in_stories[gram] == 1 for gram in g) for g in grams]
-    without = [(len(in_stories) - own) / (total - g.total()) for own, g in zip(alone, grams, strict=True)]
-    half = Z * math.sqrt((n - 1) * float(np.var(without)))
-    return Metric(value, max(0.0, value - half), min(1.0, value + half), n, details)
+    grams = [Counter(zip(*(words[i:] for i in range(k)), strict=False)) for words in stories]
+    kept = [(name, g) for name, g in zip(ids, grams, strict=True) if g]
+    among = Counter(gram for _, g in kept for gram in g)
+    units = Units(
+        [name for name, _ in kept],
+        [sum(1 / among[gram] for gram in g) for _, g in kept],
+        [g.total() for _, g in kept],
+        lost=[sum(among[gram] == 1 for gram in g) for _, g in kept],
+    )
+    label = details.pop("label", None)
+    return estimate(units, label=label, share=True, **details) if kept else Metric(math.nan, label=label)
 
 
-def openings(stories: Iterable[Sequence[str]], length: int = 5, **details: Any) -> Metric:
+def openings(ids: Sequence[str], stories: Sequence[Sequence[str]], length: int = 5, **details: Any) -> Metric:
     """How many stories begin with the most common first five words; `most_common` in the details lists ten."""
-    heads = Counter(join_words(words[:length]) for words in stories if len(words) >= length)
-    n, common = heads.total(), heads.most_common(10)
-    most_common = [{"words": head, "share": count / n} for head, count in common]
-    return share(common[0][1] if n else 0, n, different=len(heads), most_common=most_common, **details)
+    heads = {name: join_words(w[:length]) for name, w in zip(ids, stories, strict=True) if len(w) >= length}
+    counts = Counter(heads.values())
+    common = counts.most_common(10)
+    most_common = [{"words": head, "share": count / len(heads)} for head, count in common]
+    units = Units(list(heads), [float(head == common[0][0]) for head in heads.values()])
+    return estimate(units, share=True, different=len(counts), most_common=most_common, **details)
 
 
 def mean_over_seeds(values: Sequence[float], **details: Any) -> Metric:
-    """The mean of a few repeated measurements with Student's t interval: mean ± t(0.975, n - 1) · s / √n.
-
-    For the handful of seeds that a training is repeated with, of which a bootstrap would claim too much.
-    """
-    from scipy.stats import sem, t
+    """The mean of a few repeated measurements with Student's t interval: mean ± t(0.975, n - 1) · s / √n."""
+    from scipy.stats import sem
 
     n = len(values)
     value = float(np.mean(values)) if n else math.nan
     if n < 2:
         return Metric(value, n=n, details=details)
-    half = float(t.ppf(0.975, n - 1) * sem(values))
-    return Metric(value, value - half, value + half, n, details)
-
-
-def mean(values: Sequence[float], seed: int = 0, **details: Any) -> Metric:
-    """The mean over units, bootstrapped."""
-    return ratio(values, [1.0] * len(values), seed, **details) if values else Metric(math.nan, details=details)
+    low, high = around(value, float(sem(values)), n)
+    return Metric(value, low, high, n, details)

@@ -7,24 +7,8 @@ from typing import Any
 
 from silly_llm.core.pages import markdown
 from silly_llm.core.schema import check
-from silly_llm.evaluation.metrics.statistics import Label
+from silly_llm.evaluation.metrics.base import GROUPS, Label
 
-PREDICTING, TELLING = "Predicting held-out text", "Telling stories"
-FOLLOWING, VARIETY = "Following instructions", "Variety"
-LABELS = {
-    "bits_per_byte": Label("Bits per byte", PREDICTING, "lower is better; compares any two models", False),
-    "loss": Label("Loss per token", PREDICTING, "nats; compares models with the same tokenizer"),
-    "ends_by_itself": Label("Ends by itself", TELLING, "stories that stop before the token limit", True, True),
-    "story_words": Label("Words per story", TELLING),
-    "words_included": Label("Requested words included", FOLLOWING, "inflected forms count", True, True),
-    "features_included": Label("Requested features found", FOLLOWING, "by rules, which can err", True, True),
-    "distinct_1": Label("Distinct words", VARIETY, "of all words in all stories", percent=True),
-    **{f"distinct_{k}": Label(f"Distinct {k}-grams", VARIETY, percent=True) for k in (2, 3, 4)},
-    "top_opening": Label(
-        "Most common opening", VARIETY, "share of stories that begin with the same five words", percent=True
-    ),
-}
-"""Those of our own metrics, in the order of the report."""
 HIGHLIGHTS = {
     "bits_per_byte": ("bits per byte", "needs {} bits for a byte of held-out text"),
     "ends_by_itself": ("end by themselves", "ends {} of its stories by itself"),
@@ -52,15 +36,15 @@ def show(value: float | None, percent: bool = False) -> str:
 
 
 def labels_of(models: Mapping[str, Any]) -> dict[str, Label]:
-    """How to show each metric that any model has: ours first, then a plugin's as it says itself, a harness's by its bare name."""
+    """How to show each metric that any model has, by group; one without a label by its bare name."""
     said: dict[str, Label] = {}
     for model in models.values():
         for name, metric in model["metrics"].items():
             given = metric.get("label")
-            said[name] = LABELS.get(name) or (
-                check(given, Label, where=f"results.json: {name}: label") if given else said.get(name, Label(name))
-            )
-    return {name: said[name] for name in dict.fromkeys([*LABELS, *said]) if name in said}
+            found = check(given, Label, where=f"results.json: {name}: label") if given else None
+            said[name] = found or said.get(name, Label(name))
+    place = {group: number for number, group in enumerate(GROUPS)}
+    return dict(sorted(said.items(), key=lambda item: place.get(item[1].group, len(place))))
 
 
 def best_of(metrics: Mapping[str, MetricJson | None], higher: bool | None) -> tuple[str, list[str]] | None:
@@ -132,7 +116,8 @@ def overview(models: Mapping[str, Any]) -> list[dict[str, Any]]:
         details = model.get("details", {})
         chat, parameters = details.get("chat"), details.get("parameters")
         found = {key: m["value"] for key in HIGHLIGHTS if (m := model["metrics"].get(key)) and m["value"] is not None}
-        shown = {key: show(value, LABELS[key].percent).replace(" ", "\u00a0") for key, value in found.items()}
+        labels = labels_of({name: model})
+        shown = {key: show(value, labels[key].percent).replace(" ", "\u00a0") for key, value in found.items()}
         parts = [HIGHLIGHTS[key][1].format(text) for key, text in shown.items() if chat or key != "words_included"]
         tiles.append({
             "name": name,
