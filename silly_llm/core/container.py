@@ -25,7 +25,7 @@ class Container(ExitStack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._services: ChainMap[type, Any] = ChainMap({}, {})
+        self._services: ChainMap[type, Any] = ChainMap({}, {Container: self})
 
     def provide(self, cls: type[T], service: T) -> Container:
         """Hand `service` to every component whose constructor asks for `cls`."""

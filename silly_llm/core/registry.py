@@ -34,6 +34,7 @@ KINDS = {
     "data.filters.decontamination data.filters.near_duplicates",
     "instruction_type": "data.instructions.instruct",
     "optimizer": "training.optim.base",
+    "training_callback": "evaluation.callback",
     "evaluation_provider": "evaluation.metrics.perplexity evaluation.metrics.stories evaluation.metrics.lm_eval",
 }
 """The kinds of components, and the modules of `silly_llm` that register ours."""

@@ -63,7 +63,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     inputs = [entry.path for entry in entries] + source.inputs() + present
     with container or Container() as services:
-        services.provide(EvaluationArguments, args).provide(Container, services)
+        services.provide(EvaluationArguments, args)
         providers: dict[str, EvaluationProvider] = {
             json.dumps(spec, sort_keys=True): services.build("evaluation_provider", metric)
             for spec, metric in zip(args.metrics, metrics, strict=True)

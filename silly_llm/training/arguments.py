@@ -26,6 +26,10 @@ class TrainingKeys(CardKeys):
         None, "With warmup_stable_decay: the fraction of training that decays; default in pretraining: 0.4."
     )
     bf16: bool | None = key(None, "bf16 autocast; default: if the device supports bf16.")
+    callbacks: list[Any] = key(
+        [],
+        "Callbacks by `type`: evaluation, a plugin's, or module:Class; at each evaluation, step and save of the Trainer.",
+    )
     resume_from_checkpoint: str | bool | None = key(
         None, "A checkpoint folder; true: the newest, which must exist; false: none; default: the newest, if any."
     )

@@ -17,7 +17,7 @@ from silly_llm.core.devices import keep_freed_memory
 from silly_llm.core.folders.output import Output
 from silly_llm.core.launch import run_main
 from silly_llm.core.lookup import find
-from silly_llm.core.registry import Parsed
+from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
@@ -45,7 +45,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     """Read the recipe, check all that can be checked before anything is written, train, publish when asked."""
     recipe = load_recipe(argv, phase="pretrain", arguments=PretrainArguments)
     args = recipe.args
-    optimizer = check_components(args)
+    optimizer, callbacks = check_components(args)
     check_resume(args, recipe.options.force)
     sources = [open_source(dataset) for dataset in (args.dataset, args.eval_dataset) if dataset is not None]
     base, made = pretrained_of(args.model), args.tokenizer or {}
@@ -55,25 +55,31 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     named = [base.name if base else None, made if isinstance(made, str) else made.get("pretrained")]
     inputs = [*(path for source in sources for path in source.inputs())]
     inputs += [find(name, "tokenizer: ") for name in named if name]
-    with container or Container() as services, open_training(recipe, inputs) as output:
-        if output is not None:
-            factory = optimizer and services.build("optimizer", optimizer, as_type=OptimizerFactory)
-            train(recipe, sources, factory, output)
+    with container or Container() as services:
+        extra: list[Any] = [services.build("training_callback", callback) for callback in callbacks]
+        with open_training(recipe, inputs) as output:
+            if output is not None:
+                factory = optimizer and services.build("optimizer", optimizer, as_type=OptimizerFactory)
+                train(recipe, sources, factory, extra, output)
     push_if_asked(args, str(args.output_dir))
 
 
-def check_components(args: PretrainArguments) -> Parsed | None:
+def check_components(args: PretrainArguments) -> tuple[Parsed | None, list[Parsed]]:
     """The optimizer, and everything else that the recipe names, exists and takes the options given; builds nothing."""
     optimizer = check_optimizer(args.optimizer, args)
     check_trackers(args.report_to)
     if pretrained_of(args.model) is None:  # else `main` looks at it, which may need the Hub
         config = check_tokenizer(args.tokenizer)  # type: ignore[arg-type]
         model_config(args.model, vocab_size=config.vocab_size if config else 1000, max_length=args.max_length)
-    return optimizer
+    return optimizer, [parse_component("training_callback", spec, where="callbacks:") for spec in args.callbacks]
 
 
 def train(
-    recipe: Recipe[PretrainArguments], sources: list[Any], optimizer: OptimizerFactory | None, output: Output
+    recipe: Recipe[PretrainArguments],
+    sources: list[Any],
+    optimizer: OptimizerFactory | None,
+    callbacks: list[Any],
+    output: Output,
 ) -> None:
     """The training itself, into the open output folder."""
     args: Any = recipe.args
@@ -130,6 +136,7 @@ def train(
         tokens_per_byte=data.tokens_per_byte,
         callbacks=[SaveStreamState()],
     )
+    trainer.use(callbacks)
     compiled = compile_layers(model) if is_worth_compiling(trainer) else 0
     if compiled and is_main_process():
         print(f"  the first step compiles {compiled} layers", flush=True)

@@ -16,7 +16,7 @@ from silly_llm.core.config import Options, Recipe, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.folders.output import Output
 from silly_llm.core.launch import run_main
-from silly_llm.core.registry import Parsed
+from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import open_source
 from silly_llm.hub.publish import check_push, push_if_asked
 from silly_llm.training.callbacks.log import final_evaluation
@@ -39,7 +39,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     """Read the recipe, check all that can be checked before anything is written, tune, publish when asked."""
     recipe = load_recipe(argv, phase="sft", arguments=SftArguments)
     args = recipe.args
-    optimizer = check_components(args)
+    optimizer, callbacks = check_components(args)
     check_resume(args, recipe.options.force)
 
     # Data and tokenizer
@@ -59,22 +59,27 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
     check_push(args)
     inputs = [args.model_name_or_path, *(path for source in sources for path in source.inputs()), args.chat_template]
-    with container or Container() as services, open_training(recipe, inputs) as output:
-        if output is not None:
-            factory = optimizer and services.build("optimizer", optimizer, as_type=OptimizerFactory)
-            tune(recipe, factory, output, tokenizer, added, *datasets)
+    with container or Container() as services:
+        extra: list[Any] = [services.build("training_callback", callback) for callback in callbacks]
+        with open_training(recipe, inputs) as output:
+            if output is not None:
+                factory = optimizer and services.build("optimizer", optimizer, as_type=OptimizerFactory)
+                tune(recipe, factory, extra, output, tokenizer, added, *datasets)
     push_if_asked(args, str(args.output_dir))
 
 
-def check_components(args: SftArguments) -> Parsed | None:
+def check_components(args: SftArguments) -> tuple[Parsed | None, list[Parsed]]:
     """The optimizer, which exists and takes the options given, if the recipe names one; builds nothing."""
     check_trackers(args.report_to)
-    return check_optimizer(args.optimizer, args)
+    return check_optimizer(args.optimizer, args), [
+        parse_component("training_callback", spec, where="callbacks:") for spec in args.callbacks
+    ]
 
 
 def tune(
     recipe: Recipe[SftArguments],
     optimizer: OptimizerFactory | None,
+    callbacks: list[Any],
     output: Output,
     tokenizer: Any,
     added: list[str],
@@ -102,6 +107,7 @@ def tune(
         prompts=[[{"role": "user", "content": prompt}] for prompt in args.sample_prompts],
         optimizer_factory=optimizer,
     )
+    trainer.use(callbacks)
     weights = list(trainer.model.parameters())  # with those of the adapter; tied ones count once
     size["parameters"] = sum(p.numel() for p in weights)
     size["trained_parameters"] = sum(p.numel() for p in weights if p.requires_grad)

@@ -12,6 +12,7 @@ from tiny_runs import arguments, as_if_killed, facts, log_of, losses, same_weigh
 from torch.utils.flop_counter import FlopCounterMode
 
 from silly_llm.core.errors import RecipeError, RunError
+from silly_llm.evaluation.evaluate import main as evaluate
 from silly_llm.training.callbacks.throughput import check_trackers
 from silly_llm.training.flops import ceiling, data_sheet, training_flops_per_token
 from silly_llm.training.model.models import build_model, model_config
@@ -131,3 +132,49 @@ def test_ceilings_are_known_by_name_or_measured():
     assert data_sheet("Tesla K80") is None and data_sheet("NVIDIA A10G") is None
     best, source = ceiling(torch.device("cpu"), torch.float32)
     assert 1e9 < best < 1e15 and "measured" in source
+
+
+MEASURES = {"type": "evaluation", "metrics": ["perplexity", "completions"], "num_stories": 5, "max_new_tokens": 8}
+
+
+def test_metrics_of_an_evaluation_are_measured_during_training(stories, tmp_path):
+    """What is logged is what `silly-llm evaluate` finds for the model of that step, and the training is the same as without."""
+    with_it, without = tmp_path / "with", tmp_path / "without"
+    measured = json.dumps([MEASURES | {"dataset": str(stories)}])
+    common = {"eval_dataset": stories, "eval_steps": 6, "save_steps": 12}
+    main(arguments(stories, with_it, callbacks=measured, metric_for_best_model="eval_ends_by_itself", **common))
+    main(arguments(stories, without, **common))
+    assert same_weights(with_it, without)
+    logged = log_of(with_it, "eval_ends_by_itself")
+    assert [line["step"] for line in logged] == [6, 12] and logged[-1]["eval_distinct_2"] > 0
+    evaluate(
+        [
+            "--model",
+            str(with_it),
+            "--dataset",
+            str(stories),
+            "--metrics",
+            "perplexity",
+            "--output_dir",
+            str(tmp_path / "out"),
+        ]
+    )
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["models"]["with"]["metrics"]
+    assert logged[-1]["eval_bits_per_byte"] == pytest.approx(found["bits_per_byte"]["value"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        ("evaluatoin", "did you mean 'evaluation'"),
+        ({"type": "evaluation"}, "name the held-out stories"),
+        (MEASURES | {"dataset": "nowhere.jsonl"}, r"nowhere\.jsonl"),
+        (MEASURES | {"dataset": "stories", "metrics": ["perplexty"]}, "did you mean 'perplexity'"),
+        (MEASURES | {"dataset": "stories", "options": {"temprature": 3}}, "did you mean 'temperature'"),
+    ],
+)
+def test_a_wrong_callback_is_one_line_before_anything_is_written(callback, message, stories, tmp_path):
+    given = json.dumps([callback]).replace('"stories"', json.dumps(str(stories)))
+    with pytest.raises(RecipeError, match=message):
+        main(arguments(stories, tmp_path / "model", callbacks=given))
+    assert not (tmp_path / "model").exists()

@@ -65,6 +65,11 @@ class SmallModelTraining:
         instead = "accelerate does not support it here; use ddp.yaml, or multi_cpu.yaml on CPUs"
         refuse_if(left_out, f"use_cpu: FSDP was asked for, but {instead}")
 
+    def use(self, callbacks: Sequence[Any]) -> None:
+        """Add the callbacks of a recipe: of `transformers.TrainerCallback`, or what makes one of the trainer by `create`."""
+        for callback in callbacks:
+            self.add_callback(callback.create(self) if hasattr(callback, "create") else callback)  # type: ignore[attr-defined]
+
     def tokens(self) -> int:
         """Tokens that the training has seen."""
         raise NotImplementedError
