@@ -182,11 +182,13 @@ class LanguageModel(EvaluatedModel):
 
     @torch.inference_mode()
     def _losses(self, pieces: list[list[int]]) -> np.ndarray:
-        """Nats of each token given those before it, shape (pieces, width - 1). Padded on the right: causal attention never looks there."""
+        """Nats of each token given those before it, shape (pieces, width). Padded on the right: causal attention never looks there."""
         width = max(len(ids) for ids in pieces)
         inputs = torch.tensor([ids + [0] * (width - len(ids)) for ids in pieces], device=self.model.device)
-        logits = self.model(input_ids=inputs, use_cache=False).logits[:, :-1].float()
-        return cross_entropy(logits.transpose(1, 2), inputs[:, 1:], reduction="none").double().cpu().numpy()
+        logits = self.model(input_ids=inputs, use_cache=False).logits
+        following = inputs.roll(-1, dims=1)  # the last position predicts nothing, and nobody reads it
+        losses = cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
+        return losses.view(inputs.shape).double().cpu().numpy()
 
     # Sampling ---------------------------------------------------------------------------------------------------------
 

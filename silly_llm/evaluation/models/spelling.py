@@ -12,7 +12,8 @@ from typing import Any
 NO_CHARACTER = "\ue000"
 """Stands for an unknown token; from the private use area, so that no text has it."""
 EXACTLY = 20_000
-"""Words and spaces up to which two texts are compared exactly; of longer ones frequent words are no anchors, which takes no hours."""
+"""Words and spaces up to which two texts are compared exactly; longer ones word for word or, where their
+numbers differ, without frequent words as anchors, which takes no hours and may count a little more."""
 PARTS = re.compile(r"\s|\w+|[^\w\s]")
 
 
@@ -32,8 +33,10 @@ def lossy_bytes(tokenizer: Any, text: str, ids: list[int]) -> int:
 
 def _differing(source: Any, decoded: Any) -> int:
     """Bytes that differ between two lists of words, or two strings; words that stand for others are compared by character."""
-    lost = 0
-    matcher = SequenceMatcher(None, source, decoded, autojunk=len(source) > EXACTLY)
+    lost, long = 0, len(source) > EXACTLY
+    if long and len(source) == len(decoded):
+        return sum(_differing(a, b) for a, b in zip(source, decoded, strict=True) if a != b)
+    matcher = SequenceMatcher(None, source, decoded, autojunk=long)
     for tag, i, j, k, n in matcher.get_opcodes():
         if tag != "equal":
             before, after = "".join(source[i:j]), "".join(decoded[k:n])
