@@ -85,6 +85,10 @@ class EvaluationProvider(ABC):
             RecipeError, RunError: it cannot measure.
         """
 
+    def inputs(self) -> list[str]:
+        """Local paths, URLs or Hub ids that its metrics depend on, beside model and held-out texts."""
+        return []
+
     @abstractmethod
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         """The metrics by name. Must depend on nothing but its arguments and the recipe, seeds included."""
