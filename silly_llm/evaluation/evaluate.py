@@ -25,10 +25,12 @@ from silly_llm.core.lookup import find_model
 from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
-from silly_llm.evaluation.evidence import units_as_json, write_evidence
+from silly_llm.evaluation.comparisons import compare_models
+from silly_llm.evaluation.evidence import read_evidence, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
+from silly_llm.evaluation.results import VERSION, bearing_out, options_of
 from silly_llm.text.languages import ENGLISH
 
 if TYPE_CHECKING:
@@ -88,7 +90,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
             # Metrics, one model at a time
             measured = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
-            models = {name: {key: m[key] for key in ("metrics", "samples", "details")} for name, m in measured.items()}
+            parts = "metrics", "samples", "details", "measured_by"
+            models = {name: {key: m[key] for key in parts} for name, m in measured.items()}
 
             # Evidence, results and report
             evidence = write_evidence(
@@ -98,12 +101,13 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             )
             settings = {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics}
             results: dict[str, Any] = {
+                "silly_llm_results": VERSION,
                 "models": models,
                 "dataset": data.about,
                 "settings": settings,
                 "evidence": evidence,
             }
-            results["silly_llm"] = __version__
+            results |= compare_models(models, read_evidence(output.folder, results)) | {"silly_llm": __version__}
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
             output.record(models=list(models), documents=data.about["documents_scored"])
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
@@ -152,6 +156,7 @@ def evaluate_model(
     args, folder = recipe.args, Path(recipe.args.output_dir) / PARTIAL
     key = fingerprint([asdict(entry), recipe.values, code_version()])
     parts, model = [], None
+    measured_by: dict[str, Any] = {}
     for name, provider in providers.items():
         file = folder / f"{fingerprint([key, name])[:24]}.json"
         part = read_json(file)
@@ -160,12 +165,14 @@ def evaluate_model(
             part = measure(provider, model, data)
             write_text(file, json.dumps(part))
         parts.append(part)
+        measured_by |= dict.fromkeys(part["metrics"], options_of(json.loads(name)))
     del model  # one at a time in memory
     gc.collect()
     return {
         "metrics": {name: metric for part in parts for name, metric in part["metrics"].items()},
         "samples": [sample for part in parts for sample in part["samples"]],
         "details": {name: value for part in parts for name, value in part["details"].items()},
+        "measured_by": measured_by,
         "units": {name: units for part in parts for name, units in part["units"].items()},
         "generations": list({fingerprint(row): row for part in parts for row in part["generations"]}.values()),
     }
@@ -183,7 +190,7 @@ def measure(provider: EvaluationProvider, model: LanguageModel, data: Evaluation
     metrics, samples = provider.evaluate(model, data), provider.samples(model, data)
     part = {
         "metrics": {name: metric.as_json() for name, metric in metrics.items()},
-        "units": {name: units_as_json(metric.units) for name, metric in metrics.items() if metric.units},
+        "units": {name: units_as_json(units) for name, units in bearing_out(metrics, model.name).items()},
         "samples": samples,
         "generations": model.generations,
         "details": {name: metric.details for name, metric in metrics.items() if metric.details}

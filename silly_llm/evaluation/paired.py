@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from silly_llm.evaluation.metrics.statistics import FEW, Units, around, pseudo_values
+from silly_llm.evaluation.metrics.statistics import FEW, Units, around, pseudo_values, skewness
 
 ALPHA, POWER = 0.05, 0.8
 FLIPS = 9_999
@@ -40,11 +40,13 @@ class Difference:
     freedom: float
     left_out: int = 0
     """Units that only one of them has, or of which they scored different bytes."""
+    seeds: bool = False
+    """Whether its units are seeds, of which even two or three say something."""
 
     @property
     def few(self) -> bool:
-        """Whether it was measured on too little to say anything (documents; of seeds, the interval says it)."""
-        return self.n < FEW
+        """Whether it was measured on too little to say anything."""
+        return self.n < FEW and not self.seeds
 
     def detectable(self, tests: int = 1) -> float | None:
         """The smallest true difference that would have been found in 80 % of such comparisons, as one of so many tests (Bonferroni's
@@ -87,7 +89,7 @@ def common(all_units: Sequence[Units], *, equal: bool = False) -> tuple[list[Uni
 def paired(a: Units, b: Units, *, equal: bool = False) -> Difference | None:
     """The difference a - b of a metric on the units that both have; `None` where those are fewer than two clusters, or hold no number.
 
-    The interval is Student's on the jackknife's pseudo-values of the difference over clusters; the p-value by flipping, for whole
+    The interval is that of `estimate`, on the jackknife's pseudo-values of the difference over clusters; the p-value by flipping, for whole
     clusters at once, which model is which (`sign_flips`). Models whose numbers are all the same have p = 1.
 
     Args:
@@ -108,7 +110,8 @@ def paired(a: Units, b: Units, *, equal: bool = False) -> Difference | None:
         level = (top + other) / (bottom + under)
         shares = (x[:, 0] - level * x[:, 1]) / bottom - (y[:, 0] - level * y[:, 1]) / under
     error = float(single.std(ddof=1) / math.sqrt(count))
-    return Difference(value, *around(value, error, count), sign_flips(shares), count, error, count - 1, left_out)
+    low, high = around(value, error, count, skewness(single))
+    return Difference(value, low, high, sign_flips(shares), count, error, count - 1, left_out)
 
 
 def sign_flips(shares: np.ndarray) -> float:
@@ -141,10 +144,10 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Difference:
     value, n = float(np.mean(a) - np.mean(b)), min(len(a), len(b))
     error = math.sqrt(np.var(a, ddof=1) / len(a) + np.var(b, ddof=1) / len(b))
     if error <= 1e-12 * max(map(abs, [*a, *b])):  # seeds that change nothing say nothing about others
-        return Difference(value, value, value, 1.0, n, 0.0, 1.0)
+        return Difference(value, value, value, 1.0, n, 0.0, 1.0, seeds=True)
     found = ttest_ind(a, b, equal_var=False)
     low, high = found.confidence_interval(1 - ALPHA)
-    return Difference(value, float(low), float(high), float(found.pvalue), n, error, float(found.df))
+    return Difference(value, float(low), float(high), float(found.pvalue), n, error, float(found.df), seeds=True)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
