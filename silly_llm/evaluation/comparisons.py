@@ -1,6 +1,6 @@
 """Which of several models is better, by how much: every pair on every metric that has a better direction.
 
-All tests of one question are one family for Holm's correction, metrics and pairs alike, so that at most one evaluation in twenty says of
+All tests of one question are one family for Holm's correction, metrics and pairs alike, so that at most one evaluation in forty says of
 anything at all that models differ where they do not; picking the best of several is covered by it too.
 """
 

@@ -111,6 +111,7 @@ def estimate(units: Units, *, label: Label | None = None, share: bool = False, *
         return Metric(value, **made)
     error = standard_error(sums)
     low, high = wilson(value, error, n) if share else around(value, error, n, skewness(pseudo_values(sums)))
+    low = max(low, 0.0) if (sums >= 0).all() else low
     return Metric(value, min(low, value), max(high, value), **made)
 
 
