@@ -19,7 +19,7 @@ from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
 from silly_llm.core.pages import markdown
-from silly_llm.evaluation.comparisons import compare_models, leaderboard, recipes_of
+from silly_llm.evaluation.comparisons import amount, compare_models, leaderboard, recipes_of
 from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
 from silly_llm.evaluation.report.report import write_report
@@ -182,7 +182,7 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
         lines += ["", *wrapped(f"{asked} {tests['recipes']} tests)"), *verdicts["recipes"]]
     elif any(row["p_holm"] is not None for row in rows["checkpoints"]):
         seeds = "several seeds a side would tell (--group NAME=MODEL,MODEL, or one recipe trained with other seeds)"
-        differ = any(row["verdict"].endswith("is better") for row in rows["checkpoints"])
+        differ = any(row["better"] for row in rows["checkpoints"])
         known = "these checkpoints differ; of the recipes" if differ else "of the recipes"
         lines += ["", *wrapped(f"{known[0].upper()}{known[1:]} nothing is known: {seeds}.")]
     several = {name: members for name, members in groups.items() if len(members) > 1}
@@ -212,8 +212,7 @@ def verdict(row: Mapping[str, Any], label: Label) -> list[str]:
     """What the test of a metric and pair says."""
     text = row["verdict"]
     if row["n"]:
-        percent, numbers = label.percent, [row[key] for key in ("difference", "low", "high")]
-        value, low, high = (show(x, percent) if percent or abs(x) >= 0.1 or not x else f"{x:.2g}" for x in numbers)
+        value, low, high = (amount(row[key], label.percent) for key in ("difference", "low", "high"))
         p = "" if row["p_holm"] is None else f"; p = {row['p_holm']:.2g}"
         left = f"; {row['left_out']:,} left out" if row.get("left_out") else ""
         text = f"{text} ({value}, {low} to {high}; n = {row['n']:,}{left}{p})"

@@ -51,7 +51,7 @@ def compare_models(
                     rows.append(({"metric": metric, "a": a, "b": b, "question": question}, label, found))
         families.append(rows)
     comparisons = [row for family in families for row in finished(family)]
-    return {"comparisons": comparisons, "best": {m: best(models, comparisons, m, labels[m]) for m in labels}}
+    return {"comparisons": comparisons, "best": {m: best(models, comparisons, m) for m in labels}}
 
 
 def difference(
@@ -61,9 +61,8 @@ def difference(
     names = [*side, *other]
     held_out = label.group == PREDICTING
     for name in names:
-        lossy = (models[name].get("details", {}).get("bits_per_byte") or {}).get("lossy_share") or 0
-        if held_out and lossy > LOSSY:
-            return f"the tokenizer of {name} cannot spell {show(lossy, True)} of the bytes"
+        if held_out and (lossy := scoring(models[name], "lossy_share")) > LOSSY:
+            return f"the tokenizer of {name} cannot spell {show(float(lossy), True)} of the bytes"
     how = [models[name].get("measured_by", {}).get(metric) for name in names]
     if any(each != how[0] for each in how):
         return "measured with other options"
@@ -86,21 +85,27 @@ def finished(family: Sequence[tuple[dict[str, Any], Label, Difference | str]]) -
     for row, label, found in family:
         if isinstance(found, str):
             numbers = dict.fromkeys(("difference", "low", "high", "p", "p_holm", "detectable"))
-            rows.append({**row, **numbers, "n": 0, "verdict": f"not compared: {found}"})
+            rows.append({**row, **numbers, "n": 0, "better": None, "verdict": f"not compared: {found}"})
             continue
         p_holm, detectable = corrected.get(id(found)), found.detectable(len(tested) or 1)
-        better = row["a"] if (found.value > 0) == label.higher_is_better else row["b"]
+        differ = p_holm is not None and p_holm < ALPHA
+        better = (row["a"] if (found.value > 0) == label.higher_is_better else row["b"]) if differ else None
         if p_holm is None:
             verdict = f"too few to say (n = {found.n})"
-        elif p_holm < ALPHA:
+        elif differ:
             verdict = f"{better} is better"
         else:
-            shown = f"; {show(detectable, label.percent)} would have been seen" if detectable else ": equal"
-            verdict = f"no difference{shown}"
+            seen = f"; one of {amount(detectable, label.percent)} would have been seen" if detectable else ": equal"
+            verdict = f"no difference{seen}"
         numbers = {"difference": found.value, "low": found.low, "high": found.high, "p": found.p, "p_holm": p_holm}
         n = {"n": found.n, "left_out": found.left_out}
-        rows.append({**row, **numbers, **n, "detectable": detectable, "verdict": verdict})
+        rows.append({**row, **numbers, **n, "detectable": detectable, "better": better, "verdict": verdict})
     return rows
+
+
+def amount(value: float, percent: bool) -> str:
+    """A difference for people; of small ones two digits."""
+    return show(value, percent) if percent or abs(value) >= 0.1 or not value else f"{value:.2g}"
 
 
 def recipes_of(models: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -122,38 +127,34 @@ def recipes_of(models: Mapping[str, Any]) -> dict[str, list[str]]:
 # Ranks ----------------------------------------------------------------------------------------------------------------
 
 
-def better(comparisons: Sequence[Mapping[str, Any]], metric: str, label: Label) -> dict[tuple[str, str], bool | None]:
+def wins_of(comparisons: Sequence[Mapping[str, Any]], metric: str) -> dict[tuple[str, str], bool | None]:
     """Of every ordered pair of models that was compared, whether the first is better by the tests; `None`: not compared."""
     found: dict[tuple[str, str], bool | None] = {}
     for row in comparisons:
         if row["metric"] == metric and row["question"] == "checkpoints":
-            a, b, differ = row["a"], row["b"], row["p_holm"] is not None and row["p_holm"] < ALPHA
-            wins = differ and (row["difference"] > 0) == label.higher_is_better
-            found[a, b], found[b, a] = (None, None) if not row["n"] else (wins, differ and not wins)
+            for one, other in ((row["a"], row["b"]), (row["b"], row["a"])):
+                found[one, other] = row["better"] == one if row["n"] else None
     return found
 
 
 def ranked(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
-    """The models that the one with the most text scored (or, equally, the first) was compared with, itself included."""
-    have = [name for name, model in models.items() if (model["metrics"].get(metric) or {}).get("value") is not None]
-    rows = [r for r in comparisons if r["metric"] == metric and r["question"] == "checkpoints" and r["n"]]
-    partners = {
-        name: {r["a"] for r in rows if r["b"] == name} | {r["b"] for r in rows if r["a"] == name} for name in have
-    }
-    most = max(have, key=lambda name: (bool(partners[name]), scored(models, name), len(partners[name])), default="")
-    return [name for name in have if name == most or name in partners.get(most, ())]
+    """The models that the one with the most text scored (or, equally, with the most partners) was compared with, itself included."""
+    pairs = {pair for pair, wins in wins_of(comparisons, metric).items() if wins is not None}
+    partners = {name: {other for one, other in pairs if one == name} for name in models}
+    most = max(models, key=lambda name: (bool(partners[name]), scoring(models[name], "bytes"), len(partners[name])))
+    return [name for name in models if partners[most] and name in partners[most] | {most}]
 
 
-def scored(models: Mapping[str, Any], name: str) -> float:
-    """Bytes of held-out text that a model scored; 0 where nobody says."""
-    return (models[name].get("details", {}).get("bits_per_byte") or {}).get("bytes") or 0
+def scoring(model: Mapping[str, Any], key: str) -> float:
+    """A number about how held-out text was scored: `bytes`, `lossy_share`; 0 where nobody says."""
+    return (model.get("details", {}).get("bits_per_byte") or {}).get(key) or 0
 
 
-def best(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], metric: str, label: Label) -> str | None:
+def best(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], metric: str) -> str | None:
     """The model that the tests call better than every other that is ranked."""
-    wins, names = better(comparisons, metric, label), ranked(models, comparisons, metric)
+    wins, names = wins_of(comparisons, metric), ranked(models, comparisons, metric)
     first = [name for name in names if all(wins.get((name, other)) for other in names if other != name)]
-    return first[0] if first and len(names) > 1 else None
+    return first[0] if first else None
 
 
 def leaderboard(results: Mapping[str, Any], metric: str | None = None) -> list[dict[str, Any]]:
@@ -170,13 +171,18 @@ def leaderboard(results: Mapping[str, Any], metric: str | None = None) -> list[d
     if not labels:
         return []
     metric = metric or ("bits_per_byte" if "bits_per_byte" in labels else next(iter(labels)))
-    wins, names = better(rows, metric, labels[metric]), ranked(models, rows, metric)
-    most, sign = max((scored(models, name) for name in names), default=0), -1 if labels[metric].higher_is_better else 1
+    wins, names, sign = (
+        wins_of(rows, metric),
+        ranked(models, rows, metric),
+        -1 if labels[metric].higher_is_better else 1,
+    )
+    most = max(scoring(model, "bytes") for model in models.values())
     board = []
     for name, model in models.items():
         if (numbers := model["metrics"].get(metric)) and numbers["value"] is not None:
             rank = 1 + sum(bool(wins.get((other, name))) for other in names) if name in names else None
-            place = (rank or len(models) + 1, scored(models, name) < 0.999 * most, sign * numbers["value"])
+            cheap = scoring(model, "lossy_share") > LOSSY, scoring(model, "bytes") < 0.999 * most
+            place = (rank or len(models) + 1, *cheap, sign * numbers["value"])
             board.append((place, {"rank": rank, "model": name, "metric": metric} | numbers))
     return [row for _, row in sorted(board, key=lambda entry: entry[0])]
 

@@ -65,7 +65,12 @@ COMPARISON = {
     ],
     "properties": dict.fromkeys(("metric", "a", "b", "verdict"), TEXT)
     | dict.fromkeys(("difference", "low", "high", "p", "p_holm", "detectable"), NUMBER)
-    | {"question": {"enum": ["checkpoints", "recipes"]}, "n": {"type": "integer"}, "left_out": {"type": "integer"}},
+    | {
+        "question": {"enum": ["checkpoints", "recipes"]},
+        "n": {"type": "integer"},
+        "better": {"type": ["string", "null"]},
+        "left_out": {"type": "integer"},
+    },
 }
 SCHEMA = {
     "type": "object",
@@ -73,7 +78,7 @@ SCHEMA = {
     "properties": {
         "silly_llm_results": {"const": VERSION},
         "models": {"type": "object", "minProperties": 1, "additionalProperties": MODEL},
-        "dataset": OBJECT,  # name, split, digest of texts and requests, …
+        "dataset": {"type": "object", "required": ["digest", "split", "documents_scored", "stories_asked_for"]},
         "settings": OBJECT,  # what changes numbers
         "evidence": {"type": "object", "required": [EVIDENCE], "additionalProperties": TEXT},  # SHA-256 by file
         "comparisons": {"type": "array", "items": COMPARISON},
@@ -166,13 +171,13 @@ def check_numbers(models: Mapping[str, Any], evidence: Mapping[tuple[str, str], 
 
 def contradiction(numbers: Mapping[str, Any], units: Units) -> str | None:
     """Where a metric's numbers are not what its units come to, neither as a share nor as another ratio."""
-    keys, said = ("value", "low", "high", "n"), None
+    keys, found = ("value", "low", "high", "n"), []
     for computed in (estimate(units, share=share).as_json() for share in (False, True)):
         wrong = [key for key in keys if not same(numbers[key], computed[key])]
         if not wrong:
             return None
-        said = f"{wrong[0]} is {numbers[wrong[0]]}, but its evidence gives {computed[wrong[0]]}"
-    return said
+        found.append((len(wrong), f"{wrong[0]} is {numbers[wrong[0]]}, but its evidence gives {computed[wrong[0]]}"))
+    return min(found)[1]
 
 
 def same(here: float | None, there: float | None) -> bool:
