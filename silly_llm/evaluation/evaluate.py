@@ -26,7 +26,8 @@ from silly_llm.core.launch import command_line, run_main
 from silly_llm.core.registry import Parsed, components, parse_component
 from silly_llm.data.sources import open_source
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
-from silly_llm.evaluation.evidence import units_as_json, write_evidence
+from silly_llm.evaluation.comparisons import compare_models
+from silly_llm.evaluation.evidence import read_evidence, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.evaluation.models.base import NotMeasured
 from silly_llm.evaluation.models.loading import check_model, resolve
@@ -34,6 +35,7 @@ from silly_llm.evaluation.models.recipes import recipe_of
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.providers.base import LLMProvider
+from silly_llm.evaluation.results import VERSION, bearing_out, options_of
 from silly_llm.text.languages import ENGLISH
 
 PARTIAL = Path(PRIVATE, "partial")
@@ -97,7 +99,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             if not any(m["metrics"] for m in measured.values()):
                 reasons = [why for m in measured.values() for why in m["not_measured"].values()]
                 raise RunError(f"nothing could be measured: {reasons[0] if reasons else 'no metric has a value'}")
-            kept = ("metrics", "samples", "details", "not_measured")
+            kept = ("metrics", "samples", "details", "measured_by", "not_measured")
             models = {name: {key: m[key] for key in kept} for name, m in measured.items()}
 
             # Evidence, results and report
@@ -108,12 +110,13 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             )
             settings = {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics}
             results: dict[str, Any] = {
+                "silly_llm_results": VERSION,
                 "models": models,
                 "dataset": data.about,
                 "settings": settings,
                 "evidence": evidence,
             }
-            results["silly_llm"] = __version__
+            results |= compare_models(models, read_evidence(output.folder, results)) | {"silly_llm": __version__}
             results["notes"] = [
                 f"{name}: {metric} not measured: {why}."
                 for name, m in models.items()
@@ -181,6 +184,7 @@ def evaluate_model(
     args, folder = recipe.args, Path(recipe.args.output_dir) / PARTIAL
     key = fingerprint([asdict(entry), recipe.values, code_version()])
     parts, model = [], None
+    measured_by: dict[str, Any] = {}
     for name, provider in providers.items():
         file = folder / f"{fingerprint([key, name])[:24]}.json"
         part = read_json(file)
@@ -189,6 +193,7 @@ def evaluate_model(
             part = measure(provider, model, data)
             write_text(file, json.dumps(part))
         parts.append(part)
+        measured_by |= dict.fromkeys(part["metrics"], options_of(json.loads(name)))
     del model  # one at a time in memory
     gc.collect()
     together = {
@@ -200,6 +205,7 @@ def evaluate_model(
     together["details"] |= recipe_of(entry.path or None) | {"group": entry.group}
     return together | {
         "samples": [sample for part in parts for sample in part["samples"]],
+        "measured_by": measured_by,
         "generations": list({fingerprint(row): row for part in parts for row in part["generations"]}.values()),
     }
 
@@ -241,7 +247,7 @@ def measure(provider: EvaluationProvider, model: Any, data: EvaluationData) -> d
         lacking[component_name(provider)] = "there is nothing to measure it on"
     part = {
         "metrics": {name: metric.as_json() for name, metric in metrics.items() if name not in lacking},
-        "units": {name: units_as_json(metric.units) for name, metric in metrics.items() if metric.units},
+        "units": {name: units_as_json(units) for name, units in bearing_out(metrics, model.name).items()},
         "samples": samples,
         "generations": model.generations,
         "not_measured": lacking,

@@ -82,7 +82,11 @@ def read_evidence(folder: Path, results: Mapping[str, Any]) -> dict[tuple[str, s
         state = "is not the one of these results" if file.is_file() else "no such file"
         raise RecipeError(f"{file}: {state}; evaluate again, or restore the folder as evaluate wrote it")
     found: dict[tuple[str, str], list[Any]] = {}
-    for batch in pq.ParquetFile(file.absolute()).iter_batches(columns=list(COLUMNS)):
+    table = pq.ParquetFile(file.absolute())
+    kinds = {field.name: str(field.type) for field in table.schema_arrow}
+    if wrong := [name for name, kind in COLUMNS.items() if kinds.get(name) != kind]:
+        raise RecipeError(f"{file}: column {wrong[0]!r} is {kinds.get(wrong[0], 'missing')}; evaluate again")
+    for batch in table.iter_batches(columns=list(COLUMNS)):
         for model, metric, *row in zip(*batch.to_pydict().values(), strict=True):
             found.setdefault((model, metric), []).append(row)
     return {key: _units(rows) for key, rows in found.items()}

@@ -37,7 +37,7 @@ def test_base_and_tuned_model_side_by_side(tiny_models, stories_file, tmp_path, 
     for model in results["models"].values():
         assert set(model["metrics"]) >= WANTED
         for metric in (model["metrics"][name] for name in WANTED):
-            assert set(metric) == {"value", "low", "high", "n", "label"} and metric["n"] > 0
+            assert set(metric) == {"value", "low", "high", "n", "label", "few"} and 0 < metric["n"] < 10
             assert metric["low"] <= metric["value"] <= metric["high"]
         assert [s["kind"] for s in model["samples"]] == ["beginning"] * 2 + ["instruction"] * 2
         assert all(set(s) >= {"prompt", "completion"} for s in model["samples"])

@@ -75,9 +75,8 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
     """
     from silly_llm.commands.sweep.jobs import run_jobs
     from silly_llm.commands.sweep.plots import draw
-    from silly_llm.commands.sweep.results import group, markdown_table, write_rows
+    from silly_llm.commands.sweep.results import group, markdown_table, verdicts, write_rows
     from silly_llm.core.pages.render import write_page
-    from silly_llm.evaluation.compare import verdicts
 
     started = time.monotonic()
     finished = {point.name for point, is_done in zip(sweep.points, done, strict=True) if is_done}
@@ -98,7 +97,7 @@ def run(sweep: Sweep, done: Sequence[bool], gpus: int) -> None:
     keys = list(dict.fromkeys(key for point in sweep.points for key in point.values))
     groups = group(rows, labels)
     table = markdown_table(groups, labels)
-    best = verdicts({g.name: {"metrics": {"bits_per_byte": g.metric("bits_per_byte").as_json()}} for g in groups})
+    best = verdicts(groups)
     page = {"title": sweep.file, "count": len(rows), "command": code(f"silly-llm sweep --config {sweep.file}")}
     page |= {"table": table, "best": best, "plots": draw(groups, sweep.folder / "plots", keys), "failed": failed}
     write_page(sweep.folder / "README.md", page, "sweep.md")

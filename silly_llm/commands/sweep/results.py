@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from silly_llm.commands.sweep.points import Point, short, shown
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.pages import markdown
 from silly_llm.core.pages.plots import read_log
-from silly_llm.evaluation.metrics.statistics import Metric, mean_over_seeds
+from silly_llm.evaluation import compare
+from silly_llm.evaluation.comparisons import finished
+from silly_llm.evaluation.metrics.statistics import Label, Metric, mean_over_seeds
+from silly_llm.evaluation.paired import welch
 
 SIZES = ("width", "layers", "heads")
 """Model dimensions in a row."""
@@ -88,6 +92,21 @@ def group(rows: Sequence[Row], labels: Sequence[str]) -> list[Group]:
         values = {key: row[key] for key in labels if key != "seed" and key in row}
         groups.setdefault(json.dumps(values), Group(values, [])).rows.append(row)
     return list(groups.values())
+
+
+def verdicts(groups: Sequence[Group]) -> list[str]:
+    """How the best group compares with each other one, by bits per byte and Welch's t-test over seeds; of one seed a group nothing."""
+    label = Label(METRICS["bits_per_byte"], higher_is_better=False)
+    values = {g.name: [row["bits_per_byte"] for row in g.rows if row.get("bits_per_byte") is not None] for g in groups}
+    several = {name: found for name, found in values.items() if len(found) > 1}
+    pairs = [
+        ({"metric": "bits_per_byte", "a": a, "b": b, "question": "recipes"}, label, welch(several[a], several[b]))
+        for a, b in combinations(several, 2)
+    ]
+    best = min(several, key=lambda name: statistics.fmean(several[name]), default=None)
+    rows = [row for row in finished(pairs) if best in (row["a"], row["b"])]
+    lines = [line for row in rows for line in compare.verdict(row, label)]
+    return ["", *lines] if lines else []
 
 
 def curve(found: Group, metric: str) -> list[tuple[float, float]]:
