@@ -47,9 +47,7 @@ def crossed(contexts: tuple[str, str], targets: tuple[str, str], given: bool, **
     for own, other in ((0, 1), (1, 0)):
         if given:
             own_context, other_context = contexts[own], contexts[other]
-            yield Pair(
-                texts[own][own], texts[other][own], given_good=own_context, given_bad=other_context, **about
-            )
+            yield Pair(texts[own][own], texts[other][own], given_good=own_context, given_bad=other_context, **about)
         else:
             yield Pair(texts[own][own], texts[own][other], **about)
 
@@ -67,19 +65,21 @@ def read_suite(file: Path) -> list[Pair]:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"dataset: {file}: cannot be read as YAML ({first_line(error)})") from None
-    content = content if isinstance(content, Mapping) else {}
-    items, compare = content.get("items"), content.get("compare", "targets")
-    blocks = isinstance(items, Mapping) and all(isinstance(lines, str) for lines in items.values())
-    if not blocks or compare not in ("targets", "contexts"):
-        raise RecipeError(f"dataset: {file}: expected `compare: targets` or `contexts`, and `items` with lines by paradigm")
+    items, compare = (content.get(key) for key in ("items", "compare")) if isinstance(content, dict) else (None, None)
+    blocks = isinstance(items, dict) and all(isinstance(lines, str) for lines in items.values())
+    if not isinstance(items, dict) or not blocks or compare not in ("targets", "contexts"):
+        what = "`compare: targets` or `contexts`, and `items` with lines by paradigm"
+        raise RecipeError(f"dataset: {file}: expected {what}")
     pairs: list[Pair] = []
     for paradigm, lines in items.items():
         for line in filter(None, map(str.strip, lines.splitlines())):
             context, arrow, target = line.partition(" => ")
             if not arrow or not SLOT.search(context) or not SLOT.search(target):
-                raise RecipeError(f"dataset: {file}: {paradigm}: expected `CONTEXT => TARGET`, each with {{a|b}}: {line!r}")
-            both = [(SLOT.sub(r"\1", part), SLOT.sub(r"\2", part)) for part in (context, target)]
-            pairs += crossed(*both, compare == "contexts", paradigm=str(paradigm), field=str(paradigm))  # type: ignore[misc]
+                raise RecipeError(
+                    f"dataset: {file}: {paradigm}: expected `CONTEXT => TARGET`, each with {{a|b}}: {line!r}"
+                )
+            contexts, targets = ((SLOT.sub(r"\1", part), SLOT.sub(r"\2", part)) for part in (context, target))
+            pairs += crossed(contexts, targets, compare == "contexts", paradigm=str(paradigm), field=str(paradigm))
     return pairs
 
 
