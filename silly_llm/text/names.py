@@ -57,14 +57,13 @@ def rename(text: str, new: dict[int, tuple[str, str]]) -> str:
 # Introductions --------------------------------------------------------------------------------------------------------
 
 _BEFORE = re.compile(
-    r"\b(?:named|called|names?|is|was|were|are|I'm|am|little|old|friends?|pal|buddy|brothers?|sisters?|cousin|twins?|neighbou?r|teacher|"
-    r"dog|puppy|pup|cat|kitten|kitty|bird|bunny|rabbit|bear|fish|mouse|frog|horse|pony|duck|turtle|doll|robot|monster|dragon|fairy|toy|"
-    r"boys?|girls?|man|woman|lady|child|kids?|children|baby|son|daughter|Mr|Mrs|Miss|Ms|Dr|Aunt|Uncle|Auntie|Grandma|Grandpa|"
-    r"met|meet|saw|see|found|visit(?:ed)?|joined|invited|knew|for|with|to|from|by|of|than|and|or|hello|hi)[.,:]?\s+[\"“]?$",
-    re.IGNORECASE,
+    r"\b(?:(?:[Nn]amed|called|names?|is|was|were|are|I'm|am|little|old|[Ff]riends?|pal|buddy|brothers?|sisters?|cousin|twins?|neighbou?r|"
+    r"teacher|dog|puppy|pup|cat|kitten|kitty|bird|bunny|rabbit|bear|fish|mouse|frog|horse|pony|duck|turtle|doll|robot|monster|dragon|"
+    r"fairy|toy|boys?|girls?|man|woman|lady|child|kids?|children|baby|son|daughter|Miss|Aunt|Uncle|Auntie|Grandma|Grandpa|"
+    r"met|meet|saw|see|found|visit(?:ed)?|joined|invited|knew|(?:ran|went|came) to|[A-Z][a-z]+,? and),?|(?:Mr|Mrs|Ms|Dr)\.?)\s+$"
 )  # fmt: skip
 _AFTER = re.compile(
-    r",? (?:who|came|comes|arrived|appeared|lived|lives|joined|and [A-Z])\b|, (?:a|an|the|his|her|their|my|too)\b| (?:was|is) (?:a|an|the|his|her|their)\b"
+    r",? (?:who|from|came|comes|arrived|appeared|lived|lives|joined|and [A-Z])\b|, (?:a|an|the|his|her|their|my|too)\b| (?:was|is) (?:a|an|the|his|her|their)\b"
 )
 
 
