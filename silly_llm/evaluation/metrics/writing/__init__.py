@@ -1,0 +1,1 @@
+"""How well a model writes, by rules and without an LLM that judges: grammar, coherence, readability."""

@@ -1,0 +1,53 @@
+"""What the measures of writing share: the stories a model writes, and the same measure of the held-out stories beside it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from silly_llm.evaluation.arguments import EvaluationArguments
+from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
+from silly_llm.text.languages import ENGLISH
+
+if TYPE_CHECKING:
+    from silly_llm.evaluation.model import LanguageModel
+
+
+class WritingProvider(EvaluationProvider):
+    """Measures texts by English rules. Every metric has `reference` in its details: the same of the held-out stories."""
+
+    name = "writing"
+
+    def __init__(self, settings: EvaluationArguments) -> None:
+        self.settings = settings
+        self._held_out: tuple[EvaluationData, dict[str, Metric]] | None = None
+
+    @abstractmethod
+    def measure(self, ids: Sequence[str], texts: Sequence[str]) -> dict[str, Metric]:
+        """The metrics of texts; `ids` name them in the evidence."""
+
+    def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
+        if data.language != ENGLISH:
+            print(f"{self.name}: not measured, its rules are English; the texts are in {data.language}", flush=True)
+            return {}
+        metrics = self.measure(data.request_ids, stories_of(model, data, self.settings))
+        if self._held_out is None or self._held_out[0] is not data:
+            count = len(data.requests)
+            self._held_out = data, self.measure(data.document_ids[:count], list(data.texts[:count]))
+        return {name: self._with_reference(name, metric) for name, metric in metrics.items()}
+
+    def _with_reference(self, name: str, metric: Metric) -> Metric:
+        held_out = self._held_out[1].get(name) if self._held_out else None
+        return replace(metric, details=metric.details | {"reference": held_out.as_json()}) if held_out else metric
+
+
+def stories_of(model: LanguageModel, data: EvaluationData, settings: EvaluationArguments) -> list[str]:
+    """The same stories that `completions` counts: a tuned model's answers; a base model's with the words given to it before them."""
+    if model.is_chat:
+        made = model.generate([r.messages for r in data.requests], settings.sampling, settings.seed)
+        return [generation.text for generation in made]
+    beginnings = [r.beginning for r in data.requests]
+    made = model.generate(beginnings, settings.sampling, settings.seed)
+    return [begin + generation.text for begin, generation in zip(beginnings, made, strict=True)]
