@@ -25,15 +25,21 @@ _SMALL = regex.compile(r"[\"“‘'«„¿¡—]*\p{Ll}")
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of a story, in order, with whitespace collapsed. Closing quotation marks stay with their sentence."""
-    sentences: list[str] = []
+    return [" ".join(text[start:end].split()) for start, end in sentence_spans(text)]
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Start and end of each of the `split_sentences`, whitespace around them left out."""
+    spans: list[tuple[int, int]] = []
     start = 0
     for match in _BREAK.finditer(text):
         if match.lastindex == 1 and _SMALL.match(text, match.end()):
             continue
-        sentences.append(text[start : match.end(match.lastindex) if match.lastindex else match.start()])
+        spans.append((start, match.end(match.lastindex) if match.lastindex else match.start()))
         start = match.end()
-    sentences.append(text[start:])
-    return [s for s in (" ".join(sentence.split()) for sentence in sentences) if s]
+    spans.append((start, len(text)))
+    sentences = [(start, text[start:end]) for start, end in spans]
+    return [(at + len(s) - len(s.lstrip()), at + len(s.rstrip())) for at, s in sentences if not s.isspace() and s]
 
 
 def content_words(text: str, rng: random.Random, count: int = 3, language: str = ENGLISH) -> tuple[str, ...]:
