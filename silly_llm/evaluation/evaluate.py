@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.evidence import units_as_json, write_evidence
-from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
+from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.text.languages import ENGLISH
@@ -62,6 +63,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     present = [folder for folder in folders.values() if Path(folder).exists()]
 
     inputs = [entry.path for entry in entries] + source.inputs() + present
+    inputs += [name for metric in metrics for name in getattr(metric.cls, "inputs", lambda _: [])(metric.options)]
     with container or Container() as services:
         services.provide(EvaluationArguments, args).provide(Container, services)
         providers: dict[str, EvaluationProvider] = {
@@ -88,6 +90,11 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
             # Metrics, one model at a time
             measured = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
+            texts = {name: m["generations"] for name, m in measured.items()}
+            for provider in providers.values():
+                for name, metrics_of in provider.compare(texts, data).items():
+                    for key, values in as_json(metrics_of).items():
+                        measured[name][key].update(values)
             models = {name: {key: m[key] for key in ("metrics", "samples", "details")} for name, m in measured.items()}
 
             # Evidence, results and report
@@ -104,6 +111,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 "evidence": evidence,
             }
             results["silly_llm"] = __version__
+            results["notes"] = list(dict.fromkeys(note for m in measured.values() for note in m["notes"]))
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
             output.record(models=list(models), documents=data.about["documents_scored"])
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
@@ -165,6 +173,7 @@ def evaluate_model(
     return {
         "metrics": {name: metric for part in parts for name, metric in part["metrics"].items()},
         "samples": [sample for part in parts for sample in part["samples"]],
+        "notes": [note for part in parts for note in part["notes"]],
         "details": {name: value for part in parts for name, value in part["details"].items()},
         "units": {name: units for part in parts for name, units in part["units"].items()},
         "generations": list({fingerprint(row): row for part in parts for row in part["generations"]}.values()),
@@ -181,20 +190,23 @@ def load(entry: ModelEntry, args: EvaluationArguments) -> LanguageModel:
 def measure(provider: EvaluationProvider, model: LanguageModel, data: EvaluationData) -> dict[str, Any]:
     """One provider's part of a model's results; what is not finite becomes null."""
     metrics, samples = provider.evaluate(model, data), provider.samples(model, data)
-    part = {
-        "metrics": {name: metric.as_json() for name, metric in metrics.items()},
-        "units": {name: units_as_json(metric.units) for name, metric in metrics.items() if metric.units},
-        "samples": samples,
-        "generations": model.generations,
-        "details": {name: metric.details for name, metric in metrics.items() if metric.details}
-        | {
-            "parameters": model.model.num_parameters(),  # tied embeddings count once
-            "context": model.context,
-            "vocabulary": len(model.tokenizer),
-            "chat": model.is_chat,
-        },
+    part = as_json(metrics) | {"samples": samples, "notes": provider.notes(), "generations": model.generations}
+    part["details"] |= {
+        "parameters": model.model.num_parameters(),  # tied embeddings count once
+        "context": model.context,
+        "vocabulary": len(model.tokenizer),
+        "chat": model.is_chat,
     }
     return json.loads(json.dumps(part), parse_constant=lambda name: None)
+
+
+def as_json(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """Metrics as results and evidence have them."""
+    return {
+        "metrics": {name: metric.as_json() for name, metric in metrics.items()},
+        "units": {name: units_as_json(metric.units) for name, metric in metrics.items() if metric.units},
+        "details": {name: metric.details for name, metric in metrics.items() if metric.details},
+    }
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class Judge:
     ) -> None:
         self.provider, self.rubric, self.folder = provider, rubric, folder
         self.seed, self.max_failed, self.limits = seed, max_failed, limits or {}
-        self.how = {"temperature": temperature, "max_tokens": max_tokens}
+        self.how: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
         self.tokens = Counter(prompt=0, completion=0)
         """Of all answers, those from the journal too."""
         self.failed: list[str] = []
@@ -101,7 +101,9 @@ class Judge:
         try:
             return asyncio.run(self._verdicts(works, what))
         except BudgetSpent as spent:
-            raise RunError(f"judge: {spent}; with a larger budget the same command asks only for what is missing") from None
+            raise RunError(
+                f"judge: {spent}; with a larger budget the same command asks only for what is missing"
+            ) from None
 
     async def _verdicts(self, works: Sequence[Work], what: str) -> list[Verdict]:
         from tqdm.auto import tqdm

@@ -132,7 +132,12 @@ class Rubric:
     def _render(self, block: str, work: Work) -> str:
         task = next(iter(work.parts))
         words = next(said for parts, said in PARTS.items() if parts[0] == task)
-        about = {"id": work.id, "parts": list(work.parts), "compared": work.compared, "keys": list(work.schema()["properties"])}
+        about = {
+            "id": work.id,
+            "parts": list(work.parts),
+            "compared": work.compared,
+            "keys": list(work.schema()["properties"]),
+        }
         context = self._template.new_context({**words, **about, "instructed": task == "instruction"})
         return "".join(self._template.blocks[block](context)).strip()
 
@@ -152,7 +157,11 @@ def _escaped(found: re.Match[str]) -> str:
     """Letters, punctuation and pictures of the world as they are, unless they are ASCII in disguise; all else by its code."""
     character = found[0]
     folded = unicodedata.normalize("NFKC", character)
-    if not character.isascii() and unicodedata.category(character)[0] in "LMNPS" and not any(c.isascii() and _SPECIAL.match(c) for c in folded):
+    if (
+        not character.isascii()
+        and unicodedata.category(character)[0] in "LMNPS"
+        and not any(c.isascii() and _SPECIAL.match(c) for c in folded)
+    ):
         return character
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
