@@ -41,6 +41,8 @@ class ScriptedJudge(StandIn):
         self.grade, self.assess, self.token = grade, assess, token
         self.bodies: list[dict[str, Any]] = []
         """Of all questions but the probe, in order."""
+        self.probe: dict[str, Any] = {"content": "Yes."}
+        """The message that answers the probe."""
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class ScriptedJudge(StandIn):
         body = json.loads(await request.content.read())
         if body["model"] != "judge":
             return web.json_response({"error": {"message": f"no model {body['model']}"}}, status=404)
-        said: Any = "Yes."
+        said: Any = ""
         if len(body["messages"]) > 1:
             self.bodies.append(body)
             work = json.loads(body["messages"][1]["content"])
@@ -62,7 +64,7 @@ class ScriptedJudge(StandIn):
             return web.json_response({"error": {"message": "scripted failure"}}, status=said)
         if isinstance(said, dict):
             said = json.dumps({"id": re.findall(r'"id" is "(\w+)"', body["messages"][-1]["content"])[-1], **said})
-        message = {"role": "assistant", "content": said}
+        message = {"role": "assistant", "content": said} | (self.probe if len(body["messages"]) == 1 else {})
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return web.json_response({"model": "judge", "choices": [choice], "usage": usage})
