@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -158,6 +158,25 @@ class Engine:
             reason = reasons.most_common(1)[0][0]
             self.stopped = RunError(f"{what}: {reason}{f'; {SWITCH_OFF}' if reason.startswith('thinking') else ''}")
         return self.stopped
+
+
+def engine_within(limits: Mapping[str, float | None], provider: LLMProvider, journal: Journal | None) -> Engine:
+    """An engine with a budget, minus what the journal says is spent.
+
+    Args:
+        limits: `max_requests`, `max_tokens_total` and `max_cost`; `None`: no limit.
+    """
+    budget = None
+    if any(limits.values()):
+        prompt, completion = journal.tokens() if journal is not None else (0, 0)
+        budget = Budget(
+            **limits,  # type: ignore[arg-type]
+            prices=provider.prices,
+            requests=len(journal) if journal is not None else 0,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+        )
+    return Engine(provider, journal, budget=budget)
 
 
 async def in_order(

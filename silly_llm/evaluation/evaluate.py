@@ -11,6 +11,7 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,14 @@ from silly_llm.data.sources import open_source
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.comparisons import compare_models
 from silly_llm.evaluation.evidence import read_evidence, units_as_json, write_evidence
-from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
+from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
 from silly_llm.evaluation.models.base import NotMeasured
 from silly_llm.evaluation.models.loading import check_model, resolve
 from silly_llm.evaluation.models.recipes import recipe_of
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
-from silly_llm.providers.base import LLMProvider
 from silly_llm.evaluation.results import VERSION, bearing_out, options_of
+from silly_llm.providers.base import LLMProvider
 from silly_llm.text.languages import ENGLISH
 
 PARTIAL = Path(PRIVATE, "partial")
@@ -99,6 +100,11 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             if not any(m["metrics"] for m in measured.values()):
                 reasons = [why for m in measured.values() for why in m["not_measured"].values()]
                 raise RunError(f"nothing could be measured: {reasons[0] if reasons else 'no metric has a value'}")
+            texts = {name: m["generations"] for name, m in measured.items()}
+            for provider in providers.values():
+                for name, metrics_of in provider.compare(texts, data).items():
+                    for key, values in as_json(metrics_of, name).items():
+                        measured[name][key].update(values)
             kept = ("metrics", "samples", "details", "measured_by", "not_measured")
             models = {name: {key: m[key] for key in kept} for name, m in measured.items()}
 
@@ -117,7 +123,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 "evidence": evidence,
             }
             results |= compare_models(models, read_evidence(output.folder, results)) | {"silly_llm": __version__}
-            results["notes"] = [
+            results["notes"] = [note for m in measured.values() for note in m["notes"]] + [
                 f"{name}: {metric} not measured: {why}."
                 for name, m in models.items()
                 for metric, why in m["not_measured"].items()
@@ -206,6 +212,7 @@ def evaluate_model(
     return together | {
         "samples": [sample for part in parts for sample in part["samples"]],
         "measured_by": measured_by,
+        "notes": [note for part in parts for note in part["notes"]],
         "generations": list({fingerprint(row): row for part in parts for row in part["generations"]}.values()),
     }
 
@@ -232,10 +239,10 @@ def component_name(provider: EvaluationProvider) -> str:
 
 def measure(provider: EvaluationProvider, model: Any, data: EvaluationData) -> dict[str, Any]:
     """One provider's part of a model's results; what is not finite becomes null, and what has no value is told with the reason."""
-    metrics, samples, lacking = {}, [], {}
+    metrics, samples, notes, lacking = {}, [], [], {}
     try:
         metrics = provider.evaluate(model, data)
-        samples = provider.samples(model, data)
+        samples, notes = provider.samples(model, data), provider.notes()
     except NotMeasured as error:
         lacking[component_name(provider)] = str(error)
     lacking |= {
@@ -245,21 +252,29 @@ def measure(provider: EvaluationProvider, model: Any, data: EvaluationData) -> d
     }
     if not metrics and not lacking:
         lacking[component_name(provider)] = "there is nothing to measure it on"
-    part = {
-        "metrics": {name: metric.as_json() for name, metric in metrics.items() if name not in lacking},
-        "units": {name: units_as_json(units) for name, units in bearing_out(metrics, model.name).items()},
+    part: dict[str, Any] = {
+        **as_json({name: metric for name, metric in metrics.items() if name not in lacking}, model.name),
+        "notes": notes,
         "samples": samples,
         "generations": model.generations,
         "not_measured": lacking,
-        "details": {name: metric.details for name, metric in metrics.items() if metric.details}
-        | {
-            "parameters": model.parameters,
-            "context": model.context,
-            "vocabulary": model.vocabulary,
-            "chat": model.is_chat,
-        },
+    }
+    part["details"] |= {
+        "parameters": model.parameters,
+        "context": model.context,
+        "vocabulary": model.vocabulary,
+        "chat": model.is_chat,
     }
     return json.loads(json.dumps(part), parse_constant=lambda name: None)
+
+
+def as_json(metrics: Mapping[str, Metric], model: str) -> dict[str, Any]:
+    """Metrics of a model as results and evidence have them."""
+    return {
+        "metrics": {name: metric.as_json() for name, metric in metrics.items()},
+        "units": {name: units_as_json(units) for name, units in bearing_out(metrics, model).items()},
+        "details": {name: metric.details for name, metric in metrics.items() if metric.details},
+    }
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ class RequestFailed:
     reason: str
     fatal: bool = False
     """No other request can succeed either (wrong token, unknown model, no server)."""
+    invalid: bool = False
+    """There was an answer, which says nothing or is not valid under the schema."""
 
 
 @dataclass(frozen=True)

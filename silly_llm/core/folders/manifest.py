@@ -21,7 +21,7 @@ SHARD_FOLDERS = "journal-shards"
 COMMON = ("README.md", "recipe.yaml", "provenance.json")
 JOURNALS = (
     "journal.sqlite*", "journal.jsonl*", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*",
-    "journal-model-*",
+    "journal-model-*", "journal-judge*",
 )  # fmt: skip
 """Paid answers (JSON lines and Parquet are those of earlier versions): kept whatever changes."""
 DATASET = (*COMMON, SHARDS, "statistics.json")

@@ -81,21 +81,11 @@ class GenerationComponents:
 
     def engine(self, journal: Journal | None) -> Engine:
         """The engine with the recipe's budget, minus what the journal says is spent; a shard gets its share."""
-        from silly_llm.asking.budget import Budget
-        from silly_llm.asking.engine import Engine
+        from silly_llm.asking.engine import engine_within
 
         limits = {name: getattr(self.args, name) for name in ("max_cost", "max_requests", "max_tokens_total")}
-        budget = None
-        if any(limits.values()):
-            prompt, completion = journal.tokens() if journal is not None else (0, 0)
-            budget = Budget(
-                **{name: limit and limit / self.args.num_shards for name, limit in limits.items()},
-                prices=self.provider.prices,
-                requests=len(journal) if journal is not None else 0,
-                prompt_tokens=prompt,
-                completion_tokens=completion,
-            )
-        return Engine(self.provider, journal, budget=budget)
+        shares = {name: limit and limit / self.args.num_shards for name, limit in limits.items()}
+        return engine_within(shares, self.provider, journal)
 
     def _languages(self, component: Parsed) -> set[str]:
         """The languages that a filter knows; none at all: any."""

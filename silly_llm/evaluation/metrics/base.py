@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,16 @@ class EvaluationProvider(ABC):
     def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
         """Texts for the report, each `{"prompt", "completion", …}`; none by default."""
         return []
+
+    def notes(self) -> list[str]:
+        """Sentences about the last model's metrics that a report puts first."""
+        return []
+
+    def compare(
+        self, generations: Mapping[str, Sequence[Mapping[str, Any]]], data: EvaluationData
+    ) -> dict[str, dict[str, Metric]]:
+        """More metrics by model and name, from the texts (rows of `generations.parquet`) of all of them, once all are measured."""
+        return {}
 
 
 def unique(names: Iterable[str]) -> list[str]:

@@ -285,4 +285,5 @@ class ServerProvider(LLMProvider):
             await asyncio.sleep(wait)
 
     def _failure(self, url: str, error: RequestError) -> RequestFailed:
-        return RequestFailed(mask(f"{url}: {error}", loosely=True), fatal=error.fatal)
+        reason = mask(f"{url}: {error}", loosely=True)
+        return RequestFailed(reason, fatal=error.fatal, invalid=isinstance(error, InvalidAnswer))

@@ -1,0 +1,105 @@
+"""Stories of two models side by side: who wins, whether the order matters, and a strength for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from silly_llm.evaluation.judge.asking import Verdict
+from silly_llm.evaluation.judge.rubric import Work
+from silly_llm.evaluation.metrics.base import JUDGED, Label, Metric, Units, estimate
+
+RESAMPLES = 500
+WINS = Label("Wins against the others", JUDGED, "share of comparisons, ties count half", True, True)
+
+
+class Shown(NamedTuple):
+    """A prompt and two models, in the order in which the judge sees their stories."""
+
+    prompt: str
+    first: str
+    second: str
+
+
+def comparisons(
+    stories: Mapping[str, Mapping[str, str]], parts: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[Shown, Work]]:
+    """Each pair of models at each prompt that both have a story for, in both orders.
+
+    Args:
+        stories: by model and prompt.
+        parts: the task, as the first part of a work, by prompt.
+    """
+    for one, other in combinations(stories, 2):
+        for prompt, part in parts.items():
+            for a, b in ((one, other), (other, one)):
+                if prompt in stories[a] and prompt in stories[b]:
+                    yield (
+                        Shown(prompt, a, b),
+                        Work(prompt, {**part, "first": stories[a][prompt], "second": stories[b][prompt]}),
+                    )
+
+
+def wins(
+    shown: Sequence[Shown], verdicts: Sequence[Verdict], models: Sequence[str], seed: int, judge: str
+) -> dict[str, dict[str, Metric]]:
+    """The share of comparisons that each model wins, and its Bradley-Terry strength, by name.
+
+    The strength is a log-odds, 0 on average over the models; its interval is a bootstrap over prompts. In the details: in how many
+    pairs of orders the verdict is the same.
+    """
+    score = {"1": 1.0, "2": 0.0, "tie": 0.5}
+    found = {where: score[v.grades["better"]] for where, v in zip(shown, verdicts, strict=True) if v.grades}
+    pairs = [
+        (found[s], found[swapped])
+        for s in found
+        if s.first < s.second and (swapped := Shown(s.prompt, s.second, s.first)) in found
+    ]
+    details = {
+        "judge": judge,
+        "verdicts": len(shown),
+        "unreadable": len(shown) - len(found),
+        "both_orders": len(pairs),
+        "same_in_both_orders": sum(a == 1 - b for a, b in pairs),
+        "first_preferred": sum(found.values()) / len(found) if found else None,
+    }
+    prompts = sorted({s.prompt for s in found})
+    counts = np.zeros((len(prompts), len(models), len(models)))
+    for (prompt, first, second), won in found.items():
+        place = prompts.index(prompt), models.index(first), models.index(second)
+        counts[place] += won
+        counts[place[0], place[2], place[1]] += 1 - won
+    draws: Any = np.random.default_rng(seed).integers(len(prompts), size=(RESAMPLES, len(prompts))) if prompts else []
+    strengths = np.array([_strengths(counts[draw].sum(0)) for draw in draws])
+    made: dict[str, dict[str, Metric]] = {}
+    for i, model in enumerate(models):
+        mine = [
+            (
+                f"{s.prompt}:{' '.join(sorted(s[1:]))}:{s.first == min(s[1:])}",
+                s.prompt,
+                w if s.first == model else 1 - w,
+            )
+            for s, w in found.items()
+            if model in s[1:]
+        ]
+        units = Units(
+            [name for name, *_ in mine], [won for *_, won in mine], clusters=[prompt for _, prompt, _ in mine]
+        )
+        made[model] = {"judge_wins": estimate(units, label=WINS, share=True, **details)}
+        if prompts:
+            low, high = np.quantile(strengths[:, i], [0.025, 0.975])
+            label = Label("Bradley-Terry strength", JUDGED, "log-odds, 0 on average", True)
+            made[model]["judge_strength"] = Metric(
+                float(_strengths(counts.sum(0))[i]), float(low), float(high), len(prompts), {}, label
+            )
+    return made
+
+
+def _strengths(counts: np.ndarray) -> np.ndarray:
+    """The Bradley-Terry model's maximum-likelihood log-odds from wins, shape (models, models), lightly regularized (`choix`)."""
+    import choix
+
+    return choix.ilsr_pairwise_dense(counts, alpha=0.01)

@@ -1,0 +1,290 @@
+"""The paper's GPT-Eval: stories of a model judged by an LLM, with what is known of that judge beside its grades."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from silly_llm.core.container import Container
+from silly_llm.core.folders.provenance import fingerprint
+from silly_llm.core.registry import register
+from silly_llm.evaluation.arguments import EvaluationArguments, SamplingSettings
+from silly_llm.evaluation.judge.arguments import OURS, JudgeConfig
+from silly_llm.evaluation.judge.asking import Judge, Verdict
+from silly_llm.evaluation.judge.calibration import Calibration, corrected, damaged_pairs
+from silly_llm.evaluation.judge.pairwise import comparisons, wins
+from silly_llm.evaluation.judge.rubric import AGE_GROUPS, GRADES, RUBRICS, Rubric, Work
+from silly_llm.evaluation.metrics.base import (
+    JUDGED,
+    EvaluationData,
+    EvaluationProvider,
+    Label,
+    Metric,
+    Units,
+    estimate,
+    unique,
+)  # fmt: skip
+from silly_llm.evaluation.metrics.statistics import standard_error
+from silly_llm.evaluation.metrics.stories import ask
+from silly_llm.evaluation.suites.beginnings import beginnings
+from silly_llm.providers.base import LLMProvider
+
+if TYPE_CHECKING:
+    from silly_llm.evaluation.model import LanguageModel
+
+Prompt = tuple[str, dict[str, str], Any]
+"""Its name in the evidence, the first part of the work, and what the model is given."""
+
+
+@register("evaluation_provider", "judge")
+class StoryJudge(EvaluationProvider):
+    """Grammar, creativity, consistency and plot (1-10) and the age that an LLM guesses, as in TinyStories (section 4).
+
+    The model completes beginnings several times or, with `instruct`, answers the held-out requests. The judge assesses each story in its
+    own words before it grades it, and is itself measured: on damaged copies of held-out stories, and by asking again.
+    """
+
+    def __init__(self, config: JudgeConfig, settings: EvaluationArguments, container: Container) -> None:
+        self.config, self.settings, self.container = config, settings, container
+        self.seed = settings.seed if config.seed is None else config.seed
+        self._calibration: Calibration | None = None
+        self._samples: list[dict[str, Any]] = []
+        self._notes: list[str] = []
+
+    def inputs(self) -> list[str]:
+        own = self.config.rubric, self.config.prompts
+        return [name for name in own if isinstance(name, str) and name not in (*RUBRICS, OURS)]
+
+    def prepare(self) -> None:
+        config = self.config
+        rubric = Rubric(config.rubric)
+        self._beginnings = [] if config.instruct else beginnings(config.prompts)[: config.num_prompts]
+        provider = self.container.build("llm_provider", config.parsed, as_type=LLMProvider)
+        self.judge = Judge(
+            provider,
+            rubric,
+            Path(self.settings.output_dir),
+            seed=self.seed,
+            temperature=config.judge_temperature,
+            max_tokens=config.max_tokens,
+            max_failed=config.max_failed,
+            limits=config.limits,
+        )
+        self.judge.check()
+
+    def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
+        config, who = self.config, self.judge.provider.model or "the judge"
+        prompts = [prompt for prompt in self._prompts(data, model) for _ in range(config.completions)]
+        made = model.generate([given for *_, given in prompts], self._sampling, self.seed)
+        clusters = [name for name, *_ in prompts]
+        works = [
+            Work(name, part | ({"story": text.text.strip()} if config.instruct else {"completion": text.text}))
+            for name, (_, part, _), text in zip(unique(clusters), prompts, made, strict=True)
+        ]
+        again = [replace(work, repeat=1) for work in works if self._is_repeated(work)]
+        calibration = self._calibrated(data)
+        state, why = calibration.state() if calibration else ("not calibrated", "calibration is off")
+        self._notes = [f"Judge {who}: {state} ({why})."] if state != "calibrated" else []
+        print(f"judge {who}: {state}: {why}", flush=True)
+        if _same(model, who):
+            self._notes.append(f"{model.name} is judged by itself, and models prefer their own texts.")
+            print(f"warning: {self._notes[-1]}", flush=True)
+        before = Counter(self.judge.tokens)
+        verdicts = self.judge.verdicts([*works, *again], f"judging {model.name}")
+        first = dict(zip((work.name for work in works), verdicts, strict=False))
+        note = f"1-10, by {who}" + (f", {state}" if state != "calibrated" else "")
+        metrics = _graded(works, clusters, first, note)
+        spent = Counter(self.judge.tokens) - before
+        about = {"judge": who, "state": state, "why": why, "rubric": self.judge.rubric.about}
+        metrics["judge_unreadable"].details.update(
+            about, tokens=dict(spent), prompts=len(set(clusters)), completions=config.completions
+        )
+        if again:
+            twice = [
+                (work.name, first[work.name], second)
+                for work, second in zip(again, verdicts[len(works) :], strict=True)
+            ]
+            metrics["judge_repetition"] = agreement(twice, dict(zip((w.name for w in works), clusters, strict=True)))
+        if calibration:
+            metrics |= calibration.metrics(who, self._likelihood(model, calibration))
+            metrics |= _accepted(calibration, works, clusters, first, state)
+        self._samples = [
+            _sample(work, first[work.name], text.ended)
+            for work, text in zip(works[:: config.completions], made[:: config.completions], strict=True)
+        ]
+        return metrics
+
+    def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
+        return self._samples[: self.settings.num_samples]
+
+    def notes(self) -> list[str]:
+        return self._notes
+
+    def compare(
+        self, generations: Mapping[str, Sequence[Mapping[str, Any]]], data: EvaluationData
+    ) -> dict[str, dict[str, Metric]]:
+        """With `pairwise`, each model's wins against the others and its strength, on the first story of each prompt."""
+        if not self.config.pairwise or len(generations) < 2:
+            return {}
+        how = {"sample": 1, "seed": self.seed, **vars(self._sampling)}
+        del how["batch_size"]
+        stories: dict[str, dict[str, str]] = {}
+        for name, rows in generations.items():
+            texts = {
+                row["prompt"]: row["text"] for row in rows if all(row.get(key) == value for key, value in how.items())
+            }
+            stories[name] = {
+                prompt: found[0].strip() if self.config.instruct else found[0]
+                for prompt, _, given in self._prompts(data)
+                if (found := [texts[text] for text in given if text in texts])
+            }
+        parts = {name: part for name, part, _ in self._prompts(data)}
+        asked = list(comparisons(stories, parts))
+        verdicts = self.judge.verdicts([work for _, work in asked], "comparing the models")
+        return wins([pair for pair, _ in asked], verdicts, list(generations), self.seed, self.judge.provider.model)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _sampling(self) -> SamplingSettings:
+        s = self.settings
+        return SamplingSettings(s.max_new_tokens, self.config.temperature, 1.0, s.generation_batch_size)
+
+    def _prompts(self, data: EvaluationData, model: LanguageModel | None = None) -> list[Prompt]:
+        """The prompts as this model is given them; without a model, all texts that the evidence may have for it."""
+        if not self.config.instruct:
+            return [
+                (fingerprint(text)[:12], {"beginning": text}, text if model else [text]) for text in self._beginnings
+            ]
+        requests = list(zip(data.request_ids, data.requests, strict=True))[: self.config.num_prompts]
+        return [
+            (
+                name,
+                {"instruction": request.instruction},
+                ask(model, request)
+                if model
+                else [json.dumps(request.messages, ensure_ascii=False), request.instruction + "\n\n"],
+            )
+            for name, request in requests
+        ]
+
+    def _is_repeated(self, work: Work) -> bool:
+        return int(fingerprint([self.seed, "repeat", work.name])[:8], 16) < self.config.repeats * 16**8
+
+    def _calibrated(self, data: EvaluationData) -> Calibration | None:
+        if self._calibration is None and self.config.calibration:
+            pairs = damaged_pairs(data, self.config.calibration, self.seed, self.config.instruct)
+            works = list({work.id: work for pair in pairs for work in (pair.original, pair.damaged)}.values())
+            verdicts = self.judge.verdicts(works, "calibration") if works else []
+            by_id = {work.id: verdict for work, verdict in zip(works, verdicts, strict=True)}
+            self._calibration = Calibration(pairs, by_id, self.config.threshold)
+        return self._calibration
+
+    def _likelihood(self, model: LanguageModel, calibration: Calibration) -> Any:
+        """How likely the model finds a work: bits per byte, the other way round."""
+        works = {work.id: work for pair in calibration.pairs for work in (pair.original, pair.damaged)}
+        texts = ["".join(list(work.parts.values())[self.config.instruct :]) for work in works.values()]
+        scored = dict(zip(works, model.score(texts, self.settings.window), strict=True))
+        return lambda work: -scored[work.id].nats / max(1, scored[work.id].bytes)
+
+
+def _graded(
+    works: Sequence[Work], clusters: Sequence[str], verdicts: Mapping[str, Verdict], note: str
+) -> dict[str, Metric]:
+    """Means of the four grades and the age, over the readable verdicts; the share of the others with the reasons."""
+    found = [
+        (w.name, cluster, v.grades)
+        for w, cluster in zip(works, clusters, strict=True)
+        if (v := verdicts[w.name]).grades
+    ]
+    ids, groups = [name for name, *_ in found], [cluster for _, cluster, _ in found]
+    metrics = {}
+    for name in GRADES:
+        units = Units(ids, [grades[name] for *_, grades in found], clusters=groups)
+        metrics[f"judge_{name}"] = estimate(units, label=Label(name.capitalize(), JUDGED, note, True))
+    ages = [grades["age_group"] for *_, grades in found]
+    label = Label("Age group guessed", JUDGED, "from 1 (3 or younger) to 6 (13-16)")
+    place = Units(ids, [1.0 + list(AGE_GROUPS).index(age) for age in ages], clusters=groups)
+    counts = {f"{age}: {years}": ages.count(age) for age, years in AGE_GROUPS.items()}
+    metrics["judge_age_group"] = estimate(place, label=label, distribution=counts)
+    reasons = Counter(verdicts[work.name].unreadable for work in works if not verdicts[work.name].grades)
+    failed = Units([w.name for w in works], [float(not verdicts[w.name].grades) for w in works], clusters=clusters)
+    label = Label("Verdicts that could not be read", JUDGED, "left out of all means", percent=True)
+    metrics["judge_unreadable"] = estimate(
+        failed,
+        label=label,
+        share=True,
+        verdicts=len(works),
+        unreadable=reasons.total(),
+        reasons=dict(reasons.most_common()),
+    )
+    return metrics
+
+
+def agreement(twice: Sequence[tuple[str, Verdict, Verdict]], clusters: Mapping[str, str]) -> Metric:
+    """The share of grades that are the same when a story is judged again; Cohen's kappa with squared weights in the details."""
+    names = [name for name, a, b in twice if a.grades and b.grades]
+    both = [(a.grades, b.grades) for _, a, b in twice if a.grades and b.grades]
+    same = [sum(a[grade] == b[grade] for grade in GRADES) for a, b in both]
+    kappas = {}
+    for grade in GRADES:
+        a, b = (np.array([found[i][grade] for found in both], dtype=float) for i in (0, 1))
+        chance = a.var() + b.var() + (a.mean() - b.mean()) ** 2 if both else 0.0
+        kappas[grade] = float(1 - ((a - b) ** 2).mean() / chance) if chance else None
+    units = Units(names, same, [len(GRADES)] * len(both), [clusters[name] for name in names])
+    label = Label("Same grade when asked again", JUDGED, "share of grades", percent=True)
+    return estimate(units, label=label, share=True, weighted_kappa=kappas, asked_again=len(twice), readable=len(both))
+
+
+def _accepted(
+    calibration: Calibration,
+    works: Sequence[Work],
+    clusters: Sequence[str],
+    verdicts: Mapping[str, Verdict],
+    state: str,
+) -> dict[str, Metric]:
+    """The share of stories that the judge accepts and, if it can tell at all, what that says of the share of good ones."""
+    threshold, accepted = calibration.accepts()
+    found = [
+        (w.name, c, verdicts[w.name].mean >= threshold)
+        for w, c in zip(works, clusters, strict=True)
+        if verdicts[w.name].grades
+    ]
+    if not found or not accepted:
+        return {}
+    units = Units([n for n, *_ in found], [float(yes) for *_, yes in found], clusters=[c for _, c, _ in found])
+    label = Label("Accepted", JUDGED, f"stories with a mean grade of {threshold:g} or more", True, True)
+    made = {"judge_accepted": estimate(units, label=label, share=True, threshold=threshold)}
+    if state == "cannot tell":
+        return made
+    p, groups = made["judge_accepted"].value, len(set(units.clusters))
+    error = standard_error(units.sums()[1]) if groups > 1 else 0.0
+    n = min(len(units), p * (1 - p) / error**2) if error > 0 and 0 < p < 1 else groups
+    value, low, high = corrected(p, n, [(a, b) for _, a, b in accepted])
+    label = Label("Good stories", JUDGED, "accepted, corrected by sensitivity and specificity", True, True)
+    if math.isfinite(value):
+        made["judge_corrected"] = Metric(value, low, high, groups, {"calibration_stories": len(accepted)}, label)
+    return made
+
+
+def _sample(work: Work, verdict: Verdict, ended: bool) -> dict[str, Any]:
+    task, story = work.parts.values()
+    grades = dict(verdict.grades) if verdict.grades else {}
+    grades.pop("id", None)
+    said = {"grades": grades, "assessment": verdict.assessment, "unreadable": verdict.unreadable}
+    return {"kind": "judged", "prompt": task, "completion": story, "ended": ended, **said}
+
+
+def _same(model: LanguageModel, judge: str) -> bool:
+    """Whether the judge goes by the name of the model."""
+    path = getattr(getattr(model.model, "config", None), "_name_or_path", "")
+    return judge.rstrip("/").rpartition("/")[2].lower() in {
+        str(n).rstrip("/").rpartition("/")[2].lower() for n in (model.name, path)
+    }
