@@ -27,6 +27,7 @@ from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.evidence import units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
+from silly_llm.evaluation.originality.overlap import overlaps
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.text.languages import ENGLISH
@@ -85,6 +86,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
                 language = data.about["language"]
                 print(f"the texts are in {language}: no words are asked for, which is done in English only")
+            found, notes = overlaps(entries, data.texts, args.overlap_documents)
 
             # Metrics, one model at a time
             measured = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
@@ -99,9 +101,10 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             settings = {key: getattr(args, key) for key in SETTINGS} | {"metrics": args.metrics}
             results: dict[str, Any] = {
                 "models": models,
-                "dataset": data.about,
+                "dataset": data.about | {"overlap": found},
                 "settings": settings,
                 "evidence": evidence,
+                "notes": notes,
             }
             results["silly_llm"] = __version__
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
@@ -175,7 +178,9 @@ def load(entry: ModelEntry, args: EvaluationArguments) -> LanguageModel:
     from silly_llm.evaluation.model import LanguageModel
 
     how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
-    return LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, **how)
+    model = LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, **how)
+    model.path = entry.path
+    return model
 
 
 def measure(provider: EvaluationProvider, model: LanguageModel, data: EvaluationData) -> dict[str, Any]:

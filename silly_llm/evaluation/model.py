@@ -53,6 +53,9 @@ class LanguageModel:
         context: Positions used for scoring and sampling; default: all that the model has.
     """
 
+    path = ""
+    """The folder or Hub id it was loaded from, where known; its `recipe.yaml` names what it was trained on."""
+
     def __init__(self, model: Any, tokenizer: Any, name: str, context: int | None = None) -> None:
         self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
         self.context = context or positions_of(model)
