@@ -54,7 +54,7 @@ class EvaluationArguments:
     split: str | None = key(None, "Split to evaluate on; default: validation, else test, else the first.")
     text_column: str = key("text", "Column of the stories' text.")
     overlap_documents: int = key(
-        200_000, "Training documents, of each source of a model's, looked through for the held-out ones; 0: none."
+        100_000, "Training documents, of each source of a model's, looked through for the held-out ones; 0: none."
     )
     metrics: str | dict[str, Any] | list[Any] = key(
         list(DEFAULT_METRICS), "Evaluation providers: names, or mappings with `type` and options."

@@ -27,7 +27,6 @@ from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.evidence import units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
-from silly_llm.evaluation.originality.overlap import overlaps
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.text.languages import ENGLISH
@@ -81,6 +80,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
             # Held-out stories
             from silly_llm.evaluation.held_out import read_held_out
+            from silly_llm.evaluation.originality.overlap import overlaps
 
             data = read_held_out(args, records, split)
             if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):

@@ -175,3 +175,28 @@ def in_blocks(texts: Iterator[str], stories: int = 1000, characters: int = 2_000
             block, size = [], 0
     if block:
         yield block
+
+
+class Search:
+    """All that is asked of a training set about some texts, in one pass.
+
+    Args:
+        kgrams: Lengths of n-grams to count.
+    """
+
+    def __init__(self, texts: Sequence[str], stories: Iterator[str], kgrams: Sequence[int] = (2,)) -> None:
+        words = Words(texts)
+        self.grams = {k: Ngrams(words, k) for k in sorted({2, *kgrams})}
+        self.counts = {k: np.zeros(len(grams.known), np.int64) for k, grams in self.grams.items()}
+        """How often each n-gram of the texts stands in the training set, int64 [n-grams], by length."""
+        self.closest, runs = Closest(self.grams[2]), LongestRun(words)
+        self.longest, self.stories = runs.longest, 0
+        for block in in_blocks(stories):
+            self.stories += len(block)
+            theirs = Words(block)
+            runs.see(theirs)
+            for k, grams in self.grams.items():
+                found = grams.of(theirs)
+                self.counts[k] += np.asarray(found.sum(axis=0)).ravel()
+                if k == 2:
+                    self.closest.see(block, found)
