@@ -60,7 +60,7 @@ class MemorizationConfig:
         at_least(self, stories=2)
         for name in ("prompt_share", "threshold"):
             require(self, name, 0 < getattr(self, name) < 1, "must be between 0 and 1")
-        require(self, "kgrams", self.kgrams and min(self.kgrams) > 0, "must be numbers of words")
+        require(self, "kgrams", min(self.kgrams, default=0) > 0, "must be numbers of words")
 
 
 @register("evaluation_provider", "memorization")
