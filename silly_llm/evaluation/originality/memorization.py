@@ -132,7 +132,7 @@ def sample(texts: Iterable[str], count: int, seed: int) -> list[str]:
 def recalled(ids: Sequence[str], made: Sequence[str], endings: Sequence[str]) -> Metric:
     """ROUGE-2 precision of completions with the real endings: the mean share of their different word pairs that are in these."""
     words = Ngrams(Words(made), 2)
-    found = words.of(Words(endings))
+    found, _ = words.of(Words(endings))
     shared = np.asarray(words.inside.multiply(found > 0).sum(axis=1)).ravel()
     return _mean(ids, shared / np.maximum(words.sizes, 1), words.sizes > 0, RECALLED)
 

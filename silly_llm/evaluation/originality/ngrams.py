@@ -21,6 +21,19 @@ RUNS = (8, 4, 2, 1)
 """Words at which a common run is noticed; of texts with longer ones only the first of these is looked for."""
 
 
+class Hashes(dict[str, int]):
+    """`word_hash` of words, those met lately in a table: twice as fast as `functools.lru_cache`."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= 1 << 18:
+            self.clear()
+        self[word] = made = word_hash(word)
+        return made
+
+
+HASHES = Hashes()
+
+
 class Words:
     """The words of some texts as 64-bit hashes, from which that of any n-gram takes the same time.
 
@@ -31,7 +44,8 @@ class Words:
     def __init__(self, texts: Sequence[str]) -> None:
         words = [lower_words(text) for text in texts]
         self.count, sizes = len(words), np.fromiter(map(len, words), np.int64, len(words))
-        self.each = np.fromiter(map(word_hash, chain.from_iterable(words)), np.int64, sizes.sum()).view(np.uint64)
+        each = map(HASHES.__getitem__, chain.from_iterable(words))
+        self.each = np.fromiter(each, np.int64, sizes.sum()).view(np.uint64)
         self.text = np.repeat(np.arange(len(words)), sizes)
         """Number of the text of each word, int64 [words]."""
         self.ends = np.cumsum(sizes)[self.text]
@@ -40,9 +54,14 @@ class Words:
         self._sums, self._inverse = np.zeros(len(self.each) + 1, np.uint64), powers[1]
         np.cumsum(self.each * powers[0], out=self._sums[1:])
 
-    def ngrams(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where each run of `n` words within one text begins, int64 [n-grams], and its hash, uint64 [n-grams]."""
-        starts = np.flatnonzero(np.arange(len(self.each)) + n <= self.ends)
+    def ngrams(self, n: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Where each run of `n` words within one text begins, int64 [n-grams], and its hash, uint64 [n-grams].
+
+        Args:
+            among: Look only at runs that begin here; default: everywhere.
+        """
+        starts = np.arange(len(self.each)) if among is None else among
+        starts = starts[starts + n <= self.ends[starts]]
         return starts, (self._sums[starts + n] - self._sums[starts]) * self._inverse[starts]
 
 
@@ -54,18 +73,22 @@ class Ngrams:
 
         self.n = n
         self.known = Index(np.unique(words.ngrams(n)[1]))
-        self.inside = present(self.of(words))
+        self.inside = present(self.of(words)[0])
         """Which text has which, 0 or 1: sparse int32 [texts, n-grams]."""
         self.sizes = np.diff(self.inside.indptr)
         """Different n-grams of each text, int32 [texts]."""
 
-    def of(self, words: Words) -> csr_matrix:
-        """How often they stand in other texts: sparse int32 [texts, n-grams]."""
-        starts, hashes = words.ngrams(self.n)
+    def of(self, words: Words, among: np.ndarray | None = None) -> tuple[csr_matrix, np.ndarray]:
+        """How often they stand in other texts, sparse int32 [texts, n-grams], and where, int64 [places].
+
+        Args:
+            among: Look only here: at the places of shorter ones, say, where a longer one has to begin.
+        """
+        starts, hashes = words.ngrams(self.n, among)
         found = self.known.get_indexer(hashes)
-        hit = found >= 0
-        ones, where = np.ones(hit.sum(), np.int32), (words.text[starts[hit]], found[hit])
-        return csr_matrix((ones, where), shape=(words.count, len(self.known)))
+        starts, found = starts[found >= 0], found[found >= 0]
+        ones, shape = np.ones(len(found), np.int32), (words.count, len(self.known))
+        return csr_matrix((ones, (words.text[starts], found)), shape=shape), starts
 
     def share(self, counts: np.ndarray) -> np.ndarray:
         """Of each text's n-grams how many have a count, float64 [texts]; counts are [n-grams]."""
@@ -193,10 +216,10 @@ class Search:
         self.longest, self.stories = runs.longest, 0
         for block in in_blocks(stories):
             self.stories += len(block)
-            theirs = Words(block)
+            theirs, places = Words(block), None
             runs.see(theirs)
             for k, grams in self.grams.items():
-                found = grams.of(theirs)
+                found, places = grams.of(theirs, places)
                 self.counts[k] += np.asarray(found.sum(axis=0)).ravel()
                 if k == 2:
                     self.closest.see(block, found)

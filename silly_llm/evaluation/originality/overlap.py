@@ -53,7 +53,7 @@ def overlap(documents: Sequence[str], training: TrainingText, limit: int) -> dic
     try:
         for block in in_blocks(training.texts(limit)):
             seen += len(block)
-            runs.see(block, runs.grams.of(Words(block)))
+            runs.see(block, runs.grams.of(Words(block))[0])
             found |= known.intersection(" ".join(text.lower().split()) for text in block)
     except (RecipeError, RunError) as error:
         missing.append(first_line(error))
