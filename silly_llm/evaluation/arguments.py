@@ -76,6 +76,9 @@ class EvaluationArguments:
     )
     split: str | None = key(None, "Split to evaluate on; default: validation, else test, else the first.")
     text_column: str = key("text", "Column of the stories' text.")
+    overlap_documents: int = key(
+        100_000, "Training documents, of each source of a model's, looked through for the held-out ones; 0: none."
+    )
     metrics: str | dict[str, Any] | list[Any] = key(
         list(DEFAULT_METRICS), "Evaluation providers: names, or mappings with `type` and options."
     )
@@ -105,7 +108,7 @@ class EvaluationArguments:
         if isinstance(self.metrics, (str, dict)):
             self.metrics = [self.metrics]
         at_least(self, num_stories=1, num_documents=1, max_new_tokens=1, generation_batch_size=1, context=4)
-        at_least(self, temperature=0, seed=0, beginning_words=0)
+        at_least(self, temperature=0, seed=0, beginning_words=0, overlap_documents=0)
         require(self, "top_p", 0 < self.top_p <= 1, "must be between 0 and 1")
         if not self.metrics:
             raise RecipeError("metrics: name at least one")

@@ -90,10 +90,13 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 return
 
             # Held-out stories
+            from silly_llm.evaluation.originality.overlap import overlaps
+
             (data,) = held_out
             if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
                 language = data.about["language"]
                 print(f"the texts are in {language}: no words are asked for, which is done in English only")
+            found, notes = overlaps(entries, data.texts, args.overlap_documents)
 
             # Metrics, one model at a time
             measured = {e.name: evaluate_model(e, providers, data, recipe, served.get(e.name)) for e in entries}
@@ -118,16 +121,20 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             results: dict[str, Any] = {
                 "silly_llm_results": VERSION,
                 "models": models,
-                "dataset": data.about,
+                "dataset": data.about | {"overlap": found},
                 "settings": settings,
                 "evidence": evidence,
             }
             results |= compare_models(models, read_evidence(output.folder, results)) | {"silly_llm": __version__}
-            results["notes"] = [note for m in measured.values() for note in m["notes"]] + [
-                f"{name}: {metric} not measured: {why}."
-                for name, m in models.items()
-                for metric, why in m["not_measured"].items()
-            ]
+            results["notes"] = (
+                notes
+                + [note for m in measured.values() for note in m["notes"]]
+                + [
+                    f"{name}: {metric} not measured: {why}."
+                    for name, m in models.items()
+                    for metric, why in m["not_measured"].items()
+                ]
+            )
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
             output.record(models=list(models), documents=data.about["documents_scored"])
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
@@ -227,7 +234,9 @@ def load(entry: ModelEntry, args: EvaluationArguments, served: LLMProvider | Non
     from silly_llm.evaluation.model import LanguageModel
 
     how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
-    return LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, gguf_file=entry.gguf_file, **how)
+    model = LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, gguf_file=entry.gguf_file, **how)
+    model.path = entry.path
+    return model
 
 
 def component_name(provider: EvaluationProvider) -> str:
