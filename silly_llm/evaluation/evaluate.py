@@ -19,7 +19,7 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, suggestion
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.output import PRIVATE, open_output
-from silly_llm.core.folders.provenance import code_version, fingerprint
+from silly_llm.core.folders.provenance import code_version, fingerprint, library_versions
 from silly_llm.core.launch import command_line, run_main
 from silly_llm.core.lookup import find_model
 from silly_llm.core.registry import Parsed, parse_component
@@ -91,6 +91,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             models = {name: {key: m[key] for key in ("metrics", "samples", "details")} for name, m in measured.items()}
 
             # Evidence, results and report
+            from silly_llm.core.devices import hardware
+
             evidence = write_evidence(
                 output.folder,
                 [(name, metric, units) for name, m in measured.items() for metric, units in m["units"].items()],
@@ -103,6 +105,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 "settings": settings,
                 "evidence": evidence,
             }
+            results["environment"] = hardware() | {"device": args.device, "libraries": library_versions()}
             results["silly_llm"] = __version__
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
             output.record(models=list(models), documents=data.about["documents_scored"])
