@@ -94,7 +94,14 @@ def differences_table(results: Mapping[str, Any]) -> str:
     """The differences as a Markdown table; empty where nothing was compared."""
     labels = labels_of(results["models"])
     rows = [
-        [labels[name].name if name in labels else name, f"{d['a']} \u2212 {d['b']}", d["value"], d["interval"], d["p"], str(d["n"])]
+        [
+            labels[name].name if name in labels else name,
+            f"{d['a']} \u2212 {d['b']}",
+            d["value"],
+            d["interval"],
+            d["p"],
+            str(d["n"]),
+        ]
         + [d["verdict"]]
         for name, pairs in differences(results).items()
         for d in pairs

@@ -126,7 +126,10 @@ def bars(pairs: Sequence[tuple[str, float]], shown: Callable[[Any], str]) -> lis
 def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the evaluation ran on, name and value: a nested mapping becomes one line."""
     return [
-        (key.replace("_", " "), ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value))
+        (
+            key.replace("_", " "),
+            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value),
+        )
         for key, value in environment.items()
         if value
     ]

@@ -137,12 +137,19 @@ def metrics_table(results: Mapping[str, Any], page: bool = False) -> str:
 
 
 def cells_table(
-    names: Sequence[str], rows: Sequence[Mapping[str, Any]], escape: Callable[[Any], str] = markdown.inline, page: bool = True
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    escape: Callable[[Any], str] = markdown.inline,
+    page: bool = True,
 ) -> str:
     """Rows of cells as a Markdown table with a column a name."""
     lines = [["", *map(escape, names)]]
     for row in rows:
-        line = [escape(f"{row['label']} ({row['hint']})" if page and row["hint"] and "asked" in row["hint"] else row["label"])]
+        line = [
+            escape(
+                f"{row['label']} ({row['hint']})" if page and row["hint"] and "asked" in row["hint"] else row["label"]
+            )
+        ]
         for found in row["cells"][: len(names)]:
             value = f"**{found['value']}**" if page and found["best"] else found["value"]
             n = f"; n = {found['n']}{', too few' if found['few'] else ''}" if page else ""
