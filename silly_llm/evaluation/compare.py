@@ -17,8 +17,8 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
-from silly_llm.evaluation.report.report import write_report
 from silly_llm.evaluation.report.numbers import labels_of, show
+from silly_llm.evaluation.report.report import write_report
 from silly_llm.evaluation.report.tables import best_of, metrics_table
 
 

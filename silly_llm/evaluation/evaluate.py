@@ -25,6 +25,7 @@ from silly_llm.core.lookup import find_model
 from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
+from silly_llm.evaluation.cards import update_cards
 from silly_llm.evaluation.evidence import units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.evaluation.report.report import read_json, write_report
@@ -76,6 +77,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         with open_output(recipe, inputs=inputs, before=prepare) as output:
             if output.up_to_date:
                 print(f"{output.folder} is up to date: {output.folder / 'report.html'}")
+                if args.update_cards and (done := read_json(output.folder / "results.json")):
+                    update_cards(entries, done, args.hub_dataset_id)
                 return
 
             # Held-out stories
@@ -112,6 +115,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
             print(metrics_table(results))
             print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
+            if args.update_cards:
+                update_cards(entries, results, args.hub_dataset_id)
             tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
             if tuned:
                 print(f"Talk to it: {command_line('chat', tuned.path)}")

@@ -97,12 +97,8 @@ def differences_table(results: Mapping[str, Any]) -> str:
         [
             labels[name].name if name in labels else name,
             f"{d['a']} \u2212 {d['b']}",
-            d["value"],
-            d["interval"],
-            d["p"],
-            str(d["n"]),
+            *(str(d[k]) for k in ("value", "interval", "p", "n", "verdict")),
         ]
-        + [d["verdict"]]
         for name, pairs in differences(results).items()
         for d in pairs
     ]

@@ -82,7 +82,7 @@ def report_context(
     recipes = {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()}
     logs = {PHASE_TITLES[phase]: read_log(present[phase]) for phase in ("pretrain", "sft") if phase in present}
     return {
-        "title": title or " and ".join(names) + (" compared" if len(names) > 2 else ""),
+        "title": title or (" and ".join(names) if len(names) < 4 else f"{len(names)} models compared"),
         "version": __version__,
         "names": names,
         "models": models,

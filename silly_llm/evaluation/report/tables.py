@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from silly_llm.core.pages import markdown
-from silly_llm.evaluation.metrics.statistics import FEW, wilson
 from silly_llm.evaluation.metrics.base import Label
+from silly_llm.evaluation.metrics.statistics import FEW, wilson
 from silly_llm.evaluation.report.differences import differences
 from silly_llm.evaluation.report.numbers import DASH, bar_between, interval, is_number, labels_of, show
 
@@ -105,11 +105,10 @@ def as_metrics(numbers: Any, percent: bool) -> list[tuple[str, MetricJson]]:
         counts = [("asked for", numbers["found"], numbers["asked"])]
         counts += [("not asked for", numbers.get("found_although_not_asked", 0), numbers.get("not_asked", 0))]
         return [(hint, share_of(found / n, n)) for hint, found, n in counts if n]
-    value, n = numbers.get("value"), numbers.get("n", 0)
-    if not is_number(value):
+    if not is_number(numbers.get("value")):
         return []
-    known = numbers.get("low") is not None or not percent or not n
-    return [("", numbers if known else share_of(value, n))]
+    known = numbers.get("low") is not None or not percent or not numbers.get("n")
+    return [("", numbers if known else share_of(numbers["value"], numbers["n"]))]
 
 
 def share_of(value: float, n: int) -> MetricJson:

@@ -13,7 +13,6 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-
 TITLES = {
     "instruction": ("Asked for a story", ""),
     "beginning": (
@@ -117,9 +116,13 @@ def marked(text: str, words: Iterable[str], language: str = "en") -> Markup:
 
 
 def hero_story(models: Mapping[str, Any], language: str = "en") -> dict[str, Any] | None:
-    """A story to begin with: the first one of the most tuned model, whatever it is like."""
-    for name, model in reversed(list(models.items())):
-        kind = "instruction" if model.get("details", {}).get("chat") else "beginning"
+    """A story to begin with: the first one of the most tuned model (of several the last), whatever it is like."""
+
+    def is_chat(model: Mapping[str, Any]) -> bool:
+        return bool(model.get("details", {}).get("chat"))
+
+    for name, model in [*sorted(models.items(), key=lambda item: is_chat(item[1]))][::-1]:
+        kind = "instruction" if is_chat(model) else "beginning"
         for s in (s for s in model.get("samples", []) if s.get("kind") == kind):
             words = list(s.get("words") or {})
             text = s["completion"] if kind == "instruction" else s["prompt"] + s["completion"]
