@@ -40,7 +40,7 @@ def compared(models):
     """Results of some models as `evaluate` writes them, with a comparison of the first two."""
     a, b, *_ = models
     pair = {"a": b, "b": a, "question": "checkpoints", "n": 100}
-    found = {"difference": 0.8, "low": 0.75, "high": 0.85, "p_holm": 1e-6, "verdict": f"{b} is better"}
+    found = {"difference": 0.8, "low": 0.75, "high": 0.85, "p_holm": 1e-6, "better": b, "verdict": f"{b} is better"}
     unsure = {
         "difference": -0.01,
         "low": -0.03,
@@ -193,7 +193,7 @@ def test_differences_stand_with_their_intervals_in_words_and_say_which_question_
     results |= compared(results["models"])
     words, bits = (rows_of(results)[name]["differences"][0] for name in ("Requested words included", "Bits per byte"))
     assert (words["value"], words["interval"], words["p"]) == ("+80.0 points", "+75.0 to +85.0 points", "p < 0.001")
-    assert words["found"] and not bits["found"] and bits["value"] == "\u22120.010" and bits["detectable"] == "0.020"
+    assert words["found"] and not bits["found"] and bits["value"] == "\u22120.010"
     left, width, dot = bits["bar"].values()
     assert left < 50 < left + width and left < dot < 50  # zero is in the middle
     write_report(results, tmp_path)
@@ -201,8 +201,18 @@ def test_differences_stand_with_their_intervals_in_words_and_say_which_question_
     for shown in (page, text):
         assert "Are these checkpoints different" in shown and "Are these recipes different" not in shown
         assert "no difference" in shown and "tuned is better" in shown
-    results["comparisons"][0]["p_holm"] = 0.2  # an interval apart from zero is not enough after Holm's correction
-    assert not rows_of(results)["Requested words included"]["differences"][0]["found"]
+    few = {"metric": "loss", "p_holm": None, "better": None, "verdict": "too few to say (n = 3)"}
+    results["comparisons"] += [results["comparisons"][1] | few]
+    results["comparisons"] += [
+        results["comparisons"][2] | {"difference": None, "verdict": "not compared: no evidence"}
+    ]
+    (asked,) = report_context(results)["summary"]
+    assert asked["pairs"][0]["outcomes"] == [
+        ("better", ["Requested words included"]),
+        ("no difference", ["Bits per byte"]),
+        ("too few to say", ["Loss per token"]),
+        ("not compared", ["Loss per token"]),
+    ]
     results["comparisons"] = [c | {"question": "recipes"} for c in results["comparisons"]]
     assert [asked["question"][:30] for asked in report_context(results)["summary"]] == [
         "Are these recipes different? T"
@@ -216,6 +226,8 @@ def test_what_could_not_be_measured_says_why(results, tmp_path):
     write_report(results, tmp_path)
     page, text = ((tmp_path / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
     assert page.count("its weights are NaN") == 2 and "tuned: Bits per byte: not measured:" in text
+    results["notes"] = ["tuned: bits_per_byte not measured: its weights are NaN."]
+    assert [what for _, what, _ in report_context(results)["not_measured"]] == ["llm judge"]  # the note says the other
     assert "tuned: llm judge: not measured:" in page and EVIL not in page and EVIL not in text
 
 

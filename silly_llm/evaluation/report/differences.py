@@ -13,7 +13,6 @@ QUESTIONS = {
     "recipes that trained them nothing follows: another seed may turn it around.",
     "recipes": "Are these recipes different? The units are trainings with different seeds.",
 }
-LEVEL = 0.05
 
 
 def differences(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -32,9 +31,8 @@ def differences(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
                 "bar": bar_between(c["low"], c["difference"], c["high"], -most, most) if known(c) else None,
                 "n": c.get("n", 0),
                 "p": probability(c.get("p_holm")),
-                "detectable": signed(c.get("detectable"), percent).lstrip("+"),
-                "found": outcome(c, None) != "no difference",
-                "verdict": c.get("verdict") or outcome(c, None),
+                "found": bool(c.get("better")),
+                "verdict": c.get("verdict") or outcome(c),
             }
             for c in pairs
         ]
@@ -42,15 +40,14 @@ def differences(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def summary(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each question and pair of models: how many metrics are better, worse, different, or show no difference, and which."""
+    """For each question and pair of models: in how many metrics it is better, worse, or shows no difference, and which."""
     labels = labels_of(results["models"])
     asked: dict[str, dict[tuple[str, str], dict[str, list[str]]]] = {}
     for c in results.get("comparisons") or ():
-        label = labels.get(c["metric"])
+        name = labels[c["metric"]].name if c["metric"] in labels else c["metric"]
         kinds = asked.setdefault(c.get("question", ""), {}).setdefault((c["a"], c["b"]), {})
-        kind = outcome(c, label.higher_is_better if label else None)
-        kinds.setdefault(kind, []).append(label.name if label else c["metric"])
-    order = ("better", "worse", "different", "no difference")
+        kinds.setdefault(outcome(c), []).append(name)
+    order = ("better", "worse", "no difference", "too few to say", "not compared")
     return [
         {
             "question": QUESTIONS.get(question, question),
@@ -63,12 +60,11 @@ def summary(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def outcome(comparison: Mapping[str, Any], higher: bool | None) -> str:
-    """What the first model is compared with the second: `better`, `worse`, `different` (neither way is better), `no difference`."""
-    p = comparison.get("p_holm")
-    if not known(comparison) or p is None or p >= LEVEL or comparison["low"] <= 0 <= comparison["high"]:
-        return "no difference"
-    return "different" if higher is None else "better" if (comparison["difference"] > 0) == higher else "worse"
+def outcome(row: Mapping[str, Any]) -> str:
+    """What the first model is against the second: `better`, `worse`, `no difference`, or that nobody can say."""
+    if row.get("better"):
+        return "better" if row["better"] == row["a"] else "worse"
+    return "not compared" if not known(row) else "too few to say" if row.get("p_holm") is None else "no difference"
 
 
 def known(comparison: Mapping[str, Any]) -> bool:

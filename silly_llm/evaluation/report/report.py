@@ -95,7 +95,7 @@ def report_context(
         "plots": [],
         "published": [],
         "summary": summary(results),
-        "not_measured": not_measured(models),
+        "not_measured": not_measured(models, results.get("notes", [])),
         "best": bool(results.get("best")),
         "few": FEW,
         "environment": environment_facts(results.get("environment") or {}),

@@ -117,13 +117,14 @@ def share_of(value: float, n: int) -> MetricJson:
     return {"value": value, "low": low, "high": high, "n": n}
 
 
-def not_measured(models: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Model, metric or provider, and why: what could not be measured."""
+def not_measured(models: Mapping[str, Any], notes: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Model, metric or provider, and why: what could not be measured and no note says."""
     labels = labels_of(models)
     return [
         (model, labels[name].name if name in labels else name.replace("_", " "), str(why))
         for model, found in models.items()
         for name, why in (found.get("not_measured") or {}).items()
+        if not any(str(why) in note and model in note for note in notes)
     ]
 
 

@@ -55,6 +55,7 @@ def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[
                 "words": words,
                 "features": {f.replace("_", " "): found for f, found in (sample.get("features") or {}).items()},
                 "grades": sample.get("grades") or {},
+                "assessment": sample.get("assessment"),
             }
     return list(by_prompt.values())
 
@@ -68,7 +69,7 @@ def browse(generations: Iterable[Mapping[str, Any]], models: Mapping[str, Any]) 
     Args:
         generations: rows of `generations.parquet`.
     """
-    graded = {(m, s["completion"].strip()): s.get("grades") for m in models for s in models[m].get("samples", [])}
+    graded = {(m, s["completion"].strip()): s for m in models for s in models[m].get("samples", []) if s.get("grades")}
     by_prompt: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in generations:
         if (name := row["model"]) not in models:
@@ -76,9 +77,9 @@ def browse(generations: Iterable[Mapping[str, Any]], models: Mapping[str, Any]) 
         prompt = as_text(row["prompt"])
         key = prompt.strip(), row.get("sample", 1), row.get("temperature"), row.get("top_p"), row.get("max_new_tokens")
         entry = by_prompt.setdefault(key, {"prompt": prompt, "sample": row.get("sample", 1), "texts": {}})
-        grades = graded.get((name, row["text"].strip())) or {}
-        made = {"text": row["text"], "html": row["text"], "ended": row.get("ended", True), "grades": grades}
-        entry["texts"].setdefault(name, made | {"words": {}, "features": {}})
+        said = {key: graded.get((name, row["text"].strip()), {}).get(key) for key in ("grades", "assessment")}
+        made = {"text": row["text"], "html": row["text"], "ended": row.get("ended", True), **said}
+        entry["texts"].setdefault(name, made | {"words": {}, "features": {}, "grades": said["grades"] or {}})
     found = sorted(by_prompt.values(), key=lambda entry: -len(entry["texts"]))
     left, shown = MOST_CHARACTERS, []
     for entry in found:
