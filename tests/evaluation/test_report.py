@@ -8,15 +8,26 @@ import pytest
 from markdown_it import MarkdownIt
 
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.evaluation.compare import verdicts
 from silly_llm.evaluation.metrics.perplexity import BITS_PER_BYTE, LOSS
 from silly_llm.evaluation.metrics.statistics import Label, Metric
 from silly_llm.evaluation.metrics.stories import ENDS, WORDS
 from silly_llm.evaluation.report.report import as_pairs, report_context, write_report
+from silly_llm.evaluation.report.scores import PUBLISHED
 from silly_llm.evaluation.report.tables import best_of, metrics_table, table
 from silly_llm.evaluation.report.texts import PAGE, browse, hero_story, marked
 
 EVIL = '<script>alert("x")</script><img src="https://evil.example/x.png">'
+
+
+TO_LMS = np.array([[0.41222, 0.53633, 0.05145], [0.2119, 0.6807, 0.1074], [0.0883, 0.28172, 0.62998]])
+TO_LAB = np.array([[0.21045, 0.79362, -0.00407], [1.978, -2.42859, 0.45059], [0.0259, 0.78277, -0.80868]])
+CONES = (
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+)
 
 
 def metric(value, low, high, n=100, label=None):
@@ -307,10 +318,32 @@ def test_eight_colours_are_told_apart_by_everybody_in_light_and_dark():
             assert apart.min() > 0.1  # Okabe and Ito's eight: 0.076
 
 
-TO_LMS = np.array([[0.41222, 0.53633, 0.05145], [0.2119, 0.6807, 0.1074], [0.0883, 0.28172, 0.62998]])
-TO_LAB = np.array([[0.21045, 0.79362, -0.00407], [1.978, -2.42859, 0.45059], [0.0259, 0.78277, -0.80868]])
-CONES = (
-    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
-    [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
-)
+def test_scores_stand_against_cost_where_models_differ_in_it(results, tmp_path):
+    base, tuned = results["models"].values()
+    assert "scale" not in re.findall(r'id="(\w+)"', page_of(results, tmp_path))  # both have as many parameters
+    base["details"]["parameters"] = 500_000
+    for found, operations in ((base, 1e12), (tuned, 3e12)):
+        found["metrics"]["training_flops"] = metric(operations, None, None)
+        found["metrics"]["odd"] = metric(1.0, 0.9, 1.1, label=Label(f"$x {EVIL}", "Other", higher_is_better=True))
+    page = page_of(results, tmp_path)
+    plots = re.findall("<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(plots) == 2 * 3 and EVIL not in page  # of three groups, against parameters and FLOPs
+    assert all("var(--series-0)" in plot and "var(--series-1)" in plot for plot in plots)
+    assert "stories260K" not in page
+
+
+def test_published_points_stand_only_beside_what_was_measured_on_the_same_text(results, tmp_path):
+    (texts,) = PUBLISHED
+    results["dataset"]["texts"] = texts
+    assert page_of(results, tmp_path).count("stories260K") >= 2
+    results["settings"]["window"] = "cut"
+    assert "stories260K" not in page_of(results, tmp_path)
+
+
+def test_the_published_texts_are_those_of_the_shared_validation_split(tinystories):
+    assert list(PUBLISHED) == [fingerprint(sorted(tinystories))[:16]]
+
+
+def page_of(results, folder):
+    write_report(results, folder)
+    return (folder / "report.html").read_text(encoding="utf-8")

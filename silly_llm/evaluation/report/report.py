@@ -25,6 +25,7 @@ from silly_llm.evaluation.evidence import GENERATIONS
 from silly_llm.evaluation.metrics.statistics import FEW
 from silly_llm.evaluation.report.differences import differences_table, summary
 from silly_llm.evaluation.report.numbers import is_number, show
+from silly_llm.evaluation.report.scores import published, score_plots
 from silly_llm.evaluation.report.tables import cells_table, metrics_table, not_measured, overview, table
 from silly_llm.evaluation.report.texts import browse, hero_story, opening_lists, sections
 
@@ -92,8 +93,8 @@ def report_context(
         "hero": hero_story(models, language),
         "tiles": overview(models),
         "groups": table(results),
-        "plots": [],
-        "published": [],
+        "plots": [Markup(svg) for svg in score_plots(results)],
+        "published": published(results),
         "summary": summary(results),
         "not_measured": not_measured(models, results.get("notes", [])),
         "best": bool(results.get("best")),
