@@ -93,7 +93,7 @@ class EvaluationArguments:
     temperature: float = key(0.8, "Sampling temperature; 0 always takes the likeliest token.")
     top_p: float = key(1.0, "Nucleus sampling; 1 disables it.")
     generation_batch_size: int = key(100, "Batch size of sampling.")
-    num_samples: int = key(6, "Number of stories per model that the report shows.")
+    num_samples: int = key(6, "Number of stories per model that stand open in the report; all others unfold.")
     language: str | None = key(None, "Language of the texts, as a code (en, es, zh); default: detected, else en.")
     seed: int = key(42, "Seed of all random choices.")
     dtype: Literal["float32", "bfloat16", "float16"] = key("float32", "Precision of weights and activations.")
@@ -101,6 +101,14 @@ class EvaluationArguments:
     title: str | None = key(None, "Headline of the report.")
     report_on: ReportOn = key(
         ReportOn, "Folders of other phases to include: vocabulary, stories, pretrain, instructions, sft."
+    )
+    update_cards: bool = key(
+        True,
+        "Write the results on the cards of model folders that silly-llm made and nobody edited (README.md, .eval_results).",
+    )
+    hub_dataset_id: str | None = key(
+        None,
+        "Where the dataset lies on the Hub, NAMESPACE/NAME, for .eval_results; default: `dataset` if it is a Hub id.",
     )
     output_dir: str = key("", "Output folder of results.json, report.html and report.md.")
 

@@ -22,8 +22,8 @@ from silly_llm.core.pages import markdown
 from silly_llm.evaluation.comparisons import amount, compare_models, leaderboard, recipes_of
 from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
+from silly_llm.evaluation.report.numbers import labels_of, show
 from silly_llm.evaluation.report.report import write_report
-from silly_llm.evaluation.report.tables import labels_of, show
 from silly_llm.evaluation.results import VERSION, read_results
 
 WIDTH = 100

@@ -22,11 +22,12 @@ from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.output import PRIVATE, open_output
-from silly_llm.core.folders.provenance import code_version, fingerprint
+from silly_llm.core.folders.provenance import code_version, fingerprint, library_versions
 from silly_llm.core.launch import command_line, run_main
 from silly_llm.core.registry import Parsed, components, parse_component
 from silly_llm.data.sources import open_source
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
+from silly_llm.evaluation.cards import update_cards
 from silly_llm.evaluation.comparisons import compare_models
 from silly_llm.evaluation.evidence import read_evidence, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
@@ -87,6 +88,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         with open_output(recipe, inputs=inputs, before=prepare) as output:
             if output.up_to_date:
                 print(f"{output.folder} is up to date: {output.folder / 'report.html'}")
+                if args.update_cards and (done := read_json(output.folder / "results.json")):
+                    update_cards(entries, done, args.hub_dataset_id)
                 return
 
             # Held-out stories
@@ -112,6 +115,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             models = {name: {key: m[key] for key in kept} for name, m in measured.items()}
 
             # Evidence, results and report
+            from silly_llm.core.devices import hardware
+
             evidence = write_evidence(
                 output.folder,
                 [(name, metric, units) for name, m in measured.items() for metric, units in m["units"].items()],
@@ -125,6 +130,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 "settings": settings,
                 "evidence": evidence,
             }
+            results["environment"] = hardware() | {"device": args.device, "libraries": library_versions()}
             results |= compare_models(models, read_evidence(output.folder, results)) | {"silly_llm": __version__}
             results["notes"] = (
                 notes
@@ -140,6 +146,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
             print(metrics_table(results))
             print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
+            if args.update_cards:
+                update_cards(entries, results, args.hub_dataset_id)
             tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
             if tuned and tuned.path:
                 print(f"Talk to it: {command_line('chat', tuned.path)}")

@@ -48,6 +48,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         "split": split,
         "language": language,
         "digest": fingerprint([list(texts), [asdict(request) for request in requests]])[:16],
+        "texts": fingerprint(sorted(texts))[:16],
         "stories": len(records),
         **({"blank": blank} if blank else {}),
         "documents_scored": len(scored),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from silly_llm import __version__
 from silly_llm.core.config import to_yaml
 from silly_llm.core.console.duration import duration
+from silly_llm.core.folders import manifest
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.provenance import commit, library_versions
 from silly_llm.core.pages.markdown import code, fence, inline, one_line, quoted
@@ -179,9 +180,12 @@ def model_card(
 
 
 def write_card(folder: str | Path, text: str) -> Path:
-    """Write a card as the folder's README.md, atomically."""
+    """Write a card as the folder's README.md, atomically; evaluations of what the folder held before go with the old one."""
     path = Path(folder) / "README.md"
     write_text(path, text)
+    for name in manifest.matching(path.parent, [".eval_results/*"]):
+        if manifest.recorded(path.parent).get(name) == manifest.file_digest(path.parent / name):
+            manifest.remove(path.parent, [name])
     return path
 
 

@@ -18,7 +18,7 @@ PUBLISHED = {
         *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json"),
         *("added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja"),
         *("additional_chat_templates/*.jinja", "adapter_config.json", "training_log.jsonl", "samples.jsonl"),
-        *("training*.html", "*.gguf", "onnx/*.onnx"),
+        *("training*.html", "*.gguf", "onnx/*.onnx", ".eval_results/*.yaml"),
     ),
 }
 """Published files, as globs; one without `/` applies to the folder itself."""
@@ -58,7 +58,8 @@ def files_of(folder: Path, kind: str | None = None, include: Sequence[str] = ())
     root, ours = folder.resolve(), manifest.recorded(folder)
 
     def goes_up(name: str) -> bool:
-        if any(part.startswith(".") for part in name.split("/")) or not (folder / name).resolve().is_relative_to(root):
+        hidden = any(part.startswith(".") for part in name.removeprefix(".eval_results/").split("/"))
+        if hidden or not (folder / name).resolve().is_relative_to(root):
             return False
         if any(fnmatch.fnmatch(name, glob) for glob in include):
             return True

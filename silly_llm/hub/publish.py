@@ -26,8 +26,11 @@ from silly_llm.hub.scan import refuse_secrets
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-REPLACED = {"dataset": ("data/*.parquet",), "model": ("*.safetensors", "*.safetensors.index.json")}
-"""Files of an earlier version that would be loaded along with the new ones: removed in the commit."""
+REPLACED = {
+    "dataset": ("data/*.parquet",),
+    "model": ("*.safetensors", "*.safetensors.index.json", ".eval_results/silly-llm-*.yaml"),
+}
+"""Files of an earlier version that would be loaded along with the new ones, or speak of it: removed in the commit."""
 WAITS = (1, 2, 4)
 """Seconds before each retry of a commit."""
 TOKEN_HELP = (

@@ -1,32 +1,67 @@
 import json
 import re
+from dataclasses import asdict
+from importlib.resources import files
 
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.provenance import fingerprint
+from silly_llm.evaluation.metrics.perplexity import BITS_PER_BYTE, LOSS
 from silly_llm.evaluation.metrics.statistics import Label, Metric
+from silly_llm.evaluation.metrics.stories import ENDS, WORDS
 from silly_llm.evaluation.report.report import as_pairs, report_context, write_report
+from silly_llm.evaluation.report.scores import PUBLISHED
 from silly_llm.evaluation.report.tables import best_of, metrics_table, table
-from silly_llm.evaluation.report.texts import marked
+from silly_llm.evaluation.report.texts import PAGE, browse, hero_story, marked
 
 EVIL = '<script>alert("x")</script><img src="https://evil.example/x.png">'
 
 
-def metric(value, low, high, n=100):
-    return {"value": value, "low": low, "high": high, "n": n}
+TO_LMS = np.array([[0.41222, 0.53633, 0.05145], [0.2119, 0.6807, 0.1074], [0.0883, 0.28172, 0.62998]])
+TO_LAB = np.array([[0.21045, 0.79362, -0.00407], [1.978, -2.42859, 0.45059], [0.0259, 0.78277, -0.80868]])
+CONES = (
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+)
+
+
+def metric(value, low, high, n=100, label=None):
+    return {"value": value, "low": low, "high": high, "n": n} | ({"label": asdict(label)} if label else {})
 
 
 def model(bits, chat):
     included = (0.9, 0.85, 0.95) if chat else (0.1, 0.05, 0.15)
-    metrics = {"bits_per_byte": metric(bits, bits - 0.01, bits + 0.01), "loss": metric(1.3, None, None)}
-    metrics |= {"ends_by_itself": metric(0.95, 0.9, 0.98), "words_included": metric(*included)}
+    metrics = {"bits_per_byte": metric(bits, bits - 0.01, bits + 0.01, label=BITS_PER_BYTE)}
+    metrics |= {"loss": metric(1.3, None, None, label=LOSS), "ends_by_itself": metric(0.95, 0.9, 0.98, label=ENDS)}
+    metrics |= {"words_included": metric(*included, label=WORDS)}
     metrics |= {"my_plugin/score": metric(3.5, 3.0, 4.0)}
     beginning = {"kind": "beginning", "prompt": "Once upon", "completion": f" a time {EVIL}", "ended": True}
     request = {"kind": "instruction", "prompt": f"Words: dog, jump {EVIL}", "completion": "The dogs jumped."}
     request |= {"ended": not chat, "words": {"dog": True, EVIL: False}, "features": {"bad_ending": False}}
     details = {"chat": chat, "parameters": 2_160_000, "bits_per_byte": {"context": 512, "documents_cut": 0}}
     return {"metrics": metrics, "samples": [beginning, request], "details": details}
+
+
+def compared(models):
+    """Results of some models as `evaluate` writes them, with a comparison of the first two."""
+    a, b, *_ = models
+    pair = {"a": b, "b": a, "question": "checkpoints", "n": 100}
+    found = {"difference": 0.8, "low": 0.75, "high": 0.85, "p_holm": 1e-6, "better": b, "verdict": f"{b} is better"}
+    unsure = {
+        "difference": -0.01,
+        "low": -0.03,
+        "high": 0.01,
+        "p_holm": 0.4,
+        "detectable": 0.02,
+        "verdict": "no difference",
+    }
+    comparisons = [{"metric": "words_included", **pair, **found}, {"metric": "bits_per_byte", **pair, **unsure}]
+    best = {"words_included": b, "bits_per_byte": None}
+    return {"models": models, "comparisons": comparisons, "best": best}
 
 
 @pytest.fixture
@@ -80,12 +115,13 @@ def test_page_shows_what_was_asked_for(page, results, folders, tmp_path):
 
 
 def test_bare_results_are_enough(tmp_path):
-    write_report({"models": {"m": {"metrics": {"loss": metric(1, None, None)}}}}, tmp_path)
+    write_report({"models": {"m": {"metrics": {"loss": metric(1, None, None, label=LOSS)}}}}, tmp_path)
     assert "Loss per token" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "report.md").read_text().startswith("# m\n")
 
 
 def test_tables_have_a_line_a_metric(results, tmp_path):
+    results["best"] = {"words_included": "tuned", "bits_per_byte": None}
     write_report(results, tmp_path)
     text = re.sub(" +", " ", (tmp_path / "report.md").read_text(encoding="utf-8"))
     assert "| Requested words included | 10.0 % (5.0 to 15.0 %; n = 100) | **90.0 %** (" in text
@@ -137,6 +173,7 @@ def test_a_plugins_metric_is_shown_and_ranked_as_its_label_says(results):
     for found, value in zip(results["models"].values(), (0.5, 0.1), strict=True):
         for name, said in (("numbers", label), ("bare", None)):
             found["metrics"][name] = Metric(value, value - 0.05, value + 0.05, 20, label=said).as_json()
+    results["best"] = {"numbers": "tuned"}
     groups = {group["title"]: {row["label"]: row for row in group["rows"]} for group in table(results)}
     shown = groups["Telling stories"]["Stories with digits"]
     assert [cell["best"] for cell in shown["cells"]] == [False, True] and shown["hint"] == "none is wanted"
@@ -145,3 +182,165 @@ def test_a_plugins_metric_is_shown_and_ranked_as_its_label_says(results):
     next(iter(results["models"].values()))["metrics"]["numbers"]["label"]["higher"] = True
     with pytest.raises(RecipeError, match=r"results\.json: numbers: label: unknown key 'higher'"):
         table(results)
+
+
+def rows_of(results):
+    return {row["label"]: row for group in table(results) for row in group["rows"]}
+
+
+def test_only_a_paired_test_makes_a_best_model(results):
+    assert not any(
+        cell["best"] for row in rows_of(results).values() for cell in row["cells"]
+    )  # though intervals lie apart
+    results |= compared(results["models"])
+    best = {name: [cell["best"] for cell in row["cells"]] for name, row in rows_of(results).items()}
+    assert best["Requested words included"] == [False, True] and best["Bits per byte"] == [False, False]
+
+
+def test_differences_stand_with_their_intervals_in_words_and_say_which_question_they_answer(results, tmp_path):
+    results |= compared(results["models"])
+    words, bits = (rows_of(results)[name]["differences"][0] for name in ("Requested words included", "Bits per byte"))
+    assert (words["value"], words["interval"], words["p"]) == ("+80.0 points", "+75.0 to +85.0 points", "p < 0.001")
+    assert words["found"] and not bits["found"] and bits["value"] == "\u22120.010"
+    left, width, dot = bits["bar"].values()
+    assert left < 50 < left + width and left < dot < 50  # zero is in the middle
+    write_report(results, tmp_path)
+    page, text = ((tmp_path / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
+    for shown in (page, text):
+        assert "Are these checkpoints different" in shown and "Are these recipes different" not in shown
+        assert "no difference" in shown and "tuned is better" in shown
+    few = {"metric": "loss", "p_holm": None, "better": None, "verdict": "too few to say (n = 3)"}
+    results["comparisons"] += [results["comparisons"][1] | few]
+    results["comparisons"] += [
+        results["comparisons"][2] | {"difference": None, "verdict": "not compared: no evidence"}
+    ]
+    (asked,) = report_context(results)["summary"]
+    assert asked["pairs"][0]["outcomes"] == [
+        ("better", ["Requested words included"]),
+        ("no difference", ["Bits per byte"]),
+        ("too few to say", ["Loss per token"]),
+        ("not compared", ["Loss per token"]),
+    ]
+    results["comparisons"] = [c | {"question": "recipes"} for c in results["comparisons"]]
+    assert [asked["question"][:30] for asked in report_context(results)["summary"]] == [
+        "Are these recipes different? T"
+    ]
+
+
+def test_what_could_not_be_measured_says_why(results, tmp_path):
+    _, tuned = results["models"].values()
+    tuned["metrics"]["bits_per_byte"]["value"] = None
+    tuned["not_measured"] = {"bits_per_byte": "its weights are NaN", "llm_judge": f"no server {EVIL}"}
+    write_report(results, tmp_path)
+    page, text = ((tmp_path / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
+    assert page.count("its weights are NaN") == 2 and "tuned: Bits per byte: not measured:" in text
+    results["notes"] = ["tuned: bits_per_byte not measured: its weights are NaN."]
+    assert [what for _, what, _ in report_context(results)["not_measured"]] == ["llm judge"]  # the note says the other
+    assert "tuned: llm judge: not measured:" in page and EVIL not in page and EVIL not in text
+
+
+def test_details_of_parts_are_folded_below_their_metric_with_n_and_intervals(results):
+    tuned = results["models"]["tuned"]
+    counts = {"asked": 8, "found": 6, "not_asked": 20, "found_although_not_asked": 0}
+    tuned["details"]["words_included"] = {"by_feature": {"bad_ending": counts}, "asked_by": "x"}
+    tuned["details"]["ends_by_itself"] = {"paradigms": {"island": {"value": 0.5, "n": 200}, "odd": {"n": 1}}}
+    (part,) = rows_of(results)["Requested words included"]["parts"]
+    asked, unasked = part["rows"]
+    assert (asked["label"], asked["hint"], unasked["hint"]) == ("bad ending", "asked for", "not asked for")
+    base, found = asked["cells"]
+    assert base["value"] == "–" and (found["value"], found["n"], found["few"]) == ("75.0 %", 8, True)
+    assert (
+        unasked["cells"][1]["interval"] == "0.0 to 16.1 %" and not unasked["cells"][1]["few"]
+    )  # Wilson: z² / (n + z²)
+    ((paradigm,),) = (part["rows"] for part in rows_of(results)["Ends by itself"]["parts"])
+    assert paradigm["label"] == "island" and paradigm["cells"][1]["interval"] == "43.1 to 56.9 %"
+
+
+def test_few_units_are_warned_of(results, page, tmp_path):
+    assert "too few<" not in page
+    results["models"]["tuned"]["metrics"]["bits_per_byte"]["n"] = 9
+    write_report(results, tmp_path)
+    assert (tmp_path / "report.html").read_text().count("too few<") == 1
+    assert "n = 9, too few)" in (tmp_path / "report.md").read_text()
+
+
+def test_the_story_on_top_is_the_first_one(results):
+    samples = results["models"]["tuned"]["samples"]
+    samples += [dict(samples[1], completion="A perfect dog jumped.", words={"dog": True, "jump": True}, ended=True)]
+    assert hero_story(results["models"])["html"] == "The <mark>dogs</mark> jumped."
+
+
+def test_every_text_is_there_to_browse_side_by_side(results, tmp_path):
+    a, b = results["models"]
+    said = json.dumps([{"role": "user", "content": "Write a story."}])
+    rows = [
+        {"model": b, "prompt": f"Alone {i}", "sample": 1, "text": f"text {i}", "ended": False} for i in range(PAGE)
+    ]
+    rows += [{"model": a, "prompt": "Write a story.\n\n", "sample": n, "text": f"plain {n} {EVIL}"} for n in (1, 2)]
+    rows += [{"model": b, "prompt": said, "sample": n, "text": f"chat {n}"} for n in (1, 2)]
+    rows += [{"model": "gone", "prompt": "x", "text": "y"}]
+    results["models"][b]["samples"][1] |= {"completion": " chat 2", "grades": {"grammar": 7}}
+    found = browse(rows, results["models"])
+    assert [page["first"] for page in found["pages"]] == [1, PAGE + 1]
+    assert (found["shown"], found["prompts"], found["texts"]) == (PAGE + 2, PAGE + 2, PAGE + 4)
+    first, second, third, *_ = found["pages"][0]["samples"]
+    assert [list(entry["texts"]) for entry in (first, second, third)] == [[a, b], [a, b], [b]]  # the same prompt first
+    assert second["texts"][b]["grades"] == {"grammar": 7} and first["texts"][b]["grades"] == {}
+    write_report(results, tmp_path, generations=rows)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(f"text {i}" in page for i in range(PAGE)) and EVIL not in page and "grammar <b>7</b>" in page
+
+
+def test_more_texts_than_a_page_holds_are_counted(results, monkeypatch, tmp_path):
+    monkeypatch.setattr("silly_llm.evaluation.report.texts.MOST_CHARACTERS", 100)
+    rows = [{"model": "tuned", "prompt": str(i), "text": "x" * 30} for i in range(9)]
+    write_report(results, tmp_path, generations=rows)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "All 9 texts for 9 prompts" in page and "Of them 3 prompts are here" in page
+
+
+def test_eight_colours_are_told_apart_by_everybody_in_light_and_dark():
+    """Distances in OKLab, also as seen without one kind of cones (Machado et al., 2009, severity 1), and contrasts of WCAG 2."""
+    css = files("silly_llm").joinpath("templates", "style.css.jinja").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--(series-\d|card): (#\w{6})", part)) for part in css.split("@media (prefers", 1))
+    for colors in (light, dark):
+        rgb = np.array([[int(colors[name][i : i + 2], 16) for i in (1, 3, 5)] for name in sorted(colors)]) / 255
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        card, *luminance = linear @ (0.2126, 0.7152, 0.0722)
+        assert len(luminance) == 8 == len(set(colors.values())) - 1
+        assert min((max(card, x) + 0.05) / (min(card, x) + 0.05) for x in luminance) >= 3
+        for cones in (np.eye(3), *CONES):
+            lab = np.cbrt(np.clip(linear[1:] @ np.array(cones).T, 0, 1) @ TO_LMS.T) @ TO_LAB.T
+            apart = np.linalg.norm(lab[:, None] - lab, axis=-1)[np.triu_indices(8, 1)]
+            assert apart.min() > 0.1  # Okabe and Ito's eight: 0.076
+
+
+def test_scores_stand_against_cost_where_models_differ_in_it(results, tmp_path):
+    base, tuned = results["models"].values()
+    assert "scale" not in re.findall(r'id="(\w+)"', page_of(results, tmp_path))  # both have as many parameters
+    base["details"]["parameters"] = 500_000
+    for found, operations in ((base, 1e12), (tuned, 3e12)):
+        found["metrics"]["training_flops"] = metric(operations, None, None)
+        found["metrics"]["odd"] = metric(1.0, 0.9, 1.1, label=Label(f"$x {EVIL}", "Other", higher_is_better=True))
+    page = page_of(results, tmp_path)
+    plots = re.findall("<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(plots) == 2 * 3 and EVIL not in page  # of three groups, against parameters and FLOPs
+    assert all("var(--series-0)" in plot and "var(--series-1)" in plot for plot in plots)
+    assert "stories260K" not in page
+
+
+def test_published_points_stand_only_beside_what_was_measured_on_the_same_text(results, tmp_path):
+    (texts,) = PUBLISHED
+    results["dataset"]["texts"] = texts
+    assert page_of(results, tmp_path).count("stories260K") >= 2
+    results["settings"]["window"] = "cut"
+    assert "stories260K" not in page_of(results, tmp_path)
+
+
+def test_the_published_texts_are_those_of_the_shared_validation_split(tinystories):
+    assert list(PUBLISHED) == [fingerprint(sorted(tinystories))[:16]]
+
+
+def page_of(results, folder):
+    write_report(results, folder)
+    return (folder / "report.html").read_text(encoding="utf-8")

@@ -84,6 +84,20 @@ def test_model_goes_up_to_a_private_branch(run, hub, model):
     done = run("publish", model, "alice/silly", "--revision", "next", "--include", "notes.*")
     assert done.returncode == 0, done.stderr
     assert set(repo.commits[repo.branches["next"]].tree) == {*files_of(model), "notes.txt", ".gitattributes"}
+    old, mine = (model / ".eval_results" / name for name in ("silly-llm-1.yaml", "mine.yaml"))
+    old.parent.mkdir()
+    for file in (old, mine):
+        file.write_text("- {dataset: {id: a/b, task_id: c}, value: 1}")
+    results = []
+    for _ in range(2):  # the second time after a new training, whose card says nothing of the old one's evaluation
+        assert run("publish", model, "alice/silly", "--revision", "next").returncode == 0
+        tree = repo.commits[repo.branches["next"]].tree
+        results.append([name for name in tree if name.startswith(".eval_results/")])
+        old.unlink(missing_ok=True)
+    assert list(map(sorted, results)) == [
+        [".eval_results/mine.yaml", ".eval_results/silly-llm-1.yaml"],
+        [".eval_results/mine.yaml"],
+    ]
 
 
 def test_publishing_again_commits_changes_only_and_leaves_nothing_stale(run, hub, stories):

@@ -19,7 +19,7 @@ GROWS = {
 }
 """Budgets: raised, the work that is there goes on."""
 NEUTRAL = frozenset([
-    "output_dir", "push_to_hub", "overwrite_output_dir",  # where it goes
+    "output_dir", "push_to_hub", "overwrite_output_dir", "update_cards",  # where it goes
     "report_to", "run_name", "project", "disable_tqdm", "debug", "skip_memory_metrics", "sample_prompts", "sample_tokens", "do_train", "do_eval",
     "enable_jit_checkpoint", "resume_from_checkpoint", "ignore_data_skip",
     "eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "eval_accumulation_steps",  # when it is evaluated

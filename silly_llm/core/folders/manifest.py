@@ -29,7 +29,7 @@ MODEL = (
     *(*COMMON, "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"),
     *("tokenizer*.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.*"),
     *("merges.txt", "chat_template.jinja", "adapter_config.json", "training_args.bin", "training_log.jsonl"),
-    *("samples.jsonl", "training.html", "checkpoint-[0-9]*/**/*"),
+    *("samples.jsonl", "training.html", "checkpoint-[0-9]*/**/*", ".eval_results/silly-llm-*.yaml"),
 )
 REPORT = ("results.json", "report.html", "report.md", "evidence.parquet", "generations.parquet")
 WRITES = {
@@ -64,6 +64,12 @@ def write(folder: Path, phase: str) -> None:
     """Record what the phase wrote."""
     names = matching(folder, WRITES[phase])
     digests = {name: None if _of_checkpoint(name) else file_digest(folder / name) for name in names}
+    write_text(folder / PRIVATE / "manifest.json", json.dumps(digests, indent=0) + "\n")
+
+
+def record(folder: Path, names: Iterable[str]) -> None:
+    """Record files that we wrote into a finished folder."""
+    digests = recorded(folder) | {name: file_digest(folder / name) for name in names}
     write_text(folder / PRIVATE / "manifest.json", json.dumps(digests, indent=0) + "\n")
 
 

@@ -9,14 +9,16 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from silly_llm.core.errors import RunError
 
 INK, FAINT = "#010203", "#040506"
-SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04")
+SERIES = tuple(f"#0a0b0{i}" for i in range(1, 9))
 VARIABLES = {INK: "muted", FAINT: "line"} | {color: f"series-{i}" for i, color in enumerate(SERIES)}
 Points = Sequence[tuple[float, float]]
 
@@ -28,15 +30,10 @@ def line_plot(lines: Mapping[str, Points], *, title: str, x_label: str, marked: 
         lines: Points by the name of their line; empty lines are left out.
         marked: Draw the last line with its points marked and the last value written beside it.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     lines = {name: points for name, points in lines.items() if points}
-    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": f"{title}{x_label}", "font.size": 9}
-    with rc_context(style):
-        figure = Figure(figsize=(4.0, 2.6), layout="constrained")
-        axes = figure.add_subplot()
+    with _drawn(title, x_label) as (axes, svg):
         for color, (name, points) in zip(SERIES, lines.items(), strict=False):
             xs, ys = zip(*points, strict=True)
             last = marked and name == list(lines)[-1]
@@ -45,19 +42,61 @@ def line_plot(lines: Mapping[str, Points], *, title: str, x_label: str, marked: 
             if last:
                 place: dict[str, Any] = {"xytext": (0, 7), "textcoords": "offset points", "ha": "right"}
                 axes.annotate(f"{ys[-1]:.3f}", (xs[-1], ys[-1]), color=color, fontweight="bold", **place)
-        style_axes(axes, title=title, x_label=x_label)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_locator(MaxNLocator(6))
         if len(lines) > 1:
             axes.legend(frameon=False, labelcolor="linecolor", handlelength=1.2)
-        buffer = io.StringIO()
+    return svg[0]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a scatter plot, with the interval of its height, and a name beside it where the colour does not say it."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    color: str = INK
+    name: str = ""
+    hollow: bool = False
+
+
+def scatter_plot(points: Sequence[Point], *, title: str, x_label: str) -> str:
+    """Points with their intervals over a logarithmic axis, as an `<svg>` element."""
+    with _drawn(title, x_label) as (axes, svg):
+        axes.set_xscale("log")
+        for p in points:
+            if p.low is not None and p.high is not None:
+                axes.plot((p.x, p.x), (p.low, p.high), color=p.color, linewidth=1.6)
+            face = "none" if p.hollow else p.color
+            axes.plot(p.x, p.y, "o", color=p.color, markerfacecolor=face, markersize=5.5)
+            if p.name:
+                axes.annotate(p.name, (p.x, p.y), xytext=(6, 3), textcoords="offset points", color=p.color, fontsize=8)
+        axes.margins(x=0.15)
+    return svg[0]
+
+
+@contextlib.contextmanager
+def _drawn(title: str, x_label: str) -> Iterator[tuple[Any, list[str]]]:
+    """Axes to draw on, and the list that then has the plot's `<svg>`."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": f"{title}{x_label}", "font.size": 9}
+    with rc_context(style):
+        figure, svg, buffer = Figure(figsize=(4.0, 2.6), layout="constrained"), [""], io.StringIO()
+        axes = figure.add_subplot()
+        style_axes(axes, title=title, x_label=x_label)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        yield axes, svg
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return themed(buffer.getvalue(), title)
+    svg[0] = themed(buffer.getvalue(), title)
 
 
 def style_axes(axes: Any, *, title: str, x_label: str, ink: str = INK, faint: str = FAINT) -> None:
     """What all plots look like: a bold title on the left, faint horizontal lines, no frame."""
-    axes.set_title(title, loc="left", color=ink, fontsize=10, fontweight="bold")
+    axes.set_title(title, loc="left", color=ink, fontsize=10, fontweight="bold", parse_math=False)
     axes.set_xlabel(x_label, color=ink)
     axes.tick_params(colors=ink, length=0)
     axes.grid(axis="y", color=faint, linewidth=0.8)
@@ -69,7 +108,7 @@ def style_axes(axes: Any, *, title: str, x_label: str, ink: str = INK, faint: st
 def themed(svg: str, title: str) -> str:
     """An SVG file's text as an element for a page: no prolog, no fixed size, no fonts, colours by variable."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    opening = rf'<svg viewBox="\1" role="img" aria-label="{title}">'
+    opening = rf'<svg viewBox="\1" role="img" aria-label="{escape(title)}">'
     svg = re.sub(r'<svg[^>]*?viewBox="([^"]+)"[^>]*>', opening, svg, count=1)
     svg = re.sub(r"font: (bold |\d{3} |)([\d.]+)px [^;\"]+", r"font-weight: \1; font-size: \2px", svg)
     svg = svg.replace("font-weight: ; ", "")

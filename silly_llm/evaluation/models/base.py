@@ -50,6 +50,8 @@ class DocumentScore:
 class EvaluatedModel(ABC):
     """A model under a name: it generates text and, where its weights are here, scores it."""
 
+    path = ""
+    """The folder or Hub id it was loaded from, where known; its `recipe.yaml` names what it was trained on."""
     is_chat: bool
     """Whether it was tuned to answer."""
     context: int | None = None

@@ -7,7 +7,7 @@ is escaped, as HTML or as Markdown.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,13 @@ from silly_llm.core.console.duration import duration
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
-from silly_llm.evaluation.report.tables import is_number, metrics_table, overview, show, table
-from silly_llm.evaluation.report.texts import feature_rows, hero_story, opening_lists, samples
+from silly_llm.evaluation.evidence import GENERATIONS
+from silly_llm.evaluation.metrics.statistics import FEW
+from silly_llm.evaluation.report.differences import differences_table, summary
+from silly_llm.evaluation.report.numbers import is_number, show
+from silly_llm.evaluation.report.scores import published, score_plots
+from silly_llm.evaluation.report.tables import cells_table, metrics_table, not_measured, overview, table
+from silly_llm.evaluation.report.texts import browse, hero_story, opening_lists, sections
 
 PHASE_TITLES = {
     "vocabulary": "Vocabulary",
@@ -40,6 +45,7 @@ def write_report(
     title: str | None = None,
     folders: Mapping[str, str] | None = None,
     recipe: Mapping[str, Any] | None = None,
+    generations: Iterable[Mapping[str, Any]] | None = None,
 ) -> None:
     """Write `results.json`, `report.html` and `report.md`.
 
@@ -49,9 +55,14 @@ def write_report(
         title: Headline; default: made from the models' names.
         folders: Other phases' folders by phase (`stories`, `pretrain`, …); what is not there is left out.
         recipe: The resolved recipe of the evaluation itself, secrets masked.
+        generations: Every text to browse, as rows of `generations.parquet`; default: those of that file in `output`.
     """
     write_text(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    context = report_context(results, title, folders or {}, recipe)
+    if generations is None and (output / GENERATIONS).is_file():
+        from pyarrow.parquet import read_table
+
+        generations = read_table((output / GENERATIONS).absolute()).to_pylist()
+    context = report_context(results, title, folders or {}, recipe, generations or ())
     for name in ("report.html", "report.md"):
         write_page(output / name, context)
 
@@ -61,6 +72,7 @@ def report_context(
     title: str | None = None,
     folders: Mapping[str, str] | None = None,
     recipe: Mapping[str, Any] | None = None,
+    generations: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Everything the templates show, in plain values."""
     models, dataset = results["models"], results.get("dataset", {})
@@ -71,7 +83,7 @@ def report_context(
     recipes = {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()}
     logs = {PHASE_TITLES[phase]: read_log(present[phase]) for phase in ("pretrain", "sft") if phase in present}
     return {
-        "title": title or " and ".join(names) + (" compared" if len(names) > 2 else ""),
+        "title": title or (" and ".join(names) if len(names) < 4 else f"{len(names)} models compared"),
         "version": __version__,
         "names": names,
         "models": models,
@@ -81,17 +93,25 @@ def report_context(
         "hero": hero_story(models, language),
         "tiles": overview(models),
         "groups": table(results),
+        "plots": [Markup(svg) for svg in score_plots(results)],
+        "published": published(results),
+        "summary": summary(results),
+        "not_measured": not_measured(models, results.get("notes", [])),
+        "best": bool(results.get("best")),
+        "few": FEW,
+        "environment": environment_facts(results.get("environment") or {}),
         "markdown_table": metrics_table(results, page=True),
+        "differences_table": differences_table(results),
+        "cells_table": cells_table,
         "reference": bool(dataset.get("reference")),
         "trainings": [
             {"title": name, "plots": [Markup(svg) for svg in training_plots(log)], "facts": training_facts(log)}
             for name, log in logs.items()
             if log
         ],
-        "beginnings": samples(models, "beginning", language),
-        "instructions": samples(models, "instruction", language),
+        "sections": sections(models, language),
+        "browse": browse(generations, models),
         "openings": opening_lists(results),
-        "features": feature_rows(models),
         "statistics": statistics(present.get("stories")),
         "times": phase_times(titled),
         "recipes": recipes | ({"Evaluation": to_yaml(dict(recipe))} if recipe else {}),
@@ -102,6 +122,18 @@ def bars(pairs: Sequence[tuple[str, float]], shown: Callable[[Any], str]) -> lis
     """Numbers with names as horizontal bars, as long as their share of the largest in percent."""
     most = max((n for _, n in pairs), default=0) or 1
     return [{"name": name, "shown": shown(n), "width": round(100 * n / most, 1)} for name, n in pairs]
+
+
+def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the evaluation ran on, name and value: a nested mapping becomes one line."""
+    return [
+        (
+            key.replace("_", " "),
+            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value),
+        )
+        for key, value in environment.items()
+        if value
+    ]
 
 
 # Other phases ------------------------------------------------------------------------------------------

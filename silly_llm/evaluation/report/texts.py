@@ -5,17 +5,40 @@ Everything a model wrote is escaped here.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from silly_llm.evaluation.report.tables import DASH
+TITLES = {
+    "instruction": ("Asked for a story", ""),
+    "beginning": (
+        "The same beginning",
+        "Continued as raw text after the begin-of-text token, also by tuned models, which were not trained on such input.",
+    ),
+}
+PAGE = 20
+"""Prompts that unfold together."""
+MOST_CHARACTERS = 6_000_000
+"""Of stories to browse; a page with more is slow to open on a phone."""
+
+
+def sections(models: Mapping[str, Any], language: str = "en") -> list[dict[str, Any]]:
+    """The samples of each kind, those of instructions first, with every model's text for the same prompt."""
+    kinds = dict.fromkeys(s.get("kind", "beginning") for m in models.values() for s in m.get("samples", []))
+    named = [*(kind for kind in TITLES if kind in kinds), *(kind for kind in kinds if kind not in TITLES)]
+    made = []
+    for kind in named:
+        title, note = TITLES.get(kind, (kind.replace("_", " ").capitalize(), ""))
+        made.append({"kind": kind, "title": title, "note": note, "samples": samples(models, kind, language)})
+    return made
 
 
 def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[dict[str, Any]]:
-    """One entry a prompt with every model's text, words that were asked for marked in it."""
+    """One entry a prompt with every model's text, words that were asked for marked in it, and a judge's grades beside it."""
     by_prompt: dict[tuple[str, int], dict[str, Any]] = {}
     for name, model in models.items():
         seen: Counter[str] = Counter()  # the same prompt may be there twice
@@ -31,8 +54,53 @@ def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[
                 "ended": sample.get("ended", True),
                 "words": words,
                 "features": {f.replace("_", " "): found for f, found in (sample.get("features") or {}).items()},
+                "grades": sample.get("grades") or {},
+                "assessment": sample.get("assessment"),
             }
     return list(by_prompt.values())
+
+
+def browse(generations: Iterable[Mapping[str, Any]], models: Mapping[str, Any]) -> dict[str, Any]:
+    """Every text that any model wrote, side by side for the same prompt and sample, in pages of `PAGE` prompts.
+
+    A chat model's messages and a base model's plain text are the same prompt where their words are. Prompts that most models share come
+    first. Once the texts have `MOST_CHARACTERS`, the rest is left out and counted.
+
+    Args:
+        generations: rows of `generations.parquet`.
+    """
+    graded = {(m, s["completion"].strip()): s for m in models for s in models[m].get("samples", []) if s.get("grades")}
+    by_prompt: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in generations:
+        if (name := row["model"]) not in models:
+            continue
+        prompt = as_text(row["prompt"])
+        key = prompt.strip(), row.get("sample", 1), row.get("temperature"), row.get("top_p"), row.get("max_new_tokens")
+        entry = by_prompt.setdefault(key, {"prompt": prompt, "sample": row.get("sample", 1), "texts": {}})
+        said = {key: graded.get((name, row["text"].strip()), {}).get(key) for key in ("grades", "assessment")}
+        made = {"text": row["text"], "html": row["text"], "ended": row.get("ended", True), **said}
+        entry["texts"].setdefault(name, made | {"words": {}, "features": {}, "grades": said["grades"] or {}})
+    found = sorted(by_prompt.values(), key=lambda entry: -len(entry["texts"]))
+    left, shown = MOST_CHARACTERS, []
+    for entry in found:
+        left -= len(entry["prompt"]) + sum(len(made["text"]) for made in entry["texts"].values())
+        if left < 0:
+            break
+        shown.append(entry)
+    return {
+        "pages": [{"first": i + 1, "samples": shown[i : i + PAGE]} for i in range(0, len(shown), PAGE)],
+        "shown": len(shown),
+        "prompts": len(found),
+        "texts": sum(len(entry["texts"]) for entry in found),
+    }
+
+
+def as_text(prompt: str) -> str:
+    """A prompt of `generations.parquet`: plain text as it is, chat messages without their roles."""
+    if prompt.startswith("["):
+        with suppress(ValueError, TypeError, KeyError):
+            return "\n\n".join(str(message["content"]) for message in json.loads(prompt))
+    return prompt
 
 
 def marked(text: str, words: Iterable[str], language: str = "en") -> Markup:
@@ -49,15 +117,17 @@ def marked(text: str, words: Iterable[str], language: str = "en") -> Markup:
 
 
 def hero_story(models: Mapping[str, Any], language: str = "en") -> dict[str, Any] | None:
-    """A story to begin with: of the most tuned model the first that ended and has most of what was asked for."""
-    for name, model in reversed(list(models.items())):
-        kind = "instruction" if model.get("details", {}).get("chat") else "beginning"
-        ended = [s for s in model.get("samples", []) if s.get("kind") == kind and s.get("ended")]
-        if ended:
-            best = max(ended, key=lambda s: sum((s.get("words") or {}).values()))
-            words = list(best.get("words") or {})
-            text = best["completion"] if kind == "instruction" else best["prompt"] + best["completion"]
-            return {"name": name, "html": marked(text, words, language), "words": words}
+    """A story to begin with: the first one of the most tuned model (of several the last), whatever it is like."""
+
+    def is_chat(model: Mapping[str, Any]) -> bool:
+        return bool(model.get("details", {}).get("chat"))
+
+    for name, model in [*sorted(models.items(), key=lambda item: is_chat(item[1]))][::-1]:
+        kind = "instruction" if is_chat(model) else "beginning"
+        for s in (s for s in model.get("samples", []) if s.get("kind") == kind):
+            words = list(s.get("words") or {})
+            text = s["completion"] if kind == "instruction" else s["prompt"] + s["completion"]
+            return {"name": name, "html": marked(text, words, language), "words": words, "ended": s.get("ended", True)}
     return None
 
 
@@ -69,21 +139,4 @@ def opening_lists(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"name": name, "given": details.get("given_words", 0), "rows": details["most_common"][:5]}
         for name, details in sources.items()
         if details and details.get("most_common")
-    ]
-
-
-def feature_rows(models: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """How often each feature is found where it was asked for, and where it was not."""
-    rows: dict[str, dict[str, str]] = {}
-    for name, model in models.items():
-        by_feature = model.get("details", {}).get("features_included", {}).get("by_feature", {})
-        for feature, c in by_feature.items():
-            if c["asked"]:
-                chance = (
-                    f"{100 * c['found_although_not_asked'] / c['not_asked']:.0f}\u00a0%" if c["not_asked"] else DASH
-                )
-                shown = f"{100 * c['found'] / c['asked']:.0f}\u00a0% ({chance})"
-                rows.setdefault(feature.replace("_", " "), {})[name] = shown
-    return [
-        {"feature": feature, "cells": [cells.get(name, DASH) for name in models]} for feature, cells in rows.items()
     ]
