@@ -28,6 +28,8 @@ from silly_llm.evaluation.results import VERSION, read_results
 
 WIDTH = 100
 """Columns of what is printed."""
+MANY = 3
+"""Of more models only the pairs with the first are printed."""
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -43,7 +45,7 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     evidence = {
         (names[i][model], metric): units for i, (_, kept) in enumerate(read) for (model, metric), units in kept.items()
     }
-    groups = recipes_of(merged["models"]) | read_groups(options.group, merged["models"])
+    groups = read_groups(options.group, merged["models"]) or recipes_of(merged["models"])
     merged |= compare_models(merged["models"], evidence, groups)
     print("\n".join(said(merged, groups)))
     if options.output_dir:
@@ -144,6 +146,9 @@ def read_groups(given: Sequence[str], models: Mapping[str, Any]) -> dict[str, li
         for member in groups[name]:
             if member not in models:
                 raise RecipeError(f"--group: {name}: no model {member!r}{suggestion(member, models)}")
+    named = [member for members in groups.values() for member in members]
+    if twice := [member for member in named if named.count(member) > 1]:
+        raise RecipeError(f"--group: {twice[0]!r} stands in two groups")
     return groups
 
 
@@ -172,11 +177,18 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
     labels = labels_of(models)
     lines = board(results, labels)
     rows = {q: [r for r in comparisons if r["question"] == q] for q in ("checkpoints", "recipes")}
+    first = {metric: found[0]["model"] for metric in results["best"] if (found := leaderboard(results, metric))}
+    many = len(models) > MANY
+    pairs = [r for r in rows["checkpoints"] if not many or first.get(r["metric"]) in (r["a"], r["b"])]
     tests = {q: sum(row["p_holm"] is not None for row in found) for q, found in rows.items()}
-    verdicts = {q: [line for r in found for line in verdict(r, labels[r["metric"]])] for q, found in rows.items()}
+    verdicts = {
+        q: [line for r in found for line in verdict(r, labels[r["metric"]])]
+        for q, found in (rows | {"checkpoints": pairs}).items()
+    }
     if rows["checkpoints"]:
         asked = "Are these checkpoints different on this kind of text? (paired over documents and requests; Holm over"
         lines += ["", *wrapped(f"{asked} {tests['checkpoints']} tests)"), *verdicts["checkpoints"]]
+        lines += many * wrapped("  Shown are the pairs with the first at each metric; --output_dir writes all.")
     if rows["recipes"]:
         asked = "Are these recipes different? (seeds as units, Welch's t; Holm over"
         lines += ["", *wrapped(f"{asked} {tests['recipes']} tests)"), *verdicts["recipes"]]
@@ -185,6 +197,10 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
         differ = any(row["better"] for row in rows["checkpoints"])
         known = "these checkpoints differ; of the recipes" if differ else "of the recipes"
         lines += ["", *wrapped(f"{known[0].upper()}{known[1:]} nothing is known: {seeds}.")]
+    if untested := [
+        m for m, label in labels.items() if label.higher_is_better is not None and m not in results["best"]
+    ]:
+        lines += wrapped(f"Not tested, since no evidence of it was kept: {', '.join(untested)}")
     several = {name: members for name, members in groups.items() if len(members) > 1}
     lines += [line for name, members in several.items() for line in wrapped(f"Recipe {name}: {', '.join(members)}")]
     return lines + [line for note in results["notes"] for line in wrapped(note)]

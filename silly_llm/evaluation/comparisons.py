@@ -18,8 +18,6 @@ from silly_llm.evaluation.report.tables import labels_of, show
 
 LOSSY = 0.001
 """A tokenizer that cannot spell more of the bytes than this is not ranked by how well its model predicts them."""
-COST = ("parameters", "training_flops", "bytes")
-"""Keys of a model's details that plots set scores against."""
 Evidence = Mapping[tuple[str, str], Units]
 """The units by model and metric."""
 
@@ -38,7 +36,8 @@ def compare_models(
         `comparisons`: a row a metric and pair, `question` "checkpoints" for models and "recipes" for groups with at least two models
         each; `best`: the model that is better than each it was compared with, by metric, or `None`.
     """
-    labels = {name: label for name, label in labels_of(models).items() if label.higher_is_better is not None}
+    kept = {metric for _, metric in evidence}
+    labels = {m: label for m, label in labels_of(models).items() if label.higher_is_better is not None and m in kept}
     groups = {name: members for name, members in (groups or recipes_of(models)).items() if len(members) > 1}
     families = []
     for question, names in (("checkpoints", list(models)), ("recipes", list(groups))):
@@ -185,19 +184,3 @@ def leaderboard(results: Mapping[str, Any], metric: str | None = None) -> list[d
             place = (rank or len(models) + 1, *cheap, sign * numbers["value"])
             board.append((place, {"rank": rank, "model": name, "metric": metric} | numbers))
     return [row for _, row in sorted(board, key=lambda entry: entry[0])]
-
-
-def points(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For plots: `{"model", "parameters", "training_flops", "bytes", "scores"}` of each, `None` where a number is not known.
-
-    `scores` has value, low and high of every metric that has a better direction.
-    """
-    labels = {name for name, label in labels_of(results["models"]).items() if label.higher_is_better is not None}
-    made = []
-    for name, model in results["models"].items():
-        known = {key: model.get("details", {}).get(key) for key in COST}
-        scores = {
-            m: [found[k] for k in ("value", "low", "high")] for m, found in model["metrics"].items() if m in labels
-        }
-        made.append({"model": name, **known, "scores": scores})
-    return made

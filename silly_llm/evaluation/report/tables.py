@@ -85,9 +85,7 @@ def cell(metric: MetricJson | None, percent: bool, low: float, high: float) -> d
         return round(100 * min(1.0, max(0.0, (x - low) / (high - low))), 2) if high > low else 50.0
 
     made |= {"value": show(metric["value"], percent), "n": metric.get("n", 0)}
-    if metric.get("few"):
-        made["interval"] = "too few to say"
-    elif metric.get("low") is not None:
+    if metric.get("low") is not None:
         start, end = metric["low"], metric["high"]
         made["interval"] = f"{show(start, percent).removesuffix(' %')} to {show(end, percent)}"
         width = max(0.8, place(end) - place(start))
