@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -71,8 +72,10 @@ def difference(
     if len(names) == 2:
         found = paired(*units, equal=held_out)
     else:
-        values = [estimate(each).value for each in common(units, equal=held_out)[0]]
-        found = welch(values[: len(side)], values[len(side) :]) if all(map(math.isfinite, values)) else None
+        shared, left_out = common(units, equal=held_out)
+        values = [estimate(each).value for each in shared]
+        known = all(map(math.isfinite, values))
+        found = replace(welch(values[: len(side)], values[len(side) :]), left_out=left_out) if known else None
     return found or ("no document of which the same bytes were scored" if held_out else "nothing that both were asked")
 
 
