@@ -61,7 +61,7 @@ def difference(
     names = [*side, *other]
     held_out = label.group == PREDICTING
     for name in names:
-        if held_out and (lossy := scoring(models[name], "lossy_share")) > LOSSY:
+        if held_out and (lossy := scoring(models[name], "lossy_share", metric)) > LOSSY:
             return f"the tokenizer of {name} cannot spell {show(float(lossy), True)} of the bytes"
     how = [models[name].get("measured_by", {}).get(metric) for name in names]
     if any(each != how[0] for each in how):
@@ -143,13 +143,19 @@ def ranked(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], 
     """The models that the one with the most text scored (or, equally, with the most partners) was compared with, itself included."""
     pairs = {pair for pair, wins in wins_of(comparisons, metric).items() if wins is not None}
     partners = {name: {other for one, other in pairs if one == name} for name in models}
-    most = max(models, key=lambda name: (bool(partners[name]), scoring(models[name], "bytes"), len(partners[name])))
+    most = max(
+        models, key=lambda name: (bool(partners[name]), scoring(models[name], "bytes", metric), len(partners[name]))
+    )
     return [name for name in models if partners[most] and name in partners[most] | {most}]
 
 
-def scoring(model: Mapping[str, Any], key: str) -> float:
-    """A number about how held-out text was scored: `bytes`, `lossy_share`; 0 where nobody says."""
-    return (model.get("details", {}).get("bits_per_byte") or {}).get(key) or 0
+def scoring(model: Mapping[str, Any], key: str, metric: str) -> float:
+    """A number about how held-out text was scored, by the details of a metric or else of bits per byte; 0 where nobody says.
+
+    `bytes`, or `lossy_share`, of the bytes that its tokenizer cannot spell.
+    """
+    details = [model.get("details", {}).get(name) or {} for name in (metric, "bits_per_byte")]
+    return next((found[key] for found in details if found.get(key)), 0)
 
 
 def best(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], metric: str) -> str | None:
@@ -178,12 +184,12 @@ def leaderboard(results: Mapping[str, Any], metric: str | None = None) -> list[d
         ranked(models, rows, metric),
         -1 if labels[metric].higher_is_better else 1,
     )
-    most = max(scoring(model, "bytes") for model in models.values())
+    most = max(scoring(model, "bytes", metric) for model in models.values())
     board = []
     for name, model in models.items():
         if (numbers := model["metrics"].get(metric)) and numbers["value"] is not None:
             rank = 1 + sum(bool(wins.get((other, name))) for other in names) if name in names else None
-            cheap = scoring(model, "lossy_share") > LOSSY, scoring(model, "bytes") < 0.999 * most
+            cheap = scoring(model, "lossy_share", metric) > LOSSY, scoring(model, "bytes", metric) < 0.999 * most
             place = (rank or len(models) + 1, *cheap, sign * numbers["value"])
             board.append((place, {"rank": rank, "model": name, "metric": metric} | numbers))
     return [row for _, row in sorted(board, key=lambda entry: entry[0])]
