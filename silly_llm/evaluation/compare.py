@@ -15,6 +15,7 @@ from typing import Any
 from silly_llm import __version__
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.folders.manifest import file_digest
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
@@ -23,7 +24,7 @@ from silly_llm.evaluation.comparisons import amount, compare_models, leaderboard
 from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
 from silly_llm.evaluation.report.report import write_report
-from silly_llm.evaluation.report.tables import labels_of, show
+from silly_llm.evaluation.report.tables import labels_of, metrics_table, show
 from silly_llm.evaluation.results import VERSION, read_results
 
 WIDTH = 100
@@ -50,9 +51,9 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     print("\n".join(said(merged, groups)))
     if options.output_dir:
         folder = home(options.output_dir)
+        texts, rows = read_generations(evaluations, names), [(*key, units_as_json(u)) for key, u in evidence.items()]
         with open_tool_output(folder, "compare"):
-            rows = [(*key, units_as_json(units)) for key, units in evidence.items()]
-            merged["evidence"] = write_evidence(folder, rows, read_generations(evaluations, names))
+            merged["evidence"] = write_evidence(folder, rows, texts)
             write_report(merged, folder, title=options.title or f"{len(merged['models'])} models compared")
         print(f"\nReport: {folder / 'report.html'}")
 
@@ -158,14 +159,19 @@ def read_generations(
     """The texts that were kept beside the evaluations, with the models' new names; of a file that is gone none."""
     import pyarrow.parquet as pq
 
-    paths = [Path(evaluation["path"]) for evaluation in evaluations]
-    files = [(path if path.is_dir() else path.parent) / GENERATIONS for path in paths]
-    return [
-        row | {"model": called.get(row["model"], row["model"])}
-        for file, called in zip(files, names, strict=True)
-        if file.is_file()
-        for row in pq.read_table(file.absolute()).to_pylist()
-    ]
+    rows = []
+    for evaluation, called in zip(evaluations, names, strict=True):
+        path = Path(evaluation["path"])
+        file = (path if path.is_dir() else path.parent) / GENERATIONS
+        if file.is_file():
+            if file_digest(file) != evaluation["evidence"].get(GENERATIONS):
+                raise RecipeError(
+                    f"{file}: is not the one of these results; restore it, or remove it to go on without"
+                )
+            rows += [
+                row | {"model": called.get(row["model"], "")} for row in pq.read_table(file.absolute()).to_pylist()
+            ]
+    return rows
 
 
 # What is printed ------------------------------------------------------------------------------------------------------
@@ -175,7 +181,8 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
     """The leaderboard, and for each question what the tests say, in lines of at most `WIDTH` columns."""
     models, comparisons = results["models"], results["comparisons"]
     labels = labels_of(models)
-    lines = board(results, labels)
+    lines, table = board(results, labels), metrics_table(results).splitlines()
+    lines += ["", *table] if max(map(len, table)) <= WIDTH else []
     rows = {q: [r for r in comparisons if r["question"] == q] for q in ("checkpoints", "recipes")}
     first = {metric: found[0]["model"] for metric in results["best"] if (found := leaderboard(results, metric))}
     many = len(models) > MANY
