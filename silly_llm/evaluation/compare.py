@@ -15,6 +15,7 @@ from typing import Any
 from silly_llm import __version__
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.folders.manifest import file_digest
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
@@ -24,10 +25,13 @@ from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evid
 from silly_llm.evaluation.metrics.base import Label
 from silly_llm.evaluation.report.numbers import labels_of, show
 from silly_llm.evaluation.report.report import write_report
+from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.evaluation.results import VERSION, read_results
 
 WIDTH = 100
 """Columns of what is printed."""
+MANY = 3
+"""Of more models only the pairs with the first are printed."""
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -43,14 +47,14 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     evidence = {
         (names[i][model], metric): units for i, (_, kept) in enumerate(read) for (model, metric), units in kept.items()
     }
-    groups = recipes_of(merged["models"]) | read_groups(options.group, merged["models"])
+    groups = read_groups(options.group, merged["models"]) or recipes_of(merged["models"])
     merged |= compare_models(merged["models"], evidence, groups)
     print("\n".join(said(merged, groups)))
     if options.output_dir:
         folder = home(options.output_dir)
+        texts, rows = read_generations(evaluations, names), [(*key, units_as_json(u)) for key, u in evidence.items()]
         with open_tool_output(folder, "compare"):
-            rows = [(*key, units_as_json(units)) for key, units in evidence.items()]
-            merged["evidence"] = write_evidence(folder, rows, read_generations(evaluations, names))
+            merged["evidence"] = write_evidence(folder, rows, texts)
             write_report(merged, folder, title=options.title or f"{len(merged['models'])} models compared")
         print(f"\nReport: {folder / 'report.html'}")
 
@@ -144,6 +148,9 @@ def read_groups(given: Sequence[str], models: Mapping[str, Any]) -> dict[str, li
         for member in groups[name]:
             if member not in models:
                 raise RecipeError(f"--group: {name}: no model {member!r}{suggestion(member, models)}")
+    named = [member for members in groups.values() for member in members]
+    if twice := [member for member in named if named.count(member) > 1]:
+        raise RecipeError(f"--group: {twice[0]!r} stands in two groups")
     return groups
 
 
@@ -153,14 +160,19 @@ def read_generations(
     """The texts that were kept beside the evaluations, with the models' new names; of a file that is gone none."""
     import pyarrow.parquet as pq
 
-    paths = [Path(evaluation["path"]) for evaluation in evaluations]
-    files = [(path if path.is_dir() else path.parent) / GENERATIONS for path in paths]
-    return [
-        row | {"model": called.get(row["model"], row["model"])}
-        for file, called in zip(files, names, strict=True)
-        if file.is_file()
-        for row in pq.read_table(file.absolute()).to_pylist()
-    ]
+    rows = []
+    for evaluation, called in zip(evaluations, names, strict=True):
+        path = Path(evaluation["path"])
+        file = (path if path.is_dir() else path.parent) / GENERATIONS
+        if file.is_file():
+            if file_digest(file) != evaluation["evidence"].get(GENERATIONS):
+                raise RecipeError(
+                    f"{file}: is not the one of these results; restore it, or remove it to go on without"
+                )
+            rows += [
+                row | {"model": called.get(row["model"], "")} for row in pq.read_table(file.absolute()).to_pylist()
+            ]
+    return rows
 
 
 # What is printed ------------------------------------------------------------------------------------------------------
@@ -170,13 +182,21 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
     """The leaderboard, and for each question what the tests say, in lines of at most `WIDTH` columns."""
     models, comparisons = results["models"], results["comparisons"]
     labels = labels_of(models)
-    lines = board(results, labels)
+    lines, table = board(results, labels), metrics_table(results).splitlines()
+    lines += ["", *table] if max(map(len, table)) <= WIDTH else []
     rows = {q: [r for r in comparisons if r["question"] == q] for q in ("checkpoints", "recipes")}
+    first = {metric: found[0]["model"] for metric in results["best"] if (found := leaderboard(results, metric))}
+    many = len(models) > MANY
+    pairs = [r for r in rows["checkpoints"] if not many or first.get(r["metric"]) in (r["a"], r["b"])]
     tests = {q: sum(row["p_holm"] is not None for row in found) for q, found in rows.items()}
-    verdicts = {q: [line for r in found for line in verdict(r, labels[r["metric"]])] for q, found in rows.items()}
+    verdicts = {
+        q: [line for r in found for line in verdict(r, labels[r["metric"]])]
+        for q, found in (rows | {"checkpoints": pairs}).items()
+    }
     if rows["checkpoints"]:
         asked = "Are these checkpoints different on this kind of text? (paired over documents and requests; Holm over"
         lines += ["", *wrapped(f"{asked} {tests['checkpoints']} tests)"), *verdicts["checkpoints"]]
+        lines += many * wrapped("  Shown are the pairs with the first at each metric; --output_dir writes all.")
     if rows["recipes"]:
         asked = "Are these recipes different? (seeds as units, Welch's t; Holm over"
         lines += ["", *wrapped(f"{asked} {tests['recipes']} tests)"), *verdicts["recipes"]]
@@ -185,6 +205,10 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
         differ = any(row["better"] for row in rows["checkpoints"])
         known = "these checkpoints differ; of the recipes" if differ else "of the recipes"
         lines += ["", *wrapped(f"{known[0].upper()}{known[1:]} nothing is known: {seeds}.")]
+    if untested := [
+        m for m, label in labels.items() if label.higher_is_better is not None and m not in results["best"]
+    ]:
+        lines += wrapped(f"Not tested, since no evidence of it was kept: {', '.join(untested)}")
     several = {name: members for name, members in groups.items() if len(members) > 1}
     lines += [line for name, members in several.items() for line in wrapped(f"Recipe {name}: {', '.join(members)}")]
     return lines + [line for note in results["notes"] for line in wrapped(note)]

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 from silly_llm.evaluation.metrics.base import PREDICTING, Label
 from silly_llm.evaluation.metrics.statistics import Units, estimate
 from silly_llm.evaluation.paired import ALPHA, Difference, common, holm, paired, welch
-from silly_llm.evaluation.report.tables import labels_of, show
+from silly_llm.evaluation.report.numbers import labels_of, show
 
 LOSSY = 0.001
 """A tokenizer that cannot spell more of the bytes than this is not ranked by how well its model predicts them."""
-COST = ("parameters", "training_flops", "bytes")
-"""Keys of a model's details that plots set scores against."""
 Evidence = Mapping[tuple[str, str], Units]
 """The units by model and metric."""
 
@@ -38,7 +37,8 @@ def compare_models(
         `comparisons`: a row a metric and pair, `question` "checkpoints" for models and "recipes" for groups with at least two models
         each; `best`: the model that is better than each it was compared with, by metric, or `None`.
     """
-    labels = {name: label for name, label in labels_of(models).items() if label.higher_is_better is not None}
+    kept = {metric for _, metric in evidence}
+    labels = {m: label for m, label in labels_of(models).items() if label.higher_is_better is not None and m in kept}
     groups = {name: members for name, members in (groups or recipes_of(models)).items() if len(members) > 1}
     families = []
     for question, names in (("checkpoints", list(models)), ("recipes", list(groups))):
@@ -61,7 +61,7 @@ def difference(
     names = [*side, *other]
     held_out = label.group == PREDICTING
     for name in names:
-        if held_out and (lossy := scoring(models[name], "lossy_share")) > LOSSY:
+        if held_out and (lossy := scoring(models[name], "lossy_share", metric)) > LOSSY:
             return f"the tokenizer of {name} cannot spell {show(float(lossy), True)} of the bytes"
     how = [models[name].get("measured_by", {}).get(metric) for name in names]
     if any(each != how[0] for each in how):
@@ -72,8 +72,10 @@ def difference(
     if len(names) == 2:
         found = paired(*units, equal=held_out)
     else:
-        values = [estimate(each).value for each in common(units, equal=held_out)[0]]
-        found = welch(values[: len(side)], values[len(side) :]) if all(map(math.isfinite, values)) else None
+        shared, left_out = common(units, equal=held_out)
+        values = [estimate(each).value for each in shared]
+        known = all(map(math.isfinite, values))
+        found = replace(welch(values[: len(side)], values[len(side) :]), left_out=left_out) if known else None
     return found or ("no document of which the same bytes were scored" if held_out else "nothing that both were asked")
 
 
@@ -141,13 +143,19 @@ def ranked(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], 
     """The models that the one with the most text scored (or, equally, with the most partners) was compared with, itself included."""
     pairs = {pair for pair, wins in wins_of(comparisons, metric).items() if wins is not None}
     partners = {name: {other for one, other in pairs if one == name} for name in models}
-    most = max(models, key=lambda name: (bool(partners[name]), scoring(models[name], "bytes"), len(partners[name])))
+    most = max(
+        models, key=lambda name: (bool(partners[name]), scoring(models[name], "bytes", metric), len(partners[name]))
+    )
     return [name for name in models if partners[most] and name in partners[most] | {most}]
 
 
-def scoring(model: Mapping[str, Any], key: str) -> float:
-    """A number about how held-out text was scored: `bytes`, `lossy_share`; 0 where nobody says."""
-    return (model.get("details", {}).get("bits_per_byte") or {}).get(key) or 0
+def scoring(model: Mapping[str, Any], key: str, metric: str) -> float:
+    """A number about how held-out text was scored, by the details of a metric or else of bits per byte; 0 where nobody says.
+
+    `bytes`, or `lossy_share`, of the bytes that its tokenizer cannot spell.
+    """
+    details = [model.get("details", {}).get(name) or {} for name in (metric, "bits_per_byte")]
+    return next((found[key] for found in details if found.get(key)), 0)
 
 
 def best(models: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], metric: str) -> str | None:
@@ -176,28 +184,12 @@ def leaderboard(results: Mapping[str, Any], metric: str | None = None) -> list[d
         ranked(models, rows, metric),
         -1 if labels[metric].higher_is_better else 1,
     )
-    most = max(scoring(model, "bytes") for model in models.values())
+    most = max(scoring(model, "bytes", metric) for model in models.values())
     board = []
     for name, model in models.items():
         if (numbers := model["metrics"].get(metric)) and numbers["value"] is not None:
             rank = 1 + sum(bool(wins.get((other, name))) for other in names) if name in names else None
-            cheap = scoring(model, "lossy_share") > LOSSY, scoring(model, "bytes") < 0.999 * most
+            cheap = scoring(model, "lossy_share", metric) > LOSSY, scoring(model, "bytes", metric) < 0.999 * most
             place = (rank or len(models) + 1, *cheap, sign * numbers["value"])
             board.append((place, {"rank": rank, "model": name, "metric": metric} | numbers))
     return [row for _, row in sorted(board, key=lambda entry: entry[0])]
-
-
-def points(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For plots: `{"model", "parameters", "training_flops", "bytes", "scores"}` of each, `None` where a number is not known.
-
-    `scores` has value, low and high of every metric that has a better direction.
-    """
-    labels = {name for name, label in labels_of(results["models"]).items() if label.higher_is_better is not None}
-    made = []
-    for name, model in results["models"].items():
-        known = {key: model.get("details", {}).get(key) for key in COST}
-        scores = {
-            m: [found[k] for k in ("value", "low", "high")] for m, found in model["metrics"].items() if m in labels
-        }
-        made.append({"model": name, **known, "scores": scores})
-    return made

@@ -12,8 +12,10 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from silly_llm.core.config import flatten
 from silly_llm.core.console.masking import mask
 from silly_llm.core.errors import RecipeError
+from silly_llm.core.folders.changes import is_neutral
 from silly_llm.core.registry import parse_component
 from silly_llm.evaluation.evidence import EVIDENCE, read_evidence
 from silly_llm.evaluation.metrics.statistics import Metric, Units, estimate
@@ -91,10 +93,11 @@ SCHEMA = {
 
 
 def options_of(spec: Any) -> dict[str, Any]:
-    """`measured_by`: the type of an evaluation provider with all of its options, defaults included, without secrets."""
+    """`measured_by`: the type of an evaluation provider with the options that shape its numbers, defaults included, without secrets."""
     parsed = parse_component("evaluation_provider", spec)
     options = asdict(parsed.config) if is_dataclass(parsed.config) else parsed.options  # type: ignore[arg-type]
-    return json.loads(json.dumps(mask({"type": parsed.name, **options}), default=str))
+    shaping = {key: value for key, value in flatten(mask(options)).items() if not is_neutral(key)}
+    return json.loads(json.dumps({"type": parsed.name, **shaping}, default=str))
 
 
 def bearing_out(metrics: Mapping[str, Metric], model: str) -> dict[str, Units]:

@@ -15,7 +15,7 @@ from tiny import jsonl
 from silly_llm.commands.sweep.jobs import environment, reason_of
 from silly_llm.commands.sweep.plots import draw, envelope, free_dimensions
 from silly_llm.commands.sweep.points import read_sweep
-from silly_llm.commands.sweep.results import Group, curve, group, markdown_table
+from silly_llm.commands.sweep.results import Group, curve, group, markdown_table, verdicts
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.pages.plots import read_log
 
@@ -223,6 +223,14 @@ def test_the_best_is_bold_and_an_unknown_number_is_a_dash():
     lines = markdown_table([Group({"lr": 1}, worse), Group({"lr": 2}, better)], ["lr", "seed"]).splitlines()
     cells = [cell.strip() for cell in lines[-1].split("|")]
     assert cells[1:-1] == ["2", "–", "–", "–", "–", "2", "**0.910 ± 0.127**", "2"] and "**" not in lines[-2]
+
+
+def test_verdicts_are_about_seeds():
+    near, far, one = (Group({"lr": n}, [{"bits_per_byte": v} for v in vs]) for n, vs in enumerate(
+        ((0.900, 0.904, 0.896), (1.000, 1.004, 0.996), (0.5,))))  # fmt: skip
+    said = " ".join(verdicts([far, near, one]))
+    assert "lr 1 against lr 0: lr 0 is better (0.1, 0.09" in said and "n = 3" in said and "lr 2" not in said
+    assert verdicts([near, one]) == []
 
 
 def test_the_envelope_is_the_lower_hull_on_logarithmic_axes():

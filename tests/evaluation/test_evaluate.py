@@ -6,6 +6,7 @@ from journals import kill
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import register
 from silly_llm.evaluation.arguments import EvaluationArguments
+from silly_llm.evaluation.compare import main as compare
 from silly_llm.evaluation.evaluate import PARTIAL, main, model_entries
 from silly_llm.evaluation.held_out import request_of
 from silly_llm.evaluation.metrics.base import EvaluationProvider, Metric
@@ -57,6 +58,12 @@ def test_base_and_tuned_model_side_by_side(tiny_models, stories_file, tmp_path, 
         ".silly",
     }
     assert "silly-llm chat " in capsys.readouterr().out
+    said = {row["metric"]: row["verdict"] for row in results["comparisons"]}
+    assert set(said) >= {"bits_per_byte", "words_included"} and said["bits_per_byte"] == "too few to say (n = 8)"
+    assert set(results["best"].values()) == {None} and results["silly_llm_results"] == 2
+    assert tuned["measured_by"]["words_included"] == {"type": "instruction_following"}
+    compare([str(tmp_path / "out")])  # its evidence bears its numbers out
+    assert "Are these checkpoints different" in capsys.readouterr().out
     evaluate(tmp_path / "out", *arguments)
     assert "up to date" in capsys.readouterr().out
 

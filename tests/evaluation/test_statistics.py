@@ -5,7 +5,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from silly_llm.evaluation.metrics.statistics import Units, distinct, estimate, mean_over_seeds, openings
+from silly_llm.evaluation.metrics.statistics import (
+    Units,
+    around,
+    distinct,
+    estimate,
+    mean_over_seeds,
+    openings,
+    standard_error,
+)
 
 
 def units(numerators, denominators=(), **values):
@@ -29,6 +37,17 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says(n):
         metric = estimate(units(list(2.0 * sizes + rng.normal(0, 0.2, n) * sizes), list(sizes)))
         hits += metric.low <= 2.0 <= metric.high
     assert 0.925 <= hits / 400 <= 0.98
+
+
+def test_an_interval_of_few_skewed_numbers_reaches_far_enough():
+    rng, hits, by_student = np.random.default_rng(6), 0, 0
+    for _ in range(1000):
+        found = units(rng.exponential(1.0, 10).tolist())
+        metric = estimate(found)
+        low, high = around(metric.value, standard_error(found.sums()[1]), 10)
+        hits, by_student = hits + (metric.low <= 1 <= metric.high), by_student + (low <= 1 <= high)
+    assert hits / 1000 >= 0.93 > by_student / 1000
+    assert estimate(units([1.0] * 9)).as_json()["few"] and "few" not in estimate(units([1.0] * 10)).as_json()
 
 
 @pytest.mark.parametrize("share", [0.7, 0.95])

@@ -90,7 +90,7 @@ class Metric:
         """The four numbers of `results.json`, `few` where they are too few to say, and the label if there is one; what is not finite becomes null."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
         finite = {k: None if x is None or not math.isfinite(x) else float(x) for k, x in numbers.items()}
-        few = {"few": True} if 0 < self.n < FEW else {}  # too few to say: no interval to build on
+        few = {"few": True} if self.low is not None and self.n < FEW else {}  # too few to say: no interval to build on
         return finite | {"n": self.n} | few | ({"label": asdict(self.label)} if self.label else {})
 
 

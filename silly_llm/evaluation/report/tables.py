@@ -64,9 +64,7 @@ def cell(metric: MetricJson | None, percent: bool, low: float, high: float) -> d
         return made
     n = metric.get("n", 0)
     made |= {"value": show(metric["value"], percent), "n": n}
-    if metric.get("few"):
-        made |= {"interval": "too few to say", "few": True}
-    elif metric.get("low") is not None:
+    if metric.get("low") is not None:
         start, end = metric["low"], metric["high"]
         made |= {"interval": interval(start, end, percent), "few": 0 < n < FEW}
         made["bar"] = bar_between(start, metric["value"], end, low, high)
