@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,22 +26,20 @@ def update_cards(entries: Iterable[ModelEntry], results: Mapping[str, Any], hub_
     dataset, settings = results.get("dataset", {}), results.get("settings", {})
     known = hub_ids(dataset.get("name"))
     on_hub = hub_dataset_id or (known[0] if len(known) == 1 else None)
-    name = on_hub or "held-out stories"
-    split = f", split {dataset['split']}" if dataset.get("split") else ""
+    name = f"{on_hub or 'held-out stories'}, split {dataset.get('split')}"
     how = ", ".join(
-        f"{k.replace('_', ' ')} {settings[k]}" for k in ("window", "temperature", "top_p", "seed") if k in settings
+        f"{key.replace('_', ' ')} {settings.get(key)}" for key in ("window", "temperature", "top_p", "seed")
     )
-    note = f"Measured by Silly LLM {__version__} on {dataset.get('documents_scored', 0)} documents and {dataset.get('stories_asked_for', 0)} requests ({how})."
+    count = f"{dataset.get('documents_scored')} documents and {dataset.get('stories_asked_for')} requests"
+    note = f"Measured by Silly LLM {__version__} on {count} ({how})."
     for entry in entries:
-        if not Path(entry.path).is_dir() or entry.name not in results["models"]:
-            continue
-        model, labels = results["models"][entry.name], labels_of({entry.name: results["models"][entry.name]})
-        found = [
-            Result(metric, label.name, numbers, name + split if label.group in ON_THE_DATASET else label.group,
-                   on_hub if label.group in ON_THE_DATASET else None)
-            for metric, label in labels.items()
-            if is_number((numbers := model["metrics"][metric])["value"]) and math.isfinite(numbers["value"])
-        ]  # fmt: skip
-        heading = f"Evaluation on {name}{split}"
-        if found and (said := add_results(Path(entry.path), dataset.get("digest", "x"), heading, found, note)):
+        if not entry.path or not Path(entry.path).is_dir():
+            continue  # of the Hub, or behind an API
+        model, found = results["models"][entry.name], []
+        for metric, label in labels_of({entry.name: model}).items():
+            numbers, ours = model["metrics"][metric], label.group in ON_THE_DATASET
+            if is_number(numbers["value"]):
+                on = (name, on_hub) if ours else (label.group, None)
+                found.append(Result(metric, label.name, numbers, *on))
+        if found and (said := add_results(Path(entry.path), dataset["digest"], f"Evaluation on {name}", found, note)):
             print(said, flush=True)

@@ -21,6 +21,7 @@ from silly_llm.core.config import Options, Recipe, check, load_recipe
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.files import write_text
+from silly_llm.core.folders.manifest import ours
 from silly_llm.core.folders.output import PRIVATE, open_output
 from silly_llm.core.folders.provenance import code_version, fingerprint, library_versions
 from silly_llm.core.launch import command_line, run_main
@@ -88,7 +89,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         with open_output(recipe, inputs=inputs, before=prepare) as output:
             if output.up_to_date:
                 print(f"{output.folder} is up to date: {output.folder / 'report.html'}")
-                if args.update_cards and (done := read_json(output.folder / "results.json")):
+                unchanged = "results.json" in ours(output.folder, recipe.phase, {"finished": True})
+                if args.update_cards and unchanged and (done := read_json(output.folder / "results.json")):
                     update_cards(entries, done, args.hub_dataset_id)
                 return
 

@@ -122,3 +122,12 @@ def test_a_key_switches_it_off_without_measuring_again(model, stories_file, tmp_
     evaluate(model, stories_file, tmp_path / "out")
     said = capsys.readouterr().out
     assert "up to date" in said and "its card has these results" in said
+
+
+def test_edited_results_go_on_no_card(model, stories_file, tmp_path, capsys):
+    evaluate(model, stories_file, tmp_path / "out", "--update_cards", "false")
+    results = tmp_path / "out" / "results.json"
+    results.write_text(results.read_text(encoding="utf-8").replace('"value": ', '"value": 0.0'), encoding="utf-8")
+    before = (model / "README.md").read_bytes()
+    evaluate(model, stories_file, tmp_path / "out")
+    assert "up to date" in capsys.readouterr().out and (model / "README.md").read_bytes() == before

@@ -23,7 +23,7 @@ from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
 from silly_llm.evaluation.evidence import GENERATIONS
 from silly_llm.evaluation.metrics.statistics import FEW
-from silly_llm.evaluation.report.differences import differences_table, summary
+from silly_llm.evaluation.report.differences import differences, differences_table, summary
 from silly_llm.evaluation.report.numbers import is_number, show
 from silly_llm.evaluation.report.scores import published, score_plots
 from silly_llm.evaluation.report.tables import cells_table, metrics_table, not_measured, overview, table
@@ -95,13 +95,13 @@ def report_context(
         "groups": table(results),
         "plots": [Markup(svg) for svg in score_plots(results)],
         "published": published(results),
-        "summary": summary(results),
+        "summary": summary(differences(results)),
         "not_measured": not_measured(models, results.get("notes", [])),
         "best": bool(results.get("best")),
         "few": FEW,
         "environment": environment_facts(results.get("environment") or {}),
         "markdown_table": metrics_table(results, page=True),
-        "differences_table": differences_table(results),
+        "differences_table": differences_table(differences(results)),
         "cells_table": cells_table,
         "reference": bool(dataset.get("reference")),
         "trainings": [

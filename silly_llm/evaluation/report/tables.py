@@ -45,7 +45,7 @@ def table(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         for model, found, one in zip(models, cells, models.values(), strict=False):
             found |= {"best": best.get(name) == model, "why": (one.get("not_measured") or {}).get(name, "")}
         made = {"label": label.name, "hint": label.note, "cells": cells, "parts": parts_of(models, name, label)}
-        groups.setdefault(label.group, []).append(made | {"differences": compared.get(name, [])})
+        groups.setdefault(label.group, []).append(made | {"differences": [d for d in compared if d["metric"] == name]})
     return [{"title": title, "rows": rows} for title, rows in groups.items()]
 
 
@@ -77,38 +77,37 @@ def parts_of(models: Mapping[str, Any], name: str, label: Label) -> list[dict[st
     Any mapping of names to `{"value", "n"}` counts (and `low` and `high`; where they are missing, a share gets Wilson's), and
     `by_feature`, where each feature has a row for the stories that were asked for it and one for the others.
     """
-    found: dict[str, dict[tuple[str, str], dict[str, MetricJson]]] = {}
+    found: dict[str, dict[str, dict[str, MetricJson]]] = {}
     for model, one in models.items():
         details = one.get("details", {}).get(name)
         for title, parts in details.items() if isinstance(details, dict) else ():
             for part, numbers in parts.items() if isinstance(parts, dict) else ():
-                for hint, metric in as_metrics(numbers, label.percent):
-                    row = found.setdefault(title.replace("_", " "), {}).setdefault((part.replace("_", " "), hint), {})
-                    row[model] = metric
+                for said, metric in as_metrics(part, numbers, label.percent):
+                    found.setdefault(title, {}).setdefault(said.replace("_", " "), {})[model] = metric
     return [
         {
-            "title": title,
+            "title": title.replace("_", " "),
             "rows": [
-                {"label": part, "hint": hint, "cells": cells_of([row.get(model) for model in models], label.percent)}
-                for (part, hint), row in rows.items()
+                {"label": part, "cells": cells_of([row.get(model) for model in models], label.percent)}
+                for part, row in rows.items()
             ],
         }
         for title, rows in found.items()
     ]
 
 
-def as_metrics(numbers: Any, percent: bool) -> list[tuple[str, MetricJson]]:
-    """One part of a metric as metrics with intervals and a hint each; none where it is something else."""
+def as_metrics(part: str, numbers: Any, percent: bool) -> list[tuple[str, MetricJson]]:
+    """One part of a metric as metrics with intervals, and how each is called; none where it is something else."""
     if not isinstance(numbers, dict):
         return []
     if is_number(numbers.get("asked")) and is_number(numbers.get("found")):
         counts = [("asked for", numbers["found"], numbers["asked"])]
         counts += [("not asked for", numbers.get("found_although_not_asked", 0), numbers.get("not_asked", 0))]
-        return [(hint, share_of(found / n, n)) for hint, found, n in counts if n]
+        return [(f"{part}, {how}", share_of(found / n, n)) for how, found, n in counts if n]
     if not is_number(numbers.get("value")):
         return []
     known = numbers.get("low") is not None or not percent or not numbers.get("n")
-    return [("", numbers if known else share_of(numbers["value"], numbers["n"]))]
+    return [(part, numbers if known else share_of(numbers["value"], numbers["n"]))]
 
 
 def share_of(value: float, n: int) -> MetricJson:
@@ -145,11 +144,7 @@ def cells_table(
     """Rows of cells as a Markdown table with a column a name."""
     lines = [["", *map(escape, names)]]
     for row in rows:
-        line = [
-            escape(
-                f"{row['label']} ({row['hint']})" if page and row["hint"] and "asked" in row["hint"] else row["label"]
-            )
-        ]
+        line = [escape(row["label"])]
         for found in row["cells"][: len(names)]:
             value = f"**{found['value']}**" if page and found["best"] else found["value"]
             n = f"; n = {found['n']}{', too few' if found['few'] else ''}" if page else ""

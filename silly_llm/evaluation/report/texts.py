@@ -72,7 +72,7 @@ def browse(generations: Iterable[Mapping[str, Any]], models: Mapping[str, Any]) 
     graded = {(m, s["completion"].strip()): s for m in models for s in models[m].get("samples", []) if s.get("grades")}
     by_prompt: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in generations:
-        if (name := row["model"]) not in models:
+        if (name := row.get("model", "")) not in models or None in (row.get("prompt"), row.get("text")):
             continue
         prompt = as_text(row["prompt"])
         key = prompt.strip(), row.get("sample", 1), row.get("temperature"), row.get("top_p"), row.get("max_new_tokens")
