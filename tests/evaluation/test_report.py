@@ -14,7 +14,7 @@ from silly_llm.evaluation.metrics.statistics import Label, Metric
 from silly_llm.evaluation.metrics.stories import ENDS, WORDS
 from silly_llm.evaluation.report.report import as_pairs, report_context, write_report
 from silly_llm.evaluation.report.scores import PUBLISHED
-from silly_llm.evaluation.report.tables import best_of, metrics_table, table
+from silly_llm.evaluation.report.tables import metrics_table, table
 from silly_llm.evaluation.report.texts import PAGE, browse, hero_story, marked
 
 EVIL = '<script>alert("x")</script><img src="https://evil.example/x.png">'
@@ -135,14 +135,6 @@ def test_statistics_tolerate_what_is_missing(folders):
     assert ("stories kept", "90") in found["facts"]
     assert [bar["title"] for bar in found["bars"]] == ["Rejected by"]
     assert as_pairs([["a", 1], "b", ["c"], ["d", None]]) == [("a", 1)]
-
-
-def test_a_winner_needs_intervals_that_do_not_overlap():
-    low, high, wide = metric(0.90, 0.89, 0.91), metric(0.95, 0.94, 0.96), metric(0.95, 0.90, 0.99)
-    assert best_of({"a": low, "b": high}, higher=False) == ("a", [])
-    assert best_of({"a": low, "b": high}, higher=True) == ("b", [])
-    assert best_of({"a": low, "b": wide}, higher=False) == ("a", ["b"])
-    assert best_of({"a": low, "b": high}, higher=None) is None is best_of({"a": low, "b": None}, higher=False)
 
 
 def test_marks_inflected_words_and_escapes_the_rest():

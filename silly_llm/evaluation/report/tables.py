@@ -21,16 +21,6 @@ MetricJson = Mapping[str, Any]
 """A metric as `results.json` has it: `value`, `low`, `high`, `n`, and a label where it brings one."""
 
 
-def best_of(metrics: Mapping[str, MetricJson | None], higher: bool | None) -> tuple[str, list[str]] | None:
-    """The model with the best value, and those whose intervals overlap with its own; `None` where nothing compares."""
-    known = {name: m for name, m in metrics.items() if m and m.get("low") is not None}
-    if higher is None or len(known) < 2:
-        return None
-    best = (max if higher else min)(known, key=lambda name: known[name]["value"])
-    low, high = known[best]["low"], known[best]["high"]
-    return best, [name for name, m in known.items() if name != best and m["high"] >= low and m["low"] <= high]
-
-
 def table(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Groups of metrics: each metric with a cell a model and, where they were measured, one for the held-out stories.
 
