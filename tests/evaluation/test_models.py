@@ -251,7 +251,7 @@ def test_a_model_behind_an_api_tells_stories_and_says_what_it_lacks(tiny_model, 
         assert "perplexity not measured" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
         assert found["details"]["parameters"] is None and found["details"]["chat"] is True
         assert len({row["seed"] for row in server.asked()}) == asked  # each text its own
-        evaluate(tmp_path / "out", *models, "--dataset", stories_file, "--title", "Again", "--force")
+        evaluate(tmp_path / "out", *models, "--dataset", stories_file, "--title", "Again")
         assert len(server.asked()) == asked  # from the journal
 
 

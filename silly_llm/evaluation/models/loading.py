@@ -97,13 +97,8 @@ def load_model(entry: ModelEntry, tokenizer: Any, dtype: str) -> Any:
 
 def where(entry: ModelEntry) -> dict[str, Any]:
     """What every `from_pretrained` gets; code that a model brings is never run."""
-    gguf = {"gguf_file": entry.gguf_file} if entry.gguf_file else {}
-    return {
-        "pretrained_model_name_or_path": entry.path,
-        "revision": entry.revision,
-        "trust_remote_code": False,
-        **gguf,
-    }
+    found = {"pretrained_model_name_or_path": entry.path, "revision": entry.revision, "trust_remote_code": False}
+    return found | ({"gguf_file": entry.gguf_file} if entry.gguf_file else {})
 
 
 def fits(entry: ModelEntry, tokenizer: Any, rows: int) -> None:

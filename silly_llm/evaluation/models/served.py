@@ -58,13 +58,8 @@ class ServedModel(EvaluatedModel):
             requests.append((None, ChatRequest(messages, seed, how.max_new_tokens, how.temperature, how.top_p)))
         with Journal(self.journal) as journal:
             prompt_tokens, completion_tokens = journal.tokens()
-            budget = Budget(
-                **self.limits,
-                prices=self.provider.prices,
-                requests=len(journal),
-                prompt_tokens=prompt_tokens,
-                completion_tokens=completion_tokens,
-            )
+            spent: dict[str, Any] = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+            budget = Budget(**self.limits, prices=self.provider.prices, requests=len(journal), **spent)
             answers = asyncio.run(self._ask(requests, Engine(self.provider, journal, budget=budget)))
         if failed := [answer.reason for answer in answers if isinstance(answer, RequestFailed)]:
             kept = "the same command asks again for what is missing"
@@ -72,15 +67,10 @@ class ServedModel(EvaluatedModel):
         return [Generation(a.text, a.finish_reason == "stop", a.completion_tokens) for a in answers]
 
     async def _ask(self, requests: Sequence[tuple[None, ChatRequest]], engine: Engine) -> list[Any]:
-        from tqdm.auto import tqdm
+        from tqdm.asyncio import tqdm
 
         async with aclosing(self.provider):
             await self.provider.prepare()
-            bar = tqdm(total=len(requests), desc=f"{self.name}: asking", unit=" requests", disable=None)
-            answers = []
-            async with aclosing(answer_all(requests, engine)) as answered:
-                async for _, _, answer in answered:
-                    answers.append(answer)
-                    bar.update()
-            bar.close()
-            return answers
+            about: Any = {"total": len(requests), "desc": f"{self.name}: asking", "unit": " requests"}
+            async with aclosing(answer_all(requests, engine)) as answers:
+                return [answer async for _, _, answer in tqdm(answers, **about, disable=None)]
