@@ -80,6 +80,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             for entry in entries:
                 if entry.path:
                     check_model(entry, args.context)
+                elif entry.max_cost and not served[entry.name].prices:
+                    raise RecipeError(f"model: {entry.name}: max_cost: needs prices (provider: price_per_million)")
 
         with open_output(recipe, inputs=inputs, before=prepare) as output:
             if output.up_to_date:

@@ -274,6 +274,11 @@ def test_budget_and_failures_of_an_api_are_one_line(stories_file, tmp_path):
         server.behave(fail=["400"], fail_rate=1.0)
         with pytest.raises(RunError, match="scripted"):
             evaluate(tmp_path / "b", "--model", served(server), "--dataset", stories_file)
+        with pytest.raises(RecipeError, match="model: scripted: max_cost: needs prices"):
+            evaluate(tmp_path / "c", "--model", served(server, max_cost=1), "--dataset", stories_file)
+    assert not (tmp_path / "c").exists()
+    with pytest.raises(RecipeError, match=r"model: provider: llm provider 'opanai'|did you mean 'openai'"):
+        model_entries({"provider": {"type": "opanai"}})
     with pytest.raises(RecipeError, match="give either path or provider"):
         model_entries({"path": "someone/silly", "provider": "storyteller"})
     with pytest.raises(RecipeError, match="max_cost: means nothing for a path"):
