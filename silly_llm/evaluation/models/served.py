@@ -58,8 +58,13 @@ class ServedModel(EvaluatedModel):
             requests.append((None, ChatRequest(messages, seed, how.max_new_tokens, how.temperature, how.top_p)))
         with Journal(self.journal) as journal:
             prompt_tokens, completion_tokens = journal.tokens()
-            spent: dict[str, Any] = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
-            budget = Budget(**self.limits, prices=self.provider.prices, requests=len(journal), **spent)
+            budget = Budget(
+                **self.limits,
+                prices=self.provider.prices,
+                requests=len(journal),
+                prompt_tokens=prompt_tokens,
+                completion_tokens=completion_tokens,
+            )
             answers = asyncio.run(self._ask(requests, Engine(self.provider, journal, budget=budget)))
         if failed := [answer.reason for answer in answers if isinstance(answer, RequestFailed)]:
             kept = "the same command asks again for what is missing"
