@@ -116,8 +116,11 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 "evidence": evidence,
             }
             results["silly_llm"] = __version__
-            lacking = [(name, *item) for name, m in models.items() for item in m["not_measured"].items()]
-            results["notes"] = [f"{name}: {metric} not measured: {why}." for name, metric, why in lacking]
+            results["notes"] = [
+                f"{name}: {metric} not measured: {why}."
+                for name, m in models.items()
+                for metric, why in m["not_measured"].items()
+            ]
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
             output.record(models=list(models), documents=data.about["documents_scored"])
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
@@ -240,11 +243,7 @@ def measure(provider: EvaluationProvider, model: Any, data: EvaluationData) -> d
         lacking[component_name(provider)] = "there is nothing to measure it on"
     part = {
         "metrics": {name: metric.as_json() for name, metric in metrics.items() if name not in lacking},
-        "units": {
-            name: units_as_json(metric.units)
-            for name, metric in metrics.items()
-            if metric.units and name not in lacking
-        },
+        "units": {name: units_as_json(metric.units) for name, metric in metrics.items() if metric.units},
         "samples": samples,
         "generations": model.generations,
         "not_measured": lacking,
