@@ -103,7 +103,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
                 language = data.about["language"]
                 print(f"the texts are in {language}: no words are asked for, which is done in English only")
-            found, notes = overlaps(entries, data.texts, args.overlap_documents)
+            found, notes = overlaps([e for e in entries if e.path], data.texts, args.overlap_documents)
 
             # Metrics, one model at a time
             measured = {e.name: evaluate_model(e, providers, data, recipe, served.get(e.name)) for e in entries}
