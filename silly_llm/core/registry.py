@@ -35,7 +35,7 @@ KINDS = {
     "instruction_type": "data.instructions.instruct",
     "optimizer": "training.optim.base",
     "evaluation_provider": "evaluation.metrics.perplexity evaluation.metrics.stories evaluation.metrics.lm_eval "
-    "evaluation.originality.memorization",
+    "evaluation.originality.memorization evaluation.originality.diversity",
 }
 """The kinds of components, and the modules of `silly_llm` that register ours."""
 ONE_OFF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")

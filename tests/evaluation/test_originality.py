@@ -17,6 +17,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.evaluate import main
 from silly_llm.evaluation.metrics.base import EvaluationData
+from silly_llm.evaluation.originality.diversity import diversity
 from silly_llm.evaluation.originality.memorization import Memorization, MemorizationConfig, divided, sample
 from silly_llm.evaluation.originality.ngrams import LongestRun, Ngrams, Search, Words, in_blocks, most_similar
 from silly_llm.evaluation.originality.overlap import overlap
@@ -284,3 +285,60 @@ def test_evaluate_tells_the_overlap_and_measures_copies(run, tmp_path, capsys):
     assert "not_measured" in results["dataset"]["overlap"]["pretrain"]
     with pytest.raises(RecipeError, match="nowhere"):
         evaluate("four", "--metrics", '[{"type": "memorization", "dataset": "nowhere.jsonl"}]')
+
+
+# Diversity ------------------------------------------------------------------------------------------------------------
+
+
+def test_diversity_of_a_few_stories():
+    told = [
+        "The cat sat. The cat sat. It was red.",
+        "The cat sat. The dog ran off.",
+        "",
+        "One two three four five six.",
+    ]
+    found = diversity(list("abcd"), told, told, list("xxyz"))
+    sets = [set(grams(text, 2)) for text in told]
+    f = 2 * len(sets[0] & sets[1]) / (len(sets[0]) + len(sets[1]))
+    assert found["self_similarity"].value == pytest.approx(2 * f / 3) and f > 0.5  # the empty one does not count
+    assert found["self_similarity"].n == 2  # prompts x and z
+    assert found["repeated_sentences"].value == pytest.approx(1 / 6)
+    assert found["repeated_3grams"].value == pytest.approx(1 / (7 + 5 + 4))
+    assert found["different_openings"].details["different"] == 4
+    assert np.isnan(found["vocabulary"].value) and "words, not 10,000" in found["vocabulary"].details["not_measured"]
+
+
+def test_vocabulary_is_counted_on_equal_amounts():
+    stories = real("train", 200)
+    ids = [str(i) for i in range(200)]
+    more, fewer = (diversity(ids[:n], stories[:n], stories[:n])["vocabulary"] for n in (200, 120))
+    words = [word for story in stories for word in lower_words(story)][:10_000]
+    assert more.value == fewer.value == len(set(words)) / 10_000
+    assert more.low < more.value < more.high
+
+
+def test_real_stories_are_more_diverse_than_loops(tmp_path, tiny_model, stories_file):
+    stories = real("validation", 100)
+    ids = [str(i) for i in range(100)]
+    loops = [story[:200] * 4 for story in [*stories[:10] * 10]]
+    varied, dull = diversity(ids, stories, stories), diversity(ids, loops, loops)
+    assert varied["self_similarity"].high < 0.6 and dull["self_similarity"].value == 1
+    assert varied["repeated_3grams"].high < dull["repeated_3grams"].low and dull["repeated_3grams"].value > 0.6
+    assert varied["different_openings"].low > dull["different_openings"].high
+    main(
+        [
+            "--model",
+            str(tiny_model),
+            "--dataset",
+            str(stories_file),
+            "--metrics",
+            "diversity",
+            "--output_dir",
+            str(tmp_path / "o"),
+            *SMALL,
+        ]
+    )
+    results = json.loads((tmp_path / "o" / "results.json").read_text(encoding="utf-8"))
+    metrics, reference = results["models"]["tiny"]["metrics"], results["dataset"]["reference"]
+    for name in ("self_similarity", "different_openings", "repeated_3grams", "repeated_sentences"):
+        assert 0 <= metrics[name]["value"] <= 1 and 0 <= reference[name]["value"] <= 1
