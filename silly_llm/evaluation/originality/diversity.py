@@ -72,18 +72,15 @@ def diversity(
         counted.append(each[:room])
         room -= len(counted[-1])
     short = {"not_measured": f"{AMOUNT - room:,} words, not {AMOUNT:,}"}
+    sentences = [[sentence.lower() for sentence in split_sentences(story)] for story in stories]
+    threes = [list(zip(w, w[1:], w[2:], strict=False)) for w in words]
+    vocabulary = Metric(float("nan"), details=short, label=VOCABULARY)
     return {
         "self_similarity": estimate(similar, label=SIMILAR, share=True),
         "different_openings": distinct(ids, openings, 1, label=OPENINGS, different=len({o for (o,) in openings})),
-        "vocabulary": Metric(float("nan"), details=short, label=VOCABULARY)
-        if room
-        else distinct(ids, counted, 1, label=VOCABULARY),
-        "repeated_3grams": repeated(
-            ids, [list(zip(w, w[1:], w[2:], strict=False)) for w in words], clusters, REPEATED
-        ),
-        "repeated_sentences": repeated(
-            ids, [split_sentences(story.lower()) for story in stories], clusters, SENTENCES
-        ),
+        "vocabulary": vocabulary if room else distinct(ids, counted, 1, label=VOCABULARY),
+        "repeated_3grams": repeated(ids, threes, clusters, REPEATED),
+        "repeated_sentences": repeated(ids, sentences, clusters, SENTENCES),
     }
 
 
