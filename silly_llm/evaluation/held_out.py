@@ -14,6 +14,7 @@ from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest, unique
 from silly_llm.evaluation.metrics.statistics import distinct, openings
 from silly_llm.evaluation.metrics.stories import following
+from silly_llm.evaluation.originality.diversity import diversity
 from silly_llm.evaluation.texts import draw, not_blank
 from silly_llm.text.features import FEATURES
 from silly_llm.text.languages import ENGLISH, base, detect_language, standard
@@ -40,6 +41,7 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     reference = {f"distinct_{k}": distinct(ids, words, k) for k in (1, 2, 3, 4)} | {
         "top_opening": openings(ids, words)
     }
+    reference |= diversity(ids, stories, stories)
     reference |= following(list(zip(ids, stories, requests, strict=True)), language)
     scored = draw(len(records), args.num_documents, f"documents {args.seed}")
     texts = records.select(scored)[args.text_column]

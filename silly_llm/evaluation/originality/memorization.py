@@ -102,15 +102,10 @@ class Memorization(EvaluationProvider):
         made = [g.text for g in model.generate(prompts, settings.sampling, settings.seed)]
         unseen = [divided(text, config.prompt_share)[1] for text in data.texts[: len(made)]]
         search = Search([*made, *unseen], training.texts(), config.kgrams)
-        about = {
-            "training_documents": search.stories,
-            "training_sets": training.names,
-            "not_measured": training.missing,
-        }
-        ids = [fingerprint(story)[:12] for story in stories]
-        return measures(made, unseen, ids, search, config, data.language, about) | {
-            "ending_recalled": recalled(ids, made, endings)
-        }
+        found = measures(stories, made, endings, unseen, search, config, data.language)
+        about = {"training_documents": search.stories, "not_measured": training.missing}
+        found["closest_story"].details.update(about, training_sets=training.names)
+        return found
 
 
 def divided(story: str, share: float) -> tuple[str, str]:
@@ -129,77 +124,45 @@ def sample(texts: Iterable[str], count: int, seed: int) -> list[str]:
     return list(drawn.values())
 
 
-def recalled(ids: Sequence[str], made: Sequence[str], endings: Sequence[str]) -> Metric:
-    """ROUGE-2 precision of completions with the real endings: the mean share of their different word pairs that are in these."""
-    words = Ngrams(Words(made), 2)
-    found, _ = words.of(Words(endings))
-    shared = np.asarray(words.inside.multiply(found > 0).sum(axis=1)).ravel()
-    return _mean(ids, shared / np.maximum(words.sizes, 1), words.sizes > 0, RECALLED)
-
-
 def measures(
+    stories: Sequence[str],
     made: Sequence[str],
+    endings: Sequence[str],
     unseen: Sequence[str],
-    ids: Sequence[str],
     search: Search,
     config: MemorizationConfig,
     language: str,
-    about: dict[str, Any],
 ) -> dict[str, Metric]:
-    """What a `Search` for completions `made` and, behind them, endings of held-out stories says of the completions."""
-    n, pairs = len(made), search.grams[2]
-    known = pairs.sizes > 0
-    closest = search.closest.shared / np.maximum(pairs.sizes, 1)
-    masked = np.array([
-        covered(text, story or "", language)
-        for text, story in zip([*made, *unseen], search.closest.stories, strict=True)
-    ])  # fmt: skip
-    copies, long = masked >= config.threshold, pairs.sizes >= SHORT
-    top = sorted(np.flatnonzero(copies[:n] & long[:n]).tolist(), key=lambda i: -masked[i])[:3]
-    examples = [{"completion": made[i], "story": search.closest.stories[i], "share": float(masked[i])} for i in top]
+    """What a `Search` for completions `made` of `stories` and, behind them, `unseen` endings says of the completions."""
+    n, pairs, ids = len(made), search.grams[2], [fingerprint(story)[:12] for story in stories]
+    closest = search.closest.stories
+    masked = [covered(t, s or "", language) for t, s in zip([*made, *unseen], closest, strict=True)]
+    known, long = pairs.sizes > 0, pairs.sizes >= SHORT
+    copies = (np.array(masked) >= config.threshold) & long
+    top = sorted(np.flatnonzero(copies[:n]).tolist(), key=lambda i: -masked[i])[:3]
+    examples = [{"completion": made[i], "story": closest[i], "share": masked[i]} for i in top]
+    own = Ngrams(Words(made), 2)
+    real = np.asarray(own.inside.multiply(own.of(Words(endings))[0] > 0).sum(axis=1)).ravel()
 
-    def beside(values: np.ndarray, among: np.ndarray) -> dict[str, Any]:
-        theirs = values[n:][among[n:]]
-        return {"held_out": float(theirs.mean()) if len(theirs) else None}
+    def ratio(label: Label, over: Any, under: Any, **details: Any) -> Metric:
+        """Of the completions; `held_out` in the details is that of the unseen endings, where they are among the values."""
+        over, under = np.asarray(over, float), np.asarray(under, float)
+        details |= {"held_out": float(over[n:].sum() / under[n:].sum())} if under[n:].any() else {}
+        units = Units(ids, over[:n].tolist(), under[:n].tolist())
+        return estimate(units, label=label, share=label.percent, **details)
 
     found = {
-        "similar_completion": _mean(ids, most_similar(Ngrams(Words(made), 2)), known[:n], SIMILAR),
-        "closest_story": _mean(ids, closest[:n], known[:n], CLOSEST, **beside(closest, known), **about),
-        "copied_run": _mean(
-            ids,
-            search.longest[:n],
-            known[:n],
-            SPAN,
-            longest=int(search.longest[:n].max()),
-            **beside(search.longest, known),
-        ),
-        "copies": _mean(
-            ids,
-            copies[:n],
-            long[:n],
-            COPIES,
-            too_short=int((~long[:n]).sum()),
-            examples=examples,
-            **beside(copies, long),
-        ),
+        "ending_recalled": ratio(RECALLED, real / np.maximum(own.sizes, 1), known[:n]),
+        "similar_completion": ratio(SIMILAR, most_similar(own), known[:n]),
+        "closest_story": ratio(CLOSEST, search.closest.shared / np.maximum(pairs.sizes, 1), known),
+        "copied_run": ratio(SPAN, search.longest * known, known, longest=int(search.longest[:n].max())),
+        "copies": ratio(COPIES, copies, long, too_short=int((~long[:n]).sum()), examples=examples),
     }
     for k in config.kgrams:
         grams, counts = search.grams[k], search.counts[k]
-        hits, occurrences = grams.share(counts), grams.inside @ counts
-        label = Label(
-            f"Known {k}-grams",
-            COPYING,
-            "of the completions' different ones; anywhere in the training set",
-            percent=True,
-        )
-        total, unseen_total = max(1, int(grams.sizes[:n].sum())), int(grams.sizes[n:].sum())
-        found[f"known_{k}grams"] = estimate(
-            Units(ids, hits[:n].tolist(), grams.sizes[:n].tolist()),
-            label=label,
-            share=True,
-            mean_count=float(occurrences[:n].sum() / total),
-            held_out=float(hits[n:].sum() / unseen_total) if unseen_total else None,
-        )
+        often = float((grams.inside @ counts)[:n].sum() / max(1, grams.sizes[:n].sum()))
+        label = Label(f"Known {k}-grams", COPYING, "of the completions' different ones", percent=True)
+        found[f"known_{k}grams"] = ratio(label, grams.share(counts), grams.sizes, mean_count=often)
     return found
 
 
@@ -207,9 +170,3 @@ def covered(text: str, story: str, language: str) -> float:
     """The share of a text's different word pairs that a story has, names masked in both."""
     pairs = set(shingles(text, language))
     return len(pairs.intersection(shingles(story, language))) / len(pairs) if pairs else 0.0
-
-
-def _mean(ids: Sequence[str], values: np.ndarray, among: np.ndarray, label: Label, **details: Any) -> Metric:
-    """The mean over the completions with any words."""
-    units = Units(ids, (values * among).astype(float).tolist(), among.astype(float).tolist())
-    return estimate(units, label=label, share=label.percent, **details)
