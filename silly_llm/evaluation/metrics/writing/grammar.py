@@ -1,4 +1,4 @@
-"""Grammatical errors in the stories a model writes, by Harper (offline) and four rules of our own.
+"""Grammatical errors in the stories a model writes, by Harper (offline) and rules of our own.
 
 Harper checks prose for editors: many of its rules are about style, and a few mistake children's stories for errors (*Bobo* is
 no word; after *was glad* a preposition is missing). Those in `STYLE` and `MISTAKEN` do not count. They were chosen on
@@ -17,6 +17,7 @@ from silly_llm.core.registry import register
 from silly_llm.evaluation.metrics.base import WRITING, Label, Metric, Units, estimate
 from silly_llm.evaluation.metrics.writing.base import WritingProvider
 from silly_llm.text import TABLES
+from silly_llm.text.names import NAMES
 from silly_llm.text.words import count_words
 
 ERRORS = Label("Grammatical errors", WRITING, "per 100 words, by rules that find most but not all", False)
@@ -26,7 +27,7 @@ STYLE = frozenset(
     "Capitalization Enhancement Formatting Punctuation Redundancy Regionalism Spelling Style".split()
 )
 """Kinds of Harper's findings that are no grammar."""
-MISTAKEN = frozenset("CompoundNouns HopHope LetsConfusion MissingPreposition WillNonLemma WrongNegative".split())
+MISTAKEN = frozenset("CompoundNouns HopHope LetsConfusion MissingPreposition PossessiveYour WillNonLemma WrongNegative".split())
 """Harper's rules that find more in real stories than there is."""
 _PASTS = frozenset(form for forms in TABLES["irregular_verbs"].values() for form in forms.split()) - {"been"}
 """Harper takes some of these for the present (*he dug*)."""
@@ -34,17 +35,28 @@ _NEVER = (
     "the|an?|my|your|our|its|their|his|in|on|at|to|of|and|or|but|is|was|were|are|had|has|did|does|he|she|they|it|we|"
     "you|him|them|me|us|from|with|into|that|because|went|said|got|took|came|wanted|could|would"
 )
+_FIRST = r"(?:^|(?<=[.!?]\s)|(?<=\n))"
+_PEOPLE = "|".join([*NAMES, "Mom", "Mommy", "Dad", "Daddy", "Grandma", "Grandpa"])
+_BASES = "|".join(
+    verb
+    for verb, forms in TABLES["irregular_verbs"].items()
+    if verb not in forms.split() and verb not in ("be", "can", "do", "have", "lie", "fall", "will")
+)
+_OTHER_BASES = "walk|want|look|smile|laugh|play|start|love|like|help|pick|ask|jump|try|decide|hug|thank|nod|open|live|learn|agree|need"
+_PLURAL = r"(?<!s)(?<!people)(?<!children)(?<!men)(?<!mice)(?<!fish)(?<!sheep)(?<!geese)(?<!police)(?<!family)(?<!they)"
 _OWN = {
-    "DeterminerBefore": rf"(?i:(?<![\w'’-])(?:the|an?|my|your|our|its|their)\s+(?:{_NEVER})(?![\w'’-]))",
-    "DeterminerLast": r"(?i:(?<![\w'’-])(?:the|an?|your|our|their|every)\s*[.,!?;](?![.\w]))",
-    "TwoVerbs": r"(?<![\w'’-])(?:was|were|is|are)\s+"
-    r"(?:went|saw|took|came|said|could|would|had|did|was|were|is|are)(?![\w'’-])",
-    "SingularSubject": r"(?:^|(?<=[.!?]\s)|(?<=\n))(?:(?:The|His|Her|My|Their)\s+)?"
-    r"(?!(?:You|They|We|There|These|Those|Here|Both|Some|Many|What|Where|How|Why|Who|When|All|And|But)\b)"
-    r"[A-Z][a-z]+(?<!s)\s+(?:were|are|have|do|aren't|weren't)(?![\w'’-])",
+    "DeterminerBefore": rf"(?i:\b(?:the|an?|my|your|our|its|their)\s+(?:{_NEVER}))",
+    "DeterminerLast": r"(?i:\b(?:the|an?|your|our|their|every)\s*[.,!?;](?![.\w]))",
+    "TwoVerbs": r"\b(?:was|were|is|are)\s+(?:went|saw|took|came|said|could|would|had|did|was|were|is|are)",
+    "NoVerb": r"\b(?:[Hh]e|[Ss]he|[Tt]hey|[Ww]e)\s+(?:the|an?|in|on|of|for|with|from|very|so|sad|happy|not|their|his|my)",
+    "PluralVerb": rf"{_FIRST}(?:The|His|Her|My|Their|Your|One|An?)(?: (?!(?:and|of|or|in|on|with|who|that|few|lot|said)\b)[a-z'-]+)"
+    rf"{{1,3}}?{_PLURAL} (?:were|are|aren't|weren't)",
+    "PluralVerbOfName": rf"(?<!and )(?<!, )(?<!or )\b(?:{_PEOPLE}) (?:were|are|have|do|aren't|weren't)",
+    "SingularVerb": r"\b(?:[Tt]hey|[Ww]e|[Yy]ou) (?:was|has|does|is|wasn't|isn't)",
+    "BaseForm": rf"{_FIRST}(?:{_PEOPLE}) (?:{_BASES}|{_OTHER_BASES})",
 }
-_OWN_RULES = {name: re.compile(pattern) for name, pattern in _OWN.items()}
-"""What Harper misses in copies with words exchanged and verbs in the wrong number: *the on table*, *saw the.*, *Lucy were*."""
+_OWN_RULES = {name: re.compile(rf"(?<![\w'’-]){pattern}(?![\w'’-])") for name, pattern in _OWN.items()}
+"""What Harper misses: *the on table*, *saw the.*, *they very sad*, *Lucy were*, *Lucy pick*; each in at most 0.4 % of real stories."""
 
 
 @register("evaluation_provider", "grammar")
