@@ -88,6 +88,9 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
 
             # Metrics, one model at a time
             measured = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
+            for details in (m["details"] for m in measured.values()):
+                held_out = {n: d["reference"] for n, d in details.items() if isinstance(d, dict) and "reference" in d}
+                data.about["reference"] |= held_out
             models = {name: {key: m[key] for key in ("metrics", "samples", "details")} for name, m in measured.items()}
 
             # Evidence, results and report

@@ -24,10 +24,20 @@ ERRORS = Label("Grammatical errors", WRITING, "per 100 words, by rules that find
 FAULTLESS = Label("Stories without an error", WRITING, "that the rules find", True, True)
 
 STYLE = frozenset(
-    "Capitalization Enhancement Formatting Punctuation Redundancy Regionalism Spelling Style".split()
+    ["Capitalization", "Enhancement", "Formatting", "Punctuation", "Redundancy", "Regionalism", "Spelling", "Style"]
 )
 """Kinds of Harper's findings that are no grammar."""
-MISTAKEN = frozenset("CompoundNouns HopHope LetsConfusion MissingPreposition PossessiveYour WillNonLemma WrongNegative".split())
+MISTAKEN = frozenset(
+    [
+        "CompoundNouns",
+        "HopHope",
+        "LetsConfusion",
+        "MissingPreposition",
+        "PossessiveYour",
+        "WillNonLemma",
+        "WrongNegative",
+    ]
+)
 """Harper's rules that find more in real stories than there is."""
 _PASTS = frozenset(form for forms in TABLES["irregular_verbs"].values() for form in forms.split()) - {"been"}
 """Harper takes some of these for the present (*he dug*)."""
@@ -43,7 +53,9 @@ _BASES = "|".join(
     if verb not in forms.split() and verb not in ("be", "can", "do", "have", "lie", "fall", "will")
 )
 _OTHER_BASES = "walk|want|look|smile|laugh|play|start|love|like|help|pick|ask|jump|try|decide|hug|thank|nod|open|live|learn|agree|need"
-_PLURAL = r"(?<!s)(?<!people)(?<!children)(?<!men)(?<!mice)(?<!fish)(?<!sheep)(?<!geese)(?<!police)(?<!family)(?<!they)"
+_PLURAL = (
+    r"(?<!s)(?<!people)(?<!children)(?<!men)(?<!mice)(?<!fish)(?<!sheep)(?<!geese)(?<!police)(?<!family)(?<!they)"
+)
 _OWN = {
     "DeterminerBefore": rf"(?i:\b(?:the|an?|my|your|our|its|their)\s+(?:{_NEVER}))",
     "DeterminerLast": r"(?i:\b(?:the|an?|your|our|their|every)\s*[.,!?;](?![.\w]))",
@@ -103,7 +115,9 @@ class Grammar(WritingProvider):
         for rule, lints in self._linter.organized_lints(text, language="plaintext").items():
             for lint in lints:
                 word = lint.problem_text
-                if rule == "SpellCheck":  # no invented name, no British spelling: in small letters, and never seen elsewhere
+                if (
+                    rule == "SpellCheck"
+                ):  # no invented name, no British spelling: in small letters, and never seen elsewhere
                     counts = word.islower() and not zipf_frequency(word, "en")
                 else:
                     counts = lint.lint_kind not in STYLE and rule not in MISTAKEN
