@@ -105,7 +105,7 @@ def pronouns(text: str) -> list[bool]:
     genders = {name: _GENDER[name] for name in names if name in _GENDER}
     for name, (at, *_) in names.items():
         if told := _TOLD.search(text[max(0, at - 30) : at]):
-            genders[name] = told.lastgroup or genders.get(name, "")
+            genders[name] = str(told.lastgroup or genders.get(name, ""))
     at_name = {at: name for name, positions in names.items() if genders.get(name) for at in positions}
     agreed = []
     for start, end in sentence_spans(text):
