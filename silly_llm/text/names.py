@@ -109,9 +109,9 @@ def pronouns(text: str) -> list[bool]:
     at_name = {at: name for name, positions in names.items() if genders.get(name) for at in positions}
     agreed = []
     for start, end in sentence_spans(text):
-        if name := at_name.get(start):
-            after = text[start + len(name) : end]
+        if who := at_name.get(start):
+            after = text[start + len(who) : end]
             somebody = _SOMEBODY.search(after)
             if match := _PRONOUN.search(after, 0, somebody.start() if somebody else len(after)):
-                agreed.append(match.lastgroup == genders[name])
+                agreed.append(match.lastgroup == genders[who])
     return agreed
