@@ -31,10 +31,13 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=350)
     parser.add_argument("--model")
     parser.add_argument("--measures", default="names_stay,pronouns_agree,grammar_errors")
+    parser.add_argument("--damages", help="names, with commas; default: all")
     options = parser.parse_args()
     stories = read_stories(options.stories, options.limit)
     measures = scorers(options.measures.split(","), options.model)
-    rows = compare(stories, {**DAMAGES, **GRAMMAR_DAMAGES}, measures)
+    known = {**DAMAGES, **GRAMMAR_DAMAGES}
+    asked = options.damages.split(",") if options.damages else list(known)
+    rows = compare(stories, {name: known[name] for name in asked}, measures)
     print("| Damage | " + " | ".join(measures) + " |\n|---|" + "---|" * len(measures))
     for damage, cells in rows.items():
         print(f"| {damage} | " + " | ".join("–" if not n else f"{won / n:.3f} ({n})" for won, n in cells) + " |")

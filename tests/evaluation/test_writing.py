@@ -53,7 +53,7 @@ def test_grammar(grammar):
     metrics = grammar.measure(["a", "b"], [RIGHT[0], WRONG[0]])
     assert metrics["without_errors"].value == 0.5
     errors = metrics["grammar_errors"]
-    assert errors.value == pytest.approx(100 * errors.details["errors"] / 19)
+    assert errors.value == pytest.approx(100 * errors.details["errors"] / 20)
     assert errors.details["most_common"][0]["example"]
 
 
@@ -143,7 +143,7 @@ class Teller:
     name, is_chat = "teller", True
 
     def generate(self, prompts, settings, seed):
-        return [Generation("There was a boy named Gus. Paul was sad. Nick cried.", True) for _ in prompts]
+        return [Generation("There was a boy named Gus. Paul was sad. Nick cried.", True, 12) for _ in prompts]
 
 
 def test_providers(capsys):
