@@ -50,8 +50,11 @@ def value(provider, metric: str, texts: list[str]) -> float:
 def test_grammar(grammar):
     assert [grammar.errors(text) for text in RIGHT] == [[], []]
     assert all(grammar.errors(text) for text in WRONG)
-    metrics = grammar.measure(["a", "b"], [RIGHT[0], WRONG[0]])
-    assert metrics["without_errors"].value == 0.5
+    metrics = grammar.measure(["a", "b", "c"], [RIGHT[0], WRONG[0], " "])
+    assert metrics["without_errors"].value == pytest.approx(
+        1 / 3
+    )  # whoever writes nothing makes no errors, and does not win
+    assert metrics["grammar_errors"].details["blank"] == 1
     errors = metrics["grammar_errors"]
     assert errors.value == pytest.approx(100 * errors.details["errors"] / 20)
     assert errors.details["most_common"][0]["example"]

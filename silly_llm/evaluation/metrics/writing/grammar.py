@@ -90,17 +90,20 @@ class Grammar(WritingProvider):
         return linter
 
     def measure(self, ids: Sequence[str], texts: Sequence[str]) -> dict[str, Metric]:
-        """`grammar_errors` (per 100 words) and `without_errors`; the details list the most common errors with examples."""
+        """`grammar_errors` (per 100 words) and `without_errors` (a blank story is not without); the details list the most common errors with examples."""
         found = [self.errors(text) for text in texts]
         rules = Counter(rule for errors in found for rule, _ in errors)
         examples: dict[str, str] = {}
         for rule, example in (error for errors in found for error in errors):
             examples.setdefault(rule, example)
         common = [{"rule": r, "count": count, "example": examples[r]} for r, count in rules.most_common(10)]
-        per_100_words = Units(ids, [100 * len(errors) for errors in found], [count_words(text) for text in texts])
+        words = [count_words(text) for text in texts]
+        per_100_words = Units(ids, [100 * len(errors) for errors in found], words)
+        faultless = [float(count > 0 and not errors) for count, errors in zip(words, found, strict=True)]
+        details = {"errors": rules.total(), "blank": words.count(0), "most_common": common}
         return {
-            "grammar_errors": estimate(per_100_words, label=ERRORS, errors=rules.total(), most_common=common),
-            "without_errors": estimate(Units(ids, [float(not e) for e in found]), label=FAULTLESS, share=True),
+            "grammar_errors": estimate(per_100_words, label=ERRORS, **details),
+            "without_errors": estimate(Units(ids, faultless), label=FAULTLESS, share=True),
         }
 
     def errors(self, text: str) -> list[tuple[str, str]]:
