@@ -100,7 +100,7 @@ class Grammar(WritingProvider):
         words = [count_words(text) for text in texts]
         per_100_words = Units(ids, [100 * len(errors) for errors in found], words)
         faultless = [float(count > 0 and not errors) for count, errors in zip(words, found, strict=True)]
-        details = {"errors": rules.total(), "blank": words.count(0), "most_common": common}
+        details: dict[str, Any] = {"errors": rules.total(), "blank": words.count(0), "most_common": common}
         return {
             "grammar_errors": estimate(per_100_words, label=ERRORS, **details),
             "without_errors": estimate(Units(ids, faultless), label=FAULTLESS, share=True),
