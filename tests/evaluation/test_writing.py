@@ -74,7 +74,7 @@ def test_grammar_tells_broken_copies(grammar, real_stories):
         for i, t in enumerate(real_stories[:100])
     ]
     won = [wins(score(copy), score(text)) for text, copy in copies if copy]
-    assert sum(won) / len(won) >= 0.93  # 0.961 of all 350: docs/lab-log.md
+    assert sum(won) / len(won) >= 0.93  # 0.960 of 350 stories that no rule was made on: docs/lab-log.md
     assert value(grammar, "grammar_errors", real_stories[:100]) < 0.1
 
 
