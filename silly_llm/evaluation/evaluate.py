@@ -115,6 +115,9 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 for name, metrics_of in provider.compare(texts, data).items():
                     for key, values in as_json(metrics_of, name).items():
                         measured[name][key].update(values)
+            for details in (m["details"] for m in measured.values()):
+                held = {n: d["reference"] for n, d in details.items() if isinstance(d, dict) and "reference" in d}
+                data.about["reference"] |= held
             kept = ("metrics", "samples", "details", "measured_by", "not_measured")
             models = {name: {key: m[key] for key in kept} for name, m in measured.items()}
 

@@ -82,3 +82,36 @@ def introductions(text: str) -> dict[str, bool]:
         before, after = text[max(0, at - 30) : at], text[end : end + 12]
         found[name] = at < first_sentence[1] or bool(_BEFORE.search(before) or _AFTER.match(after))
     return found
+
+
+# Pronouns -------------------------------------------------------------------------------------------------------------
+
+_GENDER = dict.fromkeys(TABLES["girls"], "she") | dict.fromkeys(TABLES["boys"], "he")
+_TOLD = re.compile(
+    r"\b(?P<she>girl|woman|lady|princess|queen|daughter|sister)?(?P<he>boy|man|prince|king|son|brother)? (?:named|called) $"
+)
+_PRONOUN = re.compile(r"\b(?:(?P<she>she|herself)|(?P<he>he|himself))\b")
+_SOMEBODY = re.compile(
+    r"\b(?:[A-Z][a-z]+|mom|dad|mother|father|brother|sister|friend|boy|girl|man|woman|lady|her|him|his|dog|cat|bird)\b"
+)
+
+
+def pronouns(text: str) -> list[bool]:
+    """Whether pronouns agree with the name before them, in sentences that begin with a name and go on with *he* or *she* before anybody else appears.
+
+    A name is *she* or *he* by what the text says of it (*a girl named Sam*), else by the lists of first names; others do not count.
+    """
+    names = find_names(text)
+    genders = {name: _GENDER[name] for name in names if name in _GENDER}
+    for name, (at, *_) in names.items():
+        if told := _TOLD.search(text[max(0, at - 30) : at]):
+            genders[name] = str(told.lastgroup or genders.get(name, ""))
+    at_name = {at: name for name, positions in names.items() if genders.get(name) for at in positions}
+    agreed = []
+    for start, end in sentence_spans(text):
+        if who := at_name.get(start):
+            after = text[start + len(who) : end]
+            somebody = _SOMEBODY.search(after)
+            if match := _PRONOUN.search(after, 0, somebody.start() if somebody else len(after)):
+                agreed.append(match.lastgroup == genders[who])
+    return agreed

@@ -32,7 +32,7 @@ class WritingProvider(EvaluationProvider):
         if data.language != ENGLISH:
             print(f"{self.name}: not measured, its rules are English; the texts are in {data.language}", flush=True)
             return {}
-        metrics = self.measure(data.request_ids, stories_of(model, data, self.settings))
+        metrics = self.measure(data.request_ids, self.stories(model, data))
         if self._held_out is None or self._held_out[0] is not data:
             count = len(data.requests)
             self._held_out = data, self.measure(data.document_ids[:count], list(data.texts[:count]))
@@ -42,12 +42,11 @@ class WritingProvider(EvaluationProvider):
         held_out = self._held_out[1].get(name) if self._held_out else None
         return replace(metric, details=metric.details | {"reference": held_out.as_json()}) if held_out else metric
 
-
-def stories_of(model: LanguageModel, data: EvaluationData, settings: EvaluationArguments) -> list[str]:
-    """The same stories that `completions` counts: a tuned model's answers; a base model's with the words given to it before them."""
-    if model.is_chat:
-        made = model.generate([r.messages for r in data.requests], settings.sampling, settings.seed)
-        return [generation.text for generation in made]
-    beginnings = [r.beginning for r in data.requests]
-    made = model.generate(beginnings, settings.sampling, settings.seed)
-    return [begin + generation.text for begin, generation in zip(beginnings, made, strict=True)]
+    def stories(self, model: LanguageModel, data: EvaluationData) -> list[str]:
+        """The same stories that `completions` counts: a tuned model's answers; a base model's with the words given to it before them."""
+        sampling, seed = self.settings.sampling, self.settings.seed
+        if model.is_chat:
+            return [made.text for made in model.generate([r.messages for r in data.requests], sampling, seed)]
+        beginnings = [r.beginning for r in data.requests]
+        made = model.generate(beginnings, sampling, seed)
+        return [begin + generation.text for begin, generation in zip(beginnings, made, strict=True)]
