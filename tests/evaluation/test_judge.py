@@ -17,6 +17,7 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.evaluation.evaluate import main
 from silly_llm.evaluation.evidence import read_evidence
+from silly_llm.evaluation.judge.arguments import JudgeConfig
 from silly_llm.evaluation.judge.asking import Judge
 from silly_llm.evaluation.judge.rubric import Rubric, Work
 from silly_llm.evaluation.metrics.base import Units, estimate
@@ -113,7 +114,7 @@ HOSTILE = [
 def judged(works: list[Work], server: ScriptedJudge, folder: Path, **options):
     with Container() as container:
         provider = container.build("llm_provider", {**server.spec, "attempts": 2, **options})
-        return Judge(provider, Rubric(), folder, seed=1).verdicts(works, "test")
+        return Judge(provider, folder, JudgeConfig(server.spec), seed=1).verdicts(works, "test")
 
 
 def test_a_story_cannot_speak_to_its_judge(tmp_path):
@@ -290,7 +291,7 @@ def test_a_judge_that_says_nothing_is_one_line(answer, tmp_path):
         server.probe = answer
         provider = container.build("llm_provider", server.spec | {"attempts": 2})
         with pytest.raises(RecipeError, match="judge does not answer: "):
-            Judge(provider, Rubric(), tmp_path, seed=1).check()
+            Judge(provider, tmp_path, JudgeConfig(server.spec), seed=1).check()
     assert not list(tmp_path.iterdir())
 
 

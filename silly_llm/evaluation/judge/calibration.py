@@ -41,10 +41,6 @@ class Pair(NamedTuple):
     original: Work
     damaged: Work
 
-    @property
-    def hard(self) -> bool:
-        return self.kind in HARD
-
 
 def damaged_pairs(data: EvaluationData, count: int, seed: int, instructed: bool) -> list[Pair]:
     """A hard and an easy pair of each of up to `count` held-out stories, the kinds in turn; a story that allows no damage gives none.
@@ -103,7 +99,7 @@ class Calibration:
 
     def scores(self) -> list[tuple[str, float, float]]:
         """Names and mean grades of original and damaged story, of the hard pairs whose verdicts both can be read."""
-        found = ((p.name, self.score(p.original), self.score(p.damaged)) for p in self.pairs if p.hard)
+        found = ((p.name, self.score(p.original), self.score(p.damaged)) for p in self.pairs if p.kind in HARD)
         return [(name, a, b) for name, a, b in found if a is not None and b is not None]
 
     def accepts(self) -> tuple[float, list[tuple[str, bool, bool]]]:
@@ -136,7 +132,7 @@ class Calibration:
 
     def told(self, score: Callable[[Work], float | None], *, hard: bool) -> Units:
         """For each pair, 1 where the score prefers the original, ½ where it is equal; pairs without both scores are left out."""
-        found = [(p.name, score(p.original), score(p.damaged)) for p in self.pairs if p.hard is hard]
+        found = [(p.name, score(p.original), score(p.damaged)) for p in self.pairs if (p.kind in HARD) is hard]
         known = [(name, a, b) for name, a, b in found if a is not None and b is not None]
         return Units([name for name, *_ in known], [0.5 + 0.5 * float(np.sign(a - b)) for _, a, b in known])
 
