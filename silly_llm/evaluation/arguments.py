@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.schema import at_least, key, require
@@ -15,9 +15,32 @@ DEFAULT_METRICS = ("perplexity", "completions", "instruction_following")
 class ModelEntry:
     """One model of the list under `model`."""
 
-    path: str = key(MISSING, "Model folder or Hub id (also a folder with a LoRA adapter).")
+    path: str = key("", "Model folder, Hub id, folder with a LoRA adapter, or GGUF file.")
     name: str = key("", "Name in tables; default: the folder's name.")
     revision: str | None = key(None, "Branch, tag or commit, for a Hub id.")
+    gguf_file: str | None = key(None, "Which GGUF file of the folder or repository to load.")
+    provider: str | dict[str, Any] | None = key(None, "Instead of path: an LLM provider, which answers for the model.")
+    max_requests: int | None = key(None, "Ask the provider at most so often, over all runs.")
+    max_tokens_total: int | None = key(None, "Stop before the provider's tokens exceed this.")
+    max_cost: float | None = key(None, "Stop before spending more than this (needs provider.price_per_million).")
+    group: str | None = key(None, "Models of one group are seeds of one recipe; default: those with equal recipes.")
+
+    def __post_init__(self) -> None:
+        if bool(self.path) == bool(self.provider):
+            raise RecipeError("give either path or provider")
+        at_least(self, max_requests=1, max_tokens_total=1)
+        require(self, "max_cost", self.max_cost is None or self.max_cost > 0, "must be above 0")
+        for name in ("revision", "gguf_file") if self.provider else self.LIMITS:
+            require(
+                self, name, getattr(self, name) is None, f"means nothing for a {'path' if self.path else 'provider'}"
+            )
+
+    LIMITS: ClassVar = ("max_requests", "max_tokens_total", "max_cost")
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """What its provider may spend."""
+        return {name: getattr(self, name) for name in self.LIMITS}
 
 
 @dataclass
@@ -46,7 +69,7 @@ class EvaluationArguments:
     """What `silly-llm evaluate` understands."""
 
     model: str | dict[str, Any] | list[Any] = key(
-        MISSING, "Model folder or Hub id, `{path, name}`, or a list of those."
+        MISSING, "Model folder, Hub id or GGUF file, `{path, name}`, `{provider, name}`, or a list of those."
     )
     dataset: str | dict[str, Any] | list[Any] = key(
         MISSING, "Held-out stories: Hub id, path, mapping (`type:` of a data provider) or weighted list."

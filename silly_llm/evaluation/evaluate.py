@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import gc
 import json
+import math
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from silly_llm import __version__
 from silly_llm.core.config import Options, Recipe, check, load_recipe
 from silly_llm.core.container import Container
-from silly_llm.core.errors import RecipeError, suggestion
+from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.folders.output import PRIVATE, open_output
 from silly_llm.core.folders.provenance import code_version, fingerprint
 from silly_llm.core.launch import command_line, run_main
-from silly_llm.core.lookup import find_model
-from silly_llm.core.registry import Parsed, parse_component
-from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
+from silly_llm.core.registry import Parsed, components, parse_component
+from silly_llm.data.sources import open_source
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
 from silly_llm.evaluation.evidence import units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
+from silly_llm.evaluation.models.base import NotMeasured
+from silly_llm.evaluation.models.loading import check_model, resolve
+from silly_llm.evaluation.models.recipes import recipe_of
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
+from silly_llm.providers.base import LLMProvider
 from silly_llm.text.languages import ENGLISH
-
-if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
 
 PARTIAL = Path(PRIVATE, "partial")
 """Where the results of an interrupted evaluation wait."""
@@ -53,27 +55,32 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
     entries = model_entries(args.model)
     metrics = check_components(args)
     source = open_source(args.dataset, container=container)
-    splits = source.splits()
-    if args.split and args.split not in splits:
-        raise RecipeError(f"dataset: no split {args.split!r}{suggestion(args.split, splits)}")
-    split = args.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
-    records = source.load(split)
-    require_text(records, args.text_column)
     folders = {phase: folder for phase, folder in asdict(args.report_on).items() if folder}
     present = [folder for folder in folders.values() if Path(folder).exists()]
 
-    inputs = [entry.path for entry in entries] + source.inputs() + present
-    inputs += [name for metric in metrics for name in getattr(metric.cls, "inputs", lambda _: [])(metric.options)]
     with container or Container() as services:
         services.provide(EvaluationArguments, args).provide(Container, services)
         providers: dict[str, EvaluationProvider] = {
             json.dumps(spec, sort_keys=True): services.build("evaluation_provider", metric)
             for spec, metric in zip(args.metrics, metrics, strict=True)
         }
+        served = {
+            e.name: services.build("llm_provider", e.provider, as_type=LLMProvider) for e in entries if e.provider
+        }
+        inputs = [entry.path for entry in entries if entry.path] + source.inputs() + present
+        inputs += [name for provider in providers.values() for name in provider.inputs()]
+        held_out: list[EvaluationData] = []
 
         def prepare() -> None:
+            from silly_llm.evaluation.held_out import read_held_out
+            from silly_llm.evaluation.texts import records_of
+
+            held_out.append(read_held_out(args, *records_of(source, args.split, args.text_column)))
             for provider in providers.values():
                 provider.prepare()
+            for entry in entries:
+                if entry.path:
+                    check_model(entry, args.context)
 
         with open_output(recipe, inputs=inputs, before=prepare) as output:
             if output.up_to_date:
@@ -81,21 +88,24 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 return
 
             # Held-out stories
-            from silly_llm.evaluation.held_out import read_held_out
-
-            data = read_held_out(args, records, split)
+            (data,) = held_out
             if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
                 language = data.about["language"]
                 print(f"the texts are in {language}: no words are asked for, which is done in English only")
 
             # Metrics, one model at a time
-            measured = {entry.name: evaluate_model(entry, providers, data, recipe) for entry in entries}
+            measured = {e.name: evaluate_model(e, providers, data, recipe, served.get(e.name)) for e in entries}
+            if not any(m["metrics"] for m in measured.values()):
+                reasons = [why for m in measured.values() for why in m["not_measured"].values()]
+                raise RunError(f"nothing could be measured: {reasons[0] if reasons else 'no metric has a value'}")
+            kept = ("metrics", "samples", "details", "not_measured")
+            models = {name: {key: m[key] for key in kept} for name, m in measured.items()}
+
             texts = {name: m["generations"] for name, m in measured.items()}
             for provider in providers.values():
                 for name, metrics_of in provider.compare(texts, data).items():
-                    for key, values in as_json(metrics_of).items():
-                        measured[name][key].update(values)
-            models = {name: {key: m[key] for key in ("metrics", "samples", "details")} for name, m in measured.items()}
+                    for kind, values in as_json(metrics_of).items():
+                        measured[name][kind].update(values)
 
             # Evidence, results and report
             evidence = write_evidence(
@@ -111,20 +121,28 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 "evidence": evidence,
             }
             results["silly_llm"] = __version__
-            results["notes"] = list(dict.fromkeys(note for m in measured.values() for note in m["notes"]))
+            results["notes"] = list(dict.fromkeys(note for m in measured.values() for note in m["notes"])) + [
+                f"{name}: {metric} not measured: {why}."
+                for name, m in models.items()
+                for metric, why in m["not_measured"].items()
+            ]
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
             output.record(models=list(models), documents=data.about["documents_scored"])
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
             print(metrics_table(results))
             print(f"\nReport: {output.folder / 'report.html'} (also report.md and results.json)")
             tuned = next((e for e in entries if models[e.name]["details"]["chat"]), None)
-            if tuned:
+            if tuned and tuned.path:
                 print(f"Talk to it: {command_line('chat', tuned.path)}")
 
 
 def check_components(args: EvaluationArguments) -> list[Parsed]:
-    """The metrics, which exist and take the options given; builds nothing."""
-    return [parse_component("evaluation_provider", metric, where="metrics:") for metric in args.metrics]
+    """The metrics, which exist, take the options given and are told apart by name; builds nothing."""
+    parsed = [parse_component("evaluation_provider", metric, where="metrics:") for metric in args.metrics]
+    named = [(p.name, p.config.name) for p in parsed if isinstance(getattr(p.config, "name", None), str)]
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise RecipeError(f"metrics: two entries {twice[0][0]!r} have the same name; give each its own `name`")
+    return parsed
 
 
 def model_entries(spec: Any) -> list[ModelEntry]:
@@ -138,10 +156,11 @@ def model_entries(spec: Any) -> list[ModelEntry]:
         raise RecipeError("model: name at least one")
     entries = [check({"path": s} if isinstance(s, str) else s, ModelEntry, where="model") for s in specs]
     for entry in entries:
-        entry.path = find_model(entry.path, "model: ")
-    given = [entry.name or Path(entry.path).resolve().name for entry in entries]
+        if entry.path:
+            resolve(entry)
+    given = [entry.name or default_name(entry) for entry in entries]
     for entry, name in zip(entries, given, strict=True):
-        if not entry.name and given.count(name) > 1:  # two runs' folders of the same phase
+        if not entry.name and entry.path and given.count(name) > 1:  # two runs' folders of the same phase
             name = f"{Path(entry.path).resolve().parent.name}/{name}"
         entry.name = name
     repeated = [e.name for e in entries if [o.name for o in entries].count(e.name) > 1]
@@ -150,11 +169,20 @@ def model_entries(spec: Any) -> list[ModelEntry]:
     return entries
 
 
+def default_name(entry: ModelEntry) -> str:
+    """A model's name where the recipe gives none: of its file or folder, or what its provider calls it."""
+    if entry.provider:
+        parsed = parse_component("llm_provider", entry.provider, where="model: provider:")
+        return str(parsed.options.get("model") or parsed.name)
+    return Path(entry.gguf_file or "").stem or Path(entry.path).resolve().name
+
+
 def evaluate_model(
     entry: ModelEntry,
     providers: dict[str, EvaluationProvider],
     data: EvaluationData,
     recipe: Recipe[EvaluationArguments],
+    served: LLMProvider | None = None,
 ) -> dict[str, Any]:
     """All metrics of one model, as `results.json` has them; those that an interrupted run finished are not measured again."""
     args, folder = recipe.args, Path(recipe.args.output_dir) / PARTIAL
@@ -164,37 +192,67 @@ def evaluate_model(
         file = folder / f"{fingerprint([key, name])[:24]}.json"
         part = read_json(file)
         if part is None:
-            model = model or load(entry, args)
+            model = model or load(entry, args, served)
             part = measure(provider, model, data)
             write_text(file, json.dumps(part))
         parts.append(part)
     del model  # one at a time in memory
     gc.collect()
-    return {
-        "metrics": {name: metric for part in parts for name, metric in part["metrics"].items()},
+    together = {
+        kind: {name: value for part in parts for name, value in part[kind].items()}
+        for kind in ("metrics", "details", "units", "not_measured")
+    }
+    for metric, why in together["not_measured"].items():
+        print(f"{entry.name}: {metric} not measured: {why}", flush=True)
+    together["details"] |= recipe_of(entry.path or None) | {"group": entry.group}
+    return together | {
         "samples": [sample for part in parts for sample in part["samples"]],
         "notes": [note for part in parts for note in part["notes"]],
-        "details": {name: value for part in parts for name, value in part["details"].items()},
-        "units": {name: units for part in parts for name, units in part["units"].items()},
         "generations": list({fingerprint(row): row for part in parts for row in part["generations"]}.values()),
     }
 
 
-def load(entry: ModelEntry, args: EvaluationArguments) -> LanguageModel:
+def load(entry: ModelEntry, args: EvaluationArguments, served: LLMProvider | None) -> Any:
+    """The model of an entry: an `EvaluatedModel`."""
+    if served is not None:
+        from silly_llm.evaluation.models.served import ServedModel
+
+        name = re.sub(r"[^\w.-]", "_", entry.name)
+        return ServedModel(served, entry.name, Path(args.output_dir, f"journal-model-{name}.sqlite"), entry.limits)
     from silly_llm.evaluation.model import LanguageModel
 
     how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
-    return LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, **how)
+    return LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, gguf_file=entry.gguf_file, **how)
 
 
-def measure(provider: EvaluationProvider, model: LanguageModel, data: EvaluationData) -> dict[str, Any]:
-    """One provider's part of a model's results; what is not finite becomes null."""
-    metrics, samples = provider.evaluate(model, data), provider.samples(model, data)
-    part = as_json(metrics) | {"samples": samples, "notes": provider.notes(), "generations": model.generations}
-    part["details"] |= {
-        "parameters": model.model.num_parameters(),  # tied embeddings count once
+def component_name(provider: EvaluationProvider) -> str:
+    """What a recipe calls a provider."""
+    return next(
+        (c.name for c in components("evaluation_provider") if c.cls is type(provider)), type(provider).__name__
+    )
+
+
+def measure(provider: EvaluationProvider, model: Any, data: EvaluationData) -> dict[str, Any]:
+    """One provider's part of a model's results; what is not finite becomes null, and what has no value is told with the reason."""
+    metrics, samples, lacking = {}, [], {}
+    try:
+        metrics = provider.evaluate(model, data)
+        samples = provider.samples(model, data)
+    except NotMeasured as error:
+        lacking[component_name(provider)] = str(error)
+    lacking |= {
+        name: str(metric.details.get("why") or f"it has no value (n = {metric.n})")
+        for name, metric in metrics.items()
+        if not math.isfinite(metric.value)
+    }
+    if not metrics and not lacking:
+        lacking[component_name(provider)] = "there is nothing to measure it on"
+    part = as_json({name: metric for name, metric in metrics.items() if name not in lacking})
+    part |= {"samples": samples, "notes": provider.notes(), "generations": model.generations, "not_measured": lacking}
+    part["details"] = {name: metric.details for name, metric in metrics.items() if metric.details} | {
+        "parameters": model.parameters,
         "context": model.context,
-        "vocabulary": len(model.tokenizer),
+        "vocabulary": model.vocabulary,
         "chat": model.is_chat,
     }
     return json.loads(json.dumps(part), parse_constant=lambda name: None)

@@ -14,6 +14,7 @@ from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest, unique
 from silly_llm.evaluation.metrics.statistics import distinct, openings
 from silly_llm.evaluation.metrics.stories import following
+from silly_llm.evaluation.texts import draw, not_blank
 from silly_llm.text.features import FEATURES
 from silly_llm.text.languages import ENGLISH, base, detect_language, standard
 from silly_llm.text.sentences import content_words
@@ -27,12 +28,8 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     if "story_id" in records.column_names:  # several requests of one story: its text counts once
         first = {story or (row,): row for row, story in reversed(list(enumerate(records["story_id"])))}
         records = records.select(sorted(first.values()))
-    written = [row for row, text in enumerate(records[args.text_column]) if text and not text.isspace()]
-    if not written:
-        raise RecipeError("dataset: contains no stories")
-    if blank := len(records) - len(written):
-        print(f"dataset: {blank:,} of {len(records):,} rows are blank, and left out", flush=True)
-        records = records.select(written)
+    total, records = len(records), not_blank(records, args.text_column)
+    blank = total - len(records)
     asked = draw(len(records), args.num_stories, f"stories {args.seed}")
     rows = [records[i] for i in asked]
     stories = [row[args.text_column] for row in rows]
@@ -58,13 +55,6 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         "reference": {name: {**m.as_json(), **m.details} for name, m in reference.items() if m.n},
     }
     return EvaluationData(texts, requests, about)
-
-
-def draw(total: int, count: int | None, seed: str) -> list[int]:
-    """`count` of `total` rows by a seed, in order of their turn: a larger count adds rows; all, in order, when there are not more."""
-    if count is None or count >= total:
-        return list(range(total))
-    return sorted(range(total), key=lambda row: random.Random(f"{seed} {row}").random())[:count]
 
 
 def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, language: str = ENGLISH) -> StoryRequest:

@@ -6,44 +6,41 @@ those of exactly the text that was scored, so that bits per byte compares models
 
 from __future__ import annotations
 
-import json
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
-from typing import Any
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from silly_llm.core.errors import RecipeError, RunError, first_line
-from silly_llm.core.folders.provenance import fingerprint
-from silly_llm.core.sampling import Generation, SamplingParams, encode, end_tokens, positions_of, sample
-from silly_llm.evaluation.arguments import SamplingSettings
-from silly_llm.evaluation.metrics.base import unique
+from silly_llm.core.errors import RunError
+from silly_llm.core.sampling import Generation, SamplingParams, encode, positions_of, sample
+from silly_llm.evaluation.arguments import ModelEntry, SamplingSettings
+from silly_llm.evaluation.models.base import DocumentScore, EvaluatedModel
+from silly_llm.evaluation.models.spelling import lossy_bytes
 
 DOCUMENTS_AT_ONCE = 1024  # tokenized and sorted by length together: bounds memory, not results
 LOGITS_AT_ONCE = 2**25  # float32 numbers: 128 MiB
 TOKENS_AT_ONCE = 2**13
+CURVE = 8
+"""Tokens of the first bucket of `DocumentScore.curve`; each of the others ends at twice the position of the one before."""
 
 
-@dataclass(frozen=True)
-class DocumentScore:
-    """How well a model predicted one document."""
+class Tokens(NamedTuple):
+    """A document as the model reads it."""
 
-    nats: float
-    """Sum of the negative log-likelihoods of the scored tokens."""
-    tokens: int
-    """All tokens of the document (begin- and end-of-text are not counted) or, where it was cut, those that fit."""
-    bytes: int
-    """UTF-8 bytes of the text that these tokens stand for."""
-    cut: bool = False
-    """Whether the rest of the document was left out."""
-    unknown: int = 0
-    """How many of them are the unknown token, whose bytes the model gets for free."""
+    ids: list[int]
+    """Without special tokens."""
+    length: int
+    """Characters of the document that they stand for."""
+    starts: Sequence[tuple[int, int]] = ()
+    """Of each token the place in the document, in characters; empty where the tokenizer does not know."""
 
 
-class LanguageModel:
+class LanguageModel(EvaluatedModel):
     """A model, its tokenizer, and the two things evaluation does with them.
 
     Args:
@@ -53,12 +50,14 @@ class LanguageModel:
         context: Positions used for scoring and sampling; default: all that the model has.
     """
 
+    context: int
+
     def __init__(self, model: Any, tokenizer: Any, name: str, context: int | None = None) -> None:
-        self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
+        super().__init__(name)
+        self.model, self.tokenizer = model.eval(), tokenizer
         self.context = context or positions_of(model)
-        self._generated: dict[str, list[Generation]] = {}
-        self.generations: list[dict[str, Any]] = []
-        """Every text it wrote, as a row of `generations.parquet`."""
+        self.is_chat = bool(getattr(tokenizer, "chat_template", None))
+        self.parameters, self.vocabulary = model.num_parameters(), len(tokenizer)
 
     @classmethod
     def load(
@@ -67,32 +66,22 @@ class LanguageModel:
         *,
         name: str,
         revision: str | None = None,
+        gguf_file: str | None = None,
         dtype: str = "float32",
         device: Any = None,
         context: int | None = None,
     ) -> LanguageModel:
-        """Load a model folder or Hub id (with a LoRA adapter, too) by transformers' Auto classes.
+        """Load a model folder or Hub id (with a LoRA adapter, too) or a GGUF file by transformers' Auto classes.
 
         Raises:
-            RecipeError: it has fewer positions than `context`.
-            RunError: when it is no causal language model that transformers can load.
+            RecipeError, RunError: as `loading.check_model` and `loading.load_model` do.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from silly_llm.evaluation.models.loading import check_model, load_model
 
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
-            model: Any = AutoModelForCausalLM.from_pretrained(path, revision=revision, dtype=getattr(torch, dtype))
-        except (OSError, ValueError, KeyError, ImportError) as error:
-            raise RunError(f"cannot load the model {path}: {first_line(error)}") from error
-        if context and context > positions_of(model, context):
-            raise RecipeError(f"context: {context} is more than the {positions_of(model)} positions of {name}")
+        entry = ModelEntry(path, name, revision, gguf_file)
+        tokenizer = check_model(entry, context)
         device = device or torch.accelerator.current_accelerator(check_available=True) or "cpu"
-        return cls(model.to(device), tokenizer, name, context)
-
-    @property
-    def is_chat(self) -> bool:
-        """Whether it was tuned to answer: its tokenizer has a chat template."""
-        return bool(getattr(self.tokenizer, "chat_template", None))
+        return cls(load_model(entry, tokenizer, dtype).to(device), tokenizer, name, context)
 
     @property
     def bos_token_id(self) -> int:
@@ -118,47 +107,70 @@ class LanguageModel:
             yield from self._score_chunk(chunk, window)
 
     def _score_chunk(self, texts: list[str], window: str) -> Iterator[DocumentScore]:
-        documents = [self._encode(text, self.context - 1 if window == "cut" else None) for text in texts]
-        windows = [(index, *piece) for index, (ids, _) in enumerate(documents) for piece in self._windows(ids)]
+        documents = self._encode(texts, self.context - 1 if window == "cut" else None)
+        windows = [(index, *piece) for index, tokens in enumerate(documents) for piece in self._windows(tokens.ids)]
         windows.sort(key=lambda piece: len(piece[1]), reverse=True)
-        nats = [0.0] * len(texts)
+        losses = [np.zeros(len(tokens.ids)) for tokens in documents]
         for batch in self._batches(windows):
-            for (index, _, _), loss in zip(batch, self._losses([b[1:] for b in batch]), strict=True):
-                nats[index] += loss
-        unknown = {self.tokenizer.unk_token_id}.difference(end_tokens(self.model, self.tokenizer))
-        for text, total, (ids, length) in zip(texts, nats, documents, strict=True):
-            size = len(text[:length].encode("utf-8", errors="replace"))
-            yield DocumentScore(total, len(ids), size, length < len(text), sum(token in unknown for token in ids))
+            for (index, ids, end, count), nats in zip(batch, self._losses([b[1] for b in batch]), strict=True):
+                losses[index][end - count : end] = nats[len(ids) - 1 - count : len(ids) - 1]
+        for text, tokens, nats in zip(texts, documents, losses, strict=True):
+            yield self._document_score(text, tokens, nats)
 
-    def _encode(self, text: str, limit: int | None) -> tuple[list[int], int]:
-        """Token ids without special tokens, at most `limit`, and how many characters of `text` they stand for."""
-        fast = self.tokenizer.is_fast
-        encoded = self.tokenizer(
-            text,
-            add_special_tokens=False,
-            split_special_tokens=True,  # one that a text names is text
-            return_offsets_mapping=fast,
-            truncation=False,
-            verbose=False,
+    def _document_score(self, text: str, tokens: Tokens, nats: np.ndarray) -> DocumentScore:
+        ids, length, starts = tokens
+        scored, total = text[:length], float(nats.sum())
+        if not math.isfinite(total):
+            raise RunError(f"{self.name}: the loss of the document that begins {text[:40]!r} is {total}")
+        edges = [0]
+        while starts and edges[-1] < len(ids):
+            edges.append(min(max(CURVE, 2 * edges[-1]), len(ids)))
+        places = [0, *(starts[edge][0] for edge in edges[1:-1]), length]
+        sizes = [len(scored[a:b].encode("utf-8", errors="replace")) for a, b in pairwise(places)]
+        return DocumentScore(
+            nats=total,
+            tokens=len(ids),
+            bytes=len(scored.encode("utf-8", errors="replace")),
+            cut=length < len(text),
+            unknown=ids.count(self.tokenizer.unk_token_id),
+            characters=length,
+            lossy=lossy_bytes(self.tokenizer, scored, ids),
+            curve=tuple(zip(np.add.reduceat(nats, edges[:-1]).tolist(), sizes, strict=True)) if len(edges) > 1 else (),
         )
-        ids = encoded["input_ids"]
-        if limit is None or len(ids) <= limit:
-            return ids, len(text)
-        if not fast:
-            return ids[:limit], len(self.tokenizer.decode(ids[:limit], skip_special_tokens=True))
-        offsets = encoded["offset_mapping"]
-        while limit > 0 and offsets[limit][0] < offsets[limit - 1][1]:
-            limit -= 1  # the cut would split a character that several byte tokens make up
-        return ids[:limit], offsets[limit - 1][1] if limit else 0
 
-    def _windows(self, ids: list[int]) -> Iterator[tuple[list[int], int]]:
-        """Pieces to feed: (begin-of-text + tokens, how many of the last tokens to score)."""
+    def _encode(self, texts: list[str], limit: int | None) -> Iterable[Tokens]:
+        """Documents as token ids, at most `limit` each."""
+        fast = self.tokenizer.is_fast
+
+        def encode(text: str) -> Any:
+            options = {"add_special_tokens": False, "truncation": False, "verbose": False}
+            # A special token that a text names is text.
+            return self.tokenizer(text, split_special_tokens=True, return_offsets_mapping=fast, **options)
+
+        made = []
+        for text in texts:
+            encoded, length = encode(text), len(text)
+            ids, starts = encoded["input_ids"], encoded["offset_mapping"] if fast else ()
+            if limit is not None and len(ids) > limit:
+                if fast:
+                    kept = limit
+                    while kept > 0 and starts[kept][0] < starts[kept - 1][1]:
+                        kept -= 1  # the cut would split a character that several byte tokens make up
+                    ids, starts, length = ids[:kept], starts[:kept], starts[kept - 1][1] if kept else 0
+                else:  # the longest beginning that fits
+                    fits = bisect_right(range(len(text)), limit, key=lambda n: len(encode(text[:n])["input_ids"]))
+                    ids, length = encode(text[: max(0, fits - 1)])["input_ids"], max(0, fits - 1)
+            made.append(Tokens(ids, length, starts))
+        return made
+
+    def _windows(self, ids: list[int]) -> Iterator[tuple[list[int], int, int]]:
+        """Pieces to feed: (begin-of-text + tokens, where in `ids` they end, how many of the last tokens to score)."""
         end = 0
         while end < len(ids):
             start = max(0, end - self.context // 2)
             piece = ids[start : start + self.context - 1]
-            yield [self.bos_token_id, *piece], start + len(piece) - end
-            end = start + len(piece)
+            before, end = end, start + len(piece)
+            yield [self.bos_token_id, *piece], end, end - before
 
     def _batches(self, windows: list) -> Iterator[list]:
         """Batches of windows of about the same length, within the budget of tokens and logits."""
@@ -169,54 +181,23 @@ class LanguageModel:
             yield batch + list(islice(rest, max(1, tokens // len(batch[0][1])) - 1))
 
     @torch.inference_mode()
-    def _losses(self, pieces: list[tuple[list[int], int]]) -> list[float]:
-        """Nats of the last `count` tokens of each piece. Padded on the right: causal attention never looks there."""
-        width = max(len(ids) for ids, _ in pieces)
-        inputs = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in pieces], device=self.model.device)
-        logits = self.model(input_ids=inputs, use_cache=False).logits[:, :-1].float()
-        losses = cross_entropy(logits.transpose(1, 2), inputs[:, 1:], reduction="none").double().cpu()
-        return [
-            losses[row, len(ids) - 1 - count : len(ids) - 1].sum().item() for row, (ids, count) in enumerate(pieces)
-        ]
+    def _losses(self, pieces: list[list[int]]) -> np.ndarray:
+        """Nats of each token given those before it, shape (pieces, width). Padded on the right: causal attention never looks there."""
+        width = max(len(ids) for ids in pieces)
+        inputs = torch.tensor([ids + [0] * (width - len(ids)) for ids in pieces], device=self.model.device)
+        logits = self.model(input_ids=inputs, use_cache=False).logits
+        following = inputs.roll(-1, dims=1)  # the last position predicts nothing, and nobody reads it
+        losses = cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
+        return losses.view(inputs.shape).double().cpu().numpy()
 
     # Sampling ---------------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[Any], settings: SamplingSettings, seed: int) -> list[Generation]:
-        """Sample one text a prompt; the same arguments give the same texts, and are computed only once.
-
-        Args:
-            prompts: Plain texts to continue (begin-of-text is put before them) or tuples of chat messages to answer.
-            settings: Temperature, limit and batch size.
-            seed: A text draws by this, its prompt, and how often the prompt stood before: the same prompt of every model from the
-                same numbers, whatever else is asked.
-
-        Returns:
-            The new text only, in the order of the prompts.
-        """
-        key = repr((list(prompts), settings, seed))
-        if key not in self._generated:
-            how = settings.max_new_tokens, settings.temperature, settings.top_p
-            turns = unique(fingerprint([seed, prompt]) for prompt in prompts)
-            self._generated[key] = sample(
-                self.model,
-                self.tokenizer,
-                [self._prompt_ids(prompt) for prompt in prompts],
-                [SamplingParams(int(fingerprint(turn)[:15], 16), *how) for turn in turns],
-                batch_size=settings.batch_size,
-                context=self.context,
-            )
-            self.generations += [
-                {
-                    "prompt": prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False),
-                    "sample": int(turn.partition("-")[2] or 1),
-                    **asdict(settings),
-                    "seed": seed,
-                    **asdict(made),
-                }
-                for prompt, turn, made in zip(prompts, turns, self._generated[key], strict=True)
-            ]
-        return self._generated[key]
+    def sample(
+        self, prompts: Sequence[Any], params: Sequence[SamplingParams], settings: SamplingSettings
+    ) -> list[Generation]:
+        ids = [self._prompt_ids(prompt) for prompt in prompts]
+        return sample(self.model, self.tokenizer, ids, params, batch_size=settings.batch_size, context=self.context)
 
     def _prompt_ids(self, prompt: Any) -> list[int]:
         """Begin-of-text and the prompt, its beginning cut off where it would take more than half of the context."""

@@ -123,7 +123,7 @@ def test_a_judge_is_called_what_it_is(judge, state, tiny_model, long_stories, pr
         assert "judge_corrected" not in metrics
         return
     assert hard["n"] == 48 and sum(k["pairs"] for k in model["details"]["judge_tells_hard"]["by_kind"].values()) == 48
-    baseline = metrics["likelihood_tells_hard"]
+    baseline = metrics["judge_likelihood_tells_hard"]
     assert baseline["n"] == 48 and baseline["low"] < 0.5 < 0.9 > baseline["value"]  # a random model
     assert metrics["judge_tells_easy"]["n"] == 48
     if state == "calibrated":

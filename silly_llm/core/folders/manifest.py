@@ -20,7 +20,8 @@ SHARD_FOLDERS = "journal-shards"
 """Where parts of a dataset are made, each in an output folder of its own, before the whole."""
 COMMON = ("README.md", "recipe.yaml", "provenance.json")
 JOURNALS = (
-    "journal.sqlite*", "journal.jsonl*", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*", "journal-judge*",
+    "journal.sqlite*", "journal.jsonl*", "journal-*.parquet", "journal-kept.json", SHARD_FOLDERS, "journal-summaries*",
+    "journal-model-*", "journal-judge*",
 )  # fmt: skip
 """Paid answers (JSON lines and Parquet are those of earlier versions): kept whatever changes."""
 DATASET = (*COMMON, SHARDS, "statistics.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -32,6 +33,7 @@ from silly_llm.evaluation.metrics.base import (
 )  # fmt: skip
 from silly_llm.evaluation.metrics.statistics import standard_error
 from silly_llm.evaluation.metrics.stories import ask
+from silly_llm.evaluation.models.base import NotMeasured
 from silly_llm.evaluation.suites.beginnings import beginnings
 from silly_llm.providers.base import LLMProvider
 
@@ -57,9 +59,8 @@ class StoryJudge(EvaluationProvider):
         self._samples: list[dict[str, Any]] = []
         self._notes: list[str] = []
 
-    @classmethod
-    def inputs(cls, options: Mapping[str, Any]) -> list[str]:
-        own = options.get("rubric"), options.get("prompts")
+    def inputs(self) -> list[str]:
+        own = self.config.rubric, self.config.prompts
         return [name for name in own if isinstance(name, str) and name not in (*RUBRICS, OURS)]
 
     def prepare(self) -> None:
@@ -95,11 +96,13 @@ class StoryJudge(EvaluationProvider):
         if again:
             metrics["judge_repetition"] = agreement(verdicts, second)
         if calibration:
-            metrics |= calibration.metrics(who, self._likelihood(model, calibration))
+            with suppress(NotMeasured):  # without weights there is no baseline
+                metrics |= calibration.baseline(self._likelihood(model, calibration))
+            metrics |= calibration.metrics(who)
             metrics |= accepted(calibration, verdicts, state)
         firsts = zip(verdicts[:: config.completions], made[:: config.completions], strict=True)
         self._samples = [_sample(verdict, text.ended) for verdict, text in firsts]
-        return metrics
+        return self._named(metrics)
 
     def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
         return self._samples[: self.settings.num_samples]
@@ -128,9 +131,14 @@ class StoryJudge(EvaluationProvider):
         parts = {name: part for name, part, _ in self._prompts(data)}
         asked = list(comparisons(stories, parts))
         verdicts = self.judge.verdicts([work for _, work in asked], "comparing the models")
-        return wins([pair for pair, _ in asked], verdicts, list(generations), self.seed, self.judge.provider.model)
+        won = wins([pair for pair, _ in asked], verdicts, list(generations), self.seed, self.judge.provider.model)
+        return {model: self._named(metrics) for model, metrics in won.items()}
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _named(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+        """The metrics by the name that the recipe gives this judge."""
+        return {self.config.name + name.removeprefix("judge"): metric for name, metric in metrics.items()}
 
     @property
     def _sampling(self) -> SamplingSettings:
@@ -234,9 +242,12 @@ def _sample(verdict: Verdict, ended: bool) -> dict[str, Any]:
     return {"kind": "judged", "prompt": task, "completion": story, "ended": ended, **said}
 
 
-def _same(model: LanguageModel, judge: str) -> bool:
+def _same(model: Any, judge: str) -> bool:
     """Whether the judge goes by the name of the model."""
-    path = getattr(getattr(model.model, "config", None), "_name_or_path", "")
-    return judge.rstrip("/").rpartition("/")[2].lower() in {
-        str(n).rstrip("/").rpartition("/")[2].lower() for n in (model.name, path)
-    }
+    behind = getattr(model, "provider", None) or model.model.config
+    names = judge, model.name, getattr(behind, "model", None) or getattr(behind, "_name_or_path", "")
+    return _last(names[0]) in map(_last, names[1:])
+
+
+def _last(name: object) -> str:
+    return str(name).rstrip("/").rpartition("/")[2].lower()

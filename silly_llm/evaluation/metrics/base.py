@@ -78,17 +78,16 @@ class EvaluationData:
 class EvaluationProvider(ABC):
     """Measures one property of a language model."""
 
-    @classmethod
-    def inputs(cls, options: Mapping[str, Any]) -> list[str]:
-        """Paths and Hub ids among its options that the metrics depend on."""
-        return []
-
     def prepare(self) -> None:  # noqa: B027 - most need nothing
         """Find out what can be known before a model is loaded or anything is written, such as whether its tasks exist.
 
         Raises:
             RecipeError, RunError: it cannot measure.
         """
+
+    def inputs(self) -> list[str]:
+        """Local paths, URLs or Hub ids that its metrics depend on, beside model and held-out texts."""
+        return []
 
     @abstractmethod
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:

@@ -1,0 +1,1 @@
+"""The models that an evaluation measures: weights loaded here, and those behind an API."""
