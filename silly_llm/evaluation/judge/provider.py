@@ -186,14 +186,15 @@ class StoryJudge(EvaluationProvider):
 def graded(verdicts: Sequence[Verdict], note: str) -> dict[str, Metric]:
     """Means of the four grades and the age, over the readable verdicts; the share of the others with the reasons."""
     read = [verdict for verdict in verdicts if verdict.grades]
+    why: dict[str, Any] = {} if read else {"why": "no verdict could be read"}
     metrics = {}
     for name in GRADES:
         of_grade = units(read, itemgetter(name))
-        metrics[f"judge_{name}"] = estimate(of_grade, label=Label(name.capitalize(), JUDGED, note, True))
+        metrics[f"judge_{name}"] = estimate(of_grade, label=Label(name.capitalize(), JUDGED, note, True), **why)
     label = Label("Age group guessed", JUDGED, "from 1 (3 or younger) to 6 (13-16)")
     counts = {f"{age}: {years}": sum(v["age_group"] == age for v in read) for age, years in AGE_GROUPS.items()}
     ages = units(read, lambda verdict: 1 + list(AGE_GROUPS).index(verdict["age_group"]))
-    metrics["judge_age_group"] = estimate(ages, label=label, distribution=counts)
+    metrics["judge_age_group"] = estimate(ages, label=label, distribution=counts, **why)
     reasons = Counter(verdict.unreadable for verdict in verdicts if not verdict.grades)
     label = Label("Verdicts that could not be read", JUDGED, "left out of all means", percent=True)
     details = {"verdicts": len(verdicts), "unreadable": reasons.total(), "reasons": dict(reasons.most_common())}
