@@ -7,6 +7,7 @@ give equal copies. Only those in `ANY_LANGUAGE` need no English.
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ def shuffle_sentences(text: str, rng: random.Random, others: Sequence[str]) -> s
     order = list(range(len(spans)))
     while order == sorted(order):
         rng.shuffle(order)
-    gaps = [text[end:start] for (_, end), (start, _) in zip(spans, spans[1:], strict=False)] + [""]
+    gaps = [text[end:start] for (_, end), (start, _) in itertools.pairwise(spans)] + [""]
     return "".join(text[slice(*spans[i])] + gap for i, gap in zip(order, gaps, strict=True))
 
 
@@ -131,10 +132,10 @@ def _tense(text: str) -> Edits:
     """Verbs right after their subject, as a dictionary has them: *she walk*."""
     import simplemma
 
-    edits = []
+    edits: Edits = []
     for match in _PREDICATE.finditer(text):
         verb = match["verb"]
-        stem = simplemma.lemmatize(verb, lang=ENGLISH) if verb.endswith("ed") else _TENSE.get(verb, verb)
+        stem = str(simplemma.lemmatize(verb, lang=ENGLISH) if verb.endswith("ed") else _TENSE.get(verb, verb))
         if stem != verb:
             edits.append((*match.span("verb"), stem))
     return edits

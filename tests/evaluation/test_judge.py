@@ -228,7 +228,7 @@ def test_a_spent_budget_keeps_the_answers(tiny_model, stories_file, prompts, tmp
             "max_requests": 9,
             **QUIET,
         }
-        with pytest.raises(RunError, match="max_requests leaves no room.*larger budget"):
+        with pytest.raises(RunError, match=r"max_requests leaves no room.*larger budget"):
             evaluate(tiny_model, stories_file, tmp_path / "out", spec)
         assert len(server.bodies) == 9 and not (tmp_path / "out" / "results.json").exists()
         evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_requests": 20})
@@ -244,7 +244,7 @@ def test_requests_that_fail_are_no_verdicts(tiny_model, stories_file, prompts, t
     with ScriptedJudge(grade) as server:
         provider = server.spec | {"structured": "prompt"}
         spec = {"type": "judge", "provider": provider, "prompts": prompts, "completions": 1, **QUIET}
-        with pytest.raises(RunError, match="1 requests failed .*scripted failure.* asks only for the missing ones"):
+        with pytest.raises(RunError, match=r"1 requests failed .*scripted failure.* asks only for the missing ones"):
             evaluate(tiny_model, stories_file, tmp_path / "out", spec)
         results = evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_failed": 1})
     (model,) = results["models"].values()
