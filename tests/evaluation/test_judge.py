@@ -114,7 +114,9 @@ HOSTILE = [
 def judged(works: list[Work], server: ScriptedJudge, folder: Path, **options):
     with Container() as container:
         provider = container.build("llm_provider", {**server.spec, "attempts": 2, **options})
-        return Judge(provider, folder, JudgeConfig(server.spec), seed=1).verdicts(works, "test")
+        judge = Judge(provider, folder, JudgeConfig(server.spec), seed=1)
+        container.callback(judge.close)
+        return judge.verdicts(works, "test")
 
 
 def test_a_story_cannot_speak_to_its_judge(tmp_path):

@@ -67,6 +67,12 @@ class Judge:
         """Of all answers, those from the journal too."""
         self.failed: list[str] = []
         """Requests without an answer: why."""
+        self._runner = asyncio.Runner()
+
+    def close(self) -> None:
+        """Close the provider, in the event loop that it was used in; until then a model in this process stays loaded."""
+        with self._runner as runner:
+            runner.run(self.provider.aclose())
 
     def check(self) -> None:
         """Ask one tiny question, so that a judge who does not answer is known before anything else is done.
@@ -76,12 +82,11 @@ class Judge:
         """
 
         async def ask() -> Answer:
-            async with aclosing(self.provider):
-                await self.provider.prepare()
-                return (await self.provider.complete([PROBE]))[0]
+            await self.provider.prepare()
+            return (await self.provider.complete([PROBE]))[0]
 
         try:
-            answer = asyncio.run(ask())
+            answer = self._runner.run(ask())
         except RunError as error:
             raise RecipeError(f"judge: {error}") from None
         said = answer.reason if isinstance(answer, RequestFailed) else nothing_said(answer) or ""
@@ -95,7 +100,7 @@ class Judge:
             RunError: the budget is spent, or requests fail; answers so far are kept, and the same command asks only for the others.
         """
         try:
-            return asyncio.run(self._verdicts(works, what))
+            return self._runner.run(self._verdicts(works, what))
         except BudgetSpent as spent:
             raise RunError(
                 f"judge: {spent}; with a larger budget the same command asks only for what is missing"
@@ -108,26 +113,24 @@ class Judge:
         made: list[Verdict] = []
         bar = tqdm(total=len(works), desc=f"{self.provider.model}: {what}", unit=" verdicts", disable=None)
         with bar, nullcontext() if self.provider.free else Journal(self.folder / JOURNAL) as journal:
-            async with aclosing(self.provider):
-                await self.provider.prepare()
-                engine = engine_within(self.config.limits, self.provider, journal)
+            engine = engine_within(self.config.limits, self.provider, journal)
 
-                async def judge(batch: list[Work]) -> list[Verdict]:
-                    first = await engine.ask([self._request(work) for work in batch])
-                    made = [self._assessment(work, answer) for work, answer in zip(batch, first, strict=True)]
-                    assessed = [i for i, verdict in enumerate(made) if not verdict.unreadable]
-                    asked = [self._request(batch[i], made[i].assessment) for i in assessed]
-                    for i, answer in zip(assessed, await engine.ask(asked), strict=True):
-                        made[i] = self._verdict(batch[i], made[i].assessment, answer)
-                    return made
+            async def judge(batch: list[Work]) -> list[Verdict]:
+                first = await engine.ask([self._request(work) for work in batch])
+                made = [self._assessment(work, answer) for work, answer in zip(batch, first, strict=True)]
+                assessed = [i for i, verdict in enumerate(made) if not verdict.unreadable]
+                asked = [self._request(batch[i], made[i].assessment) for i in assessed]
+                for i, answer in zip(assessed, await engine.ask(asked), strict=True):
+                    made[i] = self._verdict(batch[i], made[i].assessment, answer)
+                return made
 
-                jobs = in_order(judge, batches(works, engine.job_size), at_once=engine.at_once)
-                async with aclosing(jobs) as done:
-                    async for verdicts in done:
-                        made += verdicts
-                        bar.update(len(verdicts))
-                if journal is not None:
-                    journal.sync()
+            jobs = in_order(judge, batches(works, engine.job_size), at_once=engine.at_once)
+            async with aclosing(jobs) as done:
+                async for verdicts in done:
+                    made += verdicts
+                    bar.update(len(verdicts))
+            if journal is not None:
+                journal.sync()
         if len(self.failed) > self.config.max_failed:
             raise RunError(
                 f"judge: {len(self.failed)} requests failed (most often: {Counter(self.failed).most_common(1)[0][0]}); all answers are kept, "

@@ -68,6 +68,7 @@ class StoryJudge(EvaluationProvider):
         self._beginnings = [] if config.instruct else beginnings(config.prompts)[: config.num_prompts]
         provider = self.container.build("llm_provider", config.parsed, as_type=LLMProvider)
         self.judge = Judge(provider, Path(self.settings.output_dir), config, self.seed)
+        self.container.callback(self.judge.close)
         self.judge.check()
 
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
