@@ -240,12 +240,12 @@ def test_a_real_small_model_is_no_judge(gguf, tiny_model, shared, prompts, tmp_p
         "provider": {"type": "transformers", "model": "smollm2-135m-instruct"},
         "prompts": prompts,
     }
-    spec |= {"num_prompts": 4, "completions": 2, "calibration": 14, "max_tokens": 100, "repeats": 0.5}
+    spec |= {"num_prompts": 2, "completions": 2, "calibration": 10, "max_tokens": 60, "repeats": 0.5}
     held_out = shared / "data" / "tinystories" / "validation.jsonl"
     results = evaluate(tiny_model, held_out, tmp_path / "out", spec, num_documents=100)
     (model,) = results["models"].values()
     about = model["details"]["judge_unreadable"]
-    assert about["state"] in ("uncalibrated", "cannot tell") and about["verdicts"] == 8
+    assert about["state"] in ("uncalibrated", "cannot tell") and about["verdicts"] == 4
     assert about["state"] in results["notes"][0] and f": {about['state']}: " in capsys.readouterr().out.splitlines()[0]
     kinds = model["details"]["judge_tells_hard"]["by_kind"]
-    assert sum(kind["pairs"] for kind in kinds.values()) == 14 and all(kind["pairs"] >= 3 for kind in kinds.values())
+    assert sum(kind["pairs"] for kind in kinds.values()) == 10 and all(kind["pairs"] >= 1 for kind in kinds.values())

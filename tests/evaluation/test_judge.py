@@ -292,8 +292,10 @@ def test_a_judge_that_says_nothing_is_one_line(answer, tmp_path):
     with ScriptedJudge(by_story) as server, Container() as container:
         server.probe = answer
         provider = container.build("llm_provider", server.spec | {"attempts": 2})
+        judge = Judge(provider, tmp_path, JudgeConfig(server.spec), seed=1)
+        container.callback(judge.close)
         with pytest.raises(RecipeError, match="judge does not answer: "):
-            Judge(provider, tmp_path, JudgeConfig(server.spec), seed=1).check()
+            judge.check()
     assert not list(tmp_path.iterdir())
 
 
