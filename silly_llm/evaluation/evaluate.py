@@ -81,6 +81,8 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             for entry in entries:
                 if entry.path:
                     check_model(entry, args.context)
+                elif entry.max_cost and not served[entry.name].prices:
+                    raise RecipeError(f"model: {entry.name}: max_cost: needs prices (provider: price_per_million)")
 
         with open_output(recipe, inputs=inputs, before=prepare) as output:
             if output.up_to_date:
@@ -241,7 +243,7 @@ def measure(provider: EvaluationProvider, model: Any, data: EvaluationData) -> d
     except NotMeasured as error:
         lacking[component_name(provider)] = str(error)
     lacking |= {
-        name: str(metric.details.get("why") or f"it has no value (n = {metric.n})")
+        name: str(metric.details.get("not_measured") or f"it has no value (n = {metric.n})")
         for name, metric in metrics.items()
         if not math.isfinite(metric.value)
     }

@@ -81,7 +81,9 @@ class LanguageModel(EvaluatedModel):
         entry = ModelEntry(path, name, revision, gguf_file)
         tokenizer = check_model(entry, context)
         device = device or torch.accelerator.current_accelerator(check_available=True) or "cpu"
-        return cls(load_model(entry, tokenizer, dtype).to(device), tokenizer, name, context)
+        loaded = cls(load_model(entry, tokenizer, dtype).to(device), tokenizer, name, context)
+        loaded.path = path
+        return loaded
 
     @property
     def bos_token_id(self) -> int:

@@ -138,7 +138,7 @@ def plan(recipe: Recipe, sources: Mapping[str, str]) -> Output:
     made = stays = ""
     if phase in TRAINS:
         made = "a finished model" if finished else "an unfinished training" if checkpoints else ""
-    elif finished and manifest.holds_answers(folder):
+    elif finished and phase != "evaluate" and manifest.holds_answers(folder):
         made, stays = (
             "a finished dataset with paid answers",
             ", the paid answers in its journal stay and are used again",

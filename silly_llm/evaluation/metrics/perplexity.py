@@ -13,16 +13,8 @@ from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.registry import register
 from silly_llm.data.sources import open_source
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.metrics.base import (
-    PREDICTING,
-    EvaluationData,
-    EvaluationProvider,
-    Label,
-    Metric,
-    Units,
-    estimate,
-    unique,
-)
+from silly_llm.evaluation.metrics.base import PREDICTING, EvaluationData, EvaluationProvider, Label, Metric, unique
+from silly_llm.evaluation.metrics.statistics import Units, estimate
 from silly_llm.evaluation.texts import draw, not_blank, records_of
 
 if TYPE_CHECKING:

@@ -58,6 +58,8 @@ class EvaluatedModel(ABC):
     """Tied embeddings count once."""
     vocabulary: int | None = None
     """Tokens that its tokenizer knows."""
+    path = ""
+    """The folder or Hub id that it was loaded from, where there is one."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -45,7 +45,7 @@ def check_model(entry: ModelEntry, context: int | None) -> Any:
         RunError: the Hub cannot be reached.
     """
     from transformers import AutoConfig, AutoTokenizer
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING as CAUSAL
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
     from transformers.utils import find_adapter_config_file
 
     if entry.gguf_file and importlib.util.find_spec("gguf") is None:
@@ -57,7 +57,8 @@ def check_model(entry: ModelEntry, context: int | None) -> Any:
             name = json.loads(Path(adapter).read_text(encoding="utf-8"))["base_model_name_or_path"]
             base = ModelEntry(find(name, f"model: {entry.name}: its base model "), entry.name)
         config = AutoConfig.from_pretrained(**where(base)).get_text_config()
-    if type(config) not in CAUSAL:
+    architectures = {*(config.architectures or ())}
+    if config.model_type not in CAUSAL or (architectures and not architectures & {*CAUSAL.values()}):
         raise RecipeError(f"model: {entry.name}: is no causal language model ({config.model_type})")
     positions = getattr(config, "max_position_embeddings", None)
     if context and positions and context > positions:
@@ -96,13 +97,8 @@ def load_model(entry: ModelEntry, tokenizer: Any, dtype: str) -> Any:
 
 def where(entry: ModelEntry) -> dict[str, Any]:
     """What every `from_pretrained` gets; code that a model brings is never run."""
-    gguf = {"gguf_file": entry.gguf_file} if entry.gguf_file else {}
-    return {
-        "pretrained_model_name_or_path": entry.path,
-        "revision": entry.revision,
-        "trust_remote_code": False,
-        **gguf,
-    }
+    found = {"pretrained_model_name_or_path": entry.path, "revision": entry.revision, "trust_remote_code": False}
+    return found | ({"gguf_file": entry.gguf_file} if entry.gguf_file else {})
 
 
 def fits(entry: ModelEntry, tokenizer: Any, rows: int) -> None:

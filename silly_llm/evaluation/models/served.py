@@ -64,15 +64,10 @@ class ServedModel(EvaluatedModel):
         return [Generation(a.text, a.finish_reason == "stop", a.completion_tokens) for a in answers]
 
     async def _ask(self, requests: Sequence[tuple[None, ChatRequest]], engine: Engine) -> list[Any]:
-        from tqdm.auto import tqdm
+        from tqdm.asyncio import tqdm
 
         async with aclosing(self.provider):
             await self.provider.prepare()
-            bar = tqdm(total=len(requests), desc=f"{self.name}: asking", unit=" requests", disable=None)
-            answers = []
-            async with aclosing(answer_all(requests, engine)) as answered:
-                async for _, _, answer in answered:
-                    answers.append(answer)
-                    bar.update()
-            bar.close()
-            return answers
+            about: Any = {"total": len(requests), "desc": f"{self.name}: asking", "unit": " requests"}
+            async with aclosing(answer_all(requests, engine)) as answers:
+                return [answer async for _, _, answer in tqdm(answers, **about, disable=None)]
