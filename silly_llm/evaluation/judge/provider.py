@@ -133,7 +133,10 @@ class StoryJudge(EvaluationProvider):
         asked = list(comparisons(stories, parts))
         verdicts = self.judge.verdicts([work for _, work in asked], "comparing the models")
         won = wins([pair for pair, _ in asked], verdicts, list(generations), self.seed, self.judge.provider.model)
-        return {model: self._named(metrics) for model, metrics in won.items()}
+        return {
+            model: self._named({name: metric for name, metric in metrics.items() if metric.value == metric.value})
+            for model, metrics in won.items()
+        }
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -187,7 +190,7 @@ class StoryJudge(EvaluationProvider):
 def graded(verdicts: Sequence[Verdict], note: str) -> dict[str, Metric]:
     """Means of the four grades and the age, over the readable verdicts; the share of the others with the reasons."""
     read = [verdict for verdict in verdicts if verdict.grades]
-    why: dict[str, Any] = {} if read else {"why": "no verdict could be read"}
+    why: dict[str, Any] = {} if read else {"not_measured": "no verdict could be read"}
     metrics = {}
     for name in GRADES:
         of_grade = units(read, itemgetter(name))
