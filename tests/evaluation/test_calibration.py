@@ -237,7 +237,7 @@ def test_a_real_small_model_is_no_judge(gguf, tiny_model, shared, prompts, tmp_p
     """SmolLM2-135M completes its work, in this process, and is called what it is."""
     spec = {
         "type": "judge",
-        "provider": {"type": "transformers", "model": "smollm2-135m-instruct"},
+        "provider": {"type": "transformers", "model": "smollm2-135m-instruct", "dtype": "float32"},
         "prompts": prompts,
     }
     spec |= {"num_prompts": 2, "completions": 2, "calibration": 10, "max_tokens": 60, "repeats": 0.5}
