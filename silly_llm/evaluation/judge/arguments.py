@@ -18,6 +18,7 @@ class JudgeConfig:
     """What stories are judged, by whom, and what that may cost."""
 
     provider: str | dict[str, Any] = key(MISSING, "The judge: an LLM provider (`type`, `model`, `base_url` …).")
+    name: str = key("judge", "What the metrics' names begin with; give each of several judges its own.")
     prompts: Any = key(OURS, "`beginnings` (50 of ours), a YAML list such as the paper's 44, or any file or dataset.")
     instruct: bool = key(False, "Ask the held-out requests' instructions in place of beginnings.")
     num_prompts: int = key(50, "Number of prompts, the first ones.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,9 @@ from silly_llm.asking.engine import Answer, batches, engine_within, in_order
 from silly_llm.asking.journal import Journal
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.provenance import fingerprint
+from silly_llm.evaluation.judge.arguments import JudgeConfig
 from silly_llm.evaluation.judge.rubric import GRADES, Rubric, Work, as_data, harmless
+from silly_llm.evaluation.metrics.base import Units
 from silly_llm.providers.base import ChatRequest, Completion, LLMProvider, RequestFailed
 from silly_llm.providers.thinking import nothing_said
 
@@ -30,47 +32,47 @@ PROBE = ChatRequest(({"role": "user", "content": "Is this a sentence? Answer wit
 class Verdict:
     """What the judge said of a work."""
 
+    work: Work
     grades: Mapping[str, Any] | None
     """The verdict, by key; `None`: there is none that could be read."""
     assessment: str = ""
     unreadable: str = ""
     """Why there is no verdict."""
 
+    def __getitem__(self, key: str) -> Any:
+        """A grade of a readable verdict."""
+        assert self.grades is not None
+        return self.grades[key]
+
     @property
     def mean(self) -> float:
         """The mean of the four grades."""
-        assert self.grades is not None
-        return sum(self.grades[name] for name in GRADES) / len(GRADES)
+        return sum(self[name] for name in GRADES) / len(GRADES)
+
+
+def units(verdicts: Sequence[Verdict], value: Callable[[Verdict], float], each: int = 1) -> Units:
+    """A number of each verdict as units, clustered by prompt; `each` is the denominator."""
+    works = [verdict.work for verdict in verdicts]
+    names, prompts = [work.name for work in works], [work.prompt for work in works]
+    return Units(names, [float(value(verdict)) for verdict in verdicts], [each] * len(works), prompts)
 
 
 class Judge:
-    """Asks for verdicts.
+    """Asks for verdicts, as the options of the evaluation provider say; the journal is in the output folder."""
 
-    Args:
-        limits: what may be spent (`engine_within`).
-        max_tokens: of an answer.
-        max_failed: how many requests may fail for other reasons than an unreadable verdict.
-    """
-
-    def __init__(
-        self,
-        provider: LLMProvider,
-        rubric: Rubric,
-        folder: Path,
-        *,
-        seed: int,
-        temperature: float = 0.7,
-        max_tokens: int = 512,
-        max_failed: int = 0,
-        limits: Mapping[str, float | None] | None = None,
-    ) -> None:
-        self.provider, self.rubric, self.folder = provider, rubric, folder
-        self.seed, self.max_failed, self.limits = seed, max_failed, limits or {}
-        self.how: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
+    def __init__(self, provider: LLMProvider, folder: Path, config: JudgeConfig, seed: int) -> None:
+        self.provider, self.folder, self.config, self.seed = provider, folder, config, seed
+        self.rubric = Rubric(config.rubric)
         self.tokens = Counter(prompt=0, completion=0)
         """Of all answers, those from the journal too."""
         self.failed: list[str] = []
         """Requests without an answer: why."""
+        self._runner = asyncio.Runner()
+
+    def close(self) -> None:
+        """Close the provider, in the event loop that it was used in; until then a model in this process stays loaded."""
+        with self._runner as runner:
+            runner.run(self.provider.aclose())
 
     def check(self) -> None:
         """Ask one tiny question, so that a judge who does not answer is known before anything else is done.
@@ -80,12 +82,11 @@ class Judge:
         """
 
         async def ask() -> Answer:
-            async with aclosing(self.provider):
-                await self.provider.prepare()
-                return (await self.provider.complete([PROBE]))[0]
+            await self.provider.prepare()
+            return (await self.provider.complete([PROBE]))[0]
 
         try:
-            answer = asyncio.run(ask())
+            answer = self._runner.run(ask())
         except RunError as error:
             raise RecipeError(f"judge: {error}") from None
         said = answer.reason if isinstance(answer, RequestFailed) else nothing_said(answer) or ""
@@ -99,7 +100,7 @@ class Judge:
             RunError: the budget is spent, or requests fail; answers so far are kept, and the same command asks only for the others.
         """
         try:
-            return asyncio.run(self._verdicts(works, what))
+            return self._runner.run(self._verdicts(works, what))
         except BudgetSpent as spent:
             raise RunError(
                 f"judge: {spent}; with a larger budget the same command asks only for what is missing"
@@ -112,26 +113,25 @@ class Judge:
         made: list[Verdict] = []
         bar = tqdm(total=len(works), desc=f"{self.provider.model}: {what}", unit=" verdicts", disable=None)
         with bar, nullcontext() if self.provider.free else Journal(self.folder / JOURNAL) as journal:
-            async with aclosing(self.provider):
-                await self.provider.prepare()
-                engine = engine_within(self.limits, self.provider, journal)
+            engine = engine_within(self.config.limits, self.provider, journal)
 
-                async def judge(batch: list[Work]) -> list[Verdict]:
-                    made = [self._assessment(a) for a in await engine.ask([self._request(work) for work in batch])]
-                    assessed = [i for i, verdict in enumerate(made) if not verdict.unreadable]
-                    asked = [self._request(batch[i], made[i].assessment) for i in assessed]
-                    for i, answer in zip(assessed, await engine.ask(asked), strict=True):
-                        made[i] = self._verdict(batch[i], made[i].assessment, answer)
-                    return made
+            async def judge(batch: list[Work]) -> list[Verdict]:
+                first = await engine.ask([self._request(work) for work in batch])
+                made = [self._assessment(work, answer) for work, answer in zip(batch, first, strict=True)]
+                assessed = [i for i, verdict in enumerate(made) if not verdict.unreadable]
+                asked = [self._request(batch[i], made[i].assessment) for i in assessed]
+                for i, answer in zip(assessed, await engine.ask(asked), strict=True):
+                    made[i] = self._verdict(batch[i], made[i].assessment, answer)
+                return made
 
-                jobs = in_order(judge, batches(works, engine.job_size), at_once=engine.at_once)
-                async with aclosing(jobs) as done:
-                    async for verdicts in done:
-                        made += verdicts
-                        bar.update(len(verdicts))
-                if journal is not None:
-                    journal.sync()
-        if len(self.failed) > self.max_failed:
+            jobs = in_order(judge, batches(works, engine.job_size), at_once=engine.at_once)
+            async with aclosing(jobs) as done:
+                async for verdicts in done:
+                    made += verdicts
+                    bar.update(len(verdicts))
+            if journal is not None:
+                journal.sync()
+        if len(self.failed) > self.config.max_failed:
             raise RunError(
                 f"judge: {len(self.failed)} requests failed (most often: {Counter(self.failed).most_common(1)[0][0]}); all answers are kept, "
                 "and the same command asks only for the missing ones (or allow for them with max_failed)"
@@ -148,30 +148,34 @@ class Judge:
             seed=int(fingerprint([self.seed, work.id, work.repeat])[:7], 16),
             schema=work.schema() if assessment is not None and self.provider.structured else None,
             fields={"task": "judge"},
-            **self.how,
+            temperature=self.config.judge_temperature,
+            max_tokens=self.config.max_tokens,
         )
 
-    def _assessment(self, answer: Answer) -> Verdict:
+    def _assessment(self, work: Work, answer: Answer) -> Verdict:
         """The first answer, not yet a verdict."""
         if not isinstance(answer, Completion):
-            return self._none(answer)
+            return self._none(work, answer)
         self._count(answer)
-        return Verdict(None, harmless(answer.text.strip()), "" if answer.text.strip() else "the assessment is empty")
+        said = harmless(answer.text.strip())
+        return Verdict(work, None, said, "" if said else "the assessment is empty")
 
     def _verdict(self, work: Work, assessment: str, answer: Answer) -> Verdict:
         """The second answer."""
         if not isinstance(answer, Completion):
-            return replace(self._none(answer), assessment=assessment)
+            return replace(self._none(work, answer), assessment=assessment)
         self._count(answer)
         try:
-            return Verdict(work.read(answer.text), assessment)
+            return Verdict(work, work.read(answer.text), assessment)
         except ValueError as error:
-            return Verdict(None, assessment, f"no verdict: {error}" if answer.text.strip() else "the answer is empty")
+            return Verdict(
+                work, None, assessment, f"no verdict: {error}" if answer.text.strip() else "the answer is empty"
+            )
 
-    def _none(self, failure: RequestFailed) -> Verdict:
+    def _none(self, work: Work, failure: RequestFailed) -> Verdict:
         if not failure.invalid:
             self.failed.append(failure.reason)
-        return Verdict(None, "", failure.reason.partition(": ")[2] or failure.reason)
+        return Verdict(work, None, "", failure.reason.partition(": ")[2] or failure.reason)
 
     def _count(self, answer: Completion) -> None:
         self.tokens.update(prompt=answer.prompt_tokens, completion=answer.completion_tokens)

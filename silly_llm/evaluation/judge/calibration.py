@@ -41,10 +41,6 @@ class Pair(NamedTuple):
     original: Work
     damaged: Work
 
-    @property
-    def hard(self) -> bool:
-        return self.kind in HARD
-
 
 def damaged_pairs(data: EvaluationData, count: int, seed: int, instructed: bool) -> list[Pair]:
     """A hard and an easy pair of each of up to `count` held-out stories, the kinds in turn; a story that allows no damage gives none.
@@ -103,7 +99,7 @@ class Calibration:
 
     def scores(self) -> list[tuple[str, float, float]]:
         """Names and mean grades of original and damaged story, of the hard pairs whose verdicts both can be read."""
-        found = ((p.name, self.score(p.original), self.score(p.damaged)) for p in self.pairs if p.hard)
+        found = ((p.name, self.score(p.original), self.score(p.damaged)) for p in self.pairs if p.kind in HARD)
         return [(name, a, b) for name, a, b in found if a is not None and b is not None]
 
     def accepts(self) -> tuple[float, list[tuple[str, bool, bool]]]:
@@ -136,27 +132,45 @@ class Calibration:
 
     def told(self, score: Callable[[Work], float | None], *, hard: bool) -> Units:
         """For each pair, 1 where the score prefers the original, ½ where it is equal; pairs without both scores are left out."""
-        found = [(p.name, score(p.original), score(p.damaged)) for p in self.pairs if p.hard is hard]
+        found = [(p.name, score(p.original), score(p.damaged)) for p in self.pairs if (p.kind in HARD) is hard]
         known = [(name, a, b) for name, a, b in found if a is not None and b is not None]
         return Units([name for name, *_ in known], [0.5 + 0.5 * float(np.sign(a - b)) for _, a, b in known])
 
-    def metrics(self, judge: str, likelihood: Callable[[Work], float]) -> dict[str, Metric]:
-        """How often judge and likelihood tell the damaged copy, and the judge's sensitivity and specificity on hard ones."""
+    def baseline(self, likelihood: Callable[[Work], float]) -> dict[str, Metric]:
+        """How often the likelihood of the model's own prefers the original."""
+        return {
+            f"judge_likelihood_tells_{how}": estimate(
+                self.told(likelihood, hard=how == "hard"),
+                label=Label(
+                    f"{how.capitalize()} damage: likelihood",
+                    JUDGED,
+                    "originals preferred by the model itself",
+                    percent=True,
+                ),
+                share=True,
+            )
+            for how in ("hard", "easy")
+        }
+
+    def metrics(self, judge: str) -> dict[str, Metric]:
+        """How often the judge tells the damaged copy, and its sensitivity and specificity on hard ones."""
         made: dict[str, Metric] = {}
-        for hard in (True, False):
-            how = "hard" if hard else "easy"
-            kinds = {}
-            for kind in HARD if hard else EASY:
-                only = Calibration([p for p in self.pairs if p.kind == kind], self.verdicts)
-                units = only.told(self.score, hard=hard)
-                kinds[kind] = {"pairs": len(only.pairs), "readable": len(units), "told": sum(units.numerators)}
-            for name, who, score in (
-                ("judge", judge, self.score),
-                ("likelihood", "the model's own likelihood", likelihood),
-            ):
-                label = Label(f"Told from {how} damage", JUDGED, f"held-out stories, by {who}", percent=True)
-                details = {"by_kind": kinds} if name == "judge" else {}
-                made[f"{name}_tells_{how}"] = estimate(self.told(score, hard=hard), label=label, share=True, **details)
+        for how, kinds in (("hard", HARD), ("easy", EASY)):
+            units = self.told(self.score, hard=how == "hard")
+            told = dict(zip(units.ids, units.numerators, strict=True))
+            by_kind = {
+                kind: {
+                    "pairs": len(mine),
+                    "readable": sum(n in told for n in mine),
+                    "told": sum(told.get(n, 0) for n in mine),
+                }
+                for kind in kinds
+                for mine in [[p.name for p in self.pairs if p.kind == kind]]
+            }
+            label = Label(
+                f"{how.capitalize()} damage: judge", JUDGED, f"held-out stories preferred by {judge}", percent=True
+            )
+            made[f"judge_tells_{how}"] = estimate(units, label=label, share=True, by_kind=by_kind)
         threshold, accepted = self.accepts()
         ids = [name for name, *_ in accepted]
         for name, flags, what in (

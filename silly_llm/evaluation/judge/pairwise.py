@@ -53,19 +53,13 @@ def wins(
     """
     score = {"1": 1.0, "2": 0.0, "tie": 0.5}
     found = {where: score[v.grades["better"]] for where, v in zip(shown, verdicts, strict=True) if v.grades}
-    pairs = [
-        (found[s], found[swapped])
-        for s in found
-        if s.first < s.second and (swapped := Shown(s.prompt, s.second, s.first)) in found
-    ]
-    details = {
-        "judge": judge,
-        "verdicts": len(shown),
-        "unreadable": len(shown) - len(found),
-        "both_orders": len(pairs),
-        "same_in_both_orders": sum(a == 1 - b for a, b in pairs),
-        "first_preferred": sum(found.values()) / len(found) if found else None,
-    }
+    swapped = {s: found[other] for s in found if (other := Shown(s.prompt, s.second, s.first)) in found}
+    pairs = [s for s in swapped if s.first < s.second]
+    agree = [float(found[s] == 1 - swapped[s]) for s in pairs]
+    same = Units([" ".join(s) for s in pairs], agree, clusters=[s.prompt for s in pairs])
+    label = Label("Same winner in both orders", JUDGED, f"of two stories, by {judge}", percent=True)
+    order = estimate(same, label=label, share=True, first_preferred=sum(found.values()) / max(1, len(found)))
+    details = {"verdicts": len(shown), "unreadable": len(shown) - len(found)}
     prompts = sorted({s.prompt for s in found})
     counts = np.zeros((len(prompts), len(models), len(models)))
     for (prompt, first, second), won in found.items():
@@ -76,19 +70,10 @@ def wins(
     strengths = np.array([_strengths(counts[draw].sum(0)) for draw in draws])
     made: dict[str, dict[str, Metric]] = {}
     for i, model in enumerate(models):
-        mine = [
-            (
-                f"{s.prompt}:{' '.join(sorted(s[1:]))}:{s.first == min(s[1:])}",
-                s.prompt,
-                w if s.first == model else 1 - w,
-            )
-            for s, w in found.items()
-            if model in s[1:]
-        ]
-        units = Units(
-            [name for name, *_ in mine], [won for *_, won in mine], clusters=[prompt for _, prompt, _ in mine]
-        )
-        made[model] = {"judge_wins": estimate(units, label=WINS, share=True, **details)}
+        mine = {s: won if s.first == model else 1 - won for s, won in found.items() if model in s[1:]}
+        names = [" ".join([s.prompt, *sorted(s[1:]), str(s.first < s.second)]) for s in mine]
+        of_model = Units(names, list(mine.values()), clusters=[s.prompt for s in mine])
+        made[model] = {"judge_wins": estimate(of_model, label=WINS, share=True, **details), "judge_order": order}
         if prompts:
             low, high = np.quantile(strengths[:, i], [0.025, 0.975])
             label = Label("Bradley-Terry strength", JUDGED, "log-odds, 0 on average", True)

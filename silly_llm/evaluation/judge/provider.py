@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,22 +18,22 @@ from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.registry import register
 from silly_llm.evaluation.arguments import EvaluationArguments, SamplingSettings
 from silly_llm.evaluation.judge.arguments import OURS, JudgeConfig
-from silly_llm.evaluation.judge.asking import Judge, Verdict
+from silly_llm.evaluation.judge.asking import Judge, Verdict, units
 from silly_llm.evaluation.judge.calibration import Calibration, corrected, damaged_pairs
 from silly_llm.evaluation.judge.pairwise import comparisons, wins
-from silly_llm.evaluation.judge.rubric import AGE_GROUPS, GRADES, RUBRICS, Rubric, Work
+from silly_llm.evaluation.judge.rubric import AGE_GROUPS, GRADES, RUBRICS, Work
 from silly_llm.evaluation.metrics.base import (
     JUDGED,
     EvaluationData,
     EvaluationProvider,
     Label,
     Metric,
-    Units,
     estimate,
     unique,
 )  # fmt: skip
 from silly_llm.evaluation.metrics.statistics import standard_error
 from silly_llm.evaluation.metrics.stories import ask
+from silly_llm.evaluation.models.base import NotMeasured
 from silly_llm.evaluation.suites.beginnings import beginnings
 from silly_llm.providers.base import LLMProvider
 
@@ -64,29 +65,19 @@ class StoryJudge(EvaluationProvider):
 
     def prepare(self) -> None:
         config = self.config
-        rubric = Rubric(config.rubric)
         self._beginnings = [] if config.instruct else beginnings(config.prompts)[: config.num_prompts]
         provider = self.container.build("llm_provider", config.parsed, as_type=LLMProvider)
-        self.judge = Judge(
-            provider,
-            rubric,
-            Path(self.settings.output_dir),
-            seed=self.seed,
-            temperature=config.judge_temperature,
-            max_tokens=config.max_tokens,
-            max_failed=config.max_failed,
-            limits=config.limits,
-        )
+        self.judge = Judge(provider, Path(self.settings.output_dir), config, self.seed)
+        self.container.callback(self.judge.close)
         self.judge.check()
 
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         config, who = self.config, self.judge.provider.model or "the judge"
         prompts = [prompt for prompt in self._prompts(data, model) for _ in range(config.completions)]
         made = model.generate([given for *_, given in prompts], self._sampling, self.seed)
-        clusters = [name for name, *_ in prompts]
         works = [
-            Work(name, part | ({"story": text.text.strip()} if config.instruct else {"completion": text.text}))
-            for name, (_, part, _), text in zip(unique(clusters), prompts, made, strict=True)
+            Work(name, part | ({"story": text.text.strip()} if config.instruct else {"completion": text.text}), prompt)
+            for name, (prompt, part, _), text in zip(unique(p[0] for p in prompts), prompts, made, strict=True)
         ]
         again = [replace(work, repeat=1) for work in works if self._is_repeated(work)]
         calibration = self._calibrated(data)
@@ -96,30 +87,23 @@ class StoryJudge(EvaluationProvider):
         if _same(model, who):
             self._notes.append(f"{model.name} is judged by itself, and models prefer their own texts.")
             print(f"warning: {self._notes[-1]}", flush=True)
-        before = Counter(self.judge.tokens)
+        self.judge.tokens.clear()
         verdicts = self.judge.verdicts([*works, *again], f"judging {model.name}")
-        first = dict(zip((work.name for work in works), verdicts, strict=False))
-        note = f"1-10, by {who}" + (f", {state}" if state != "calibrated" else "")
-        metrics = _graded(works, clusters, first, note)
-        spent = Counter(self.judge.tokens) - before
-        about = {"judge": who, "state": state, "why": why, "rubric": self.judge.rubric.about}
+        verdicts, second = verdicts[: len(works)], verdicts[len(works) :]
+        metrics = graded(verdicts, f"1-10, by {who}" + (f", {state}" if state != "calibrated" else ""))
         metrics["judge_unreadable"].details.update(
-            about, tokens=dict(spent), prompts=len(set(clusters)), completions=config.completions
+            judge=who, state=state, why=why, rubric=self.judge.rubric.about, tokens=dict(self.judge.tokens)
         )
         if again:
-            twice = [
-                (work.name, first[work.name], second)
-                for work, second in zip(again, verdicts[len(works) :], strict=True)
-            ]
-            metrics["judge_repetition"] = agreement(twice, dict(zip((w.name for w in works), clusters, strict=True)))
+            metrics["judge_repetition"] = agreement(verdicts, second)
         if calibration:
-            metrics |= calibration.metrics(who, self._likelihood(model, calibration))
-            metrics |= _accepted(calibration, works, clusters, first, state)
-        self._samples = [
-            _sample(work, first[work.name], text.ended)
-            for work, text in zip(works[:: config.completions], made[:: config.completions], strict=True)
-        ]
-        return metrics
+            with suppress(NotMeasured):  # without weights there is no baseline
+                metrics |= calibration.baseline(self._likelihood(model, calibration))
+            metrics |= calibration.metrics(who)
+            metrics |= accepted(calibration, verdicts, state)
+        firsts = zip(verdicts[:: config.completions], made[:: config.completions], strict=True)
+        self._samples = [_sample(verdict, text.ended) for verdict, text in firsts]
+        return self._named(metrics)
 
     def samples(self, model: LanguageModel, data: EvaluationData) -> list[dict[str, Any]]:
         return self._samples[: self.settings.num_samples]
@@ -148,9 +132,17 @@ class StoryJudge(EvaluationProvider):
         parts = {name: part for name, part, _ in self._prompts(data)}
         asked = list(comparisons(stories, parts))
         verdicts = self.judge.verdicts([work for _, work in asked], "comparing the models")
-        return wins([pair for pair, _ in asked], verdicts, list(generations), self.seed, self.judge.provider.model)
+        won = wins([pair for pair, _ in asked], verdicts, list(generations), self.seed, self.judge.provider.model)
+        return {
+            model: self._named({name: metric for name, metric in metrics.items() if metric.value == metric.value})
+            for model, metrics in won.items()
+        }
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _named(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+        """The metrics by the name that the recipe gives this judge."""
+        return {self.config.name + name.removeprefix("judge"): metric for name, metric in metrics.items()}
 
     @property
     def _sampling(self) -> SamplingSettings:
@@ -195,96 +187,72 @@ class StoryJudge(EvaluationProvider):
         return lambda work: -scored[work.id].nats / max(1, scored[work.id].bytes)
 
 
-def _graded(
-    works: Sequence[Work], clusters: Sequence[str], verdicts: Mapping[str, Verdict], note: str
-) -> dict[str, Metric]:
+def graded(verdicts: Sequence[Verdict], note: str) -> dict[str, Metric]:
     """Means of the four grades and the age, over the readable verdicts; the share of the others with the reasons."""
-    found = [
-        (w.name, cluster, v.grades)
-        for w, cluster in zip(works, clusters, strict=True)
-        if (v := verdicts[w.name]).grades
-    ]
-    ids, groups = [name for name, *_ in found], [cluster for _, cluster, _ in found]
+    read = [verdict for verdict in verdicts if verdict.grades]
+    why: dict[str, Any] = {} if read else {"not_measured": "no verdict could be read"}
     metrics = {}
     for name in GRADES:
-        units = Units(ids, [grades[name] for *_, grades in found], clusters=groups)
-        metrics[f"judge_{name}"] = estimate(units, label=Label(name.capitalize(), JUDGED, note, True))
-    ages = [grades["age_group"] for *_, grades in found]
+        of_grade = units(read, itemgetter(name))
+        metrics[f"judge_{name}"] = estimate(of_grade, label=Label(name.capitalize(), JUDGED, note, True), **why)
     label = Label("Age group guessed", JUDGED, "from 1 (3 or younger) to 6 (13-16)")
-    place = Units(ids, [1.0 + list(AGE_GROUPS).index(age) for age in ages], clusters=groups)
-    counts = {f"{age}: {years}": ages.count(age) for age, years in AGE_GROUPS.items()}
-    metrics["judge_age_group"] = estimate(place, label=label, distribution=counts)
-    reasons = Counter(verdicts[work.name].unreadable for work in works if not verdicts[work.name].grades)
-    failed = Units([w.name for w in works], [float(not verdicts[w.name].grades) for w in works], clusters=clusters)
+    counts = {f"{age}: {years}": sum(v["age_group"] == age for v in read) for age, years in AGE_GROUPS.items()}
+    ages = units(read, lambda verdict: 1 + list(AGE_GROUPS).index(verdict["age_group"]))
+    metrics["judge_age_group"] = estimate(ages, label=label, distribution=counts, **why)
+    reasons = Counter(verdict.unreadable for verdict in verdicts if not verdict.grades)
     label = Label("Verdicts that could not be read", JUDGED, "left out of all means", percent=True)
-    metrics["judge_unreadable"] = estimate(
-        failed,
-        label=label,
-        share=True,
-        verdicts=len(works),
-        unreadable=reasons.total(),
-        reasons=dict(reasons.most_common()),
-    )
-    return metrics
+    details = {"verdicts": len(verdicts), "unreadable": reasons.total(), "reasons": dict(reasons.most_common())}
+    failed = units(verdicts, lambda verdict: not verdict.grades)
+    return metrics | {"judge_unreadable": estimate(failed, label=label, share=True, **details)}
 
 
-def agreement(twice: Sequence[tuple[str, Verdict, Verdict]], clusters: Mapping[str, str]) -> Metric:
+def agreement(verdicts: Sequence[Verdict], again: Sequence[Verdict]) -> Metric:
     """The share of grades that are the same when a story is judged again; Cohen's kappa with squared weights in the details."""
-    names = [name for name, a, b in twice if a.grades and b.grades]
-    both = [(a.grades, b.grades) for _, a, b in twice if a.grades and b.grades]
-    same = [sum(a[grade] == b[grade] for grade in GRADES) for a, b in both]
+    first = {verdict.work.name: verdict for verdict in verdicts}
+    both = [(first[b.work.name], b) for b in again if first[b.work.name].grades and b.grades]
     kappas = {}
     for grade in GRADES:
         a, b = (np.array([found[i][grade] for found in both], dtype=float) for i in (0, 1))
         chance = a.var() + b.var() + (a.mean() - b.mean()) ** 2 if both else 0.0
         kappas[grade] = float(1 - ((a - b) ** 2).mean() / chance) if chance else None
-    units = Units(names, same, [len(GRADES)] * len(both), [clusters[name] for name in names])
+    same = units(
+        [b for _, b in both], lambda b: sum(first[b.work.name][grade] == b[grade] for grade in GRADES), len(GRADES)
+    )
     label = Label("Same grade when asked again", JUDGED, "share of grades", percent=True)
-    return estimate(units, label=label, share=True, weighted_kappa=kappas, asked_again=len(twice), readable=len(both))
+    return estimate(same, label=label, share=True, weighted_kappa=kappas, asked_again=len(again), readable=len(both))
 
 
-def _accepted(
-    calibration: Calibration,
-    works: Sequence[Work],
-    clusters: Sequence[str],
-    verdicts: Mapping[str, Verdict],
-    state: str,
-) -> dict[str, Metric]:
+def accepted(calibration: Calibration, verdicts: Sequence[Verdict], state: str) -> dict[str, Metric]:
     """The share of stories that the judge accepts and, if it can tell at all, what that says of the share of good ones."""
-    threshold, accepted = calibration.accepts()
-    found = [
-        (w.name, c, verdicts[w.name].mean >= threshold)
-        for w, c in zip(works, clusters, strict=True)
-        if verdicts[w.name].grades
-    ]
-    if not found or not accepted:
+    threshold, known = calibration.accepts()
+    found = units([v for v in verdicts if v.grades], lambda verdict: verdict.mean >= threshold)
+    if not found or not known:
         return {}
-    units = Units([n for n, *_ in found], [float(yes) for *_, yes in found], clusters=[c for _, c, _ in found])
     label = Label("Accepted", JUDGED, f"stories with a mean grade of {threshold:g} or more", True, True)
-    made = {"judge_accepted": estimate(units, label=label, share=True, threshold=threshold)}
-    if state == "cannot tell":
-        return made
-    p, groups = made["judge_accepted"].value, len(set(units.clusters))
-    error = standard_error(units.sums()[1]) if groups > 1 else 0.0
-    n = min(len(units), p * (1 - p) / error**2) if error > 0 and 0 < p < 1 else groups
-    value, low, high = corrected(p, n, [(a, b) for _, a, b in accepted])
+    share = estimate(found, label=label, share=True, threshold=threshold)
+    error = standard_error(found.sums()[1]) if share.n > 1 else 0.0
+    n = min(len(found), share.value * (1 - share.value) / error**2) if error else share.n
+    value, low, high = corrected(share.value, n, [(a, b) for _, a, b in known])
     label = Label("Good stories", JUDGED, "accepted, corrected by sensitivity and specificity", True, True)
-    if math.isfinite(value):
-        made["judge_corrected"] = Metric(value, low, high, groups, {"calibration_stories": len(accepted)}, label)
-    return made
+    whole = Metric(value, low, high, share.n, {"calibration_stories": len(known)}, label)
+    return {"judge_accepted": share} | (
+        {"judge_corrected": whole} if state != "cannot tell" and value == value else {}
+    )
 
 
-def _sample(work: Work, verdict: Verdict, ended: bool) -> dict[str, Any]:
-    task, story = work.parts.values()
-    grades = dict(verdict.grades) if verdict.grades else {}
-    grades.pop("id", None)
+def _sample(verdict: Verdict, ended: bool) -> dict[str, Any]:
+    task, story = verdict.work.parts.values()
+    grades = {key: value for key, value in (verdict.grades or {}).items() if key != "id"}
     said = {"grades": grades, "assessment": verdict.assessment, "unreadable": verdict.unreadable}
     return {"kind": "judged", "prompt": task, "completion": story, "ended": ended, **said}
 
 
-def _same(model: LanguageModel, judge: str) -> bool:
+def _same(model: Any, judge: str) -> bool:
     """Whether the judge goes by the name of the model."""
-    path = getattr(getattr(model.model, "config", None), "_name_or_path", "")
-    return judge.rstrip("/").rpartition("/")[2].lower() in {
-        str(n).rstrip("/").rpartition("/")[2].lower() for n in (model.name, path)
-    }
+    behind = getattr(model, "provider", None) or model.model.config
+    names = judge, model.name, getattr(behind, "model", None) or getattr(behind, "_name_or_path", "")
+    return _last(names[0]) in map(_last, names[1:])
+
+
+def _last(name: object) -> str:
+    return str(name).rstrip("/").rpartition("/")[2].lower()

@@ -41,6 +41,8 @@ class Work:
     """Its unit in the evidence."""
     parts: Mapping[str, str]
     """The task and the story (`PARTS`) or, to be compared, two stories `first` and `second`."""
+    prompt: str = ""
+    """The name of its prompt."""
     repeat: int = 0
     """How often it was judged before."""
 

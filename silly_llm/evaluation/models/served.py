@@ -8,8 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from silly_llm.asking.budget import Budget
-from silly_llm.asking.engine import Engine, answer_all
+from silly_llm.asking.engine import Engine, answer_all, engine_within
 from silly_llm.asking.journal import Journal
 from silly_llm.core.errors import RunError
 from silly_llm.core.sampling import Generation, SamplingParams
@@ -57,15 +56,8 @@ class ServedModel(EvaluatedModel):
             seed = how.seed % 2**31  # what every server takes
             requests.append((None, ChatRequest(messages, seed, how.max_new_tokens, how.temperature, how.top_p)))
         with Journal(self.journal) as journal:
-            prompt_tokens, completion_tokens = journal.tokens()
-            budget = Budget(
-                **self.limits,
-                prices=self.provider.prices,
-                requests=len(journal),
-                prompt_tokens=prompt_tokens,
-                completion_tokens=completion_tokens,
-            )
-            answers = asyncio.run(self._ask(requests, Engine(self.provider, journal, budget=budget)))
+            engine = engine_within(self.limits, self.provider, journal)
+            answers = asyncio.run(self._ask(requests, engine))
         if failed := [answer.reason for answer in answers if isinstance(answer, RequestFailed)]:
             kept = "the same command asks again for what is missing"
             raise RunError(f"{self.name}: {len(failed)} of {len(answers)} requests failed ({failed[0]}); {kept}")
