@@ -2,7 +2,7 @@ import json
 
 import pytest
 from servers.local_hub import LocalHub
-from tiny import jsonl, tiny_llama
+from tiny import constant_llama, jsonl
 
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError
@@ -88,15 +88,7 @@ def test_a_target_after_two_contexts_counts_without_them(model, tmp_path):
 
 
 def constant_model(folder):
-    """One token stands for every text, and the model gives it always the same probability."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from transformers import PreTrainedTokenizerFast
-
-    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<p>", "unk_token": "<unk>"}
-    raw = Tokenizer(WordLevel({name: i for i, name in enumerate(names.values())}, unk_token="<unk>"))
-    tiny_llama(folder, PreTrainedTokenizerFast(tokenizer_object=raw, **names))
-    return LanguageModel.load(str(folder), name="constant", device="cpu")
+    return LanguageModel.load(str(constant_llama(folder)), name="constant", device="cpu")
 
 
 @pytest.mark.parametrize("suite", SUITES)

@@ -174,12 +174,34 @@ class Scored:
         }
 
     def share(self, label: Label | None = None, **details: Any) -> Metric:
-        """The mean over paradigms of the share of pairs that are right: a pair weighs the more, the fewer its paradigm has."""
+        """The mean over paradigms of the share of pairs that are right."""
         pairs = self.pairs
         ids = unique(fingerprint([p.given_good, p.good, p.given_bad, p.bad])[:12] for p in pairs)
-        sizes = Counter(p.paradigm for p in pairs)
-        weights = [len(pairs) / len(sizes) / sizes[p.paradigm] for p in pairs]
-        many = len(sizes) >= FEW
-        clusters = [p.paradigm if many else p.item or name for p, name in zip(pairs, ids, strict=True)]
-        units = Units(ids, [r * w for r, w in zip(self.right, weights, strict=True)], weights, clusters)
-        return estimate(units, label=label, share=True, **details)
+        items = [p.item or name for p, name in zip(pairs, ids, strict=True)]
+        paradigms = [p.paradigm for p in pairs]
+        return mean_over_paradigms(ids, self.right, paradigms, items, label=label, **details)
+
+
+def mean_over_paradigms(
+    ids: Sequence[str],
+    values: Sequence[float],
+    kinds: Sequence[str],
+    items: Sequence[str] = (),
+    *,
+    equal: bool = True,
+    share: bool = True,
+    label: Label | None = None,
+    **details: Any,
+) -> Metric:
+    """The mean of the means of kinds (paradigms, tasks): a unit weighs the more, the fewer its kind has.
+
+    Args:
+        items: which units are not independent of each other, by a common name; default: each by itself. From ten kinds on, those
+            of one kind count as one.
+        equal: False: each unit weighs the same.
+    """
+    sizes = Counter(kinds)
+    weights = [len(ids) / len(sizes) / sizes[k] if equal else 1.0 for k in kinds]
+    clusters = kinds if len(sizes) >= FEW else items
+    units = Units(ids, [v * w for v, w in zip(values, weights, strict=True)], weights, clusters)
+    return estimate(units, label=label, share=share, **details)
