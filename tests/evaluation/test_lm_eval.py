@@ -132,3 +132,19 @@ def test_data_that_is_not_there_is_told_before_the_model_loads(folder, tmp_path)
         lm_eval(tmp_path, "hub")
     with pytest.raises(RecipeError, match="no such folder"):
         lm_eval(tmp_path / "none", "lost")
+
+
+@pytest.mark.slow
+def test_what_is_no_mean_of_samples_keeps_the_harness_number_and_its_direction(model, folder):
+    rolling = TASK.replace("NAME", "rolling").replace("FILE", str(folder / "tiny_verbs.jsonl"))
+    rolling = rolling.replace("multiple_choice", "loglikelihood_rolling").replace(
+        "target: 0", 'target: "{{sentence_good}}"'
+    )
+    rolling = rolling.partition("doc_to_choice")[0] + "metric_list: [{metric: bits_per_byte}]\n"
+    (folder / "rolling.yaml").write_text(rolling)
+    metric = lm_eval(folder, "rolling").evaluate(model, NOTHING)["rolling/bits_per_byte"]
+    texts = [row["sentence_good"] for row in ROWS["tiny_verbs"]]
+    scores = list(model.score(texts))
+    bits = sum(score.nats for score in scores) / sum(score.bytes for score in scores) / 0.6931471805599453
+    assert metric.value == pytest.approx(bits, rel=1e-3) and metric.label.higher_is_better is False
+    assert metric.n == 5 and metric.units is None and not metric.label.percent

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.errors import NotInstalledError, RecipeError
@@ -161,47 +162,29 @@ class LmEval(EvaluationProvider):
             yield f"{title}/{shown}", self._metric(answer, name, key, label, **about)
 
     def _metric(self, answer: Mapping[str, Any], name: str, key: str, label: Label | None, **about: Any) -> Metric:
-        """A number of the harness, from its samples where it is a mean of theirs."""
-        value, (kind, _, variant) = answer["results"][name][key], key.partition(",")
-        leaves = [
-            t for t in (parts_of(answer, name) or [name]) if key in answer["results"][t] and t in answer["samples"]
-        ]
-        rows = [(t, s) for t in leaves for s in answer["samples"][t] if s["filter"] == variant]
-        given = [s.get(kind) for _, s in rows]
-        of_task = {t: answer["results"][t][key] for t in leaves}
-        sizes = {t: sum(task == t for task, _ in rows) for t in leaves}
-        equal = bool(leaves) and math.isclose(value, sum(of_task.values()) / len(leaves), abs_tol=1e-9)
-        numbers = bool(given) and all(isinstance(x, (int, float)) for x in given)
-        means = numbers and all(
-            math.isclose(of_task[t], sum(float(s[kind]) for task, s in rows if task == t) / sizes[t], abs_tol=1e-9)
-            for t in leaves
-        )
-        if means and (equal or math.isclose(value, sum(map(float, given)) / len(given), abs_tol=1e-9)):
-            same = SAME[self.settings.dtype]
-            values = [
-                credit(s, same)
-                if kind == "acc" and answer["configs"][t]["output_type"] == "multiple_choice"
-                else float(s[kind])
-                for t, s in rows
-            ]
-            if any(own != float(theirs) for own, theirs in zip(values, given, strict=True)):
-                about |= {"ties_as_right": value}
+        """A number of the harness, from its samples where it is a mean of theirs, else with the harness's own standard error."""
+        results, (kind, _, variant) = answer["results"], key.partition(",")
+        value, tasks = results[name][key], parts_of(answer, name) or [name]
+        samples = {t: answer["samples"][t] for t in tasks if t in answer["samples"] and key in results[t]}
+        rows = [(t, s) for t, found in samples.items() for s in found if s["filter"] == variant]
+        means = {t: mean(s.get(kind) for task, s in rows if task == t) for t in samples}
+        by_task, by_size = (same_number(value, mean(x)) for x in (means.values(), (s.get(kind) for _, s in rows)))
+        if (by_task or by_size) and all(same_number(results[t][key], means[t]) for t in samples):
+            given, same = [float(s[kind]) for _, s in rows], SAME[self.settings.dtype]
+            choosing = {
+                t for t in samples if kind == "acc" and answer["configs"][t]["output_type"] == "multiple_choice"
+            }
+            values = [credit(s, same) if t in choosing else x for (t, s), x in zip(rows, given, strict=True)]
+            about |= {"ties_as_right": value} if values != given else {}
             ids = unique(f"{t}:{s['doc_hash'][:12]}" for t, s in rows)
-            return mean_over_paradigms(
-                ids,
-                values,
-                [t for t, _ in rows],
-                equal=equal,
-                share=max(values) <= 1 and min(values) >= 0,
-                label=label,
-                **about,
-            )
-        n = sum(answer["n-samples"].get(t, {}).get("effective", 0) for t in leaves)
-        error = answer["results"][name].get(f"{kind}_stderr,{variant}")
-        if not isinstance(error, float) or n < 2:
-            return Metric(float(value), n=n, details=about, label=label)
-        low, high = (wilson if label and label.percent else around)(value, error, n)
-        return Metric(float(value), low, high, n, about, label)
+            how: dict[str, Any] = {"equal": by_task, "share": 0 <= min(values) <= max(values) <= 1}
+            return mean_over_paradigms(ids, values, [t for t, _ in rows], label=label, **how, **about)
+        n = sum(answer["n-samples"][t]["effective"] for t in samples)
+        error = results[name].get(f"{kind}_stderr,{variant}")
+        interval: tuple[Any, Any] = (None, None)
+        if isinstance(error, float) and n > 1:
+            interval = (wilson if label and label.percent else around)(value, error, n)
+        return Metric(float(value), *interval, n, about, label)
 
 
 def parts_of(answer: Mapping[str, Any], name: str) -> list[str]:
@@ -218,3 +201,13 @@ def credit(sample: Mapping[str, Any], same: float) -> float:
     best = max(likelihoods)
     likeliest = [i for i, x in enumerate(likelihoods) if best - x <= same * abs(best)]
     return float(target in likeliest) / len(likeliest)
+
+
+def mean(numbers: Iterable[Any]) -> float:
+    """Their mean; not a number where there are none, or they are something else (such as the parts of a perplexity)."""
+    given = list(numbers)
+    return fmean(given) if given and all(isinstance(x, (int, float)) for x in given) else math.nan
+
+
+def same_number(a: float, b: float) -> bool:
+    return math.isclose(a, b, abs_tol=1e-9)

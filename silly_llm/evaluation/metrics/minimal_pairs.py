@@ -27,7 +27,7 @@ from silly_llm.evaluation.metrics.statistics import FEW, Units, estimate
 from silly_llm.evaluation.suites.pairs import FOLDER, SUITES, Pair, read_rows, read_suite
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.model import DocumentScore, LanguageModel
 
 BLIMP = {"path": "nyu-mll/blimp", "data_files": "*/train-*.parquet"}
 """All 67 paradigms at once (Warstadt et al., 2020, arXiv 1912.00582)."""
@@ -112,7 +112,8 @@ class MinimalPairs(EvaluationProvider):
         if not self.pairs:
             self.prepare()
         config, pairs = self.config, self.pairs
-        scored = Scored(pairs, self._right(model))
+        found = self._scores(model)
+        scored = Scored(pairs, [self._right(pair, found) for pair in pairs])
         table = {name: part.share().as_json() for name, part in scored.by("paradigm").items() if name}
         title = "BLiMP" if config.title == "blimp" else config.title.replace("_", " ").capitalize()
         notes = [
@@ -124,6 +125,7 @@ class MinimalPairs(EvaluationProvider):
             "pairs": len(pairs),
             "ties": scored.right.count(0.5),
             "same_text_twice": sum(p.good == p.bad and p.given_good == p.given_bad for p in pairs),
+            "unknown_tokens": sum(score.unknown for score in found.values()),
             "limit": config.limit,
             "normalize": config.normalize,
             "paradigms": table,
@@ -135,27 +137,24 @@ class MinimalPairs(EvaluationProvider):
             made[f"{config.key}/{name}"] = part.share(label)
         return made
 
-    def _right(self, model: LanguageModel) -> list[float]:
-        """Of each pair 1 where the right text is the likelier one, 0 where the wrong one is, 0.5 where the model cannot tell."""
+    def _scores(self, model: LanguageModel) -> dict[str, DocumentScore]:
+        """Each text of the pairs, scored once."""
         from tqdm.auto import tqdm
 
-        pairs, by_byte = self.pairs, self.config.normalize == "bytes"
-        texts = list(dict.fromkeys(t for p in pairs for t in (p.good, p.bad, p.given_good, p.given_bad) if t))
+        texts = list(dict.fromkeys(t for p in self.pairs for t in (p.good, p.bad, p.given_good, p.given_bad) if t))
         bar = partial(tqdm, total=len(texts), desc=f"{model.name}: {self.config.title}", unit=" texts", disable=None)
-        found = dict(zip(texts, bar(model.score(texts)), strict=True))
+        return dict(zip(texts, bar(model.score(texts)), strict=True))
 
-        def nats(text: str, given: str) -> float:
-            total, size = found[text].nats, found[text].bytes
-            if given:
-                total, size = total - found[given].nats, size - found[given].bytes
-            return total / size if by_byte else total
-
-        right = []
-        for pair in pairs:
-            good, bad = nats(pair.good, pair.given_good), nats(pair.bad, pair.given_bad)
-            scale = max(found[pair.good].nats, found[pair.bad].nats) / (found[pair.good].bytes if by_byte else 1)
-            right.append(0.5 if abs(good - bad) <= self.same * scale else float(good < bad))
-        return right
+    def _right(self, pair: Pair, found: dict[str, DocumentScore]) -> float:
+        """1 where the right text is the likelier one, 0 where the wrong one is, 0.5 where the model cannot tell."""
+        nats, scales = [], []
+        for text, given in ((pair.good, pair.given_good), (pair.bad, pair.given_bad)):
+            whole, before = found[text], found.get(given)
+            total, size = whole.nats - (before.nats if before else 0), whole.bytes - (before.bytes if before else 0)
+            by = size if self.config.normalize == "bytes" else 1
+            nats.append(total / by)
+            scales.append(whole.nats / by)
+        return 0.5 if abs(nats[0] - nats[1]) <= self.same * max(scales) else float(nats[0] < nats[1])
 
 
 @dataclass(frozen=True)
