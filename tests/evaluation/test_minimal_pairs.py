@@ -140,6 +140,7 @@ def test_no_more_work_than_a_direct_batched_loop(shared, monkeypatch):
         ({"suite": "blimp", "dataset": "x"}, "name one of suite"),
         ({"suite": "reasonin"}, "did you mean 'reasoning'"),
         ({"suite": "factual", "limit": 0}, "at least 1"),
+        ({"suite": "factual", "split": "test"}, "split: is for a dataset of one's own"),
         ({"suite": "factual", "normalize": "tokens"}, "normalize"),
         ({"dataset": "no/such/file.jsonl"}, "no/such/file.jsonl"),
     ],

@@ -63,6 +63,9 @@ class MinimalPairsConfig:
             raise RecipeError(f"name one of suite ({', '.join((*SUITES, 'blimp'))}) and dataset")
         if self.suite not in (None, "blimp", *SUITES):
             raise RecipeError(f"suite: unknown {self.suite!r}{suggestion(str(self.suite), (*SUITES, 'blimp'))}")
+        columns = ("split", "good", "bad", "paradigm", "field")
+        if self.suite and (given := [key for key in columns if getattr(self, key) != getattr(type(self), key)]):
+            raise RecipeError(f"{given[0]}: is for a dataset of one's own; the suite {self.suite} has its own columns")
 
     @property
     def title(self) -> str:
@@ -100,10 +103,11 @@ class MinimalPairs(EvaluationProvider):
             records = load_records(BLIMP if config.suite else config.dataset, split=split)
             columns = {key: getattr(config, key) for key in ("good", "bad", "paradigm", "field")}
             pairs = read_rows(records, config.title, columns)
-        seen: Counter[str] = Counter()
+        turns = Counter[str]()
+        self.pairs = []
         for pair in pairs:
-            seen[pair.paradigm] += 1
-            if config.limit is None or seen[pair.paradigm] <= config.limit:
+            turns[pair.paradigm] += 1
+            if config.limit is None or turns[pair.paradigm] <= config.limit:
                 self.pairs.append(pair)
         if not self.pairs:
             raise RecipeError(f"dataset: {config.title}: holds no pairs")
