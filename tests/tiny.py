@@ -44,3 +44,14 @@ def tiny_llama(folder: Path, tokenizer, **sizes) -> Path:
     LlamaForCausalLM(LlamaConfig(**{"max_position_embeddings": 64, **small, **ids, **sizes})).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def constant_llama(folder: Path) -> Path:
+    """A model to which every text is the same: one token, with the same probability."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<p>", "unk_token": "<unk>"}
+    raw = Tokenizer(WordLevel({name: i for i, name in enumerate(names.values())}, unk_token="<unk>"))
+    return tiny_llama(folder, PreTrainedTokenizerFast(tokenizer_object=raw, **names))

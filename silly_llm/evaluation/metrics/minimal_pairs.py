@@ -27,7 +27,7 @@ from silly_llm.evaluation.metrics.statistics import FEW, Units, estimate
 from silly_llm.evaluation.suites.pairs import FOLDER, SUITES, Pair, read_rows, read_suite
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.model import DocumentScore, LanguageModel
 
 BLIMP = {"path": "nyu-mll/blimp", "data_files": "*/train-*.parquet"}
 """All 67 paradigms at once (Warstadt et al., 2020, arXiv 1912.00582)."""
@@ -63,6 +63,9 @@ class MinimalPairsConfig:
             raise RecipeError(f"name one of suite ({', '.join((*SUITES, 'blimp'))}) and dataset")
         if self.suite not in (None, "blimp", *SUITES):
             raise RecipeError(f"suite: unknown {self.suite!r}{suggestion(str(self.suite), (*SUITES, 'blimp'))}")
+        columns = ("split", "good", "bad", "paradigm", "field")
+        if self.suite and (given := [key for key in columns if getattr(self, key) != getattr(type(self), key)]):
+            raise RecipeError(f"{given[0]}: is for a dataset of one's own; the suite {self.suite} has its own columns")
 
     @property
     def title(self) -> str:
@@ -100,10 +103,11 @@ class MinimalPairs(EvaluationProvider):
             records = load_records(BLIMP if config.suite else config.dataset, split=split)
             columns = {key: getattr(config, key) for key in ("good", "bad", "paradigm", "field")}
             pairs = read_rows(records, config.title, columns)
-        seen: Counter[str] = Counter()
+        turns = Counter[str]()
+        self.pairs = []
         for pair in pairs:
-            seen[pair.paradigm] += 1
-            if config.limit is None or seen[pair.paradigm] <= config.limit:
+            turns[pair.paradigm] += 1
+            if config.limit is None or turns[pair.paradigm] <= config.limit:
                 self.pairs.append(pair)
         if not self.pairs:
             raise RecipeError(f"dataset: {config.title}: holds no pairs")
@@ -112,7 +116,8 @@ class MinimalPairs(EvaluationProvider):
         if not self.pairs:
             self.prepare()
         config, pairs = self.config, self.pairs
-        scored = Scored(pairs, self._right(model))
+        found = self._scores(model)
+        scored = Scored(pairs, [self._right(pair, found) for pair in pairs])
         table = {name: part.share().as_json() for name, part in scored.by("paradigm").items() if name}
         title = "BLiMP" if config.title == "blimp" else config.title.replace("_", " ").capitalize()
         notes = [
@@ -124,6 +129,7 @@ class MinimalPairs(EvaluationProvider):
             "pairs": len(pairs),
             "ties": scored.right.count(0.5),
             "same_text_twice": sum(p.good == p.bad and p.given_good == p.given_bad for p in pairs),
+            "unknown_tokens": sum(score.unknown for score in found.values()),
             "limit": config.limit,
             "normalize": config.normalize,
             "paradigms": table,
@@ -135,27 +141,24 @@ class MinimalPairs(EvaluationProvider):
             made[f"{config.key}/{name}"] = part.share(label)
         return made
 
-    def _right(self, model: LanguageModel) -> list[float]:
-        """Of each pair 1 where the right text is the likelier one, 0 where the wrong one is, 0.5 where the model cannot tell."""
+    def _scores(self, model: LanguageModel) -> dict[str, DocumentScore]:
+        """Each text of the pairs, scored once."""
         from tqdm.auto import tqdm
 
-        pairs, by_byte = self.pairs, self.config.normalize == "bytes"
-        texts = list(dict.fromkeys(t for p in pairs for t in (p.good, p.bad, p.given_good, p.given_bad) if t))
+        texts = list(dict.fromkeys(t for p in self.pairs for t in (p.good, p.bad, p.given_good, p.given_bad) if t))
         bar = partial(tqdm, total=len(texts), desc=f"{model.name}: {self.config.title}", unit=" texts", disable=None)
-        found = dict(zip(texts, bar(model.score(texts)), strict=True))
+        return dict(zip(texts, bar(model.score(texts)), strict=True))
 
-        def nats(text: str, given: str) -> float:
-            total, size = found[text].nats, found[text].bytes
-            if given:
-                total, size = total - found[given].nats, size - found[given].bytes
-            return total / size if by_byte else total
-
-        right = []
-        for pair in pairs:
-            good, bad = nats(pair.good, pair.given_good), nats(pair.bad, pair.given_bad)
-            scale = max(found[pair.good].nats, found[pair.bad].nats) / (found[pair.good].bytes if by_byte else 1)
-            right.append(0.5 if abs(good - bad) <= self.same * scale else float(good < bad))
-        return right
+    def _right(self, pair: Pair, found: dict[str, DocumentScore]) -> float:
+        """1 where the right text is the likelier one, 0 where the wrong one is, 0.5 where the model cannot tell."""
+        nats, scales = [], []
+        for text, given in ((pair.good, pair.given_good), (pair.bad, pair.given_bad)):
+            whole, before = found[text], found.get(given)
+            total, size = whole.nats - (before.nats if before else 0), whole.bytes - (before.bytes if before else 0)
+            by = size if self.config.normalize == "bytes" else 1
+            nats.append(total / by)
+            scales.append(whole.nats / by)
+        return 0.5 if abs(nats[0] - nats[1]) <= self.same * max(scales) else float(nats[0] < nats[1])
 
 
 @dataclass(frozen=True)
@@ -174,12 +177,34 @@ class Scored:
         }
 
     def share(self, label: Label | None = None, **details: Any) -> Metric:
-        """The mean over paradigms of the share of pairs that are right: a pair weighs the more, the fewer its paradigm has."""
+        """The mean over paradigms of the share of pairs that are right."""
         pairs = self.pairs
         ids = unique(fingerprint([p.given_good, p.good, p.given_bad, p.bad])[:12] for p in pairs)
-        sizes = Counter(p.paradigm for p in pairs)
-        weights = [len(pairs) / len(sizes) / sizes[p.paradigm] for p in pairs]
-        many = len(sizes) >= FEW
-        clusters = [p.paradigm if many else p.item or name for p, name in zip(pairs, ids, strict=True)]
-        units = Units(ids, [r * w for r, w in zip(self.right, weights, strict=True)], weights, clusters)
-        return estimate(units, label=label, share=True, **details)
+        items = [p.item or name for p, name in zip(pairs, ids, strict=True)]
+        paradigms = [p.paradigm for p in pairs]
+        return mean_over_paradigms(ids, self.right, paradigms, items, label=label, **details)
+
+
+def mean_over_paradigms(
+    ids: Sequence[str],
+    values: Sequence[float],
+    kinds: Sequence[str],
+    items: Sequence[str] = (),
+    *,
+    equal: bool = True,
+    share: bool = True,
+    label: Label | None = None,
+    **details: Any,
+) -> Metric:
+    """The mean of the means of kinds (paradigms, tasks): a unit weighs the more, the fewer its kind has.
+
+    Args:
+        items: which units are not independent of each other, by a common name; default: each by itself. From ten kinds on, those
+            of one kind count as one.
+        equal: False: each unit weighs the same.
+    """
+    sizes = Counter(kinds)
+    weights = [len(ids) / len(sizes) / sizes[k] if equal else 1.0 for k in kinds]
+    clusters = kinds if len(sizes) >= FEW else items
+    units = Units(ids, [v * w for v, w in zip(values, weights, strict=True)], weights, clusters)
+    return estimate(units, label=label, share=share, **details)

@@ -79,7 +79,7 @@ def read_suite(file: Path) -> list[Pair]:
                     f"dataset: {file}: {paradigm}: expected `CONTEXT => TARGET`, each with {{a|b}}: {line!r}"
                 )
             contexts, targets = ((SLOT.sub(r"\1", part), SLOT.sub(r"\2", part)) for part in (context, target))
-            pairs += crossed(contexts, targets, compare == "contexts", paradigm=str(paradigm), field=str(paradigm))
+            pairs += crossed(contexts, targets, compare == "contexts", paradigm=str(paradigm))
     return pairs
 
 
@@ -102,7 +102,7 @@ def read_rows(rows: Iterable[Mapping[str, Any]], name: str, columns: Mapping[str
         about = {key: str(row.get(columns[key]) or "") for key in ("paradigm", "field")}
         texts = [row[column] for column in needed]
         if needed is CROSSED:
-            about = dict.fromkeys(("paradigm", "field"), about["paradigm"] or str(row.get("Domain") or ""))
+            about["paradigm"] = about["paradigm"] or str(row.get("Domain") or "")
             pairs += crossed((texts[0], texts[1]), (texts[2], texts[3]), True, **about)
         else:
             pairs.append(Pair(*texts, **about))
