@@ -34,7 +34,7 @@ KINDS = {
     "data.filters.decontamination data.filters.near_duplicates",
     "instruction_type": "data.instructions.instruct",
     "optimizer": "training.optim.base",
-    "evaluation_provider": "evaluation.metrics.perplexity evaluation.metrics.stories evaluation.metrics.lm_eval",
+    "evaluation_provider": "evaluation.metrics.perplexity evaluation.metrics.stories evaluation.metrics.following evaluation.metrics.cost evaluation.metrics.lm_eval",
 }
 """The kinds of components, and the modules of `silly_llm` that register ours."""
 ONE_OFF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")

@@ -79,9 +79,10 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 return
 
             # Held-out stories
-            from silly_llm.evaluation.held_out import read_held_out
+            from silly_llm.evaluation.held_out import UNSEEN, read_held_out
 
-            data = read_held_out(args, records, split)
+            unseen = source.load(UNSEEN) if UNSEEN in splits and split != UNSEEN else None
+            data = read_held_out(args, records, split, unseen)
             if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
                 language = data.about["language"]
                 print(f"the texts are in {language}: no words are asked for, which is done in English only")
