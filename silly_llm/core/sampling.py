@@ -178,7 +178,7 @@ def _decode(model: Any, batch: _Batch, draw: _Draw, cache: Any, streamer: Any) -
     import torch
 
     accepted = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward).parameters
-    options = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+    options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
     ids, mask, limit = batch.ids, batch.mask, int(batch.room.max())
     every = 1 if ids.device.type == "cpu" else CHECK
     ends = torch.tensor(batch.ends, device=ids.device)

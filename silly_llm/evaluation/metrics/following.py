@@ -100,20 +100,20 @@ def following(
     ]
     made: dict[str, Metric] = {}
     for asked in sorted({name for answer in checked for name in answer.held}):
-        held = [(a.name, *a.held[asked]) for a in checked if asked in a.held]
+        rows = [(a.name, *a.held[asked]) for a in checked if asked in a.held]
         label = OF_TYPE.get(asked) or Label(f"Followed: {asked.replace('_', ' ')}", FOLLOWING, "", True, True)
         more = {"by_feature": by_feature(checked, known)} if asked == "features" else {}
         name = f"{asked}_included" if asked in OF_TYPE else f"{asked}_followed"
-        made[name] = estimate(_units(held), label=label, share=True, **details, **more)
+        made[name] = estimate(_units(rows), label=label, share=True, **details, **more)
     made |= unasked(checked, known)
     combinations: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for a in checked:
         combinations[a.request.combination].append((a.name, all(a.held.values()), 1))
     made["followed_completely"] = estimate(
-        _units([row for rows in combinations.values() for row in rows]),
+        _units([row for of_one in combinations.values() for row in of_one]),
         label=COMPLETELY,
         share=True,
-        by_combination={key: _numbers(rows) for key, rows in sorted(combinations.items())},
+        by_combination={key: _numbers(of_one) for key, of_one in sorted(combinations.items())},
     )
     if kind:
         made = {
