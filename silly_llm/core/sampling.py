@@ -115,31 +115,25 @@ def sample(
     ]
     made = {i: Generation("", False, 0) for i, limit in enumerate(room) if limit < 1}
     order = sorted(set(range(len(prompts))).difference(made), key=lambda i: (len(prompts[i]), room[i]))
+    ours = not synced_gpus and _growing_cache(model) is not None
+    # Where only a row's own positions count, padding may go beyond them; `generate` and masks of all positions (GPT-Neo) forbid it.
+    columns = None if ours and getattr(model, "_can_compile_fullgraph", False) else positions_of(model)
     was_training = model.training
     model.eval()
     try:
-        for rows in _batches(order, prompts, room, batch_size, _columns(model)):
+        for rows in _batches(order, prompts, room, batch_size, columns):
             batch = _Batch([prompts[i] for i in rows], [room[i] for i in rows], ends, pad, model.device)
             draw = _Draw([params[i] for i in rows], batch, top_k, repetition_penalty)
-            cache = None if synced_gpus else _growing_cache(model)
             with torch.no_grad():
-                if cache is None:
-                    new = _generate(model, batch, draw, streamer=streamer, synced_gpus=synced_gpus)
+                if ours:
+                    new = _decode(model, batch, draw, streamer)
                 else:
-                    new = _decode(model, batch, draw, cache, streamer)
+                    new = _generate(model, batch, draw, streamer=streamer, synced_gpus=synced_gpus)
             for i, tokens in zip(rows, new, strict=True):
                 made[i] = _generation(tokenizer, prompts[i], tokens[: room[i]], ends)
     finally:
         model.train(was_training)
     return [made[i] for i in range(len(prompts))]
-
-
-def _columns(model: Any) -> int | None:
-    """How wide a batch may be, padding included; `None` where only the positions of a row count.
-
-    A model that cannot be compiled as a whole may hold a mask of all its positions (GPT-Neo), which padding would push texts out of.
-    """
-    return None if getattr(model, "_can_compile_fullgraph", False) else positions_of(model)
 
 
 def _batches(
@@ -173,13 +167,13 @@ class _Batch:
         self.padded = any(len(p) < width for p in prompts)
 
 
-def _decode(model: Any, batch: _Batch, draw: _Draw, cache: Any, streamer: Any) -> list[list[int]]:
+def _decode(model: Any, batch: _Batch, draw: _Draw, streamer: Any) -> list[list[int]]:
     """Our own loop: nothing but the model and the draw for each token; finished rows are dropped."""
     import torch
 
     accepted = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward).parameters
     options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
-    ids, mask, limit = batch.ids, batch.mask, int(batch.room.max())
+    cache, ids, mask, limit = _growing_cache(model), batch.ids, batch.mask, int(batch.room.max())
     every = 1 if ids.device.type == "cpu" else CHECK
     ends = torch.tensor(batch.ends, device=ids.device)
     new = ids.new_full((len(ids), limit), batch.pad)
@@ -198,7 +192,8 @@ def _decode(model: Any, batch: _Batch, draw: _Draw, cache: Any, streamer: Any) -
         if streamer is not None:
             streamer.put(tokens.cpu())
         done |= torch.isin(tokens, ends) | (batch.room[alive] <= step + 1)
-        ids, positions = tokens[:, None], positions[:, -1:] + 1
+        ids = tokens[:, None]
+        positions = torch.where(done[:, None], 0, positions[:, -1:] + 1)  # within the model's, also of rows that ended
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1) if batch.padded else mask
         if (step + 1) % every == 0 or streamer is not None:
             finished = int(done.sum())
