@@ -4,8 +4,8 @@ Each text has its own random numbers, which depend on its seed, the position and
 Gumbel noise is added to the logits. Sums that round differently in a batch of another shape then change a text of 200 tokens in about one
 of 10,000 cases; inverse transform sampling, whose thousands of boundaries all move, changed one of 30 (docs/lab-log.md).
 
-Rows leave the batch when they end. Refilling them from waiting prompts was slower on a CPU: attention, most of the work of a small model,
-would span the longest row for all. transformers' continuous batching (`generate_batch`) has one seed for all requests, not one each.
+Rows leave the batch when they end. Refilling them would have every row's attention, most of the work of a small model, span the longest.
+transformers' continuous batching (`generate_batch`) has one seed for all requests.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class _Batch:
 
 
 def _decode(model: Any, batch: _Batch, draw: _Draw, streamer: Any) -> list[list[int]]:
-    """Our own loop: nothing but the model and the draw for each token; finished rows are dropped."""
+    """Our own loop; rows that ended are dropped."""
     import torch
 
     accepted = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward).parameters
@@ -183,8 +183,7 @@ def _decode(model: Any, batch: _Batch, draw: _Draw, streamer: Any) -> list[list[
     if streamer is not None:
         streamer.put(ids.cpu())
     for step in range(limit):
-        if "position_ids" in accepted:
-            options["position_ids"] = positions
+        options |= {"position_ids": positions} if "position_ids" in accepted else {}
         options["attention_mask"] = mask if batch.padded else None
         logits = model(input_ids=ids, past_key_values=cache, use_cache=True, **options).logits[:, -1]
         tokens = draw(logits, step)
@@ -225,15 +224,11 @@ def _generate(model: Any, batch: _Batch, draw: _Draw, **options: Any) -> list[li
         attention_mask=batch.mask,
         do_sample=False,  # `draw` has chosen by then
         max_new_tokens=int(batch.room.max()),
-        max_length=None,
         eos_token_id=batch.ends or None,
         pad_token_id=batch.pad,
         logits_processor=LogitsProcessorList([Drawn()]),
-        repetition_penalty=None,
-        temperature=None,
-        top_p=None,
-        top_k=None,
         use_cache=True,
+        **dict.fromkeys(("max_length", "repetition_penalty", "temperature", "top_p", "top_k")),
         **options,
     )
     return output[:, width:].tolist()
@@ -282,11 +277,7 @@ def _generation(tokenizer: Any, prompt: Sequence[int], new: list[int], ends: Seq
 
 
 class _Draw:
-    """Draws the next token of each row by the row's own seed, temperature and top_p.
-
-    Gumbel's trick: the likeliest of logits / temperature + noise, where the noise of a token is -log(E) of an exponential number E that a
-    hash makes of the seed, the step and the token.
-    """
+    """Draws the next token of each row by its own seed, temperature and top_p: the likeliest of logits / temperature - log(E), E exponential."""
 
     def __init__(
         self, params: Sequence[SamplingParams], batch: _Batch, top_k: int | None, repetition_penalty: float
@@ -309,10 +300,9 @@ class _Draw:
         import torch
 
         scores = scores.float()
-        if self.penalty != 1:  # (Keskar et al., 2019): of every token that stands in prompt or text
+        if self.penalty != 1:  # of every token in prompt and text (Keskar et al., 2019)
             if self.seen is None:
-                ids, mask = self.prompts
-                self.seen = torch.zeros_like(scores, dtype=torch.int64).scatter_add_(1, ids, mask) > 0
+                self.seen = torch.zeros_like(scores, dtype=torch.int64).scatter_add_(1, *self.prompts) > 0
             less = torch.where(scores > 0, scores / self.penalty, scores * self.penalty)
             scores = torch.where(self.seen, less, scores)
         logits = scores / self.temperature.clamp(min=1e-6)
