@@ -1,8 +1,8 @@
 """Sampling texts from a causal language model of transformers: one way for provider, evaluation, training and chat.
 
 Each text has its own random numbers, which depend on its seed, the position and the token alone: a token is drawn as the likeliest after
-Gumbel noise is added to the logits. Sums that round differently in a batch of another shape then change a text of 200 tokens in about one
-of 10,000 cases; inverse transform sampling, whose thousands of boundaries all move, changed one of 30 (docs/lab-log.md).
+Gumbel noise is added to the logits. Sums in a batch of another shape round differently; by the rounding measured, that should change one
+text of 200 tokens in some thousands, and with inverse transform sampling, all of whose boundaries move, one in 30 (docs/lab-log.md).
 
 Rows leave the batch when they end. Refilling them would have every row's attention, most of the work of a small model, span the longest.
 transformers' continuous batching (`generate_batch`) has one seed for all requests.

@@ -109,7 +109,7 @@ def test_every_kind_of_model_writes_what_transformers_generate_does(kind, monkey
 def test_tokens_are_drawn_as_often_as_their_probabilities_say():
     from scipy.stats import chisquare
 
-    logits = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0, -30.0])
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0, -30.0], dtype=torch.float64)
     for temperature, top_p, top_k in ((1.0, 1.0, None), (0.7, 0.9, None), (1.3, 1.0, 3)):
         expected = (logits / temperature).softmax(-1)
         if top_p < 1:
