@@ -113,10 +113,11 @@ def test_a_row_says_what_it_asks_for():
 
 
 def test_combinations_that_training_never_had_are_reported_apart(tiny_models, tmp_path):
-    jsonl(tmp_path / "data" / "validation-00000-of-00001.jsonl", rows(["words"]))
-    jsonl(tmp_path / "data" / "held_out-00000-of-00001.jsonl", rows(["sentence", "words"]))
+    (folder := tmp_path / "set").mkdir()
+    jsonl(folder / "data" / "validation-00000-of-00001.jsonl", rows(["words"]))
+    jsonl(folder / "data" / "held_out-00000-of-00001.jsonl", rows(["sentence", "words"]))
     options = ["--max_new_tokens", "8", "--device", "cpu", "--language", "en", "--metrics", "instruction_following"]
-    folders = ["--model", tiny_models[1], "--dataset", tmp_path / "data", "--output_dir", tmp_path / "o"]
+    folders = ["--model", tiny_models[1], "--dataset", folder, "--output_dir", tmp_path / "o"]
     main([*map(str, folders), *options])
     results = json.loads((tmp_path / "o" / "results.json").read_text())
     metrics = results["models"]["tiny-chat"]["metrics"]
