@@ -37,7 +37,7 @@ KINDS = {
     "training_callback": "evaluation.callback",
     "evaluation_provider": "evaluation.metrics.perplexity evaluation.metrics.stories evaluation.metrics.lm_eval evaluation.metrics.minimal_pairs "
     "evaluation.judge.provider evaluation.originality.memorization evaluation.originality.diversity evaluation.metrics.writing.grammar "
-    "evaluation.metrics.writing.coherence evaluation.metrics.writing.readability",
+    "evaluation.metrics.writing.coherence evaluation.metrics.writing.readability evaluation.metrics.following evaluation.metrics.cost",
 }
 """The kinds of components, and the modules of `silly_llm` that register ours."""
 ONE_OFF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")

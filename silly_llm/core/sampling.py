@@ -1,11 +1,11 @@
 """Sampling texts from a causal language model of transformers: one way for provider, evaluation, training and chat.
 
 Each text has its own random numbers, which depend on its seed, the position and the token alone: a token is drawn as the likeliest after
-Gumbel noise is added to the logits. Sums that round differently in a batch of another shape then change a text of 200 tokens in about one
-of 10,000 cases; inverse transform sampling, whose thousands of boundaries all move, changed one of 30 (docs/lab-log.md).
+Gumbel noise is added to the logits. Sums in a batch of another shape round differently; by the rounding measured, that should change one
+text of 200 tokens in some thousands, and with inverse transform sampling, all of whose boundaries move, one in 30 (docs/lab-log.md).
 
-Rows leave the batch when they end. Refilling them from waiting prompts was slower on a CPU: attention, most of the work of a small model,
-would span the longest row for all. transformers' continuous batching (`generate_batch`) has one seed for all requests, not one each.
+Rows leave the batch when they end. Refilling them would have every row's attention, most of the work of a small model, span the longest.
+transformers' continuous batching (`generate_batch`) has one seed for all requests.
 """
 
 from __future__ import annotations
@@ -115,31 +115,25 @@ def sample(
     ]
     made = {i: Generation("", False, 0) for i, limit in enumerate(room) if limit < 1}
     order = sorted(set(range(len(prompts))).difference(made), key=lambda i: (len(prompts[i]), room[i]))
+    ours = not synced_gpus and _growing_cache(model) is not None
+    # Where only a row's own positions count, padding may go beyond them; `generate` and masks of all positions (GPT-Neo) forbid it.
+    columns = None if ours and getattr(model, "_can_compile_fullgraph", False) else positions_of(model)
     was_training = model.training
     model.eval()
     try:
-        for rows in _batches(order, prompts, room, batch_size, _columns(model)):
+        for rows in _batches(order, prompts, room, batch_size, columns):
             batch = _Batch([prompts[i] for i in rows], [room[i] for i in rows], ends, pad, model.device)
             draw = _Draw([params[i] for i in rows], batch, top_k, repetition_penalty)
-            cache = None if synced_gpus else _growing_cache(model)
             with torch.no_grad():
-                if cache is None:
-                    new = _generate(model, batch, draw, streamer=streamer, synced_gpus=synced_gpus)
+                if ours:
+                    new = _decode(model, batch, draw, streamer)
                 else:
-                    new = _decode(model, batch, draw, cache, streamer)
+                    new = _generate(model, batch, draw, streamer=streamer, synced_gpus=synced_gpus)
             for i, tokens in zip(rows, new, strict=True):
                 made[i] = _generation(tokenizer, prompts[i], tokens[: room[i]], ends)
     finally:
         model.train(was_training)
     return [made[i] for i in range(len(prompts))]
-
-
-def _columns(model: Any) -> int | None:
-    """How wide a batch may be, padding included; `None` where only the positions of a row count.
-
-    A model that cannot be compiled as a whole may hold a mask of all its positions (GPT-Neo), which padding would push texts out of.
-    """
-    return None if getattr(model, "_can_compile_fullgraph", False) else positions_of(model)
 
 
 def _batches(
@@ -173,13 +167,13 @@ class _Batch:
         self.padded = any(len(p) < width for p in prompts)
 
 
-def _decode(model: Any, batch: _Batch, draw: _Draw, cache: Any, streamer: Any) -> list[list[int]]:
-    """Our own loop: nothing but the model and the draw for each token; finished rows are dropped."""
+def _decode(model: Any, batch: _Batch, draw: _Draw, streamer: Any) -> list[list[int]]:
+    """Our own loop; rows that ended are dropped."""
     import torch
 
     accepted = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward).parameters
-    options = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
-    ids, mask, limit = batch.ids, batch.mask, int(batch.room.max())
+    options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+    cache, ids, mask, limit = _growing_cache(model), batch.ids, batch.mask, int(batch.room.max())
     every = 1 if ids.device.type == "cpu" else CHECK
     ends = torch.tensor(batch.ends, device=ids.device)
     new = ids.new_full((len(ids), limit), batch.pad)
@@ -189,8 +183,7 @@ def _decode(model: Any, batch: _Batch, draw: _Draw, cache: Any, streamer: Any) -
     if streamer is not None:
         streamer.put(ids.cpu())
     for step in range(limit):
-        if "position_ids" in accepted:
-            options["position_ids"] = positions
+        options |= {"position_ids": positions} if "position_ids" in accepted else {}
         options["attention_mask"] = mask if batch.padded else None
         logits = model(input_ids=ids, past_key_values=cache, use_cache=True, **options).logits[:, -1]
         tokens = draw(logits, step)
@@ -198,7 +191,8 @@ def _decode(model: Any, batch: _Batch, draw: _Draw, cache: Any, streamer: Any) -
         if streamer is not None:
             streamer.put(tokens.cpu())
         done |= torch.isin(tokens, ends) | (batch.room[alive] <= step + 1)
-        ids, positions = tokens[:, None], positions[:, -1:] + 1
+        ids = tokens[:, None]
+        positions = torch.where(done[:, None], 0, positions[:, -1:] + 1)  # within the model's, also of rows that ended
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1) if batch.padded else mask
         if (step + 1) % every == 0 or streamer is not None:
             finished = int(done.sum())
@@ -230,15 +224,11 @@ def _generate(model: Any, batch: _Batch, draw: _Draw, **options: Any) -> list[li
         attention_mask=batch.mask,
         do_sample=False,  # `draw` has chosen by then
         max_new_tokens=int(batch.room.max()),
-        max_length=None,
         eos_token_id=batch.ends or None,
         pad_token_id=batch.pad,
         logits_processor=LogitsProcessorList([Drawn()]),
-        repetition_penalty=None,
-        temperature=None,
-        top_p=None,
-        top_k=None,
         use_cache=True,
+        **dict.fromkeys(("max_length", "repetition_penalty", "temperature", "top_p", "top_k")),
         **options,
     )
     return output[:, width:].tolist()
@@ -287,11 +277,7 @@ def _generation(tokenizer: Any, prompt: Sequence[int], new: list[int], ends: Seq
 
 
 class _Draw:
-    """Draws the next token of each row by the row's own seed, temperature and top_p.
-
-    Gumbel's trick: the likeliest of logits / temperature + noise, where the noise of a token is -log(E) of an exponential number E that a
-    hash makes of the seed, the step and the token.
-    """
+    """Draws the next token of each row by its own seed, temperature and top_p: the likeliest of logits / temperature - log(E), E exponential."""
 
     def __init__(
         self, params: Sequence[SamplingParams], batch: _Batch, top_k: int | None, repetition_penalty: float
@@ -314,10 +300,9 @@ class _Draw:
         import torch
 
         scores = scores.float()
-        if self.penalty != 1:  # (Keskar et al., 2019): of every token that stands in prompt or text
+        if self.penalty != 1:  # of every token in prompt and text (Keskar et al., 2019)
             if self.seen is None:
-                ids, mask = self.prompts
-                self.seen = torch.zeros_like(scores, dtype=torch.int64).scatter_add_(1, ids, mask) > 0
+                self.seen = torch.zeros_like(scores, dtype=torch.int64).scatter_add_(1, *self.prompts) > 0
             less = torch.where(scores > 0, scores / self.penalty, scores * self.penalty)
             scores = torch.where(self.seen, less, scores)
         logits = scores / self.temperature.clamp(min=1e-6)

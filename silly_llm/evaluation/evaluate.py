@@ -68,10 +68,12 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
         held_out: list[EvaluationData] = []
 
         def prepare() -> None:
-            from silly_llm.evaluation.held_out import read_held_out
+            from silly_llm.evaluation.held_out import UNSEEN, read_held_out
             from silly_llm.evaluation.texts import records_of
 
-            held_out.append(read_held_out(args, *records_of(source, args.split, args.text_column)))
+            records, split = records_of(source, args.split, args.text_column)
+            unseen = source.load(UNSEEN) if UNSEEN in source.splits() and split != UNSEEN else None
+            held_out.append(read_held_out(args, records, split, unseen))
             for provider in providers.values():
                 provider.prepare()
             for entry in entries:

@@ -12,20 +12,27 @@ from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.data.instructions.types import Features, InstructionTypeConfig, Story, Words, listed
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, StoryRequest, unique
+from silly_llm.evaluation.metrics.following import following
 from silly_llm.evaluation.metrics.statistics import distinct, openings
-from silly_llm.evaluation.metrics.stories import following
 from silly_llm.evaluation.originality.diversity import diversity
 from silly_llm.evaluation.texts import draw, not_blank
 from silly_llm.text.features import FEATURES
 from silly_llm.text.languages import ENGLISH, base, detect_language, standard
-from silly_llm.text.sentences import content_words
+from silly_llm.text.sentences import content_words, split_sentences
+from silly_llm.text.verifiers import VERIFIERS
 from silly_llm.text.words import first_words, tokenize_words
 
 OPENER = "Write a story."
+UNSEEN = "held_out"
+"""The split of an instruction dataset whose requests combine types that are never together in training."""
 
 
-def read_held_out(args: EvaluationArguments, records: Any, split: str) -> EvaluationData:
-    """Documents and requests from the records of a `datasets.Dataset`, `split` of it; a RecipeError if they hold no stories."""
+def read_held_out(args: EvaluationArguments, records: Any, split: str, unseen: Any = None) -> EvaluationData:
+    """Documents and requests from the records of a `datasets.Dataset`, `split` of it; a RecipeError if they hold no stories.
+
+    Args:
+        unseen: Records of the split `held_out`, where there is one and it is not `split`.
+    """
     if "story_id" in records.column_names:  # several requests of one story: its text counts once
         first = {story or (row,): row for row, story in reversed(list(enumerate(records["story_id"])))}
         records = records.select(sorted(first.values()))
@@ -43,6 +50,8 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
     }
     reference |= diversity(ids, stories, stories)
     reference |= following(list(zip(ids, stories, requests, strict=True)), language)
+    drawn = draw(len(unseen), args.num_stories, f"unseen {args.seed}") if unseen is not None else []
+    held_back = [request_of(unseen[i], args, i, language) for i in drawn if unseen[i][args.text_column]]
     scored = draw(len(records), args.num_documents, f"documents {args.seed}")
     texts = records.select(scored)[args.text_column]
     about = {
@@ -57,7 +66,27 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str) -> Evalua
         "stories_asked_for": len(requests),
         "reference": {name: {**m.as_json(), **m.details} for name, m in reference.items() if m.n},
     }
-    return EvaluationData(texts, requests, about)
+    if held_back:
+        about["unseen_combinations"] = {
+            "requests": len(held_back),
+            "digest": fingerprint([asdict(request) for request in held_back])[:16],
+        }
+    return EvaluationData(texts, requests, about, held_back)
+
+
+def checkable(
+    row: Mapping[str, Any], types: Sequence[str], story: str, messages: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    """What a row asks for beside words and features: columns that are named like their type and have a verifier.
+
+    Our own instruction datasets have no column for the sentence: it is the story's longest one that stands in the prompt.
+    """
+    others = {t: row[t] for t in types if t in VERIFIERS and row.get(t) and t not in ("words", "features")}
+    if "sentence" in types and "sentence" not in others:
+        prompt = " ".join(" ".join(message["content"] for message in messages).split())
+        asked = [sentence for sentence in split_sentences(story)[1:] if sentence in prompt]
+        others |= {"sentence": max(asked, key=len)} if asked else {}
+    return others
 
 
 def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, language: str = ENGLISH) -> StoryRequest:
@@ -75,8 +104,9 @@ def request_of(row: Mapping[str, Any], args: EvaluationArguments, index: int, la
         messages = tuple({key: m.get(key) for key in ("role", "content")} for m in prompt)
         if not all(isinstance(text, str) for message in messages for text in message.values()):
             raise RecipeError(f"dataset: 'prompt' must be messages with role and content as texts, got {prompt!r:.80}")
-        words, features = (listed(row, c) if c in (row.get("types") or ()) else () for c in ("words", "features"))
-        return StoryRequest(beginning, messages, words, features)
+        types = tuple(row.get("types") or ())
+        words, features = (listed(row, c) if c in types else () for c in ("words", "features"))
+        return StoryRequest(beginning, messages, words, features, checkable(row, types, text, messages), types)
     if language != ENGLISH:
         return StoryRequest(beginning, ({"role": "user", "content": beginning},))
     words = listed(row, "words") or tuple(content_words(text, rng))

@@ -51,10 +51,21 @@ def has_bad_ending(text: str) -> bool:
     A negation before a word reverses it (*not happy*). Sentences of the moral do not count, since they say what is good in
     general. Misses sad events in neutral words.
     """
+    sad = _outcome(text)
+    return 2 * sum(sad) > len(sad)
+
+
+def has_happy_ending(text: str) -> bool:
+    """The last three sentences have more glad words than sad ones, counted as by `has_bad_ending`; no feature of the paper."""
+    sad = _outcome(text)
+    return 2 * sum(sad) < len(sad)
+
+
+def _outcome(text: str) -> list[bool]:
+    """Of each sad or glad word at the end of a story, whether it is sad."""
     end = split_sentences(text)[-3:]
     narrated = " ".join(s for s in end if not _MORAL.search(_plain(s))) or " ".join(end)
-    sad = [(match.lastgroup == "sad") != bool(match["not"]) for match in _OUTCOME.finditer(_plain(narrated))]
-    return 2 * sum(sad) > len(sad)
+    return [(match.lastgroup == "sad") != bool(match["not"]) for match in _OUTCOME.finditer(_plain(narrated))]
 
 
 def has_moral(text: str) -> bool:

@@ -21,7 +21,8 @@ PREDICTING, TELLING = "Predicting held-out text", "Telling stories"
 FOLLOWING, VARIETY = "Following instructions", "Variety"
 JUDGED, KNOWING = "Judged by an LLM", "Minimal pairs"
 WRITING, COPYING = "Language and coherence", "Copying from training text"
-GROUPS = (PREDICTING, JUDGED, TELLING, FOLLOWING, WRITING, KNOWING, VARIETY, COPYING)
+COST = "Cost"
+GROUPS = (PREDICTING, JUDGED, TELLING, FOLLOWING, WRITING, KNOWING, VARIETY, COPYING, COST)
 """Groups of metrics, in the order of a report."""
 
 
@@ -36,6 +37,21 @@ class StoryRequest:
     words: tuple[str, ...] = ()
     """The words that the instruction asks for; empty when it asks for none."""
     features: tuple[str, ...] = ()
+    others: dict[str, Any] = field(default_factory=dict)
+    """What else it asks for that can be checked, by the name of its verifier: `{"sentence": "…"}`."""
+    types: tuple[str, ...] = ()
+    """The instruction types that it combines, where the dataset says so; also those that nothing checks."""
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """All that can be checked, by the names of verifiers."""
+        asked = {"words": self.words, "features": self.features, **self.others}
+        return {name: value for name, value in asked.items() if value}
+
+    @property
+    def combination(self) -> str:
+        """Its instruction types as one text: `sentence + words`."""
+        return " + ".join(sorted(self.types or self.wanted)) or "nothing"
 
     @property
     def id(self) -> str:
@@ -58,6 +74,8 @@ class EvaluationData:
     """One a story to sample."""
     about: dict[str, Any] = field(default_factory=dict)
     """Where they come from; becomes `dataset` in `results.json`. Its `language` says whose rules find words."""
+    unseen: Sequence[StoryRequest] = ()
+    """Requests of a combination of types that no model was trained on: of the dataset's split `held_out`."""
 
     @cached_property
     def document_ids(self) -> list[str]:
@@ -68,6 +86,11 @@ class EvaluationData:
     def request_ids(self) -> list[str]:
         """Names of the requests in the evidence."""
         return unique(request.id for request in self.requests)
+
+    @cached_property
+    def unseen_ids(self) -> list[str]:
+        """Names of the requests of unseen combinations."""
+        return unique(request.id for request in self.unseen)
 
     @property
     def language(self) -> str:
