@@ -77,7 +77,7 @@ def scorers(names: Sequence[str], model: str | None) -> dict[str, Scorer]:
 
     made = {name: scorer(name) for name in names}
     if model:
-        from silly_llm.evaluation.model import LanguageModel
+        from silly_llm.evaluation.models.causal import LanguageModel
 
         loaded = LanguageModel.load(model, name="model")
         made["nats_per_byte"] = lambda texts: [score.nats / score.bytes for score in loaded.score(texts)]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from silly_llm.evaluation.comparing.paired import ALPHA, common, paired
 from silly_llm.evaluation.metrics.statistics import Units, around, estimate, standard_error
-from silly_llm.evaluation.paired import ALPHA, common, paired
 from silly_llm.evaluation.results import read_results
 
 SIZES = (10, 15, 20, 50, 350)

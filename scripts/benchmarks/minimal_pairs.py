@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from silly_llm.core.container import Container
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 
 TASK = """task: pairs_{uid}
 dataset_path: json

@@ -55,7 +55,7 @@ class EvaluationCallback:
         from transformers import TrainerCallback
 
         from silly_llm.evaluation.held_out import read_held_out
-        from silly_llm.evaluation.model import LanguageModel
+        from silly_llm.evaluation.models.causal import LanguageModel
 
         if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
             raise RecipeError("callbacks: evaluation needs whole weights on one device; evaluate afterwards instead")

@@ -20,7 +20,7 @@ from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
 from silly_llm.core.pages import markdown
-from silly_llm.evaluation.comparisons import amount, compare_models, leaderboard, recipes_of
+from silly_llm.evaluation.comparing.comparisons import amount, compare_models, leaderboard, recipes_of
 from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
 from silly_llm.evaluation.report.numbers import labels_of, show

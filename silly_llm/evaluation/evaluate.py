@@ -23,12 +23,12 @@ from silly_llm.core.launch import command_line, run_main
 from silly_llm.core.registry import Parsed, parse_component
 from silly_llm.data.sources import open_source
 from silly_llm.evaluation.arguments import EvaluationArguments, ModelEntry
-from silly_llm.evaluation.cards import update_cards
-from silly_llm.evaluation.comparisons import compare_models
+from silly_llm.evaluation.comparing.comparisons import compare_models
 from silly_llm.evaluation.evidence import read_evidence, write_evidence
 from silly_llm.evaluation.measuring import PARTIAL, as_json, evaluate_model
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.evaluation.models.loading import check_model, resolve
+from silly_llm.evaluation.report.cards import update_cards
 from silly_llm.evaluation.report.report import read_json, write_report
 from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.evaluation.results import VERSION

@@ -77,7 +77,7 @@ def load(entry: ModelEntry, args: EvaluationArguments, served: LLMProvider | Non
 
         name = re.sub(r"[^\w.-]", "_", entry.name)
         return ServedModel(served, entry.name, Path(args.output_dir, f"journal-model-{name}.sqlite"), entry.limits)
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
     how: dict[str, Any] = {"dtype": args.dtype, "device": args.device, "context": args.context}
     model = LanguageModel.load(entry.path, name=entry.name, revision=entry.revision, gguf_file=entry.gguf_file, **how)

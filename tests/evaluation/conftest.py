@@ -48,6 +48,6 @@ def tiny_model(tiny_models) -> Path:
 @pytest.fixture(scope="session")
 def model(tiny_model):
     """The base model, loaded for evaluation."""
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
     return LanguageModel.load(str(tiny_model), name="tiny", device="cpu")

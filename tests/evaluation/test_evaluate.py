@@ -10,7 +10,7 @@ from silly_llm.evaluation.compare import main as compare
 from silly_llm.evaluation.evaluate import PARTIAL, main, model_entries
 from silly_llm.evaluation.held_out import request_of
 from silly_llm.evaluation.metrics.base import EvaluationProvider, Metric
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 
 SMALL = ["--num_stories", "6", "--max_new_tokens", "12", "--num_samples", "2", "--device", "cpu"]
 PREDICTED = {"bits_per_byte", "bits_per_character", "lossy_bytes", "loss", "perplexity"}

@@ -12,7 +12,7 @@ from tiny_runs import arguments, facts, log_of, losses, same_weights, write_text
 from transformers import pipeline
 
 from silly_llm.core.errors import NotInstalledError, RecipeError, RunError
-from silly_llm.evaluation.model import LanguageModel, bits_per_byte
+from silly_llm.evaluation.models.causal import LanguageModel, bits_per_byte
 from silly_llm.training.callbacks.log import read_lines
 from silly_llm.training.checkpoints import check_checkpoint, last_checkpoint
 from silly_llm.training.model.models import build_model, model_config

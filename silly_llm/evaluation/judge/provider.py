@@ -38,7 +38,7 @@ from silly_llm.evaluation.suites.beginnings import beginnings
 from silly_llm.providers.base import LLMProvider
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 Prompt = tuple[str, dict[str, str], Any]
 """Its name in the evidence, the first part of the work, and what the model is given."""

@@ -13,7 +13,7 @@ from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.evaluation.metrics.statistics import Label, Metric, Units, estimate
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 __all__ = ["EvaluationData", "EvaluationProvider", "Label", "Metric", "StoryRequest", "Units", "estimate"]
 

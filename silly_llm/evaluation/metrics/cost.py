@@ -22,7 +22,7 @@ from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import COST, EvaluationData, EvaluationProvider, Label, Metric
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 PARAMETERS = Label("Parameters", COST, "tied embeddings count once")
 NOT_EMBEDDED = Label("Parameters without embeddings", COST, "input and output embeddings left out")

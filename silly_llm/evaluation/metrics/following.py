@@ -26,7 +26,7 @@ from silly_llm.text.languages import ENGLISH
 from silly_llm.text.verifiers import Held, verify
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 COMPLETELY = Label("Instructions followed completely", FOLLOWING, "all that rules can check in a request", True, True)
 OF_TYPE = {

@@ -20,7 +20,7 @@ from silly_llm.evaluation.metrics.minimal_pairs import SAME, mean_over_paradigms
 from silly_llm.evaluation.metrics.statistics import around, wilson
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 BENCHMARKS = "Benchmarks"
 """The group of these metrics in a report."""

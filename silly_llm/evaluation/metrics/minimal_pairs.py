@@ -27,7 +27,7 @@ from silly_llm.evaluation.metrics.statistics import FEW, Units, estimate
 from silly_llm.evaluation.suites.pairs import FOLDER, SUITES, Pair, read_rows, read_suite
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import DocumentScore, LanguageModel
+    from silly_llm.evaluation.models.causal import DocumentScore, LanguageModel
 
 BLIMP = {"path": "nyu-mll/blimp", "data_files": "*/train-*.parquet"}
 """All 67 paradigms at once (Warstadt et al., 2020, arXiv 1912.00582)."""

@@ -18,8 +18,8 @@ from silly_llm.evaluation.metrics.statistics import Units, estimate
 from silly_llm.evaluation.texts import draw, not_blank, records_of
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
     from silly_llm.evaluation.models.base import DocumentScore
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 BITS_PER_BYTE = Label("Bits per byte", PREDICTING, "lower is better; compares any two models", False)
 BITS_PER_CHARACTER = Label("Bits per character", PREDICTING, "the same bits, by characters")

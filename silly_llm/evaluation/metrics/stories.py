@@ -23,7 +23,7 @@ from silly_llm.text.inflection import includes_word
 from silly_llm.text.words import tokenize_words
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 
 ENDS = Label("Ends by itself", TELLING, "stories that stop before the token limit", True, True)

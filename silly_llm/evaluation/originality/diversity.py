@@ -23,7 +23,7 @@ from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import lower_words
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 AMOUNT = 10_000
 """Words on which the vocabulary is counted, so that models compare that tell stories of different lengths."""

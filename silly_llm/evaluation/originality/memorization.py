@@ -28,7 +28,7 @@ from silly_llm.evaluation.originality.training_text import TrainingText, trainin
 from silly_llm.text.words import count_words, first_words
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 RECALLED = Label(
     "Ending recalled", COPYING, "ROUGE-2 precision with the real ending of a training story", percent=True

@@ -14,7 +14,7 @@ from tiny_runs import facts, log_of, write_texts
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 
 from silly_llm.core.errors import RecipeError, RunError
-from silly_llm.evaluation.model import LanguageModel, bits_per_byte
+from silly_llm.evaluation.models.causal import LanguageModel, bits_per_byte
 from silly_llm.training.model.pretrained import Pretrained, pretrained_of
 from silly_llm.training.pretrain import main
 

@@ -12,7 +12,7 @@ from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider
 from silly_llm.text.languages import ENGLISH
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 
 class WritingProvider(EvaluationProvider):

@@ -13,7 +13,7 @@ from silly_llm.text.names import introductions, pronouns
 from silly_llm.text.sentences import sentence_spans
 
 if TYPE_CHECKING:
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
 NAMES_STAY = Label(
     "Names introduced", WRITING, "characters that a reader can know: no hero under a new name", True, True

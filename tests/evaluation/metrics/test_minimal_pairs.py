@@ -9,7 +9,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData
 from silly_llm.evaluation.metrics.minimal_pairs import BLIMP
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 from silly_llm.evaluation.suites.pairs import SUITES
 
 ROWS = [

@@ -11,7 +11,7 @@ from silly_llm.core.errors import RecipeError
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData
 from silly_llm.evaluation.metrics.cost import trained_on
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 
 SPEC = {"type": "cost", "documents": 4, "stories": 3, "max_new_tokens": 5, "repeats": 1}
 

@@ -6,7 +6,7 @@ import pytest
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.evaluation.compare import main
-from silly_llm.evaluation.comparisons import compare_models, leaderboard, recipes_of
+from silly_llm.evaluation.comparing.comparisons import compare_models, leaderboard, recipes_of
 from silly_llm.evaluation.evidence import units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import PREDICTING, TELLING
 from silly_llm.evaluation.metrics.statistics import Label, Units, estimate

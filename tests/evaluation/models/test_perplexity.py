@@ -6,7 +6,7 @@ import torch
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData
 from silly_llm.evaluation.metrics.perplexity import Perplexity
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 
 
 def slow_nats(model, ids, positions=48):

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig, GPTNeoX
 from silly_llm.cli import main as cli
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.evaluation.evaluate import main, model_entries
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 from silly_llm.evaluation.models.loading import check_model
 from silly_llm.evaluation.models.recipes import recipe_of
 

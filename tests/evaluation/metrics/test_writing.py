@@ -120,7 +120,7 @@ def test_real_model_prefers_right_halves(real_stories):
     folder = SHARED / "models" / "stories260K"
     if not folder.exists():
         pytest.skip(f"no {folder}")
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
     loaded = LanguageModel.load(str(folder), name="stories260K", device="cpu")
     metric = Coherence(SETTINGS).splice(loaded, [str(i) for i in range(60)], real_stories[:60], SPLICE)

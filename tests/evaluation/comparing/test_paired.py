@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from locations import SHARED
 
+from silly_llm.evaluation.comparing.paired import ALPHA, common, holm, paired, sign_flips, welch
 from silly_llm.evaluation.metrics.statistics import Units, estimate
-from silly_llm.evaluation.paired import ALPHA, common, holm, paired, sign_flips, welch
 
 MODEL, TEXTS = SHARED / "models" / "stories260K", SHARED / "data" / "tinystories" / "validation.jsonl"
 SIZES = np.random.default_rng(0).integers(300, 1500, 350)
@@ -99,7 +99,7 @@ def test_seeds_of_one_recipe_make_no_difference_of_recipes():
 def test_weight_noise_on_a_real_model_is_found():
     import torch
 
-    from silly_llm.evaluation.model import LanguageModel
+    from silly_llm.evaluation.models.causal import LanguageModel
 
     texts = [json.loads(line)["text"] for line in TEXTS.read_text(encoding="utf-8").splitlines()]
     ids, found = [str(i) for i in range(len(texts))], []

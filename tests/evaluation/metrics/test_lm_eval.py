@@ -7,7 +7,7 @@ from silly_llm.core.registry import parse_component
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData
 from silly_llm.evaluation.metrics.minimal_pairs import MinimalPairs, MinimalPairsConfig
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 
 TASK = """
 task: NAME

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, TextStreamer
 from silly_llm.core import sampling
 from silly_llm.core.sampling import SamplingParams, encode, sample, sample_text
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.model import LanguageModel
+from silly_llm.evaluation.models.causal import LanguageModel
 
 PROMPTS = ["Once", "One day Ann found a", "", "Tom had"]
 

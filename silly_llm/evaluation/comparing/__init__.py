@@ -1,0 +1,1 @@
+"""Whether models differ: paired tests, ranks, and what is said of them."""
