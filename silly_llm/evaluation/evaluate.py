@@ -91,13 +91,10 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 return
 
             # Held-out stories
-            from silly_llm.evaluation.originality.overlap import overlaps
-
             (data,) = held_out
             if data.about["language"] != ENGLISH and not any(request.words for request in data.requests):
                 language = data.about["language"]
                 print(f"the texts are in {language}: no words are asked for, which is done in English only")
-            found, notes = overlaps([e for e in entries if e.path], data.texts, args.overlap_documents)
 
             # Metrics, one model at a time
             measured = {e.name: evaluate_model(e, providers, data, recipe, served.get(e.name)) for e in entries}
@@ -114,6 +111,11 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
                 data.about["reference"] |= held
             kept = ("metrics", "samples", "details", "measured_by", "not_measured")
             models = {name: {key: m[key] for key in kept} for name, m in measured.items()}
+
+            # Whether the held-out stories stand in what the models were trained on
+            from silly_llm.evaluation.originality.overlap import overlaps
+
+            found, notes = overlaps([e for e in entries if e.path], data.texts, args.overlap_documents)
 
             # Evidence, results and report
             from silly_llm.core.devices import hardware
@@ -133,15 +135,12 @@ def main(argv: list[str] | Options | None = None, *, container: Container | None
             }
             results["environment"] = hardware() | {"device": args.device, "libraries": library_versions()}
             results |= compare_models(models, read_evidence(output.folder, results)) | {"silly_llm": __version__}
-            results["notes"] = (
-                notes
-                + list(dict.fromkeys(note for m in measured.values() for note in m["notes"]))
-                + [
-                    f"{name}: {metric} not measured: {why}."
-                    for name, m in models.items()
-                    for metric, why in m["not_measured"].items()
-                ]
-            )
+            lacking = [(name, *item) for name, m in models.items() for item in m["not_measured"].items()]
+            results["notes"] = [
+                *dict.fromkeys(note for m in measured.values() for note in m["notes"]),
+                *notes,
+                *(f"{name}: {metric} not measured: {why}." for name, metric, why in lacking),
+            ]
             write_report(results, output.folder, title=args.title, folders=folders, recipe=recipe.masked())
             output.record(models=list(models), documents=data.about["documents_scored"])
             shutil.rmtree(output.folder / PARTIAL, ignore_errors=True)
