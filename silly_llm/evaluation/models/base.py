@@ -39,7 +39,7 @@ class DocumentScore:
     lossy: int = 0
     """Bytes of that text which the tokens do not spell: decoding gives something else in their place."""
     curve: tuple[tuple[float, int], ...] = ()
-    """Nats and bytes of the tokens at positions 1-8, 9-16, 17-32, …; empty where the tokenizer knows no offsets."""
+    """Nats and bytes of the tokens at positions 1-8, 9-16, 17-32, …"""
 
     @property
     def charged(self) -> float:
@@ -60,8 +60,6 @@ class EvaluatedModel(ABC):
     """Tied embeddings count once."""
     vocabulary: int | None = None
     """Tokens that its tokenizer knows."""
-    path = ""
-    """The folder or Hub id that it was loaded from, where there is one."""
 
     def __init__(self, name: str) -> None:
         self.name = name

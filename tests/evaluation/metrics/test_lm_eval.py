@@ -131,7 +131,9 @@ def test_data_that_is_not_there_is_told_before_the_model_loads(folder, tmp_path)
 @pytest.mark.slow
 def test_what_is_no_mean_of_samples_keeps_the_harness_number_and_its_direction(model, folder):
     rolling = TASK.replace("NAME", "rolling").replace("FILE", str(folder / "tiny_verbs.jsonl"))
-    rolling = rolling.replace("multiple_choice", "loglikelihood_rolling").replace("target: 0", "target: '{{sentence_good}}'")
+    rolling = rolling.replace("multiple_choice", "loglikelihood_rolling").replace(
+        "target: 0", "target: '{{sentence_good}}'"
+    )
     rolling = rolling.partition("doc_to_choice")[0] + "metric_list: [{metric: bits_per_byte}]\n"
     (folder / "rolling.yaml").write_text(rolling)
     metric = lm_eval(folder, "rolling").evaluate(model, NOTHING)["rolling/bits_per_byte"]

@@ -36,17 +36,15 @@ class WritingProvider(EvaluationProvider):
         if self._held_out is None or self._held_out[0] is not data:
             count = len(data.requests)
             self._held_out = data, self.measure(data.document_ids[:count], list(data.texts[:count]))
-        return {name: self._with_reference(name, metric) for name, metric in metrics.items()}
-
-    def _with_reference(self, name: str, metric: Metric) -> Metric:
-        held_out = self._held_out[1].get(name) if self._held_out else None
-        return replace(metric, details=metric.details | {"reference": held_out.as_json()}) if held_out else metric
+        held_out = self._held_out[1]
+        return {
+            name: replace(m, details=m.details | {"reference": held_out[name].as_json()})
+            for name, m in metrics.items()
+        }
 
     def stories(self, model: LanguageModel, data: EvaluationData) -> list[str]:
         """The same stories that `completions` counts: a tuned model's answers; a base model's with the words given to it before them."""
-        sampling, seed = self.settings.sampling, self.settings.seed
-        if model.is_chat:
-            return [made.text for made in model.generate([r.messages for r in data.requests], sampling, seed)]
-        beginnings = [r.beginning for r in data.requests]
-        made = model.generate(beginnings, sampling, seed)
-        return [begin + generation.text for begin, generation in zip(beginnings, made, strict=True)]
+        before = ["" if model.is_chat else r.beginning for r in data.requests]
+        prompts = [r.messages for r in data.requests] if model.is_chat else before
+        made = model.generate(prompts, self.settings.sampling, self.settings.seed)
+        return [begin + generation.text for begin, generation in zip(before, made, strict=True)]
