@@ -164,18 +164,18 @@ def unasked(answers: Sequence[Answer], known: Sequence[str]) -> dict[str, Metric
     asked_times = Counter(f for *_, asked in rows for f in asked)
     compared = [f for f in known if asked_times[f] < len(rows)]
 
-    def total(
-        found: frozenset[str] = frozenset(), asked: frozenset[str] = frozenset(), rest: int = len(rows)
-    ) -> float:
-        """The sum over all, or without one answer."""
+    nothing: frozenset[str] = frozenset()
+
+    def total(found: frozenset[str], asked: frozenset[str], rest: int) -> float:
+        """The sum over `rest` answers: all, or those without one that has these features."""
         sums = 0.0
         for f in compared:
-            times, others = asked_times[f] - (f in asked), rest - (asked_times[f] - (f in asked))
-            base = (found_else[f] - (f in found and f not in asked)) / others if others else 0.0
-            sums += found_asked[f] - (f in found and f in asked) - times * base
+            times = asked_times[f] - (f in asked)
+            base = (found_else[f] - (f in found - asked)) / (rest - times) if rest > times else 0.0
+            sums += found_asked[f] - (f in found & asked) - times * base
         return sums
 
-    whole, names, numbers, counts, lost = total(), [], [], [], []
+    whole, names, numbers, counts, lost = total(nothing, nothing, len(rows)), [], [], [], []
     for name, found, asked in rows:
         names.append(name)
         of_these = [f for f in compared if f in asked]
@@ -192,4 +192,4 @@ def _units(rows: Sequence[tuple[str, int, int]]) -> Units:
 
 
 def _numbers(rows: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
-    return {key: value for key, value in estimate(_units(rows), share=True).as_json().items() if key != "label"}
+    return estimate(_units(rows), share=True).as_json()

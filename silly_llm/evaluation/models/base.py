@@ -9,15 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from silly_llm.core.errors import RunError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.sampling import Generation, SamplingParams
 from silly_llm.evaluation.arguments import SamplingSettings
-from silly_llm.evaluation.metrics.base import unique
+from silly_llm.evaluation.metrics.base import NotMeasured, unique
 
-
-class NotMeasured(RunError):
-    """A model lacks what a metric needs; the report says so, and the other metrics go on."""
+__all__ = ["DocumentScore", "EvaluatedModel", "NotMeasured"]
 
 
 @dataclass(frozen=True)

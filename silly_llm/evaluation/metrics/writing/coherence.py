@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from silly_llm.core.registry import register
-from silly_llm.evaluation.metrics.base import KNOWING, WRITING, EvaluationData, Label, Metric, Units, estimate, unique
+from silly_llm.evaluation.metrics.base import (
+    KNOWING,
+    WRITING,
+    EvaluationData,
+    Label,
+    Metric,
+    NotMeasured,
+    Units,
+    estimate,
+    unique,
+)
 from silly_llm.evaluation.metrics.writing.base import WritingProvider
-from silly_llm.evaluation.models.base import NotMeasured
 from silly_llm.text.names import introductions, pronouns
 from silly_llm.text.sentences import sentence_spans
 
