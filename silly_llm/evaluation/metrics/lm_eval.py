@@ -143,8 +143,8 @@ class LmEval(EvaluationProvider):
     def _metrics(self, answer: Mapping[str, Any], name: str) -> Iterator[tuple[str, Metric]]:
         """The metrics of a task or group, with those of its parts in the details."""
         config, parts = self.config, parts_of(answer, name)
-        shots = f"@{config.num_fewshot}-shot" if config.num_fewshot else ""
-        title = f"{name}{shots}" + (f"[:{config.limit}]" if config.limit else "")
+        title = name + (f"@{config.num_fewshot}-shot" if config.num_fewshot else "")
+        title += f"[:{config.limit}]" if config.limit else ""
         note = f"the first {config.limit} of each task only" if config.limit else ""
         for key, value in answer["results"][name].items():
             kind, comma, variant = key.partition(",")
@@ -156,11 +156,8 @@ class LmEval(EvaluationProvider):
             label = Label(f"{title}: {shown}", BENCHMARKS, note, higher, share)
             about: dict[str, Any] = {"limit": config.limit}
             if parts:
-                about["subtasks"] = {
-                    part: self._metric(answer, part, key, None).as_json()
-                    for part in parts
-                    if key in answer["results"].get(part, {})
-                }
+                measured = [part for part in parts if key in answer["results"].get(part, {})]
+                about["subtasks"] = {part: self._metric(answer, part, key, None).as_json() for part in measured}
             yield f"{title}/{shown}", self._metric(answer, name, key, label, **about)
 
     def _metric(self, answer: Mapping[str, Any], name: str, key: str, label: Label | None, **about: Any) -> Metric:
@@ -173,10 +170,9 @@ class LmEval(EvaluationProvider):
         by_task, by_size = (same_number(value, mean(x)) for x in (means.values(), (s.get(kind) for _, s in rows)))
         if (by_task or by_size) and all(same_number(results[t][key], means[t]) for t in samples):
             given, same = [float(s[kind]) for _, s in rows], SAME[self.settings.dtype]
-            choosing = {
-                t for t in samples if kind == "acc" and answer["configs"][t]["output_type"] == "multiple_choice"
-            }
-            values = [credit(s, same) if t in choosing else x for (t, s), x in zip(rows, given, strict=True)]
+            types = {t: answer["configs"][t]["output_type"] for t in samples if kind == "acc"}
+            choosing = [types.get(t) == "multiple_choice" for t, _ in rows]
+            values = [credit(s, same) if c else x for c, (_, s), x in zip(choosing, rows, given, strict=True)]
             about |= {"ties_as_right": value} if values != given else {}
             ids = unique(f"{t}:{s['doc_hash'][:12]}" for t, s in rows)
             how: dict[str, Any] = {"equal": by_task, "share": 0 <= min(values) <= max(values) <= 1}

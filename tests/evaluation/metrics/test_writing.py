@@ -61,10 +61,8 @@ def test_grammar_tells_broken_copies(grammar, tinystories):
     def score(text: str) -> float:
         return value(grammar, "grammar_errors", [text])
 
-    copies = [
-        (t, DAMAGES["grammar_broken"](t, random.Random(f"grammar_broken {i}"), []))
-        for i, t in enumerate(tinystories[:100])
-    ]
+    broken = DAMAGES["grammar_broken"]
+    copies = [(t, broken(t, random.Random(f"grammar_broken {i}"), [])) for i, t in enumerate(tinystories[:100])]
     won = [wins(score(copy), score(text)) for text, copy in copies if copy]
     assert sum(won) / len(won) >= 0.93  # 0.960 of 350 stories that no rule was made on: docs/lab-log.md
     assert value(grammar, "grammar_errors", tinystories[:100]) < 0.1
@@ -114,10 +112,8 @@ def test_real_model_prefers_right_halves(tinystories, shared):
 
 
 def test_readability():
-    easy, hard = (
-        "The cat sat. It was happy.",
-        "Notwithstanding considerable opposition, legislators unanimously ratified controversial amendments.",
-    )
+    easy = "The cat sat. It was happy."
+    hard = "Notwithstanding considerable opposition, legislators unanimously ratified controversial amendments."
     measured = [Readability(SETTINGS).measure(["a"], [text]) for text in (easy, hard)]
     assert measured[0]["sentence_words"].value == 3 and measured[1]["sentence_words"].value == 8
     assert measured[0]["child_words"].value == 1 and measured[1]["child_words"].value < 0.3
