@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from servers.scripted_llm import ScriptedLLM
 from tiny import jsonl, tiny_tokenizer
-from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig, GPTNeoXConfig
+from transformers import AutoModelForCausalLM, ByT5Tokenizer, GPT2Config, GPTNeoConfig, GPTNeoXConfig
 
 from silly_llm.cli import main as cli
 from silly_llm.core.errors import RecipeError, RunError
@@ -33,6 +33,11 @@ def evaluate(output, *arguments):
 def no_tokenizer(folder):
     for file in folder.glob("tokenizer*"):
         file.unlink()
+
+
+def tokenizer_of_python(folder):
+    no_tokenizer(folder)
+    ByT5Tokenizer().save_pretrained(folder)
 
 
 def larger_tokenizer(folder):
@@ -65,6 +70,7 @@ def a_broken_config(folder):
     ("spoil", "message"),
     [
         (no_tokenizer, "bad: its tokenizer cannot be read"),
+        (tokenizer_of_python, r"bad: needs a tokenizer\.json"),
         (larger_tokenizer, "bad: its tokenizer has ids up to 358, its embedding 300 rows"),
         (no_config, r"bad: holds no model \(no config.json\)"),
         (an_encoder, r"bad: is no causal language model \(bert\)"),
