@@ -45,10 +45,8 @@ def read_held_out(args: EvaluationArguments, records: Any, split: str, unseen: A
     requests = [request_of(row, args, i, language) for i, row in zip(asked, rows, strict=True)]
     # The same measures of the held-out stories themselves: what a perfect student of them would get
     words, ids = [tokenize_words(story) for story in stories], unique(request.id for request in requests)
-    reference = {f"distinct_{k}": distinct(ids, words, k) for k in (1, 2, 3, 4)} | {
-        "top_opening": openings(ids, words)
-    }
-    reference |= diversity(ids, stories, stories)
+    reference = {f"distinct_{k}": distinct(ids, words, k) for k in (1, 2, 3, 4)}
+    reference |= {"top_opening": openings(ids, words)} | diversity(ids, stories, stories)
     reference |= following(list(zip(ids, stories, requests, strict=True)), language)
     drawn = draw(len(unseen), args.num_stories, f"unseen {args.seed}") if unseen is not None else []
     held_back = [request_of(unseen[i], args, i, language) for i in drawn if unseen[i][args.text_column]]

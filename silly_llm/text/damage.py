@@ -39,7 +39,8 @@ def swap_names(text: str, rng: random.Random, others: Sequence[str]) -> str | No
     """The two characters named most often exchange their names in the second half."""
     first, second = _by_mentions(text, 2)
     new = {at: (a, b) for a, b in ((first, second), (second, first)) for at in find_names(text).get(a, ()) if b}
-    return _renamed(text, {at: names for at, names in new.items() if at >= len(text) // 2})
+    second_half = {at: names for at, names in new.items() if at >= len(text) // 2}
+    return rename(text, second_half) if second_half else None
 
 
 def rename_hero(text: str, rng: random.Random, others: Sequence[str]) -> str | None:
@@ -48,7 +49,7 @@ def rename_hero(text: str, rng: random.Random, others: Sequence[str]) -> str | N
     mentions = find_names(text).get(hero, [])
     names = [name for name in NAMES if name not in text]
     new = {at: (hero, rng.choice(names)) for at in mentions[1:] if rng.random() < RENAMED}
-    return _renamed(text, new) if len(mentions) >= 3 and len(new) >= 2 else None
+    return rename(text, new) if len(mentions) >= 3 and len(new) >= 2 else None
 
 
 def replace_hero(text: str, rng: random.Random, others: Sequence[str]) -> str | None:
@@ -56,7 +57,8 @@ def replace_hero(text: str, rng: random.Random, others: Sequence[str]) -> str | 
     hero, _ = _by_mentions(text, 2)
     name = rng.choice([name for name in NAMES if name not in text])
     mentions = find_names(text).get(hero, [])
-    return _renamed(text, {at: (hero, name) for at in mentions[1:] if at >= len(text) // 2})
+    new = {at: (hero, name) for at in mentions[1:] if at >= len(text) // 2}
+    return rename(text, new) if new else None
 
 
 def truncate(text: str, rng: random.Random, others: Sequence[str]) -> str | None:
@@ -101,10 +103,6 @@ def _by_mentions(text: str, count: int) -> list[str]:
     """The names mentioned most often, filled up with empty ones."""
     names = find_names(text)
     return (sorted(names, key=lambda name: -len(names[name])) + [""] * count)[:count]
-
-
-def _renamed(text: str, new: dict[int, tuple[str, str]]) -> str | None:
-    return rename(text, new) if new else None
 
 
 # Grammar: each rule finds the places where a sentence can be made wrong, as (start, end, wrong text) ------------------

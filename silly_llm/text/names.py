@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from silly_llm.text import TABLES
 from silly_llm.text.sentences import sentence_spans
@@ -28,21 +27,14 @@ def find_names(text: str) -> dict[str, list[int]]:
     small = set(re.findall(r"(?<![\w'’])[a-z]+", text))
     found: dict[str, list[int]] = {}
     names = set()
-    for word, position in _capitalized(text):
-        found.setdefault(word, []).append(position)
-        before = text[max(0, position - 30) : position]
-        if word in _NO_NAMES or word in names:
-            continue
-        if _INTRODUCED.search(before) or (
-            word.lower() not in small and (word in _KNOWN or not _NOT_NAMED.search(before))
-        ):
+    for match in _CAPITALIZED.finditer(text):
+        word, at = match[0], match.start()
+        found.setdefault(word, []).append(at)
+        before = text[max(0, at - 30) : at]
+        named = word in _KNOWN or not _NOT_NAMED.search(before)
+        if word not in _NO_NAMES and ((word.lower() not in small and named) or _INTRODUCED.search(before)):
             names.add(word)
     return {word: positions for word, positions in found.items() if word in names}
-
-
-def _capitalized(text: str) -> Iterator[tuple[str, int]]:
-    for match in _CAPITALIZED.finditer(text):
-        yield match.group(), match.start()
 
 
 def rename(text: str, new: dict[int, tuple[str, str]]) -> str:

@@ -1,11 +1,9 @@
 """Damaged copies: each differs in the way it says, and only in that; equal random numbers give equal copies."""
 
-import json
 import random
 from collections import Counter
 
 import pytest
-from locations import SHARED
 
 from silly_llm.text.damage import ANY_LANGUAGE, DAMAGES, GRAMMAR_DAMAGES
 from silly_llm.text.names import find_names
@@ -88,12 +86,8 @@ def test_other_languages():
     assert all(ALL[name](story, random.Random(0), [story, OTHER]) for name in ANY_LANGUAGE)
 
 
-def test_real_stories():
-    file = SHARED / "data" / "tinystories" / "validation.jsonl"
-    if not file.exists():
-        pytest.skip(f"no {file}")
-    with file.open() as lines:
-        stories = [json.loads(line)["text"] for line in lines][:100]
+def test_real_stories(tinystories):
+    stories = tinystories[:100]
     for name, damage in ALL.items():
         copies = [damage(story, random.Random(name), stories) for story in stories]
         made = [(copy, story) for copy, story in zip(copies, stories, strict=True) if copy is not None]

@@ -25,9 +25,8 @@ def test_introductions():
         "the ball, and Iris was sad. Gina came along. Then Ann called Rob."
     )
     introduced = {name for name, known in introductions(story).items() if known}
-    assert introduced == {"Gus", "Ann", "Bob", "Gina"} | {
-        "Rob"
-    }  # "called Rob" reads like a cat called Rob: a known error
+    known_error = {"Rob"}  # "called Rob" reads like a cat called Rob
+    assert introduced == {"Gus", "Ann", "Bob", "Gina"} | known_error
     assert introductions("The dog ran. It was fun.") == {}
 
 

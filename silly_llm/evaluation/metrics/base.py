@@ -9,13 +9,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from silly_llm.core.errors import RunError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.evaluation.metrics.statistics import Label, Metric, Units, estimate
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.models.causal import LanguageModel
 
-__all__ = ["EvaluationData", "EvaluationProvider", "Label", "Metric", "StoryRequest", "Units", "estimate"]
+__all__ = [
+    "EvaluationData",
+    "EvaluationProvider",
+    "Label",
+    "Metric",
+    "NotMeasured",
+    "StoryRequest",
+    "Units",
+    "estimate",
+]
 
 PREDICTING, TELLING = "Predicting held-out text", "Telling stories"
 FOLLOWING, VARIETY = "Following instructions", "Variety"
@@ -24,6 +34,10 @@ WRITING, COPYING = "Language and coherence", "Copying from training text"
 COST = "Cost"
 GROUPS = (PREDICTING, JUDGED, TELLING, FOLLOWING, WRITING, KNOWING, VARIETY, COPYING, COST)
 """Groups of metrics, in the order of a report."""
+
+
+class NotMeasured(RunError):
+    """A model lacks what a metric needs; the report says so, and the other metrics go on."""
 
 
 @dataclass(frozen=True)

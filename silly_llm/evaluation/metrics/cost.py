@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 import statistics
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from silly_llm.core.devices import hardware
 from silly_llm.core.registry import register
 from silly_llm.core.sampling import SamplingParams, sample
 from silly_llm.core.schema import at_least
@@ -64,14 +64,18 @@ class Cost(EvaluationProvider):
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         weights = model.model
         total = weights.num_parameters()
-        tables = {id(layer.weight): layer.weight.numel() for layer in _embeddings(weights)}
+        first, last = weights.get_input_embeddings(), weights.get_output_embeddings()
+        tied = last is not None and last.weight is first.weight
+        embedded = first.weight.numel() + (0 if tied or last is None else last.weight.numel())
         found: dict[str, tuple[float, Label, dict[str, Any]]] = {
             "parameters": (total, PARAMETERS, {}),
-            "parameters_without_embeddings": (total - sum(tables.values()), NOT_EMBEDDED, {}),
+            "parameters_without_embeddings": (total - embedded, NOT_EMBEDDED, {}),
             "weight_bytes": (sum(p.nbytes for p in weights.parameters()), WEIGHTS, {"dtype": str(weights.dtype)}),
         }
-        here = {"hardware": hardware(weights.device), "threads": torch.get_num_threads()}
-        reset_peak(weights.device)
+        machine = hardware()
+        here = {"hardware": machine["gpu"] if weights.device.type == "cuda" else machine["processor"]}
+        here["threads"] = torch.get_num_threads()
+        reset_peak()
         texts = list(data.texts[: self.config.documents])
         rate = self._rate(weights, lambda: sum(s.tokens for s in model.score(texts, self.settings.window)))
         found["scoring_tokens_per_second"] = rate, SCORING, {**here, "documents": len(texts)}
@@ -81,9 +85,7 @@ class Cost(EvaluationProvider):
         found["peak_memory_bytes"] = memory, MEMORY, {**here, "of": of}
         phases = trained_on(Path(weights.name_or_path))
         if phases:
-            head = weights.get_output_embeddings()
-            tied = head is not None and head.weight is weights.get_input_embeddings().weight
-            used = total - (0 if tied else weights.get_input_embeddings().weight.numel())
+            used = total - (0 if tied else first.weight.numel())
             operations = 6.0 * used * sum(phase["tokens"] for phase in phases)
             found["training_flops"] = operations, FLOPS, {"weights": used, "phases": phases}
         return {
@@ -109,25 +111,10 @@ class Cost(EvaluationProvider):
         return sum(generation.tokens + generation.ended for generation in made)
 
 
-def _embeddings(weights: Any) -> list[Any]:
-    """The layers of input and output embeddings."""
-    return [layer for layer in (weights.get_input_embeddings(), weights.get_output_embeddings()) if layer is not None]
-
-
-def hardware(device: torch.device) -> str:
-    """The name of the processor that computes."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    with suppress(OSError):
-        if device.type == "cpu" and (named := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())):
-            return named[1]
-    return f"{device.type} ({platform.processor() or platform.machine()})"
-
-
-def reset_peak(device: torch.device) -> None:
+def reset_peak() -> None:
     """Forget the largest memory so far, where the system can."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):
         (PROCESS / "clear_refs").write_text("5")
 
@@ -156,9 +143,8 @@ def trained_on(folder: Path) -> list[dict[str, Any]]:
     if said["phase"] not in ("pretrain", "sft"):
         return []
     for place in map(Path, inputs):
-        here = (
-            place if place.is_absolute() or place.is_dir() else folder.parent / place.name
-        )  # runs that were moved together
+        moved_together = not place.is_absolute() and not place.is_dir()
+        here = folder.parent / place.name if moved_together else place
         if here.resolve() != folder.resolve() and (before := trained_on(here)):
             return [phase, *before]
     return [phase]

@@ -45,7 +45,6 @@ class Answer:
 
     name: str
     """Of the request, in the evidence."""
-    text: str
     request: StoryRequest
     held: Mapping[str, Held]
     """By type, as far as anything can be checked."""
@@ -94,7 +93,7 @@ def following(
     """
     known = features_known(language)
     checked = [
-        Answer(name, text, r, held, frozenset(detect_features(text, known)))
+        Answer(name, r, held, frozenset(detect_features(text, known)))
         for name, text, r in answers
         if (held := verify(text, r.wanted, language))
     ]
@@ -106,15 +105,13 @@ def following(
         name = f"{asked}_included" if asked in OF_TYPE else f"{asked}_followed"
         made[name] = estimate(_units(rows), label=label, share=True, **details, **more)
     made |= unasked(checked, known)
+    completely = [(a.name, int(all(a.held.values())), 1) for a in checked]
     combinations: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
-    for a in checked:
-        combinations[a.request.combination].append((a.name, all(a.held.values()), 1))
-    made["followed_completely"] = estimate(
-        _units([row for of_one in combinations.values() for row in of_one]),
-        label=COMPLETELY,
-        share=True,
-        by_combination={key: _numbers(of_one) for key, of_one in sorted(combinations.items())},
-    )
+    for a, row in zip(checked, completely, strict=True):
+        combinations[a.request.combination].append(row)
+    by_combination = {key: _numbers(rows) for key, rows in sorted(combinations.items())}
+    about: dict[str, Any] = {"label": COMPLETELY, "share": True, "by_combination": by_combination}
+    made["followed_completely"] = estimate(_units(completely), **about)
     if kind:
         made = {
             f"{name}_{kind}": replace(m, label=replace(m.label, name=f"{m.label.name}, {kind} combinations"))
@@ -135,23 +132,20 @@ def by_feature(answers: Sequence[Answer], known: Sequence[str]) -> dict[str, dic
         for a in answers:
             if "features" in a.held:
                 rows[feature in a.request.features].append((a.name, feature in a.features, 1))
-        asked, not_asked = _numbers(rows[True]), _numbers(rows[False])
+        p, u = _numbers(rows[True]), _numbers(rows[False])
         table[feature] = {
             "asked": len(rows[True]),
             "found": sum(found for _, found, _ in rows[True]),
             "not_asked": len(rows[False]),
             "found_although_not_asked": sum(found for _, found, _ in rows[False]),
-            "share_asked": asked,
-            "share_not_asked": not_asked,
+            "share_asked": p,
+            "share_not_asked": u,
         }
-        p, u = asked, not_asked
         if p["low"] is not None and u["low"] is not None:
             difference = p["value"] - u["value"]
-            table[feature]["difference"] = {
-                "value": difference,
-                "low": difference - math.hypot(p["value"] - p["low"], u["high"] - u["value"]),
-                "high": difference + math.hypot(p["high"] - p["value"], u["value"] - u["low"]),
-            }
+            low = difference - math.hypot(p["value"] - p["low"], u["high"] - u["value"])
+            high = difference + math.hypot(p["high"] - p["value"], u["value"] - u["low"])
+            table[feature]["difference"] = {"value": difference, "low": low, "high": high}
     return table
 
 
@@ -170,18 +164,18 @@ def unasked(answers: Sequence[Answer], known: Sequence[str]) -> dict[str, Metric
     asked_times = Counter(f for *_, asked in rows for f in asked)
     compared = [f for f in known if asked_times[f] < len(rows)]
 
-    def total(
-        found: frozenset[str] = frozenset(), asked: frozenset[str] = frozenset(), rest: int = len(rows)
-    ) -> float:
-        """The sum over all, or without one answer."""
+    nothing: frozenset[str] = frozenset()
+
+    def total(found: frozenset[str], asked: frozenset[str], rest: int) -> float:
+        """The sum over `rest` answers: all, or those without one that has these features."""
         sums = 0.0
         for f in compared:
-            times, others = asked_times[f] - (f in asked), rest - (asked_times[f] - (f in asked))
-            base = (found_else[f] - (f in found and f not in asked)) / others if others else 0.0
-            sums += found_asked[f] - (f in found and f in asked) - times * base
+            times = asked_times[f] - (f in asked)
+            base = (found_else[f] - (f in found - asked)) / (rest - times) if rest > times else 0.0
+            sums += found_asked[f] - (f in found & asked) - times * base
         return sums
 
-    whole, names, numbers, counts, lost = total(), [], [], [], []
+    whole, names, numbers, counts, lost = total(nothing, nothing, len(rows)), [], [], [], []
     for name, found, asked in rows:
         names.append(name)
         of_these = [f for f in compared if f in asked]
@@ -198,4 +192,4 @@ def _units(rows: Sequence[tuple[str, int, int]]) -> Units:
 
 
 def _numbers(rows: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
-    return {key: value for key, value in estimate(_units(rows), share=True).as_json().items() if key != "label"}
+    return estimate(_units(rows), share=True).as_json()

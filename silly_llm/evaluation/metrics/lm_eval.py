@@ -37,9 +37,6 @@ class LmEvalConfig:
     num_fewshot: int | None = None
     """Solved examples before each question; it becomes part of the metrics' names."""
     batch_size: int = 32
-    leading_space: bool = False
-    """Keep the space that the harness puts before a text without context (`target_delimiter`), as in published numbers. No training text
-    begins with one, and before a SentencePiece text there are then two."""
 
     def __post_init__(self) -> None:
         at_least(self, limit=1, num_fewshot=0, batch_size=1)
@@ -52,7 +49,8 @@ class LmEval(EvaluationProvider):
     """Any task of the lm-evaluation-harness (`tasks: [blimp, …]`), by its `simple_evaluate`.
 
     Metrics are called `TASK/METRIC`. A group is one metric, with its tasks in the details. Of `acc`, choices that the model finds
-    equally likely share the point (the harness gives it to the first). Shares have Wilson's intervals.
+    equally likely share the point (the harness gives it to the first). Shares have Wilson's intervals. A text without context is scored
+    as a document, begin-of-text once before it and no space (the harness puts its `target_delimiter` there).
     """
 
     def __init__(self, config: LmEvalConfig, settings: EvaluationArguments) -> None:
@@ -99,10 +97,10 @@ class LmEval(EvaluationProvider):
 
         if not self.tasks:
             self.prepare()
-        config = self.config
+        config, harness = self.config, self._harness(model)
         seeds = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
         answer = simple_evaluate(
-            model=self._harness(model),
+            model=harness,
             tasks=list(self.tasks),
             task_manager=self.manager,
             limit=config.limit,
@@ -123,13 +121,18 @@ class LmEval(EvaluationProvider):
         from lm_eval.models.huggingface import HFLM
 
         class Harness(HFLM):
-            """Scores a text without context as a document: the space before it is no part of it."""
-
             def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
                 bare = [r if r.args[0] else replace(r, arguments=("", r.args[1].removeprefix(" "))) for r in requests]
                 return super().loglikelihood(bare, disable_tqdm)
 
-        return (HFLM if self.config.leading_space else Harness)(
+            def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+                self.add_bos_token = False  # it comes as the windows' prefix, else there were two
+                try:
+                    return super().loglikelihood_rolling(requests, disable_tqdm)
+                finally:
+                    self.add_bos_token = True
+
+        return Harness(
             pretrained=model.model,
             tokenizer=model.tokenizer,
             batch_size=self.config.batch_size,
@@ -140,10 +143,9 @@ class LmEval(EvaluationProvider):
     def _metrics(self, answer: Mapping[str, Any], name: str) -> Iterator[tuple[str, Metric]]:
         """The metrics of a task or group, with those of its parts in the details."""
         config, parts = self.config, parts_of(answer, name)
-        shots = f"@{config.num_fewshot}-shot" if config.num_fewshot else ""
-        title = f"{name}{shots}" + (f"[:{config.limit}]" if config.limit else "")
-        notes = [f"the first {config.limit} of each task only" if config.limit else ""]
-        notes += ["with the harness's leading space" if config.leading_space else ""]
+        title = name + (f"@{config.num_fewshot}-shot" if config.num_fewshot else "")
+        title += f"[:{config.limit}]" if config.limit else ""
+        note = f"the first {config.limit} of each task only" if config.limit else ""
         for key, value in answer["results"][name].items():
             kind, comma, variant = key.partition(",")
             if not comma or kind.endswith("_stderr") or not isinstance(value, (int, float)):
@@ -151,14 +153,11 @@ class LmEval(EvaluationProvider):
             shown = kind if variant == "none" else f"{kind} ({variant})"
             higher = answer["higher_is_better"].get(name, {}).get(kind)
             share = 0 <= value <= 1 and higher is not False
-            label = Label(f"{title}: {shown}", BENCHMARKS, "; ".join(filter(None, notes)), higher, share)
-            about: dict[str, Any] = {"limit": config.limit, "leading_space": config.leading_space}
+            label = Label(f"{title}: {shown}", BENCHMARKS, note, higher, share)
+            about: dict[str, Any] = {"limit": config.limit}
             if parts:
-                about["subtasks"] = {
-                    part: self._metric(answer, part, key, None).as_json()
-                    for part in parts
-                    if key in answer["results"].get(part, {})
-                }
+                measured = [part for part in parts if key in answer["results"].get(part, {})]
+                about["subtasks"] = {part: self._metric(answer, part, key, None).as_json() for part in measured}
             yield f"{title}/{shown}", self._metric(answer, name, key, label, **about)
 
     def _metric(self, answer: Mapping[str, Any], name: str, key: str, label: Label | None, **about: Any) -> Metric:
@@ -171,10 +170,9 @@ class LmEval(EvaluationProvider):
         by_task, by_size = (same_number(value, mean(x)) for x in (means.values(), (s.get(kind) for _, s in rows)))
         if (by_task or by_size) and all(same_number(results[t][key], means[t]) for t in samples):
             given, same = [float(s[kind]) for _, s in rows], SAME[self.settings.dtype]
-            choosing = {
-                t for t in samples if kind == "acc" and answer["configs"][t]["output_type"] == "multiple_choice"
-            }
-            values = [credit(s, same) if t in choosing else x for (t, s), x in zip(rows, given, strict=True)]
+            types = {t: answer["configs"][t]["output_type"] for t in samples if kind == "acc"}
+            choosing = [types.get(t) == "multiple_choice" for t, _ in rows]
+            values = [credit(s, same) if c else x for c, (_, s), x in zip(choosing, rows, given, strict=True)]
             about |= {"ties_as_right": value} if values != given else {}
             ids = unique(f"{t}:{s['doc_hash'][:12]}" for t, s in rows)
             how: dict[str, Any] = {"equal": by_task, "share": 0 <= min(values) <= max(values) <= 1}

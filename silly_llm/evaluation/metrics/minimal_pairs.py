@@ -54,8 +54,6 @@ class MinimalPairsConfig:
     """Column with a group of paradigms, which gets a metric of its own."""
     limit: int | None = None
     """Only the first so many pairs of each paradigm; it becomes part of the metric's name."""
-    normalize: Literal["none", "bytes"] = "none"
-    """`bytes`: compare nats per byte, for pairs of different lengths; it becomes part of the metric's name."""
 
     def __post_init__(self) -> None:
         at_least(self, limit=1)
@@ -76,7 +74,7 @@ class MinimalPairsConfig:
     @property
     def key(self) -> str:
         """The name of its metric, with everything that makes it another measure."""
-        return self.title + (f"[:{self.limit}]" if self.limit else "") + ("/byte" if self.normalize == "bytes" else "")
+        return self.title + (f"[:{self.limit}]" if self.limit else "")
 
 
 @register("evaluation_provider", "minimal_pairs")
@@ -120,24 +118,20 @@ class MinimalPairs(EvaluationProvider):
         scored = Scored(pairs, [self._right(pair, found) for pair in pairs])
         table = {name: part.share().as_json() for name, part in scored.by("paradigm").items() if name}
         title = "BLiMP" if config.title == "blimp" else config.title.replace("_", " ").capitalize()
-        notes = [
-            f"the first {config.limit} of each paradigm only" if config.limit else "",
-            "by nats per byte" if config.normalize == "bytes" else "",
-        ]
-        note = "; ".join(filter(None, ["right ones likelier than wrong ones; chance is 50 %", *notes]))
+        first = f"the first {config.limit} of each paradigm only" if config.limit else ""
+        note = "; ".join(filter(None, ["right ones likelier than wrong ones; chance is 50 %", first]))
         about: dict[str, Any] = {
             "pairs": len(pairs),
             "ties": scored.right.count(0.5),
             "same_text_twice": sum(p.good == p.bad and p.given_good == p.given_bad for p in pairs),
             "unknown_tokens": sum(score.unknown for score in found.values()),
             "limit": config.limit,
-            "normalize": config.normalize,
             "paradigms": table,
         }
         made = {config.key: scored.share(Label(title, KNOWING, note, True, True), **about)}
         fields = scored.by("field")
         for name, part in fields.items() if len(fields) > 1 else ():
-            label = Label(f"{title}: {name.replace('_', ' ')}", KNOWING, "; ".join(filter(None, notes)), True, True)
+            label = Label(f"{title}: {name.replace('_', ' ')}", KNOWING, first, True, True)
             made[f"{config.key}/{name}"] = part.share(label)
         return made
 
@@ -151,14 +145,10 @@ class MinimalPairs(EvaluationProvider):
 
     def _right(self, pair: Pair, found: dict[str, DocumentScore]) -> float:
         """1 where the right text is the likelier one, 0 where the wrong one is, 0.5 where the model cannot tell."""
-        nats, scales = [], []
-        for text, given in ((pair.good, pair.given_good), (pair.bad, pair.given_bad)):
-            whole, before = found[text], found.get(given)
-            total, size = whole.nats - (before.nats if before else 0), whole.bytes - (before.bytes if before else 0)
-            by = size if self.config.normalize == "bytes" else 1
-            nats.append(total / by)
-            scales.append(whole.nats / by)
-        return 0.5 if abs(nats[0] - nats[1]) <= self.same * max(scales) else float(nats[0] < nats[1])
+        whole = [found[text].nats for text in (pair.good, pair.bad)]
+        given = [found[text].nats if text else 0.0 for text in (pair.given_good, pair.given_bad)]
+        good, bad = (total - before for total, before in zip(whole, given, strict=True))
+        return 0.5 if abs(good - bad) <= self.same * max(whole) else float(good < bad)
 
 
 @dataclass(frozen=True)

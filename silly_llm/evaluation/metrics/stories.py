@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from silly_llm.core.registry import register
+from silly_llm.core.sampling import Generation
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import (
     TELLING,
@@ -46,19 +47,14 @@ class Completions(EvaluationProvider):
         self.settings = settings
 
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
-        settings, requests, ids = self.settings, data.requests, data.request_ids
-        given = 0 if model.is_chat else settings.beginning_words
+        ids, given = data.request_ids, 0 if model.is_chat else self.settings.beginning_words
         asked_by = "instructions" if model.is_chat else f"the first {given} words of held-out stories"
-        beginnings = [r.beginning for r in requests]
-        prompts = [r.messages for r in requests] if model.is_chat else beginnings
-        made = model.generate(prompts, settings.sampling, settings.seed)
-        new = whole = [tokenize_words(g.text) for g in made]
-        if not model.is_chat:
-            whole = [tokenize_words(begin + g.text) for begin, g in zip(beginnings, made, strict=True)]
+        made = told(model, data, self.settings)
+        new = [tokenize_words(generation.text) for _, generation in made]
+        whole = [tokenize_words(begin + generation.text) for begin, generation in made]
+        ended = Units(ids, [float(generation.ended) for _, generation in made])
         return {
-            "ends_by_itself": estimate(
-                Units(ids, [float(g.ended) for g in made]), label=ENDS, share=True, asked_by=asked_by
-            ),
+            "ends_by_itself": estimate(ended, label=ENDS, share=True, asked_by=asked_by),
             "story_words": estimate(Units(ids, [len(words) for words in whole]), label=LENGTH),
             **{f"distinct_{k}": distinct(ids, new, k, label=label) for k, label in DISTINCT.items()},
             "top_opening": openings(ids, whole, label=OPENING, given_words=given),
@@ -74,16 +70,18 @@ class Completions(EvaluationProvider):
         answers = model.generate([ask(model, r) for r in requests], settings.sampling, settings.seed)
         for r, made in zip(requests, answers, strict=True):
             found, known = detect_features(made.text), features_known(data.language)
-            row = {
-                "kind": "instruction",
-                "prompt": r.instruction,
-                "completion": made.text.strip(),
-                "ended": made.ended,
-            }
-            row["words"] = {word: includes_word(made.text, word, data.language) for word in r.words}
-            row["features"] = {feature: feature in found for feature in r.features if feature in known}
-            rows.append(row)
+            text = {"prompt": r.instruction, "completion": made.text.strip(), "ended": made.ended}
+            words = {word: includes_word(made.text, word, data.language) for word in r.words}
+            features = {feature: feature in found for feature in r.features if feature in known}
+            rows.append({"kind": "instruction", **text, "words": words, "features": features})
         return rows
+
+
+def told(model: LanguageModel, data: EvaluationData, settings: EvaluationArguments) -> list[tuple[str, Generation]]:
+    """The story of each request, as the words that were given of it and what the model wrote: a tuned model's answers, with nothing given."""
+    before = ["" if model.is_chat else r.beginning for r in data.requests]
+    prompts = [r.messages for r in data.requests] if model.is_chat else before
+    return list(zip(before, model.generate(prompts, settings.sampling, settings.seed), strict=True))
 
 
 def ask(model: LanguageModel, request: StoryRequest) -> Any:

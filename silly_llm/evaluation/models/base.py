@@ -9,15 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from silly_llm.core.errors import RunError
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.sampling import Generation, SamplingParams
 from silly_llm.evaluation.arguments import SamplingSettings
-from silly_llm.evaluation.metrics.base import unique
+from silly_llm.evaluation.metrics.base import NotMeasured, unique
 
-
-class NotMeasured(RunError):
-    """A model lacks what a metric needs; the report says so, and the other metrics go on."""
+__all__ = ["DocumentScore", "EvaluatedModel", "NotMeasured"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class DocumentScore:
     lossy: int = 0
     """Bytes of that text which the tokens do not spell: decoding gives something else in their place."""
     curve: tuple[tuple[float, int], ...] = ()
-    """Nats and bytes of the tokens at positions 1-8, 9-16, 17-32, …; empty where the tokenizer knows no offsets."""
+    """Nats and bytes of the tokens at positions 1-8, 9-16, 17-32, …"""
 
     @property
     def charged(self) -> float:
@@ -60,8 +57,6 @@ class EvaluatedModel(ABC):
     """Tied embeddings count once."""
     vocabulary: int | None = None
     """Tokens that its tokenizer knows."""
-    path = ""
-    """The folder or Hub id that it was loaded from, where there is one."""
 
     def __init__(self, name: str) -> None:
         self.name = name

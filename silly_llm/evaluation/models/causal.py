@@ -7,7 +7,6 @@ those of exactly the text that was scored, so that bits per byte compares models
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
@@ -36,8 +35,8 @@ class Tokens(NamedTuple):
     """Without special tokens."""
     length: int
     """Characters of the document that they stand for."""
-    starts: Sequence[tuple[int, int]] = ()
-    """Of each token the place in the document, in characters; empty where the tokenizer does not know."""
+    starts: Sequence[tuple[int, int]]
+    """Of each token the place in the document, in characters."""
 
 
 class LanguageModel(EvaluatedModel):
@@ -109,7 +108,7 @@ class LanguageModel(EvaluatedModel):
             yield from self._score_chunk(chunk, window)
 
     def _score_chunk(self, texts: list[str], window: str) -> Iterator[DocumentScore]:
-        documents = self._encode(texts, self.context - 1 if window == "cut" else None)
+        documents = [self._encode(text, self.context - 1 if window == "cut" else None) for text in texts]
         windows = [(index, *piece) for index, tokens in enumerate(documents) for piece in self._windows(tokens.ids)]
         windows.sort(key=lambda piece: len(piece[1]), reverse=True)
         losses = [np.zeros(len(tokens.ids)) for tokens in documents]
@@ -125,7 +124,7 @@ class LanguageModel(EvaluatedModel):
         if not math.isfinite(total):
             raise RunError(f"{self.name}: the loss of the document that begins {text[:40]!r} is {total}")
         edges = [0]
-        while starts and edges[-1] < len(ids):
+        while edges[-1] < len(ids):
             edges.append(min(max(CURVE, 2 * edges[-1]), len(ids)))
         places = [0, *(starts[edge][0] for edge in edges[1:-1]), length]
         sizes = [len(scored[a:b].encode("utf-8", errors="replace")) for a, b in pairwise(places)]
@@ -140,30 +139,16 @@ class LanguageModel(EvaluatedModel):
             curve=tuple(zip(np.add.reduceat(nats, edges[:-1]).tolist(), sizes, strict=True)) if len(edges) > 1 else (),
         )
 
-    def _encode(self, texts: list[str], limit: int | None) -> Iterable[Tokens]:
-        """Documents as token ids, at most `limit` each."""
-        fast = self.tokenizer.is_fast
-
-        def encode(text: str) -> Any:
-            options = {"add_special_tokens": False, "truncation": False, "verbose": False}
-            # A special token that a text names is text.
-            return self.tokenizer(text, split_special_tokens=True, return_offsets_mapping=fast, **options)
-
-        made = []
-        for text in texts:
-            encoded, length = encode(text), len(text)
-            ids, starts = encoded["input_ids"], encoded["offset_mapping"] if fast else ()
-            if limit is not None and len(ids) > limit:
-                if fast:
-                    kept = limit
-                    while kept > 0 and starts[kept][0] < starts[kept - 1][1]:
-                        kept -= 1  # the cut would split a character that several byte tokens make up
-                    ids, starts, length = ids[:kept], starts[:kept], starts[kept - 1][1] if kept else 0
-                else:  # the longest beginning that fits
-                    fits = bisect_right(range(len(text)), limit, key=lambda n: len(encode(text[:n])["input_ids"]))
-                    ids, length = encode(text[: max(0, fits - 1)])["input_ids"], max(0, fits - 1)
-            made.append(Tokens(ids, length, starts))
-        return made
+    def _encode(self, text: str, limit: int | None) -> Tokens:
+        """A document as token ids, at most `limit`; a special token that it names is text."""
+        options = {"add_special_tokens": False, "truncation": False, "verbose": False, "split_special_tokens": True}
+        encoded = self.tokenizer(text, return_offsets_mapping=True, **options)
+        ids, starts = encoded["input_ids"], encoded["offset_mapping"]
+        if limit is None or len(ids) <= limit:
+            return Tokens(ids, len(text), starts)
+        while limit > 0 and starts[limit][0] < starts[limit - 1][1]:
+            limit -= 1  # the cut would split a character that several byte tokens make up
+        return Tokens(ids[:limit], starts[limit - 1][1] if limit else 0, starts[:limit])
 
     def _windows(self, ids: list[int]) -> Iterator[tuple[list[int], int, int]]:
         """Pieces to feed: (begin-of-text + tokens, where in `ids` they end, how many of the last tokens to score)."""

@@ -68,6 +68,10 @@ def check_model(entry: ModelEntry, context: int | None) -> Any:
             (Path(adapter).parent / f"tokenizer{end}").exists() for end in (".json", "_config.json")
         )
         tokenizer = AutoTokenizer.from_pretrained(**where(entry if own else base))
+        if not tokenizer.is_fast:
+            raise RecipeError(
+                f"model: {entry.name}: needs a tokenizer.json, which says where in a text its tokens stand"
+            )
     if not adapter:  # which may bring more rows along
         fits(entry, tokenizer, config.vocab_size)
     return tokenizer

@@ -33,9 +33,8 @@ def beginnings(source: Any = OURS) -> list[str]:
         texts: list[Any] = read_prompts(Path(name))
     else:
         lines = isinstance(name, str) and name.endswith(".txt")
-        records = load_records(
-            {"path": name, "separator": "\\n"} if lines else name, split=("test", "validation", "train")
-        )
+        rows: Any = {"path": name, "separator": "\\n"} if lines else name
+        records = load_records(rows, split=("test", "validation", "train"))
         column = next((c for c in COLUMNS if c in columns_of(records)), None)
         if column is None:
             raise RecipeError(f"beginnings: {name}: expected a column {' or '.join(COLUMNS)}")

@@ -23,14 +23,11 @@ def request(name, **wanted):
 
 
 def test_shares_by_type_with_what_was_not_asked():
+    first = "A bird sat in a tree."
     answers = [
         ("a", QUARREL, request("a", words=("toy", "share"), features=("dialogue", "conflict"))),
         ("b", SAD, request("b", features=("dialogue",), others={"sentence": "It was lost.", "ending": "sad"})),
-        (
-            "c",
-            CALM,
-            request("c", words=("dog",), features=("conflict",), others={"sentence": "A bird sat in a tree."}),
-        ),
+        ("c", CALM, request("c", words=("dog",), features=("conflict",), others={"sentence": first})),
         ("d", QUARREL, request("d")),  # asks for nothing: it counts nowhere
     ]
     made = following(answers, asked_by="a test")
@@ -78,10 +75,9 @@ def test_what_asking_adds_is_nothing_where_nobody_listens_and_its_interval_is_th
     answers = list(simulated(30, 3, lambda n, asked: 0.5))
     metric = following(answers)["features_added"]
     without = [following(answers[:i] + answers[i + 1 :])["features_added"].value for i in range(30)]
-    expected = [30 * metric.value - 29 * left_out for left_out in without]
-    assert pseudo_values(metric.units.sums()[1]) == pytest.approx(
-        [expected[answers.index(next(a for a in answers if a[0] == name))] for name in metric.units.sums()[0]]
-    )
+    expected = {a[0]: 30 * metric.value - 29 * left_out for a, left_out in zip(answers, without, strict=True)}
+    names, sums = metric.units.sums()
+    assert pseudo_values(sums) == pytest.approx([expected[name] for name in names])
     assert estimate(metric.units).value == pytest.approx(metric.value)
 
 
@@ -104,11 +100,8 @@ def test_a_row_says_what_it_asks_for():
     made = [request_of(row, args, 0) for row in rows(["sentence", "words"])]
     assert made[0].others == {"sentence": "The kite flew over the big house."} and made[0].features == ()
     assert made[0].combination == "sentence + words" and made[0].wanted.keys() == {"words", "sentence"}
-    row = next(rows(["words"])) | {
-        "types": ["names", "word_count", "summary"],
-        "names": ["Tom"],
-        "word_count": [5, 20],
-    }
+    row = next(rows(["words"])) | {"types": ["names", "word_count", "summary"]}
+    row |= {"names": ["Tom"], "word_count": [5, 20]}
     assert request_of(row, args, 0).wanted == {"names": ["Tom"], "word_count": [5, 20]}
 
 

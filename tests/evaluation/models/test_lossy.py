@@ -108,30 +108,6 @@ def test_a_cut_at_32_positions_says_which_bytes_were_scored(model, stories, caps
     assert measured(short, stories)["bits_per_byte"].units.denominators == whole.units.denominators
 
 
-def test_a_slow_tokenizer_is_cut_to_what_fits(model, stories):
-    class Slow:
-        """The same tokenizer without offsets, as those of Python are."""
-
-        is_fast = False
-
-        def __getattr__(self, name):
-            return getattr(model.tokenizer, name)
-
-        def __len__(self):
-            return len(model.tokenizer)
-
-        def __call__(self, text, return_offsets_mapping, **options):
-            assert not return_offsets_mapping
-            return model.tokenizer(text, **options)
-
-    slow = LanguageModel(model.model, Slow(), "slow", 20)
-    for text, score in zip(stories, slow.score(stories, "cut"), strict=True):
-        kept = text[: score.characters]
-        assert score.bytes == len(kept.encode()) and score.curve == ()
-        assert score.tokens == len(model.tokenizer(kept, add_special_tokens=False)["input_ids"]) <= 19
-        assert score.tokens == 19 or not score.cut or len(text[: score.characters + 1].encode()) > score.bytes + 1
-
-
 @pytest.mark.slow
 def test_a_sentencepiece_tokenizer_loses_nothing(shared, tinystories):
     model = LanguageModel.load(str(shared / "models/stories260K"), name="stories260K", device="cpu")

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from locations import SHARED
 from tiny import tiny_tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, TextStreamer
 
@@ -27,14 +26,6 @@ def test_the_same_arguments_give_the_same_texts(model):
     assert all(g.ended == (g.tokens < 20) for g in first)
 
 
-@pytest.mark.parametrize("temperature", [0, 0.8])
-def test_what_else_is_in_a_batch_changes_no_text(model, temperature):
-    ids = [encode(model.tokenizer, prompt) for prompt in ("A", "One day Ann found a red ball.")]
-    params = [SamplingParams(seed, 8, temperature) for seed in (3, 4)]
-    together = sample(model.model, model.tokenizer, ids, params, batch_size=2)
-    assert together == sample(model.model, model.tokenizer, ids, params)
-
-
 def test_a_training_goes_on_as_it_was(model):
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -54,15 +45,11 @@ def test_a_text_is_streamed_and_stays_within_the_context(model, capsys):
     assert sample_text(model.model, model.tokenizer, "Tom had a kite. " * 20, SamplingParams(1)) == ""
 
 
-STORIES = SHARED / "models" / "stories260K"
-
-
-@pytest.mark.skipif(not STORIES.is_dir(), reason="shared/models/stories260K is not here")
-def test_neither_the_batch_nor_how_many_are_asked_for_changes_a_text():
+def test_neither_the_batch_nor_how_many_are_asked_for_changes_a_text(shared):
     beginnings = [["Once upon a", "One day, Tom and", "Lily", "There was a"][i % 4] for i in range(100)]
     made = {}
     for batch in (1, 7, 20, 100):
-        model = LanguageModel.load(str(STORIES), name="stories", device="cpu")
+        model = LanguageModel.load(str(shared / "models/stories260K"), name="stories", device="cpu")
         asked = beginnings[: 20 if batch < 20 else 100]  # it also grows
         made[batch] = model.generate(asked, settings(max_new_tokens=150, generation_batch_size=batch), seed=7)
         assert len(made[batch]) == len(asked) == len(set(made[batch]))

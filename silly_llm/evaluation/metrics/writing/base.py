@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Metric
+from silly_llm.evaluation.metrics.stories import told
 from silly_llm.text.languages import ENGLISH
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class WritingProvider(EvaluationProvider):
-    """Measures texts by English rules. Every metric has `reference` in its details: the same of the held-out stories."""
+    """Measures the stories that `completions` counts, by English rules. Every metric has `reference` in its details: the same of the held-out stories."""
 
     name = "writing"
 
@@ -32,21 +33,13 @@ class WritingProvider(EvaluationProvider):
         if data.language != ENGLISH:
             print(f"{self.name}: not measured, its rules are English; the texts are in {data.language}", flush=True)
             return {}
-        metrics = self.measure(data.request_ids, self.stories(model, data))
+        stories = [begin + generation.text for begin, generation in told(model, data, self.settings)]
+        metrics = self.measure(data.request_ids, stories)
         if self._held_out is None or self._held_out[0] is not data:
             count = len(data.requests)
             self._held_out = data, self.measure(data.document_ids[:count], list(data.texts[:count]))
-        return {name: self._with_reference(name, metric) for name, metric in metrics.items()}
-
-    def _with_reference(self, name: str, metric: Metric) -> Metric:
-        held_out = self._held_out[1].get(name) if self._held_out else None
-        return replace(metric, details=metric.details | {"reference": held_out.as_json()}) if held_out else metric
-
-    def stories(self, model: LanguageModel, data: EvaluationData) -> list[str]:
-        """The same stories that `completions` counts: a tuned model's answers; a base model's with the words given to it before them."""
-        sampling, seed = self.settings.sampling, self.settings.seed
-        if model.is_chat:
-            return [made.text for made in model.generate([r.messages for r in data.requests], sampling, seed)]
-        beginnings = [r.beginning for r in data.requests]
-        made = model.generate(beginnings, sampling, seed)
-        return [begin + generation.text for begin, generation in zip(beginnings, made, strict=True)]
+        held_out = self._held_out[1]
+        return {
+            name: replace(m, details=m.details | {"reference": held_out[name].as_json()})
+            for name, m in metrics.items()
+        }

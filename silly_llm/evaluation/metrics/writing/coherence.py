@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from silly_llm.core.registry import register
-from silly_llm.evaluation.metrics.base import KNOWING, WRITING, EvaluationData, Label, Metric, Units, estimate, unique
+from silly_llm.evaluation.metrics.base import (
+    KNOWING,
+    WRITING,
+    EvaluationData,
+    Label,
+    Metric,
+    NotMeasured,
+    Units,
+    estimate,
+    unique,
+)
 from silly_llm.evaluation.metrics.writing.base import WritingProvider
 from silly_llm.text.names import introductions, pronouns
 from silly_llm.text.sentences import sentence_spans
@@ -21,9 +34,6 @@ NAMES_STAY = Label(
 PRONOUNS = Label("Pronouns agree", WRITING, "he and she after a name, in its sentence", True, True)
 SPLICE = Label(
     "Right second half preferred", KNOWING, "of held-out stories, to another story's; chance is 50 %", True, True
-)
-OWN_SPLICE = Label(
-    "Own second half preferred", WRITING, "of its own stories, to another one's; chance is 50 %", True, True
 )
 
 
@@ -42,53 +52,47 @@ class Coherence(WritingProvider):
         names = [introductions(text) for text in texts]
         named = [(name, found) for name, found in zip(ids, names, strict=True) if found]
         stay = Units([n for n, _ in named], [sum(f.values()) for _, f in named], [len(f) for _, f in named])
-        new = Counter(sum(not introduced for introduced in found.values()) for found in names)
         agreements = [(name, said) for name, text in zip(ids, texts, strict=True) if (said := pronouns(text))]
         agree = Units([n for n, _ in agreements], [sum(s) for _, s in agreements], [len(s) for _, s in agreements])
-        details = {"stories_with_names": len(named), "stories": len(texts)}
-        by_count = {str(count): stories for count, stories in sorted(new.items())}
+        new = sorted(Counter(list(found.values()).count(False) for found in names).items())
+        details: dict[str, Any] = {"stories_with_names": len(named), "stories": len(texts)}
+        details["stories_by_new_names"] = {str(count): stories for count, stories in new}
         return {
-            "names_stay": estimate(stay, label=NAMES_STAY, share=True, **details, stories_by_new_names=by_count),
+            "names_stay": estimate(stay, label=NAMES_STAY, share=True, **details),
             "pronouns_agree": estimate(agree, label=PRONOUNS, share=True, stories_with_pronouns=len(agreements)),
         }
 
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
         metrics = super().evaluate(model, data)
-        if not hasattr(model, "score"):
-            print(f"coherence: splice is not measured: {model.name} gives no likelihoods", flush=True)
+        if not metrics:
             return metrics
         count = len(data.requests)
-        held_out, own = list(data.texts[:count]), self.stories(model, data)
-        return metrics | {
-            "splice": self.splice(model, data.document_ids[:count], held_out, SPLICE),
-            "own_splice": self.splice(model, data.request_ids, own, OWN_SPLICE),
-        }
+        return metrics | {"splice": splice(model, data.document_ids[:count], data.texts[:count])}
 
-    def splice(self, model: LanguageModel, ids: Sequence[str], texts: Sequence[str], label: Label) -> Metric:
-        """How often a story's first half makes its own second half likelier by more nats than it does the next story's.
 
-        By how much, since another half may be likelier by itself: log p(half | first) - log p(half). A tie is ½. Stories of fewer than
-        four sentences have no halves.
-        """
-        halves = [(name, *half) for name, text in zip(ids, texts, strict=True) if (half := in_halves(text))]
-        if len(halves) < 2:
-            return estimate(Units([], []), label=label, too_short=len(texts))
-        firsts, seconds = [first for _, first, _ in halves], [second for *_, second in halves]
-        shifted = seconds[1:] + seconds[:1]
-        joined = [a + b for a, b in zip(firsts, seconds, strict=True)] + [
-            a + b for a, b in zip(firsts, shifted, strict=True)
-        ]
-        nats = [score.nats for score in model.score([*joined, *seconds])]
-        n = len(halves)
-        right, wrong, alone = nats[:n], nats[n : 2 * n], nats[2 * n :]
-        # The first half costs the same in both
-        gains = [
-            (w - other) - (r - mine)
-            for r, w, mine, other in zip(right, wrong, alone, alone[1:] + alone[:1], strict=True)
-        ]
-        wins = [0.5 if gain == 0 else float(gain > 0) for gain in gains]
-        units = Units(unique(name for name, *_ in halves), wins)
-        return estimate(units, label=label, share=True, pairs=n, too_short=len(texts) - n)
+def splice(model: LanguageModel, ids: Sequence[str], texts: Sequence[str]) -> Metric:
+    """How often a story's first half makes its own second half likelier by more nats than it does the next story's.
+
+    By how much, since another half may be likelier by itself: log p(half | first) - log p(half). A tie is ½. Stories of fewer than
+    four sentences have no halves.
+    """
+    halves = [(name, *half) for name, text in zip(ids, texts, strict=True) if (half := in_halves(text))]
+    n, firsts, seconds = len(halves), [first for _, first, _ in halves], [second for *_, second in halves]
+    if n < 2:
+        return _not_measured("fewer than two held-out stories have four sentences")
+    own, others = ([*map("".join, zip(firsts, ends, strict=True))] for ends in (seconds, seconds[1:] + seconds[:1]))
+    try:
+        nats = np.array([score.nats for score in model.score([*own, *others, *seconds])])
+    except NotMeasured as error:
+        return _not_measured(str(error))
+    right, wrong, alone = nats.reshape(3, n)
+    gains = (wrong - np.roll(alone, -1)) - (right - alone)  # the first half costs the same in both
+    units = Units(unique(name for name, *_ in halves), np.heaviside(gains, 0.5).tolist())
+    return estimate(units, label=SPLICE, share=True, pairs=n, too_short=len(texts) - n)
+
+
+def _not_measured(why: str) -> Metric:
+    return Metric(math.nan, details={"not_measured": why}, label=SPLICE)
 
 
 def in_halves(text: str) -> tuple[str, str] | None:

@@ -23,21 +23,19 @@ from silly_llm.text.words import count_words
 ERRORS = Label("Grammatical errors", WRITING, "per 100 words, by rules that find most but not all", False)
 FAULTLESS = Label("Stories without an error", WRITING, "that the rules find", True, True)
 
-STYLE = frozenset(
-    ["Capitalization", "Enhancement", "Formatting", "Punctuation", "Redundancy", "Regionalism", "Spelling", "Style"]
-)
+STYLE = {
+    "Capitalization",
+    "Enhancement",
+    "Formatting",
+    "Punctuation",
+    "Redundancy",
+    "Regionalism",
+    "Spelling",
+    "Style",
+}
 """Kinds of Harper's findings that are no grammar."""
-MISTAKEN = frozenset(
-    [
-        "CompoundNouns",
-        "HopHope",
-        "LetsConfusion",
-        "MissingPreposition",
-        "PossessiveYour",
-        "WillNonLemma",
-        "WrongNegative",
-    ]
-)
+MISTAKEN = {"CompoundNouns", "HopHope", "LetsConfusion", "MissingPreposition", "PossessiveYour", "WillNonLemma"}
+MISTAKEN |= {"WrongNegative"}
 """Harper's rules that find more in real stories than there is."""
 _PASTS = frozenset(form for forms in TABLES["irregular_verbs"].values() for form in forms.split()) - {"been"}
 """Harper takes some of these for the present (*he dug*)."""

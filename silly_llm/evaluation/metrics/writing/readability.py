@@ -1,4 +1,4 @@
-"""How easy stories are to read: how long their sentences and words are, and how common the words."""
+"""How easy stories are to read: how long their sentences and words are, and how many of them a child knows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ from silly_llm.text.words import tokenize_words
 SENTENCE = Label("Words per sentence", WRITING)
 GRADE = Label("Reading grade", WRITING, "US school grade, by the Automated Readability Index")
 CHILD = Label("Words a small child knows", WRITING, "of all words but names", None, True)
-ZIPF = Label(
-    "Commonness of words",
-    WRITING,
-    "Zipf scale of all words but names: 3 is once in a million words, 6 a thousand times",
-)
 
 
 @register("evaluation_provider", "readability")
@@ -33,13 +28,11 @@ class Readability(WritingProvider):
     name = "readability"
 
     def measure(self, ids: Sequence[str], texts: Sequence[str]) -> dict[str, Metric]:
-        """`sentence_words`, `child_words` (of the embedded vocabulary in any form, or among the 1,000 most common), `word_zipf` and `reading_grade`.
+        """`sentence_words`, `child_words` (of the embedded vocabulary in any form, or among the 1,000 most common) and `reading_grade`.
 
         The grade is 4.71 letters per word + 0.5 words per sentence - 21.43 (Smith and Senter, 1967), the mean over stories; below 1
         is before school. Texts without a word do not count.
         """
-        from wordfreq import zipf_frequency
-
         kept = [(n, text, words) for n, text in zip(ids, texts, strict=True) if (words := tokenize_words(text))]
         names = [n for n, *_ in kept]
         counts = [len(words) for *_, words in kept]
@@ -52,14 +45,12 @@ class Readability(WritingProvider):
         total = [len(words) for words in plain]
         unknown = Counter(word for words in plain for word in words if not child_knows(word))
         known = [sum(child_knows(word) for word in words) for words in plain]
-        zipf = [sum(zipf_frequency(word, "en") for word in words) for words in plain]
         grades = [4.71 * x / n + 0.5 * n / s - 21.43 for x, n, s in zip(letters, counts, sentences, strict=True)]
         rest = [{"word": word, "count": count} for word, count in unknown.most_common(20)]
         return {
             "sentence_words": estimate(Units(names, counts, sentences), label=SENTENCE, blank=len(texts) - len(kept)),
             "reading_grade": estimate(Units(names, grades), label=GRADE),
             "child_words": estimate(Units(names, known, total), label=CHILD, share=True, other_words=rest),
-            "word_zipf": estimate(Units(names, zipf, total), label=ZIPF),
         }
 
 
@@ -74,14 +65,6 @@ def _child_words() -> frozenset[str]:
 
     lists = json.loads(EMBEDDED.read_text(encoding="utf-8"))
     words = {form for kind in ("nouns", "verbs", "adjectives") for word in lists[kind] for form in word_forms(word)}
-    contracted = {f"{w}{end}" for w in STOP_WORDS for end in ("n't", "'m", "'re", "'ve", "'ll", "'d")} | {
-        "can't",
-        "won't",
-    }
-    return frozenset(
-        words
-        | STOP_WORDS
-        | contracted
-        | set(top_n_list("en", 1000))
-        | {word.lower() for word in TABLES["capitalized"]}
-    )
+    words |= {f"{w}{end}" for w in STOP_WORDS for end in ("n't", "'m", "'re", "'ve", "'ll", "'d")} | {"can't", "won't"}
+    words |= {word.lower() for word in TABLES["capitalized"]}
+    return STOP_WORDS.union(words, top_n_list("en", 1000))
