@@ -20,12 +20,11 @@ from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
 from silly_llm.core.pages import markdown
-from silly_llm.evaluation.comparing.comparisons import amount, compare_models, leaderboard, recipes_of
+from silly_llm.evaluation.comparing.comparisons import RULE, amount, compare_models, leaderboard, recipes_of
 from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
 from silly_llm.evaluation.report.numbers import labels_of, show
 from silly_llm.evaluation.report.report import write_report
-from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.evaluation.results import VERSION, read_results
 
 WIDTH = 100
@@ -182,8 +181,7 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
     """The leaderboard, and for each question what the tests say, in lines of at most `WIDTH` columns."""
     models, comparisons = results["models"], results["comparisons"]
     labels = labels_of(models)
-    lines, table = board(results, labels), metrics_table(results).splitlines()
-    lines += ["", *table] if max(map(len, table)) <= WIDTH else []
+    lines = board(results, labels)
     rows = {q: [r for r in comparisons if r["question"] == q] for q in ("checkpoints", "recipes")}
     first = {metric: found[0]["model"] for metric in results["best"] if (found := leaderboard(results, metric))}
     many = len(models) > MANY
@@ -195,11 +193,11 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
     }
     if rows["checkpoints"]:
         asked = "Are these checkpoints different on this kind of text? (paired over documents and requests; Holm over"
-        lines += ["", *wrapped(f"{asked} {tests['checkpoints']} tests)"), *verdicts["checkpoints"]]
+        lines += ["", *wrapped(f"{asked} {tests['checkpoints']} tests; {RULE})"), *verdicts["checkpoints"]]
         lines += many * wrapped("  Shown are the pairs with the first at each metric; --output_dir writes all.")
     if rows["recipes"]:
         asked = "Are these recipes different? (seeds as units, Welch's t; Holm over"
-        lines += ["", *wrapped(f"{asked} {tests['recipes']} tests)"), *verdicts["recipes"]]
+        lines += ["", *wrapped(f"{asked} {tests['recipes']} tests; {RULE})"), *verdicts["recipes"]]
     elif any(row["p_holm"] is not None for row in rows["checkpoints"]):
         seeds = "several seeds a side would tell (--group NAME=MODEL,MODEL, or one recipe trained with other seeds)"
         differ = any(row["better"] for row in rows["checkpoints"])

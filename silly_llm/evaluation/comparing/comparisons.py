@@ -19,6 +19,8 @@ from silly_llm.evaluation.report.numbers import labels_of, show
 
 LOSSY = 0.001
 """A tokenizer that cannot spell more of the bytes than this is not ranked by how well its model predicts them."""
+RULE = f"better: corrected p < {ALPHA}; intervals: 95 %"
+"""What a verdict means, wherever one is shown."""
 Evidence = Mapping[tuple[str, str], Units]
 """The units by model and metric."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 import statistics
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from silly_llm.core.devices import processor
 from silly_llm.core.registry import register
 from silly_llm.core.sampling import SamplingParams, sample
 from silly_llm.core.schema import at_least
@@ -70,7 +70,7 @@ class Cost(EvaluationProvider):
             "parameters_without_embeddings": (total - sum(tables.values()), NOT_EMBEDDED, {}),
             "weight_bytes": (sum(p.nbytes for p in weights.parameters()), WEIGHTS, {"dtype": str(weights.dtype)}),
         }
-        here = {"hardware": hardware(weights.device), "threads": torch.get_num_threads()}
+        here = {"hardware": processor(weights.device), "threads": torch.get_num_threads()}
         reset_peak(weights.device)
         texts = list(data.texts[: self.config.documents])
         rate = self._rate(weights, lambda: sum(s.tokens for s in model.score(texts, self.settings.window)))
@@ -112,16 +112,6 @@ class Cost(EvaluationProvider):
 def _embeddings(weights: Any) -> list[Any]:
     """The layers of input and output embeddings."""
     return [layer for layer in (weights.get_input_embeddings(), weights.get_output_embeddings()) if layer is not None]
-
-
-def hardware(device: torch.device) -> str:
-    """The name of the processor that computes."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    with suppress(OSError):
-        if device.type == "cpu" and (named := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())):
-            return named[1]
-    return f"{device.type} ({platform.processor() or platform.machine()})"
 
 
 def reset_peak(device: torch.device) -> None:

@@ -21,6 +21,7 @@ from silly_llm.core.console.duration import duration
 from silly_llm.core.folders.files import write_text
 from silly_llm.core.pages.plots import read_log, training_plots
 from silly_llm.core.pages.render import write_page
+from silly_llm.evaluation.comparing.paired import ALPHA
 from silly_llm.evaluation.evidence import GENERATIONS
 from silly_llm.evaluation.metrics.statistics import FEW
 from silly_llm.evaluation.report.differences import differences, differences_table, summary
@@ -99,6 +100,7 @@ def report_context(
         "not_measured": not_measured(models, results.get("notes", [])),
         "best": bool(results.get("best")),
         "few": FEW,
+        "alpha": ALPHA,
         "environment": environment_facts(results.get("environment") or {}),
         "markdown_table": metrics_table(results, page=True),
         "differences_table": differences_table(differences(results)),

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from locations import SHARED
 
+from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.evaluation.comparing.paired import ALPHA, common, holm, paired, sign_flips, welch
 from silly_llm.evaluation.metrics.statistics import Units, estimate
+from silly_llm.evaluation.report.scores import published
 
 MODEL, TEXTS = SHARED / "models" / "stories260K", SHARED / "data" / "tinystories" / "validation.jsonl"
 SIZES = np.random.default_rng(0).integers(300, 1500, 350)
@@ -108,9 +110,11 @@ def test_weight_noise_on_a_real_model_is_found():
         with torch.no_grad():
             for weight in model.model.parameters():
                 weight += noise * weight.std() * torch.randn(weight.shape, generator=generator)
-        scores = list(model.score(texts, "cut"))
+        scores = list(model.score(texts, "sliding"))
         found.append(Units(ids, [s.nats / math.log(2) for s in scores], [s.bytes for s in scores]))
     difference, alone = paired(found[1], found[0], equal=True), estimate(found[0])
+    (point,) = published({"settings": {"window": "sliding"}, "dataset": {"texts": fingerprint(sorted(texts))[:16]}})
+    assert alone.value == pytest.approx(point["bits_per_byte"], abs=5e-4)
     assert len(texts) == 350 and 0.0012 < difference.value < 0.0021
     assert difference.p < 1e-6 and difference.low > 0 and (difference.high - difference.low) / 2 <= 0.0004
     assert (alone.high - alone.low) / (difference.high - difference.low) > 19
