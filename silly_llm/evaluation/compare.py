@@ -15,13 +15,12 @@ from typing import Any
 from silly_llm import __version__
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, suggestion
-from silly_llm.core.folders.manifest import file_digest
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
 from silly_llm.core.pages import markdown
 from silly_llm.evaluation.comparing.comparisons import RULE, amount, compare_models, leaderboard, recipes_of
-from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evidence
+from silly_llm.evaluation.evidence import read_generations, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
 from silly_llm.evaluation.report.numbers import labels_of, show
 from silly_llm.evaluation.report.report import write_report
@@ -51,7 +50,12 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     print("\n".join(said(merged, groups)))
     if options.output_dir:
         folder = home(options.output_dir)
-        texts, rows = read_generations(evaluations, names), [(*key, units_as_json(u)) for key, u in evidence.items()]
+        rows = [(*key, units_as_json(units)) for key, units in evidence.items()]
+        texts = [
+            row | {"model": called[row["model"]]}
+            for results, called in zip(evaluations, names, strict=True)
+            for row in read_generations(results["folder"], results)
+        ]
         with open_tool_output(folder, "compare"):
             merged["evidence"] = write_evidence(folder, rows, texts)
             write_report(merged, folder, title=options.title or f"{len(merged['models'])} models compared")
@@ -114,8 +118,7 @@ def merge(
     called: list[dict[str, str]] = []
     for evaluation in evaluations:
         called.append({})
-        path = Path(evaluation["path"]).resolve()
-        folder = path.parent if path.is_file() else path
+        folder = evaluation["folder"].resolve()
         folder = folder.parent if folder.name == "evaluation" else folder
         for name, model in evaluation["models"].items():
             given = label = name if names.count(name) == 1 else f"{folder.name}/{name}"
@@ -151,27 +154,6 @@ def read_groups(given: Sequence[str], models: Mapping[str, Any]) -> dict[str, li
     if twice := [member for member in named if named.count(member) > 1]:
         raise RecipeError(f"--group: {twice[0]!r} stands in two groups")
     return groups
-
-
-def read_generations(
-    evaluations: Sequence[Mapping[str, Any]], names: Sequence[Mapping[str, str]]
-) -> list[dict[str, Any]]:
-    """The texts that were kept beside the evaluations, with the models' new names; of a file that is gone none."""
-    import pyarrow.parquet as pq
-
-    rows = []
-    for evaluation, called in zip(evaluations, names, strict=True):
-        path = Path(evaluation["path"])
-        file = (path if path.is_dir() else path.parent) / GENERATIONS
-        if file.is_file():
-            if file_digest(file) != evaluation["evidence"].get(GENERATIONS):
-                raise RecipeError(
-                    f"{file}: is not the one of these results; restore it, or remove it to go on without"
-                )
-            rows += [
-                row | {"model": called.get(row["model"], "")} for row in pq.read_table(file.absolute()).to_pylist()
-            ]
-    return rows
 
 
 # What is printed ------------------------------------------------------------------------------------------------------
