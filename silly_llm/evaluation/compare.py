@@ -19,10 +19,10 @@ from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
 from silly_llm.core.pages import markdown
-from silly_llm.evaluation.comparing.comparisons import RULE, amount, compare_models, leaderboard, recipes_of
+from silly_llm.evaluation.comparing.comparisons import amount, compare_models, leaderboard, recipes_of
 from silly_llm.evaluation.evidence import read_generations, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
-from silly_llm.evaluation.report.numbers import labels_of, show
+from silly_llm.evaluation.report.numbers import RULE, labels_of, show
 from silly_llm.evaluation.report.report import write_report
 from silly_llm.evaluation.results import VERSION, read_results
 
@@ -30,6 +30,10 @@ WIDTH = 100
 """Columns of what is printed."""
 MANY = 3
 """Of more models only the pairs with the first are printed."""
+ASKED = {
+    "checkpoints": "Are these checkpoints different on this kind of text? (paired over documents and requests",
+    "recipes": "Are these recipes different? (seeds as units, Welch's t",
+}
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -164,27 +168,21 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
     models, comparisons = results["models"], results["comparisons"]
     labels = labels_of(models)
     lines = board(results, labels)
-    rows = {q: [r for r in comparisons if r["question"] == q] for q in ("checkpoints", "recipes")}
     first = {metric: found[0]["model"] for metric in results["best"] if (found := leaderboard(results, metric))}
-    many = len(models) > MANY
-    pairs = [r for r in rows["checkpoints"] if not many or first.get(r["metric"]) in (r["a"], r["b"])]
-    tests = {q: sum(row["p_holm"] is not None for row in found) for q, found in rows.items()}
-    verdicts = {
-        q: [line for r in found for line in verdict(r, labels[r["metric"]])]
-        for q, found in (rows | {"checkpoints": pairs}).items()
-    }
-    if rows["checkpoints"]:
-        asked = "Are these checkpoints different on this kind of text? (paired over documents and requests; Holm over"
-        lines += ["", *wrapped(f"{asked} {tests['checkpoints']} tests; {RULE})"), *verdicts["checkpoints"]]
-        lines += many * wrapped("  Shown are the pairs with the first at each metric; --output_dir writes all.")
-    if rows["recipes"]:
-        asked = "Are these recipes different? (seeds as units, Welch's t; Holm over"
-        lines += ["", *wrapped(f"{asked} {tests['recipes']} tests; {RULE})"), *verdicts["recipes"]]
-    elif any(row["p_holm"] is not None for row in rows["checkpoints"]):
-        seeds = "several seeds a side would tell (--group NAME=MODEL,MODEL, or one recipe trained with other seeds)"
+    rows = {question: [r for r in comparisons if r["question"] == question] for question in ASKED}
+    for question, found in rows.items():
+        many = question == "checkpoints" and len(models) > MANY
+        if found:
+            tests = sum(row["p_holm"] is not None for row in found)
+            lines += ["", *wrapped(f"{ASKED[question]}; Holm over {tests} tests; {RULE})")]
+            shown = [r for r in found if not many or first.get(r["metric"]) in (r["a"], r["b"])]
+            lines += [line for row in shown for line in verdict(row, labels[row["metric"]])]
+            lines += many * wrapped("  Shown are the pairs with the first at each metric; --output_dir writes all.")
+    if not rows["recipes"] and any(row["p_holm"] is not None for row in rows["checkpoints"]):
         differ = any(row["better"] for row in rows["checkpoints"])
-        known = "these checkpoints differ; of the recipes" if differ else "of the recipes"
-        lines += ["", *wrapped(f"{known[0].upper()}{known[1:]} nothing is known: {seeds}.")]
+        known = "These checkpoints differ; of the recipes" if differ else "Of the recipes"
+        seeds = "several seeds a side would tell (--group NAME=MODEL,MODEL, or one recipe trained with other seeds)"
+        lines += ["", *wrapped(f"{known} nothing is known: {seeds}.")]
     if untested := [
         m for m, label in labels.items() if label.higher_is_better is not None and m not in results["best"]
     ]:

@@ -18,9 +18,10 @@ from silly_llm.core.folders.files import write_text
 from silly_llm.core.pages import markdown
 from silly_llm.core.pages.plots import read_log
 from silly_llm.evaluation import compare
-from silly_llm.evaluation.comparing.comparisons import RULE, finished
+from silly_llm.evaluation.comparing.comparisons import finished
 from silly_llm.evaluation.comparing.paired import welch
 from silly_llm.evaluation.metrics.statistics import Label, Metric, mean_over_seeds
+from silly_llm.evaluation.report.numbers import RULE
 
 SIZES = ("width", "layers", "heads")
 """Model dimensions in a row."""

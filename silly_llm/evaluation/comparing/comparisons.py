@@ -12,15 +12,13 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from silly_llm.evaluation.comparing.paired import ALPHA, Difference, common, holm, paired, welch
+from silly_llm.evaluation.comparing.paired import Difference, common, holm, paired, welch
 from silly_llm.evaluation.metrics.base import PREDICTING, Label
-from silly_llm.evaluation.metrics.statistics import Units, estimate
+from silly_llm.evaluation.metrics.statistics import ALPHA, Units, estimate
 from silly_llm.evaluation.report.numbers import labels_of, show
 
 LOSSY = 0.001
 """A tokenizer that cannot spell more of the bytes than this is not ranked by how well its model predicts them."""
-RULE = f"better: corrected p < {ALPHA}; intervals: 95 %"
-"""What a verdict means, wherever one is shown."""
 Evidence = Mapping[tuple[str, str], Units]
 """The units by model and metric."""
 

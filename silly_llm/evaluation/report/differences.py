@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from silly_llm.core.pages import markdown
-from silly_llm.evaluation.comparing.comparisons import RULE
-from silly_llm.evaluation.report.numbers import bar_between, labels_of, show
+from silly_llm.evaluation.report.numbers import RULE, bar_between, labels_of, show
 
 QUESTIONS = {
     "checkpoints": "Are these checkpoints different on this kind of text? The units are documents and requests, paired. Of the "

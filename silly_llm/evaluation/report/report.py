@@ -19,13 +19,12 @@ from silly_llm import __version__
 from silly_llm.core.config import to_yaml
 from silly_llm.core.console.duration import duration
 from silly_llm.core.folders.files import write_text
-from silly_llm.core.pages.plots import read_log, training_plots
+from silly_llm.core.pages.plots import is_number, read_log, training_plots
 from silly_llm.core.pages.render import write_page
-from silly_llm.evaluation.comparing.paired import ALPHA
 from silly_llm.evaluation.evidence import read_generations
-from silly_llm.evaluation.metrics.statistics import FEW
+from silly_llm.evaluation.metrics.statistics import ALPHA, FEW
 from silly_llm.evaluation.report.differences import differences, differences_table, summary
-from silly_llm.evaluation.report.numbers import is_number, show
+from silly_llm.evaluation.report.numbers import show
 from silly_llm.evaluation.report.scores import published, score_plots
 from silly_llm.evaluation.report.tables import cells_table, metrics_table, not_measured, overview, table
 from silly_llm.evaluation.report.texts import browse, hero_story, opening_lists, sections

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from silly_llm.core.pages.plots import SERIES, Point, scatter_plot
+from silly_llm.core.pages.plots import SERIES, Point, is_number, scatter_plot
 from silly_llm.evaluation.metrics.base import COST
-from silly_llm.evaluation.report.numbers import is_number, labels_of
+from silly_llm.evaluation.report.numbers import labels_of
 
 COSTS = {"parameters": "parameters", "training_flops": "FLOPs of training", "weight_bytes": "bytes of weights"}
 """Names of metrics or details, and what they are called."""

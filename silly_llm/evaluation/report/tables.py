@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from silly_llm.core.pages import markdown
+from silly_llm.core.pages.plots import is_number
 from silly_llm.evaluation.metrics.base import Label
 from silly_llm.evaluation.metrics.statistics import FEW
 from silly_llm.evaluation.report.differences import differences
-from silly_llm.evaluation.report.numbers import DASH, bar_between, interval, is_number, labels_of, show
+from silly_llm.evaluation.report.numbers import DASH, bar_between, interval, labels_of, show
 
 HIGHLIGHTS = {
     "bits_per_byte": ("bits per byte", "needs {} bits for a byte of held-out text"),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import pytest
 from test_report import EVIL, compared, model
@@ -89,8 +90,6 @@ def test_on_a_phone_every_model_is_seen_without_scrolling_sideways(count, tmp_pa
     (tmp_path / "phone.html").write_text(MEASURE.format(width=PHONE, page=page), encoding="utf-8")
     dom, console = browse(tmp_path / "phone.html", proxy, tmp_path)
     (found,) = re.findall("<pre>(%5B.*?)</pre>", dom)
-    from urllib.parse import unquote
-
     for state in json.loads(unquote(found)):
         assert state["scroll"] <= state["width"] <= PHONE
         assert state["beyond"] == []
