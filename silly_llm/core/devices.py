@@ -41,15 +41,22 @@ def keep_freed_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
-def hardware() -> dict[str, Any]:
-    """What a report says it ran on: processor, cores that this process may use, memory, and GPUs."""
+def processor(device: str | torch.device = "cpu") -> str:
+    """The name of the processor or GPU that computes."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def hardware() -> dict[str, Any]:
+    """What a report says it ran on: processor, cores that this process may use, memory, and GPUs."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0
     return {
-        "processor": named[0] if named else platform.processor() or platform.machine(),
+        "processor": processor(),
         "cores": cores,
         "memory": f"{memory:.0f} GiB" if memory else "",
         "gpu": ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())),

@@ -15,23 +15,25 @@ from typing import Any
 from silly_llm import __version__
 from silly_llm.core.container import Container
 from silly_llm.core.errors import RecipeError, suggestion
-from silly_llm.core.folders.manifest import file_digest
 from silly_llm.core.folders.output import open_tool_output
 from silly_llm.core.launch import Parser, run_main
 from silly_llm.core.lookup import home
 from silly_llm.core.pages import markdown
 from silly_llm.evaluation.comparing.comparisons import amount, compare_models, leaderboard, recipes_of
-from silly_llm.evaluation.evidence import GENERATIONS, units_as_json, write_evidence
+from silly_llm.evaluation.evidence import read_generations, units_as_json, write_evidence
 from silly_llm.evaluation.metrics.base import Label
-from silly_llm.evaluation.report.numbers import labels_of, show
+from silly_llm.evaluation.report.numbers import RULE, labels_of, show
 from silly_llm.evaluation.report.report import write_report
-from silly_llm.evaluation.report.tables import metrics_table
 from silly_llm.evaluation.results import VERSION, read_results
 
 WIDTH = 100
 """Columns of what is printed."""
 MANY = 3
 """Of more models only the pairs with the first are printed."""
+ASKED = {
+    "checkpoints": "Are these checkpoints different on this kind of text? (paired over documents and requests",
+    "recipes": "Are these recipes different? (seeds as units, Welch's t",
+}
 
 
 def main(argv: list[str] | None = None, *, container: Container | None = None) -> None:
@@ -52,7 +54,12 @@ def main(argv: list[str] | None = None, *, container: Container | None = None) -
     print("\n".join(said(merged, groups)))
     if options.output_dir:
         folder = home(options.output_dir)
-        texts, rows = read_generations(evaluations, names), [(*key, units_as_json(u)) for key, u in evidence.items()]
+        rows = [(*key, units_as_json(units)) for key, units in evidence.items()]
+        texts = [
+            row | {"model": called[row["model"]]}
+            for results, called in zip(evaluations, names, strict=True)
+            for row in read_generations(results["folder"], results)
+        ]
         with open_tool_output(folder, "compare"):
             merged["evidence"] = write_evidence(folder, rows, texts)
             write_report(merged, folder, title=options.title or f"{len(merged['models'])} models compared")
@@ -115,8 +122,7 @@ def merge(
     called: list[dict[str, str]] = []
     for evaluation in evaluations:
         called.append({})
-        path = Path(evaluation["path"]).resolve()
-        folder = path.parent if path.is_file() else path
+        folder = evaluation["folder"].resolve()
         folder = folder.parent if folder.name == "evaluation" else folder
         for name, model in evaluation["models"].items():
             given = label = name if names.count(name) == 1 else f"{folder.name}/{name}"
@@ -154,27 +160,6 @@ def read_groups(given: Sequence[str], models: Mapping[str, Any]) -> dict[str, li
     return groups
 
 
-def read_generations(
-    evaluations: Sequence[Mapping[str, Any]], names: Sequence[Mapping[str, str]]
-) -> list[dict[str, Any]]:
-    """The texts that were kept beside the evaluations, with the models' new names; of a file that is gone none."""
-    import pyarrow.parquet as pq
-
-    rows = []
-    for evaluation, called in zip(evaluations, names, strict=True):
-        path = Path(evaluation["path"])
-        file = (path if path.is_dir() else path.parent) / GENERATIONS
-        if file.is_file():
-            if file_digest(file) != evaluation["evidence"].get(GENERATIONS):
-                raise RecipeError(
-                    f"{file}: is not the one of these results; restore it, or remove it to go on without"
-                )
-            rows += [
-                row | {"model": called.get(row["model"], "")} for row in pq.read_table(file.absolute()).to_pylist()
-            ]
-    return rows
-
-
 # What is printed ------------------------------------------------------------------------------------------------------
 
 
@@ -182,29 +167,22 @@ def said(results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> lis
     """The leaderboard, and for each question what the tests say, in lines of at most `WIDTH` columns."""
     models, comparisons = results["models"], results["comparisons"]
     labels = labels_of(models)
-    lines, table = board(results, labels), metrics_table(results).splitlines()
-    lines += ["", *table] if max(map(len, table)) <= WIDTH else []
-    rows = {q: [r for r in comparisons if r["question"] == q] for q in ("checkpoints", "recipes")}
+    lines = board(results, labels)
     first = {metric: found[0]["model"] for metric in results["best"] if (found := leaderboard(results, metric))}
-    many = len(models) > MANY
-    pairs = [r for r in rows["checkpoints"] if not many or first.get(r["metric"]) in (r["a"], r["b"])]
-    tests = {q: sum(row["p_holm"] is not None for row in found) for q, found in rows.items()}
-    verdicts = {
-        q: [line for r in found for line in verdict(r, labels[r["metric"]])]
-        for q, found in (rows | {"checkpoints": pairs}).items()
-    }
-    if rows["checkpoints"]:
-        asked = "Are these checkpoints different on this kind of text? (paired over documents and requests; Holm over"
-        lines += ["", *wrapped(f"{asked} {tests['checkpoints']} tests)"), *verdicts["checkpoints"]]
-        lines += many * wrapped("  Shown are the pairs with the first at each metric; --output_dir writes all.")
-    if rows["recipes"]:
-        asked = "Are these recipes different? (seeds as units, Welch's t; Holm over"
-        lines += ["", *wrapped(f"{asked} {tests['recipes']} tests)"), *verdicts["recipes"]]
-    elif any(row["p_holm"] is not None for row in rows["checkpoints"]):
-        seeds = "several seeds a side would tell (--group NAME=MODEL,MODEL, or one recipe trained with other seeds)"
+    rows = {question: [r for r in comparisons if r["question"] == question] for question in ASKED}
+    for question, found in rows.items():
+        many = question == "checkpoints" and len(models) > MANY
+        if found:
+            tests = sum(row["p_holm"] is not None for row in found)
+            lines += ["", *wrapped(f"{ASKED[question]}; Holm over {tests} tests; {RULE})")]
+            shown = [r for r in found if not many or first.get(r["metric"]) in (r["a"], r["b"])]
+            lines += [line for row in shown for line in verdict(row, labels[row["metric"]])]
+            lines += many * wrapped("  Shown are the pairs with the first at each metric; --output_dir writes all.")
+    if not rows["recipes"] and any(row["p_holm"] is not None for row in rows["checkpoints"]):
         differ = any(row["better"] for row in rows["checkpoints"])
-        known = "these checkpoints differ; of the recipes" if differ else "of the recipes"
-        lines += ["", *wrapped(f"{known[0].upper()}{known[1:]} nothing is known: {seeds}.")]
+        known = "These checkpoints differ; of the recipes" if differ else "Of the recipes"
+        seeds = "several seeds a side would tell (--group NAME=MODEL,MODEL, or one recipe trained with other seeds)"
+        lines += ["", *wrapped(f"{known} nothing is known: {seeds}.")]
     if untested := [
         m for m, label in labels.items() if label.higher_is_better is not None and m not in results["best"]
     ]:

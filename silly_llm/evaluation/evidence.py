@@ -17,15 +17,8 @@ from silly_llm.core.folders.manifest import file_digest
 from silly_llm.evaluation.metrics.statistics import Units
 
 EVIDENCE, GENERATIONS = "evidence.parquet", "generations.parquet"
-COLUMNS = {
-    "model": "string",
-    "metric": "string",
-    "unit": "string",
-    "cluster": "string",
-    "numerator": "double",
-    "denominator": "double",
-    "lost": "double",
-}
+COLUMNS = dict.fromkeys(("model", "metric", "unit", "cluster"), "string")
+COLUMNS |= dict.fromkeys(("numerator", "denominator", "lost"), "double")
 """Of `evidence.parquet`; see `Units`. `cluster`, `denominator` and `lost` are null where they are the default."""
 
 
@@ -54,7 +47,7 @@ def write_evidence(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, getattr(pa, kind.replace("double", "float64"))()) for name, kind in COLUMNS.items()])
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
     tables = [
         pa.table({"model": [model] * len(rows["unit"]), "metric": [metric] * len(rows["unit"]), **rows}, schema=schema)
         for model, metric, rows in units
@@ -73,31 +66,44 @@ def read_evidence(folder: Path, results: Mapping[str, Any]) -> dict[tuple[str, s
     """The units by model and metric.
 
     Raises:
-        RecipeError: the file is missing, or is not the one that the results name.
+        RecipeError: the file is missing, damaged, or not the one that the results name.
     """
+    table = read_table(folder / EVIDENCE, results)
+    kinds = {field.name: str(field.type) for field in table.schema}
+    if wrong := [name for name, kind in COLUMNS.items() if kinds.get(name) != kind]:
+        raise RecipeError(
+            f"{folder / EVIDENCE}: column {wrong[0]!r} is {kinds.get(wrong[0], 'missing')}; evaluate again"
+        )
+    rows: dict[tuple[str, str], list[Any]] = {}
+    for model, metric, *row in zip(*table.select(list(COLUMNS)).to_pydict().values(), strict=True):
+        rows.setdefault((model, metric), []).append(row)
+    found = {}
+    for key, of_one in rows.items():
+        ids, clusters, numerators, denominators, lost = (list(column) for column in zip(*of_one, strict=True))
+        found[key] = Units(ids, numerators, *([] if None in x else x for x in (denominators, clusters, lost)))
+    return found
+
+
+def read_generations(folder: Path, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The texts that were kept beside results; none where the file is gone."""
+    file = folder / GENERATIONS
+    return read_table(file, results).to_pylist() if file.is_file() else []
+
+
+def read_table(file: Path, results: Mapping[str, Any]) -> Any:
+    """A Parquet file that the results name; a RecipeError where it is missing, damaged, or another one."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file, expected = folder / EVIDENCE, (results.get("evidence") or {}).get(EVIDENCE)
-    if not file.is_file() or file_digest(file) != expected:
+    if not file.is_file() or file_digest(file) != (results.get("evidence") or {}).get(file.name):
         state = "is not the one of these results" if file.is_file() else "no such file"
         raise RecipeError(f"{file}: {state}; evaluate again, or restore the folder as evaluate wrote it")
-    found: dict[tuple[str, str], list[Any]] = {}
-    table = pq.ParquetFile(file.absolute())
-    kinds = {field.name: str(field.type) for field in table.schema_arrow}
-    if wrong := [name for name, kind in COLUMNS.items() if kinds.get(name) != kind]:
-        raise RecipeError(f"{file}: column {wrong[0]!r} is {kinds.get(wrong[0], 'missing')}; evaluate again")
-    for batch in table.iter_batches(columns=list(COLUMNS)):
-        for model, metric, *row in zip(*batch.to_pydict().values(), strict=True):
-            found.setdefault((model, metric), []).append(row)
-    return {key: _units(rows) for key, rows in found.items()}
+    try:
+        return pq.read_table(file.absolute())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RecipeError(f"{file}: cannot be read ({' '.join(str(error).split())[:120]}); evaluate again") from None
 
 
 def masked(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row without secrets in its texts."""
     return {key: mask(value) if isinstance(value, str) else value for key, value in row.items()}
-
-
-def _units(rows: Sequence[Sequence[Any]]) -> Units:
-    ids, clusters, numerators, denominators, lost = (list(column) for column in zip(*rows, strict=True))
-    optional = ([] if None in column else column for column in (denominators, clusters, lost))
-    return Units(ids, numerators, *optional)

@@ -43,35 +43,7 @@ MODEL = {
         "metrics": {"type": "object", "additionalProperties": METRIC},
         "samples": {"type": "array", "items": OBJECT},
         "details": OBJECT,  # by metric, and of the model: parameters, context, vocabulary, chat, recipe_digest, seed …
-        "measured_by": {
-            "type": "object",
-            "additionalProperties": OBJECT,
-        },  # by metric: `type` and options of its provider
-    },
-}
-COMPARISON = {
-    "type": "object",
-    "required": [
-        "metric",
-        "a",
-        "b",
-        "question",
-        "difference",
-        "low",
-        "high",
-        "p",
-        "p_holm",
-        "n",
-        "detectable",
-        "verdict",
-    ],
-    "properties": dict.fromkeys(("metric", "a", "b", "verdict"), TEXT)
-    | dict.fromkeys(("difference", "low", "high", "p", "p_holm", "detectable"), NUMBER)
-    | {
-        "question": {"enum": ["checkpoints", "recipes"]},
-        "n": {"type": "integer"},
-        "better": {"type": ["string", "null"]},
-        "left_out": {"type": "integer"},
+        "measured_by": {"type": "object", "additionalProperties": OBJECT},  # by metric: options of its provider
     },
 }
 SCHEMA = {
@@ -83,13 +55,10 @@ SCHEMA = {
         "dataset": {"type": "object", "required": ["digest", "split", "documents_scored", "stories_asked_for"]},
         "settings": OBJECT,  # what changes numbers
         "evidence": {"type": "object", "required": [EVIDENCE], "additionalProperties": TEXT},  # SHA-256 by file
-        "comparisons": {"type": "array", "items": COMPARISON},
-        "best": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
         "notes": {"type": "array", "items": TEXT},
-        "silly_llm": TEXT,
     },
 }
-"""JSON Schema of `results.json`."""
+"""JSON Schema of what is read of `results.json`; `comparisons` and `best` are computed again."""
 
 
 def options_of(spec: Any) -> dict[str, Any]:
@@ -112,13 +81,11 @@ def bearing_out(metrics: Mapping[str, Metric], model: str) -> dict[str, Units]:
 
 
 def read_results(path: Path) -> tuple[dict[str, Any], dict[tuple[str, str], Units]]:
-    """A `results.json`, with `path` added, and the evidence beside it.
+    """A `results.json`, with its `path` and `folder` added, and the evidence beside it.
 
     Raises:
         RecipeError: there is none, it does not fit `SCHEMA`, or its numbers are not those of its evidence.
     """
-    import pyarrow as pa
-
     file = path / "results.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse)
@@ -127,16 +94,13 @@ def read_results(path: Path) -> tuple[dict[str, Any], dict[tuple[str, str], Unit
     except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"{file}: is not JSON ({error})") from None
     check_schema(content, file)
-    try:
-        evidence = read_evidence(file.parent, content)
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
-        damaged = f"{file.parent / EVIDENCE}: cannot be read ({' '.join(str(error).split())[:120]}); evaluate again"
-        raise error if isinstance(error, RecipeError) else RecipeError(damaged) from None
+    evidence = read_evidence(file.parent, content)
     check_numbers(content["models"], evidence, file)
-    return content | {"path": str(path)}, evidence
+    return content | {"path": str(path), "folder": file.parent}, evidence
 
 
 def refuse(constant: str) -> None:
+    """Python's JSON reads NaN and Infinity, which are none."""
     raise ValueError(f"{constant} is no number of JSON")
 
 
@@ -184,6 +148,6 @@ def contradiction(numbers: Mapping[str, Any], units: Units) -> str | None:
 
 
 def same(here: float | None, there: float | None) -> bool:
-    return here == there or (
-        here is not None and there is not None and math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-12)
-    )
+    if here is None or there is None:
+        return here is there
+    return math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-12)

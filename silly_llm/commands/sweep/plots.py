@@ -14,8 +14,7 @@ from typing import Any
 
 from silly_llm.commands.sweep.points import short
 from silly_llm.commands.sweep.results import METRICS, SIZES, Group, curve
-from silly_llm.core.pages.plots import style_axes
-from silly_llm.evaluation.report.tables import is_number
+from silly_llm.core.pages.plots import is_number, style_axes
 
 INK, MUTED, FAINT = "#22201c", "#736c60", "#e6dfd3"
 """The light colors of the report."""

@@ -21,6 +21,7 @@ from silly_llm.evaluation import compare
 from silly_llm.evaluation.comparing.comparisons import finished
 from silly_llm.evaluation.comparing.paired import welch
 from silly_llm.evaluation.metrics.statistics import Label, Metric, mean_over_seeds
+from silly_llm.evaluation.report.numbers import RULE
 
 SIZES = ("width", "layers", "heads")
 """Model dimensions in a row."""
@@ -106,7 +107,7 @@ def verdicts(groups: Sequence[Group]) -> list[str]:
     best = min(several, key=lambda name: statistics.fmean(several[name]), default=None)
     rows = [row for row in finished(pairs) if best in (row["a"], row["b"])]
     lines = [line for row in rows for line in compare.verdict(row, label)]
-    return ["", *lines] if lines else []
+    return ["", f"({RULE})", *lines] if lines else []
 
 
 def curve(found: Group, metric: str) -> list[tuple[float, float]]:

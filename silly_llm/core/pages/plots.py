@@ -125,7 +125,7 @@ def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
         x, unit, label = "step", 1.0, "steps"
 
     def points(key: str) -> list[tuple[float, float]]:
-        found = {row[x] / unit: row[key] for row in log if _number(row.get(x)) and _number(row.get(key))}
+        found = {row[x] / unit: row[key] for row in log if is_number(row.get(x)) and is_number(row.get(key))}
         return sorted(found.items())
 
     curves = [
@@ -141,7 +141,8 @@ def training_plots(log: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is one, other than NaN and a truth value."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from silly_llm.evaluation.comparing.paired import ALPHA, Difference, common, holm, paired, welch
+from silly_llm.evaluation.comparing.paired import Difference, common, holm, paired, welch
 from silly_llm.evaluation.metrics.base import PREDICTING, Label
-from silly_llm.evaluation.metrics.statistics import Units, estimate
+from silly_llm.evaluation.metrics.statistics import ALPHA, Units, estimate
 from silly_llm.evaluation.report.numbers import labels_of, show
 
 LOSSY = 0.001

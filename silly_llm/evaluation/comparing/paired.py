@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from silly_llm.evaluation.metrics.statistics import FEW, Units, around, pseudo_values, skewness
+from silly_llm.evaluation.metrics.statistics import ALPHA, FEW, Units, around, pseudo_values, skewness
 
-ALPHA, POWER = 0.025, 0.8
-"""Below which p-value models are called different: so that of 200 comparisons of equals at most 10 do, which with 0.05 fails every other
-time; and how often a difference of the size of `Difference.detectable` is found."""
+POWER = 0.8
+"""How often a difference of the size of `Difference.detectable` is found."""
 FLIPS = 9_999
 """Random sign flips of a test; with up to 13 clusters that differ, all 2ⁿ are looked at instead."""
 ROUNDING = 2e-6

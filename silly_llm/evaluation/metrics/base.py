@@ -31,8 +31,8 @@ PREDICTING, TELLING = "Predicting held-out text", "Telling stories"
 FOLLOWING, VARIETY = "Following instructions", "Variety"
 JUDGED, KNOWING = "Judged by an LLM", "Minimal pairs"
 WRITING, COPYING = "Language and coherence", "Copying from training text"
-COST = "Cost"
-GROUPS = (PREDICTING, JUDGED, TELLING, FOLLOWING, WRITING, KNOWING, VARIETY, COPYING, COST)
+BENCHMARKS, COST = "Benchmarks", "Cost"
+GROUPS = (PREDICTING, JUDGED, TELLING, FOLLOWING, WRITING, KNOWING, BENCHMARKS, VARIETY, COPYING, COST)
 """Groups of metrics, in the order of a report."""
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from silly_llm.core.devices import hardware
+from silly_llm.core.devices import processor
 from silly_llm.core.registry import register
 from silly_llm.core.sampling import SamplingParams, sample
 from silly_llm.core.schema import at_least
@@ -72,9 +72,7 @@ class Cost(EvaluationProvider):
             "parameters_without_embeddings": (total - embedded, NOT_EMBEDDED, {}),
             "weight_bytes": (sum(p.nbytes for p in weights.parameters()), WEIGHTS, {"dtype": str(weights.dtype)}),
         }
-        machine = hardware()
-        here = {"hardware": machine["gpu"] if weights.device.type == "cuda" else machine["processor"]}
-        here["threads"] = torch.get_num_threads()
+        here = {"hardware": processor(weights.device), "threads": torch.get_num_threads()}
         reset_peak()
         texts = list(data.texts[: self.config.documents])
         rate = self._rate(weights, lambda: sum(s.tokens for s in model.score(texts, self.settings.window)))

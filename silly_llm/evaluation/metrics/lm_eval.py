@@ -15,15 +15,12 @@ from silly_llm.core.registry import register
 from silly_llm.core.schema import at_least
 from silly_llm.data.sources import guarded
 from silly_llm.evaluation.arguments import EvaluationArguments
-from silly_llm.evaluation.metrics.base import EvaluationData, EvaluationProvider, Label, Metric, unique
+from silly_llm.evaluation.metrics.base import BENCHMARKS, EvaluationData, EvaluationProvider, Label, Metric, unique
 from silly_llm.evaluation.metrics.minimal_pairs import SAME, mean_over_paradigms
 from silly_llm.evaluation.metrics.statistics import around, wilson
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.models.causal import LanguageModel
-
-BENCHMARKS = "Benchmarks"
-"""The group of these metrics in a report."""
 
 
 @dataclass

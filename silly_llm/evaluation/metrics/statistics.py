@@ -21,6 +21,9 @@ from silly_llm.text.words import join_words
 
 FEW = 10
 """Fewer independent clusters than this give intervals that nobody should build on."""
+ALPHA = 0.025
+"""Below which p-value models are called different: so that of 200 comparisons of equals at most 10 do, which with 0.05 fails every other
+time."""
 
 
 @dataclass(frozen=True)

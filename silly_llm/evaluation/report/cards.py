@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from silly_llm import __version__
+from silly_llm.core.pages.plots import is_number
 from silly_llm.evaluation.arguments import ModelEntry
 from silly_llm.evaluation.metrics.base import FOLLOWING, PREDICTING, TELLING, VARIETY
-from silly_llm.evaluation.report.numbers import is_number, labels_of
+from silly_llm.evaluation.report.numbers import labels_of
 from silly_llm.hub.data_cards import hub_ids
 from silly_llm.hub.results import Result, add_results
 

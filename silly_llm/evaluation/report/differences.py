@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from silly_llm.core.pages import markdown
-from silly_llm.evaluation.report.numbers import bar_between, labels_of, show
+from silly_llm.evaluation.report.numbers import RULE, bar_between, labels_of, show
 
 QUESTIONS = {
     "checkpoints": "Are these checkpoints different on this kind of text? The units are documents and requests, paired. Of the "
-    "recipes that trained them nothing follows: another seed may turn it around.",
-    "recipes": "Are these recipes different? The units are trainings with different seeds.",
+    f"recipes that trained them nothing follows: another seed may turn it around. ({RULE})",
+    "recipes": f"Are these recipes different? The units are trainings with different seeds. ({RULE})",
 }
 OUTCOMES = ("better", "worse", "no difference", "too few to say", "not compared")
 """What the first model of a pair is against the second."""
@@ -22,24 +22,22 @@ def differences(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     labels, rows = labels_of(results["models"]), results.get("comparisons") or []
     most: dict[str, float] = {}
     for row in rows:
-        most[row["metric"]] = max(
-            most.get(row["metric"], 0), *(1.1 * abs(row.get(end) or 0) for end in ("low", "high"))
-        )
+        ends = (1.1 * abs(row[end] or 0) for end in ("low", "high"))
+        most[row["metric"]] = max(most.get(row["metric"], 0), *ends)
     found = []
     for row in rows:
-        label, p, scale = labels.get(row["metric"]), row.get("p_holm"), most[row["metric"]]
-        percent, shown = bool(label and label.percent), dict[str, Any](value="", interval="", bar=None)
-        known = None not in (row.get("difference"), row.get("low"), row.get("high"))
-        outcome = "not compared" if not known else "too few to say" if p is None else "no difference"
-        if row.get("better"):
+        label, p, scale = labels[row["metric"]], row["p_holm"], most[row["metric"]]
+        percent, shown = label.percent, dict[str, Any](value="", interval="", bar=None)
+        if row["better"]:
             outcome = "better" if row["better"] == row["a"] else "worse"
-        if known:
+        else:
+            outcome = next(outcome for outcome in OUTCOMES if row["verdict"].startswith(outcome))
+        if row["difference"] is not None:
             interval = f"{signed(row['low'], percent, '')} to {signed(row['high'], percent)}"
             bar = bar_between(row["low"], row["difference"], row["high"], -scale, scale)
             shown = {"value": signed(row["difference"], percent), "interval": interval, "bar": bar}
         said = "" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-        more = {"name": label.name if label else row["metric"], "p": said, "outcome": outcome}
-        found.append({**row, **shown, **more, "found": bool(row.get("better"))})
+        found.append({**row, **shown, "name": label.name, "p": said, "outcome": outcome, "found": bool(row["better"])})
     return found
 
 

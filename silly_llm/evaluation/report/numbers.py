@@ -7,12 +7,11 @@ from typing import Any
 
 from silly_llm.core.schema import check
 from silly_llm.evaluation.metrics.base import GROUPS, Label
+from silly_llm.evaluation.metrics.statistics import ALPHA
 
 DASH = "–"
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+RULE = f"better: corrected p < {ALPHA}; intervals: 95 %"
+"""What a verdict means, wherever one is shown."""
 
 
 def show(value: float | None, percent: bool = False) -> str:

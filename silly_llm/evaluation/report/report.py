@@ -19,12 +19,12 @@ from silly_llm import __version__
 from silly_llm.core.config import to_yaml
 from silly_llm.core.console.duration import duration
 from silly_llm.core.folders.files import write_text
-from silly_llm.core.pages.plots import read_log, training_plots
+from silly_llm.core.pages.plots import is_number, read_log, training_plots
 from silly_llm.core.pages.render import write_page
-from silly_llm.evaluation.evidence import GENERATIONS
-from silly_llm.evaluation.metrics.statistics import FEW
+from silly_llm.evaluation.evidence import read_generations
+from silly_llm.evaluation.metrics.statistics import ALPHA, FEW
 from silly_llm.evaluation.report.differences import differences, differences_table, summary
-from silly_llm.evaluation.report.numbers import is_number, show
+from silly_llm.evaluation.report.numbers import show
 from silly_llm.evaluation.report.scores import published, score_plots
 from silly_llm.evaluation.report.tables import cells_table, metrics_table, not_measured, overview, table
 from silly_llm.evaluation.report.texts import browse, hero_story, opening_lists, sections
@@ -58,11 +58,8 @@ def write_report(
         generations: Every text to browse, as rows of `generations.parquet`; default: those of that file in `output`.
     """
     write_text(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    if generations is None and (output / GENERATIONS).is_file():
-        from pyarrow.parquet import read_table
-
-        generations = read_table((output / GENERATIONS).absolute()).to_pylist()
-    context = report_context(results, title, folders or {}, recipe, generations or ())
+    texts = read_generations(output, results) if generations is None else generations
+    context = report_context(results, title, folders or {}, recipe, texts)
     for name in ("report.html", "report.md"):
         write_page(output / name, context)
 
@@ -99,6 +96,7 @@ def report_context(
         "not_measured": not_measured(models, results.get("notes", [])),
         "best": bool(results.get("best")),
         "few": FEW,
+        "alpha": ALPHA,
         "environment": environment_facts(results.get("environment") or {}),
         "markdown_table": metrics_table(results, page=True),
         "differences_table": differences_table(differences(results)),

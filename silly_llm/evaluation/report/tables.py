@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from silly_llm.core.pages import markdown
+from silly_llm.core.pages.plots import is_number
 from silly_llm.evaluation.metrics.base import Label
-from silly_llm.evaluation.metrics.statistics import FEW, wilson
+from silly_llm.evaluation.metrics.statistics import FEW
 from silly_llm.evaluation.report.differences import differences
-from silly_llm.evaluation.report.numbers import DASH, bar_between, interval, is_number, labels_of, show
+from silly_llm.evaluation.report.numbers import DASH, bar_between, interval, labels_of, show
 
 HIGHLIGHTS = {
     "bits_per_byte": ("bits per byte", "needs {} bits for a byte of held-out text"),
@@ -24,25 +25,32 @@ MetricJson = Mapping[str, Any]
 def table(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Groups of metrics: each metric with a cell a model and, where they were measured, one for the held-out stories.
 
-    A metric also has its `differences` between models, and `parts`: what its details say of paradigms, features or kinds.
+    A metric also has its `differences` between models, `parts`, what its details say of paradigms, features or kinds, and `fields`: the
+    rows of metrics that measure a part of it (`blimp/morphology` of `blimp`).
     """
     models, reference = results["models"], results.get("dataset", {}).get("reference")
     best, compared = results.get("best") or {}, differences(results)
+    labels, rows = labels_of(models), dict[str, dict[str, Any]]()
     groups: dict[str, list[dict[str, Any]]] = {}
-    for name, label in labels_of(models).items():
+    for name, label in labels.items():
         row = [model["metrics"].get(name) for model in models.values()]
         cells = cells_of([*row, *([reference.get(name)] if reference else [])], label.percent)
         for model, found, one in zip(models, cells, models.values(), strict=False):
             found |= {"best": best.get(name) == model, "why": (one.get("not_measured") or {}).get(name, "")}
-        made = {"label": label.name, "hint": label.note, "cells": cells, "parts": parts_of(models, name, label)}
-        groups.setdefault(label.group, []).append(made | {"differences": [d for d in compared if d["metric"] == name]})
+        rows[name] = {"label": label.name, "hint": label.note, "cells": cells, "parts": parts_of(models, name, label)}
+        rows[name] |= {"differences": [d for d in compared if d["metric"] == name], "fields": []}
+        whole = name.rpartition("/")[0]
+        if whole in rows and label.group == labels[whole].group and label.name.startswith(f"{labels[whole].name}: "):
+            rows[whole]["fields"].append(rows[name])
+        else:
+            groups.setdefault(label.group, []).append(rows[name])
     return [{"title": title, "rows": rows} for title, rows in groups.items()]
 
 
 def cells_of(metrics: Sequence[MetricJson | None], percent: bool) -> list[dict[str, Any]]:
-    """A cell a number, with bars of their intervals on one scale: of shares from 0 to 1."""
+    """A cell a number, with bars of their intervals on one scale: of shares from 0 to 1, of their differences from -1."""
     ends = [m[key] for m in metrics if m for key in ("low", "high", "value") if m.get(key) is not None]
-    low, high = (0.0, 1.0) if percent or not ends else (min(ends), max(ends))
+    low, high = (-float(min(ends, default=0) < 0), 1.0) if percent or not ends else (min(ends), max(ends))
     margin = 0.0 if percent else 0.05 * (high - low)
     return [cell(metric, percent, low - margin, high + margin) for metric in metrics]
 
@@ -62,18 +70,13 @@ def cell(metric: MetricJson | None, percent: bool, low: float, high: float) -> d
 
 
 def parts_of(models: Mapping[str, Any], name: str, label: Label) -> list[dict[str, Any]]:
-    """What the details of a metric say of its parts, as tables of rows with a cell a model.
-
-    Any mapping of names to `{"value", "n"}` counts (and `low` and `high`; where they are missing, a share gets Wilson's), and
-    `by_feature`, where each feature has a row for the stories that were asked for it and one for the others.
-    """
+    """What the details of a metric say of its parts, as tables of rows with a cell a model: any mapping of names to metrics."""
     found: dict[str, dict[str, dict[str, MetricJson]]] = {}
     for model, one in models.items():
         details = one.get("details", {}).get(name)
         for title, parts in details.items() if isinstance(details, dict) else ():
-            for part, numbers in parts.items() if isinstance(parts, dict) else ():
-                for said, metric in as_metrics(part, numbers, label.percent):
-                    found.setdefault(title, {}).setdefault(said.replace("_", " "), {})[model] = metric
+            for part, metric in metrics_in(parts):
+                found.setdefault(title, {}).setdefault(part, {})[model] = metric
     return [
         {
             "title": title.replace("_", " "),
@@ -86,24 +89,14 @@ def parts_of(models: Mapping[str, Any], name: str, label: Label) -> list[dict[st
     ]
 
 
-def as_metrics(part: str, numbers: Any, percent: bool) -> list[tuple[str, MetricJson]]:
-    """One part of a metric as metrics with intervals, and how each is called; none where it is something else."""
-    if not isinstance(numbers, dict):
-        return []
-    if is_number(numbers.get("asked")) and is_number(numbers.get("found")):
-        counts = [("asked for", numbers["found"], numbers["asked"])]
-        counts += [("not asked for", numbers.get("found_although_not_asked", 0), numbers.get("not_asked", 0))]
-        return [(f"{part}, {how}", share_of(found / n, n)) for how, found, n in counts if n]
-    if not is_number(numbers.get("value")):
-        return []
-    known = numbers.get("low") is not None or not percent or not numbers.get("n")
-    return [(part, numbers if known else share_of(numbers["value"], numbers["n"]))]
-
-
-def share_of(value: float, n: int) -> MetricJson:
-    """A share of `n` independent trials with Wilson's interval."""
-    low, high = wilson(value, 0.0, n) if n > 1 or value in (0, 1) else (0.0, 1.0)
-    return {"value": value, "low": low, "high": high, "n": n}
+def metrics_in(parts: Any, *names: str) -> Iterator[tuple[str, MetricJson]]:
+    """The metrics in a mapping, also of mappings (`share_asked` of each feature), and how each is called."""
+    for name, part in parts.items() if isinstance(parts, dict) else ():
+        called = (*names, name.removeprefix("share_").replace("_", " "))
+        if isinstance(part, dict) and is_number(part.get("value")):
+            yield ", ".join(called), part
+        else:
+            yield from metrics_in(part, *called)
 
 
 def not_measured(models: Mapping[str, Any], notes: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -122,7 +115,8 @@ def metrics_table(results: Mapping[str, Any], page: bool = False) -> str:
     escape = markdown.inline if page else str
     names = [*results["models"], *(["held-out stories"] if results.get("dataset", {}).get("reference") else [])]
     names = names if page else list(results["models"])
-    return cells_table(names, [row for group in table(results) for row in group["rows"]], escape, page)
+    rows = [row for group in table(results) for whole in group["rows"] for row in (whole, *whole["fields"] * page)]
+    return cells_table(names, rows, escape, page)
 
 
 def cells_table(
@@ -137,7 +131,7 @@ def cells_table(
         line = [escape(row["label"])]
         for found in row["cells"][: len(names)]:
             value = f"**{found['value']}**" if page and found["best"] else found["value"]
-            n = f"; n = {found['n']}{', too few' if found['few'] else ''}" if page else ""
+            n = f"; n = {found['n']}{', too few' if found['few'] else ''}" if page and found["n"] else ""
             line.append(f"{value} ({found['interval']}{n})" if found["interval"] else value)
         lines.append(line)
     return markdown.table(lines)

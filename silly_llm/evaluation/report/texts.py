@@ -45,19 +45,25 @@ def samples(models: Mapping[str, Any], kind: str, language: str = "en") -> list[
         for sample in model.get("samples", []):
             if sample.get("kind", "beginning") != kind:
                 continue
-            prompt, words = sample["prompt"], sample.get("words") or {}
+            prompt = sample["prompt"]
             seen[prompt] += 1
             entry = by_prompt.setdefault((prompt, seen[prompt]), {"prompt": prompt, "texts": {}})
-            entry["texts"][name] = {
-                "text": sample["completion"],
-                "html": marked(sample["completion"], words, language),
-                "ended": sample.get("ended", True),
-                "words": words,
-                "features": {f.replace("_", " "): found for f, found in (sample.get("features") or {}).items()},
-                "grades": sample.get("grades") or {},
-                "assessment": sample.get("assessment"),
-            }
+            entry["texts"][name] = shown(sample, language)
     return list(by_prompt.values())
+
+
+def shown(sample: Mapping[str, Any], language: str = "en") -> dict[str, Any]:
+    """A text with what is said of it."""
+    words = sample.get("words") or {}
+    return {
+        "text": sample["completion"],
+        "html": marked(sample["completion"], words, language),
+        "ended": sample.get("ended", True),
+        "words": words,
+        "features": {f.replace("_", " "): found for f, found in (sample.get("features") or {}).items()},
+        "grades": sample.get("grades") or {},
+        "assessment": sample.get("assessment"),
+    }
 
 
 def browse(generations: Iterable[Mapping[str, Any]], models: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,19 +83,19 @@ def browse(generations: Iterable[Mapping[str, Any]], models: Mapping[str, Any]) 
         prompt = as_text(row["prompt"])
         key = prompt.strip(), row.get("sample", 1), row.get("temperature"), row.get("top_p"), row.get("max_new_tokens")
         entry = by_prompt.setdefault(key, {"prompt": prompt, "sample": row.get("sample", 1), "texts": {}})
-        said = {key: graded.get((name, row["text"].strip()), {}).get(key) for key in ("grades", "assessment")}
-        made = {"text": row["text"], "html": row["text"], "ended": row.get("ended", True), **said}
-        entry["texts"].setdefault(name, made | {"words": {}, "features": {}, "grades": said["grades"] or {}})
+        judged = graded.get((name, row["text"].strip()), {})
+        said = {key: judged.get(key) for key in ("grades", "assessment")}
+        entry["texts"].setdefault(name, shown({"completion": row["text"], "ended": row.get("ended", True)} | said))
     found = sorted(by_prompt.values(), key=lambda entry: -len(entry["texts"]))
-    left, shown = MOST_CHARACTERS, []
+    left, kept = MOST_CHARACTERS, []
     for entry in found:
         left -= len(entry["prompt"]) + sum(len(made["text"]) for made in entry["texts"].values())
         if left < 0:
             break
-        shown.append(entry)
+        kept.append(entry)
     return {
-        "pages": [{"first": i + 1, "samples": shown[i : i + PAGE]} for i in range(0, len(shown), PAGE)],
-        "shown": len(shown),
+        "pages": [{"first": i + 1, "samples": kept[i : i + PAGE]} for i in range(0, len(kept), PAGE)],
+        "shown": len(kept),
         "prompts": len(found),
         "texts": sum(len(entry["texts"]) for entry in found),
     }

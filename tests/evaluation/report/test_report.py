@@ -9,9 +9,11 @@ from markdown_it import MarkdownIt
 
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.folders.provenance import fingerprint
+from silly_llm.evaluation.metrics.base import BENCHMARKS, COST, KNOWING
+from silly_llm.evaluation.metrics.following import OF_TYPE
 from silly_llm.evaluation.metrics.perplexity import BITS_PER_BYTE, LOSS
 from silly_llm.evaluation.metrics.statistics import Label, Metric
-from silly_llm.evaluation.metrics.stories import ENDS, WORDS
+from silly_llm.evaluation.metrics.stories import ENDS
 from silly_llm.evaluation.report.report import as_pairs, report_context, write_report
 from silly_llm.evaluation.report.scores import PUBLISHED
 from silly_llm.evaluation.report.tables import metrics_table, table
@@ -37,7 +39,7 @@ def model(bits, chat):
     included = (0.9, 0.85, 0.95) if chat else (0.1, 0.05, 0.15)
     metrics = {"bits_per_byte": metric(bits, bits - 0.01, bits + 0.01, label=BITS_PER_BYTE)}
     metrics |= {"loss": metric(1.3, None, None, label=LOSS), "ends_by_itself": metric(0.95, 0.9, 0.98, label=ENDS)}
-    metrics |= {"words_included": metric(*included, label=WORDS)}
+    metrics |= {"words_included": metric(*included, label=OF_TYPE["words"])}
     metrics |= {"my_plugin/score": metric(3.5, 3.0, 4.0)}
     beginning = {"kind": "beginning", "prompt": "Once upon", "completion": f" a time {EVIL}", "ended": True}
     request = {"kind": "instruction", "prompt": f"Words: dog, jump {EVIL}", "completion": "The dogs jumped."}
@@ -56,7 +58,7 @@ def compared(models):
         "low": -0.03,
         "high": 0.01,
         "p_holm": 0.4,
-        "detectable": 0.02,
+        "better": None,
         "verdict": "no difference",
     }
     comparisons = [{"metric": "words_included", **pair, **found}, {"metric": "bits_per_byte", **pair, **unsure}]
@@ -232,19 +234,33 @@ def test_what_could_not_be_measured_says_why(results, tmp_path):
 
 def test_details_of_parts_are_folded_below_their_metric_with_n_and_intervals(results):
     tuned = results["models"]["tuned"]
-    counts = {"asked": 8, "found": 6, "not_asked": 20, "found_although_not_asked": 0}
+    counts = {"asked": 8, "share_asked": metric(0.75, 0.4, 0.9, n=8), "share_not_asked": metric(0.9, 0.7, 1.0, n=20)}
+    counts["difference"] = {"value": -0.15, "low": -0.5, "high": 0.1}
     tuned["details"]["words_included"] = {"by_feature": {"bad_ending": counts}, "asked_by": "x"}
-    tuned["details"]["ends_by_itself"] = {"paradigms": {"island": {"value": 0.5, "n": 200}, "odd": {"n": 1}}}
+    tuned["details"]["ends_by_itself"] = {"by_combination": {"sentence + words": metric(0.5, 0.431, 0.569)}}
     (part,) = rows_of(results)["Requested words included"]["parts"]
-    asked, unasked = part["rows"]
-    assert [asked["label"], unasked["label"]] == ["bad ending, asked for", "bad ending, not asked for"]
+    asked, unasked, difference = part["rows"]
+    labels = ["bad ending, asked", "bad ending, not asked", "bad ending, difference"]
+    assert [row["label"] for row in part["rows"]] == labels
     base, found = asked["cells"]
     assert base["value"] == "–" and (found["value"], found["n"], found["few"]) == ("75.0 %", 8, True)
-    assert (
-        unasked["cells"][1]["interval"] == "0.0 to 16.1 %" and not unasked["cells"][1]["few"]
-    )  # Wilson: z² / (n + z²)
-    ((paradigm,),) = (part["rows"] for part in rows_of(results)["Ends by itself"]["parts"])
-    assert paradigm["label"] == "island" and paradigm["cells"][1]["interval"] == "43.1 to 56.9 %"
+    assert unasked["cells"][1]["interval"] == "70.0 to 100.0 %" and not unasked["cells"][1]["few"]
+    assert difference["cells"][1]["interval"] == "-50.0 to 10.0 %" and difference["cells"][1]["bar"]["dot"] == 42.5
+    ((together,),) = (part["rows"] for part in rows_of(results)["Ends by itself"]["parts"])
+    assert together["label"] == "sentence + words" and together["cells"][1]["interval"] == "43.1 to 56.9 %"
+
+
+def test_fields_are_folded_below_their_suite_and_groups_stand_in_order(results, tmp_path):
+    labels = {"cost": Label("Speed", COST, higher_is_better=True), "blimp/acc": Label("blimp: acc", BENCHMARKS)}
+    labels |= {"blimp": Label("BLiMP", KNOWING), "blimp/syntax": Label("BLiMP: syntax", KNOWING, percent=True)}
+    results["models"]["tuned"]["metrics"] |= {n: metric(0.5, 0.4, 0.6, label=label) for n, label in labels.items()}
+    groups = {group["title"]: group["rows"] for group in table(results)}
+    assert list(groups)[-4:] == [KNOWING, BENCHMARKS, COST, "Other metrics"]
+    ((suite,), (benchmark,)) = groups[KNOWING], groups[BENCHMARKS]
+    assert [row["label"] for row in suite["fields"]] == ["BLiMP: syntax"] and benchmark["label"] == "blimp: acc"
+    page, lines = page_of(results, tmp_path), metrics_table(results)
+    assert "Fields (1)" in page and "BLiMP: syntax" in page and "BLiMP: syntax" not in lines
+    assert "BLiMP: syntax" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 def test_few_units_are_warned_of(results, page, tmp_path):

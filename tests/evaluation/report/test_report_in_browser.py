@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import pytest
-from test_report import EVIL, compared, model
+from test_report import EVIL, compared, metric, model
 
+from silly_llm.evaluation.metrics.base import KNOWING, Label
 from silly_llm.evaluation.report.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -84,13 +86,14 @@ def ours(asked):
 def test_on_a_phone_every_model_is_seen_without_scrolling_sideways(count, tmp_path, proxy):
     names = [f"model-{i} " + "with_a_long_name_" * (i % 3) for i in range(count)]
     results = compared({name: model(0.9 + i / 100, i % 2 == 1) for i, name in enumerate(names)})
+    for found in results["models"].values():
+        for name, label in (("blimp", "BLiMP"), ("blimp/syntax", "BLiMP: syntax")):  # folded one below the other
+            found["metrics"][name] = metric(0.5, 0.4, 0.6, label=Label(label, KNOWING, percent=True))
     write_report(results, tmp_path, generations=texts(names))
     page = html.escape((tmp_path / "report.html").read_text(encoding="utf-8"), quote=True)
     (tmp_path / "phone.html").write_text(MEASURE.format(width=PHONE, page=page), encoding="utf-8")
     dom, console = browse(tmp_path / "phone.html", proxy, tmp_path)
     (found,) = re.findall("<pre>(%5B.*?)</pre>", dom)
-    from urllib.parse import unquote
-
     for state in json.loads(unquote(found)):
         assert state["scroll"] <= state["width"] <= PHONE
         assert state["beyond"] == []
