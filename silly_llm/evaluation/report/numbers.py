@@ -15,13 +15,15 @@ RULE = f"better: corrected p < {ALPHA}; intervals: 95 %"
 
 
 def show(value: float | None, percent: bool = False) -> str:
-    """A number for people: `0.912`, `1,234`, `2.16 M`, `93.1 %`."""
+    """A number for people: `0.912`, `1,234`, `2.16 M`, `5.28e13`, `93.1 %`."""
     if value is None:
         return DASH
     if percent:
         return f"{100 * value:.1f} %"
+    if abs(value) >= 1e12:
+        return f"{value:.2e}".replace("e+", "e")
     if abs(value) >= 1e6:
-        return f"{value / 1e6:.2f} M"
+        return f"{value / 1e9:.2f} G" if abs(value) >= 1e9 else f"{value / 1e6:.2f} M"
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 10 else f"{value:.3f}"
 
 
