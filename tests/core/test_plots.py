@@ -3,6 +3,14 @@ from importlib.resources import files
 
 import numpy as np
 
+TO_LMS = np.array([[0.41222, 0.53633, 0.05145], [0.2119, 0.6807, 0.1074], [0.0883, 0.28172, 0.62998]])
+TO_LAB = np.array([[0.21045, 0.79362, -0.00407], [1.978, -2.42859, 0.45059], [0.0259, 0.78277, -0.80868]])
+CONES = (
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+)
+
 
 def test_eight_colours_are_told_apart_by_everybody_in_light_and_dark():
     """Distances in OKLab, also as seen without one kind of cones (Machado et al., 2009, severity 1), and contrasts of WCAG 2."""
