@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from silly_llm.evaluation.judge.asking import Verdict
-from silly_llm.evaluation.judge.rubric import Work
 from silly_llm.evaluation.metrics.base import JUDGED, Label, Metric, Units, estimate
 
 RESAMPLES = 500
@@ -22,25 +20,6 @@ class Shown(NamedTuple):
     prompt: str
     first: str
     second: str
-
-
-def comparisons(
-    stories: Mapping[str, Mapping[str, str]], parts: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[Shown, Work]]:
-    """Each pair of models at each prompt that both have a story for, in both orders.
-
-    Args:
-        stories: by model and prompt.
-        parts: the task, as the first part of a work, by prompt.
-    """
-    for one, other in combinations(stories, 2):
-        for prompt, part in parts.items():
-            for a, b in ((one, other), (other, one)):
-                if prompt in stories[a] and prompt in stories[b]:
-                    yield (
-                        Shown(prompt, a, b),
-                        Work(prompt, {**part, "first": stories[a][prompt], "second": stories[b][prompt]}),
-                    )
 
 
 def wins(

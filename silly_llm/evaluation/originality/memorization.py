@@ -23,6 +23,7 @@ from silly_llm.evaluation.metrics.base import (
     Units,
     estimate,
 )
+from silly_llm.evaluation.models.base import NotMeasured
 from silly_llm.evaluation.originality.ngrams import Ngrams, Search, Words, in_blocks, most_similar
 from silly_llm.evaluation.originality.training_text import TrainingText, training_text
 from silly_llm.text.words import count_words, first_words
@@ -74,6 +75,10 @@ class Memorization(EvaluationProvider):
 
     def __init__(self, config: MemorizationConfig, settings: EvaluationArguments) -> None:
         self.config, self.settings = config, settings
+        self._notes: list[str] = []
+
+    def notes(self) -> list[str]:
+        return self._notes
 
     def prepare(self) -> None:
         if self.config.dataset is not None:
@@ -94,10 +99,10 @@ class Memorization(EvaluationProvider):
             stories = sample(training.texts(), config.stories, settings.seed)
         except (RecipeError, RunError) as error:
             stories, training.missing = [], [*training.missing, first_line(error)]
-        for reason in training.missing:
-            print(f"{model.name}: memorization: not measured: {reason}", flush=True)
         if not stories:
-            return {"copies": Metric(float("nan"), details={"not_measured": training.missing}, label=COPIES)}
+            raise NotMeasured("; ".join(training.missing) or f"no training story has {SHORT} words")
+        self._notes = [f"{model.name}: memorization: not measured: {reason}." for reason in training.missing]
+        print(*self._notes, sep="\n", end="\n" if self._notes else "", flush=True)
         prompts, endings = zip(*(divided(story, config.prompt_share) for story in stories), strict=True)
         made = [g.text for g in model.generate(prompts, settings.sampling, settings.seed)]
         unseen = [divided(text, config.prompt_share)[1] for text in data.texts[: len(made)]]
@@ -135,12 +140,10 @@ def measures(
 ) -> dict[str, Metric]:
     """What a `Search` for completions `made` of `stories` and, behind them, `unseen` endings says of the completions."""
     n, pairs, ids = len(made), search.grams[2], [fingerprint(story)[:12] for story in stories]
-    closest = search.closest.stories
-    masked = [covered(t, s or "", language) for t, s in zip([*made, *unseen], closest, strict=True)]
+    told = zip([*made, *unseen], search.closest.stories, strict=True)
+    masked = [covered(text, story or "", language) for text, story in told]
     known, long = pairs.sizes > 0, pairs.sizes >= SHORT
     copies = (np.array(masked) >= config.threshold) & long
-    top = sorted(np.flatnonzero(copies[:n]).tolist(), key=lambda i: -masked[i])[:3]
-    examples = [{"completion": made[i], "story": closest[i], "share": masked[i]} for i in top]
     own = Ngrams(Words(made), 2)
     real = np.asarray(own.inside.multiply(own.of(Words(endings))[0] > 0).sum(axis=1)).ravel()
 
@@ -156,13 +159,11 @@ def measures(
         "similar_completion": ratio(SIMILAR, most_similar(own), known[:n]),
         "closest_story": ratio(CLOSEST, search.closest.shared / np.maximum(pairs.sizes, 1), known),
         "copied_run": ratio(SPAN, search.longest * known, known, longest=int(search.longest[:n].max())),
-        "copies": ratio(COPIES, copies, long, too_short=int((~long[:n]).sum()), examples=examples),
+        "copies": ratio(COPIES, copies, long, too_short=int((~long[:n]).sum())),
     }
     for k in config.kgrams:
-        grams, counts = search.grams[k], search.counts[k]
-        often = float((grams.inside @ counts)[:n].sum() / max(1, grams.sizes[:n].sum()))
-        label = Label(f"Known {k}-grams", COPYING, "of the completions' different ones", percent=True)
-        found[f"known_{k}grams"] = ratio(label, grams.share(counts), grams.sizes, mean_count=often)
+        grams, label = search.grams[k], Label(f"Known {k}-grams", COPYING, "of the completions' different ones", percent=True)
+        found[f"known_{k}grams"] = ratio(label, grams.inside @ (search.counts[k] > 0).astype(float), grams.sizes)
     return found
 
 

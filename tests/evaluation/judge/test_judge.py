@@ -196,26 +196,26 @@ def test_killed_it_goes_on_without_asking_again(tiny_model, stories_file, prompt
         return by_story(work)
 
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-    with ScriptedJudge(slowly) as server:
+    # Another server answers the one that is killed: it still reads what was in flight then, which may be asked for again
+    with ScriptedJudge(by_story) as server, ScriptedJudge(slowly) as first:
         spec = {"type": "judge", "provider": server.spec, "prompts": prompts, "completions": 4, **QUIET}
         results = evaluate(tiny_model, stories_file, undisturbed, spec)
-        questions = {json.dumps(body) for body in server.bodies}
-        assert len(questions) == len(server.bodies) == 80
+        assert len({json.dumps(body) for body in server.bodies}) == len(server.bodies) == 80
         server.bodies.clear()
         recipe = undisturbed.with_suffix(".json")
-        arguments = ["evaluate", "--config", recipe, "--output_dir", killed]
-        kill(*arguments, when=lambda: len(server.bodies) >= 30)
+        other = tmp_path / "other.json"
+        other.write_text(recipe.read_text().replace(server.url, first.url))
+        kill("evaluate", "--config", other, "--output_dir", killed, when=lambda: len(first.bodies) >= 30)
         kept = killed / "journal-judge.sqlite"
         with closing(sqlite3.connect(kept)) as journal:
             (answers,) = journal.execute("SELECT count(*) FROM answers").fetchone()
         assert 0 < answers < 80 and not (killed / "results.json").exists()
-        server.bodies.clear()
-        main([str(argument) for argument in arguments[1:]])
+        again = ["--config", str(recipe), "--output_dir", str(killed)]
+        main(again)
         assert len(server.bodies) == len({json.dumps(body) for body in server.bodies}) == 80 - answers
         server.bodies.clear()
         assert json.loads((killed / "results.json").read_text())["models"] == results["models"]
-        evaluate(tiny_model, stories_file, undisturbed, spec)  # up to date
-        main([*map(str, arguments[1:]), "--force"])  # anew, but paid answers stay
+        main([*again, "--force"])  # anew, but paid answers stay
         assert not server.bodies and kept.exists()
         assert json.loads((killed / "results.json").read_text())["models"] == results["models"]
 
