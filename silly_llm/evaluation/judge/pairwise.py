@@ -32,19 +32,17 @@ def wins(
     """
     score = {"1": 1.0, "2": 0.0, "tie": 0.5}
     found = {where: score[v.grades["better"]] for where, v in zip(shown, verdicts, strict=True) if v.grades}
-    swapped = {s: found[other] for s in found if (other := Shown(s.prompt, s.second, s.first)) in found}
-    pairs = [s for s in swapped if s.first < s.second]
-    agree = [float(found[s] == 1 - swapped[s]) for s in pairs]
-    same = Units([" ".join(s) for s in pairs], agree, clusters=[s.prompt for s in pairs])
+    both = [(s, other) for s in found if s.first < s.second and (other := Shown(s.prompt, s.second, s.first)) in found]
+    agree = [float(found[s] == 1 - found[other]) for s, other in both]
+    same = Units([" ".join(s) for s, _ in both], agree, clusters=[s.prompt for s, _ in both])
     label = Label("Same winner in both orders", JUDGED, f"of two stories, by {judge}", percent=True)
     order = estimate(same, label=label, share=True, first_preferred=sum(found.values()) / max(1, len(found)))
     details = {"verdicts": len(shown), "unreadable": len(shown) - len(found)}
     prompts = sorted({s.prompt for s in found})
     counts = np.zeros((len(prompts), len(models), len(models)))
     for (prompt, first, second), won in found.items():
-        place = prompts.index(prompt), models.index(first), models.index(second)
-        counts[place] += won
-        counts[place[0], place[2], place[1]] += 1 - won
+        a, b = models.index(first), models.index(second)
+        counts[prompts.index(prompt), [a, b], [b, a]] += won, 1 - won
     draws: Any = np.random.default_rng(seed).integers(len(prompts), size=(RESAMPLES, len(prompts))) if prompts else []
     strengths = np.array([_strengths(counts[draw].sum(0)) for draw in draws])
     made: dict[str, dict[str, Metric]] = {}

@@ -89,7 +89,7 @@ class StoryJudge(EvaluationProvider):
             self._notes.append(f"{model.name} is judged by itself, and models prefer their own texts.")
             print(f"warning: {self._notes[-1]}", flush=True)
         self.judge.tokens.clear()
-        verdicts = self.judge.verdicts([*works, *again], f"judging {model.name}")
+        verdicts = self.judge.verdicts([*works, *again], model.name)
         verdicts, second = verdicts[: len(works)], verdicts[len(works) :]
         metrics = graded(verdicts, f"1-10, by {who}" + (f", {state}" if state != "calibrated" else ""))
         metrics["judge_unreadable"].details.update(
@@ -153,20 +153,14 @@ class StoryJudge(EvaluationProvider):
     def _prompts(self, data: EvaluationData, model: LanguageModel | None = None) -> list[Prompt]:
         """The prompts as this model is given them; without a model, all texts that the evidence may have for it."""
         if not self.config.instruct:
-            return [
-                (fingerprint(text)[:12], {"beginning": text}, text if model else [text]) for text in self._beginnings
-            ]
-        requests = list(zip(data.request_ids, data.requests, strict=True))[: self.config.num_prompts]
-        return [
-            (
-                name,
-                {"instruction": request.instruction},
-                ask(model, request)
-                if model
-                else [json.dumps(request.messages, ensure_ascii=False), request.instruction + "\n\n"],
-            )
-            for name, request in requests
-        ]
+            texts = self._beginnings
+            return [(fingerprint(text)[:12], {"beginning": text}, text if model else [text]) for text in texts]
+        made: list[Prompt] = []
+        for name, request in list(zip(data.request_ids, data.requests, strict=True))[: self.config.num_prompts]:
+            asked = request.instruction
+            given = [json.dumps(request.messages, ensure_ascii=False), asked + "\n\n"]
+            made.append((name, {"instruction": asked}, ask(model, request) if model else given))
+        return made
 
     def _is_repeated(self, work: Work) -> bool:
         return int(fingerprint([self.seed, "repeat", work.name])[:8], 16) < self.config.repeats * 16**8

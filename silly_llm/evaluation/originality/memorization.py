@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from silly_llm.asking.engine import batches
 from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.registry import register
@@ -24,7 +25,7 @@ from silly_llm.evaluation.metrics.base import (
     estimate,
 )
 from silly_llm.evaluation.models.base import NotMeasured
-from silly_llm.evaluation.originality.ngrams import Ngrams, Search, Words, in_blocks, most_similar
+from silly_llm.evaluation.originality.ngrams import BLOCK, Ngrams, Search, Words, most_similar
 from silly_llm.evaluation.originality.training_text import TrainingText, training_text
 from silly_llm.text.words import count_words, first_words
 
@@ -75,10 +76,6 @@ class Memorization(EvaluationProvider):
 
     def __init__(self, config: MemorizationConfig, settings: EvaluationArguments) -> None:
         self.config, self.settings = config, settings
-        self._notes: list[str] = []
-
-    def notes(self) -> list[str]:
-        return self._notes
 
     def prepare(self) -> None:
         if self.config.dataset is not None:
@@ -101,8 +98,8 @@ class Memorization(EvaluationProvider):
             stories, training.missing = [], [*training.missing, first_line(error)]
         if not stories:
             raise NotMeasured("; ".join(training.missing) or f"no training story has {SHORT} words")
-        self._notes = [f"{model.name}: memorization: not measured: {reason}." for reason in training.missing]
-        print(*self._notes, sep="\n", end="\n" if self._notes else "", flush=True)
+        for reason in training.missing:
+            print(f"{model.name}: memorization: not measured: {reason}", flush=True)
         prompts, endings = zip(*(divided(story, config.prompt_share) for story in stories), strict=True)
         made = [g.text for g in model.generate(prompts, settings.sampling, settings.seed)]
         unseen = [divided(text, config.prompt_share)[1] for text in data.texts[: len(made)]]
@@ -123,7 +120,7 @@ def divided(story: str, share: float) -> tuple[str, str]:
 def sample(texts: Iterable[str], count: int, seed: int) -> list[str]:
     """`count` different texts of a stream by a seed, whatever their order; those of fewer than ten words are passed over."""
     drawn: dict[str, str] = {}
-    for block in in_blocks(iter(texts)):
+    for block in batches(texts, BLOCK):
         drawn |= {fingerprint([seed, text]): text for text in block if count_words(text) >= SHORT}
         drawn = dict(sorted(drawn.items())[:count])
     return list(drawn.values())
@@ -144,6 +141,7 @@ def measures(
     masked = [covered(text, story or "", language) for text, story in told]
     known, long = pairs.sizes > 0, pairs.sizes >= SHORT
     copies = (np.array(masked) >= config.threshold) & long
+    why = {} if long[:n].any() else {"not_measured": f"no completion has {SHORT} different pairs of words"}
     own = Ngrams(Words(made), 2)
     real = np.asarray(own.inside.multiply(own.of(Words(endings))[0] > 0).sum(axis=1)).ravel()
 
@@ -159,11 +157,13 @@ def measures(
         "similar_completion": ratio(SIMILAR, most_similar(own), known[:n]),
         "closest_story": ratio(CLOSEST, search.closest.shared / np.maximum(pairs.sizes, 1), known),
         "copied_run": ratio(SPAN, search.longest * known, known, longest=int(search.longest[:n].max())),
-        "copies": ratio(COPIES, copies, long, too_short=int((~long[:n]).sum())),
+        "copies": ratio(COPIES, copies, long, too_short=int((~long[:n]).sum()), **why),
     }
     for k in config.kgrams:
-        grams, label = search.grams[k], Label(f"Known {k}-grams", COPYING, "of the completions' different ones", percent=True)
-        found[f"known_{k}grams"] = ratio(label, grams.inside @ (search.counts[k] > 0).astype(float), grams.sizes)
+        grams, counts = search.grams[k], search.counts[k]
+        often = float((grams.inside @ counts)[:n].sum() / max(1, grams.sizes[:n].sum()))
+        label = Label(f"Known {k}-grams", COPYING, "of the completions' different ones", percent=True)
+        found[f"known_{k}grams"] = ratio(label, grams.share(counts), grams.sizes, mean_count=often)
     return found
 
 

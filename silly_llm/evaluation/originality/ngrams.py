@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from silly_llm.asking.engine import batches
 from silly_llm.data.filters.decontamination import word_hash
 from silly_llm.text.words import lower_words
 
 BASE = 0x9E3779B97F4A7C15
+BLOCK = 1000
+"""Training stories held in memory."""
 RUNS = (8, 4, 2, 1)
 """Words at which a common run is noticed; of texts with longer ones only the first of these is looked for."""
 
@@ -186,20 +188,6 @@ def most_similar(grams: Ngrams) -> np.ndarray:
     return (2 * common / np.maximum(sizes, 1)).max(axis=1, initial=0.0)
 
 
-def in_blocks(texts: Iterator[str], stories: int = 1000, characters: int = 2_000_000) -> Iterator[list[str]]:
-    """Lists of texts, none longer than `stories` or, but for its last text, `characters`."""
-    block: list[str] = []
-    size: Any = 0
-    for text in texts:
-        block.append(text)
-        size += len(text)
-        if len(block) == stories or size >= characters:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
-
-
 class Search:
     """All that is asked of a training set about some texts, in one pass.
 
@@ -214,7 +202,7 @@ class Search:
         """How often each n-gram of the texts stands in the training set, int64 [n-grams], by length."""
         self.closest, runs = Closest(self.grams[2]), LongestRun(words)
         self.longest, self.stories = runs.longest, 0
-        for block in in_blocks(stories):
+        for block in batches(stories, BLOCK):
             self.stories += len(block)
             theirs, places = Words(block), None
             runs.see(theirs)

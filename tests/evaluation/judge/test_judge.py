@@ -127,9 +127,8 @@ def test_a_story_cannot_speak_to_its_judge(tmp_path):
     grade = lambda work, seed: {"better": "2"} if "second" in work else graded(1, age="A")  # noqa: E731
     with ScriptedJudge(grade, assess=lambda work: " ".join(work.values())) as server:
         verdicts = judged(works, server, tmp_path)
-    assert [v.grades["plot"] for v in verdicts[:20]] == [1] * 20 and {v.grades["better"] for v in verdicts[20:]} == {
-        "2"
-    }
+    assert [v.grades["plot"] for v in verdicts[:20]] == [1] * 20
+    assert [v.grades["better"] for v in verdicts[20:]] == ["2"] * 20
     assert len(server.bodies) == 80
     sent = {json.dumps(dict(work.parts)): work for work in works}
     for body in server.bodies:
@@ -158,7 +157,6 @@ def test_a_story_cannot_speak_to_its_judge(tmp_path):
         ("", "empty"),
         (json.dumps(graded(5)), "not valid under the schema"),
         ({**graded(5), "grammar": 11}, "not valid under the schema"),
-        ({**graded(5), "grammar": 0}, "not valid under the schema"),
         ({**graded(5), "grammar": "7/10"}, "not valid under the schema"),
         ({**graded(5), "grammar": True}, "not valid under the schema"),
         ({**graded(5), "age_group": "G"}, "not valid under the schema"),
@@ -222,16 +220,9 @@ def test_killed_it_goes_on_without_asking_again(tiny_model, stories_file, prompt
 
 def test_a_spent_budget_keeps_the_answers(tiny_model, stories_file, prompts, tmp_path):
     with ScriptedJudge(by_story) as server:
-        spec = {
-            "type": "judge",
-            "provider": server.spec,
-            "prompts": prompts,
-            "completions": 1,
-            "max_requests": 9,
-            **QUIET,
-        }
+        spec = {"type": "judge", "provider": server.spec, "prompts": prompts, "completions": 1, **QUIET}
         with pytest.raises(RunError, match=r"max_requests leaves no room.*larger budget"):
-            evaluate(tiny_model, stories_file, tmp_path / "out", spec)
+            evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_requests": 9})
         assert len(server.bodies) == 9 and not (tmp_path / "out" / "results.json").exists()
         evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_requests": 20})
         assert len(server.bodies) == 20
@@ -306,27 +297,16 @@ def test_own_rubric_and_secrets(tiny_model, stories_file, prompts, tmp_path):
     rubric.write_text(text)
     with ScriptedJudge(by_story, token="sk-secret-key-7654321") as server:
         provider = server.spec | {"api_key": "sk-secret-key-7654321"}
-        spec = {
-            "type": "judge",
-            "provider": provider,
-            "prompts": prompts,
-            "completions": 1,
-            "rubric": str(rubric),
-            **QUIET,
-        }
-        results = evaluate(tiny_model, stories_file, tmp_path / "out", spec)
+        spec = {"type": "judge", "provider": provider, "prompts": prompts, "completions": 1, **QUIET}
+        results = evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"rubric": str(rubric)})
         (model,) = results["models"].values()
         about = model["details"]["judge_unreadable"]["rubric"]
         assert about == Rubric(str(rubric)).about and (about["name"], about["version"]) == ("strict", "3")
         files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
         assert len(files) > 8 and not [file for file in files if b"sk-secret" in file.read_bytes()]
         assert server.bodies[0]["messages"][0]["content"] == "Be strict."
-    for broken in (
-        "{% block system %}Be strict.{% endblock %}",
-        text.replace("{{ id }}", "1"),
-        text.replace("id }}", "idd }}"),
-        "{%",
-    ):
+    no_verdict = "{% block system %}Be strict.{% endblock %}"
+    for broken in (no_verdict, text.replace("{{ id }}", "1"), text.replace("id }}", "idd }}"), "{%"):
         rubric.write_text(broken)
         with pytest.raises(RecipeError, match="rubric: "):
             Rubric(str(rubric))
