@@ -127,7 +127,7 @@ class StoryJudge(EvaluationProvider):
         }
         shown, works = [], []
         for name, part, given in self._prompts(data):
-            told = {model: texts[text] for model, texts in first.items() for text in given if text in texts}
+            told = {model: texts[text] for model, texts in first.items() for text in reversed(given) if text in texts}
             for pair in permutations(told, 2):
                 stories = [told[model].strip() if self.config.instruct else told[model] for model in pair]
                 shown.append(Shown(name, *pair))
