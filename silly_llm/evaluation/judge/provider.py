@@ -80,7 +80,8 @@ class StoryJudge(EvaluationProvider):
             Work(name, part | ({"story": text.text.strip()} if config.instruct else {"completion": text.text}), prompt)
             for name, (prompt, part, _), text in zip(unique(p[0] for p in prompts), prompts, made, strict=True)
         ]
-        again = [replace(work, repeat=1) for work in works if self._is_repeated(work)]
+        chances = [int(fingerprint([self.seed, "repeat", work.name])[:8], 16) / 16**8 for work in works]
+        again = [replace(work, repeat=1) for work, x in zip(works, chances, strict=True) if x < config.repeats]
         calibration = self._calibrated(data)
         state, why = calibration.state() if calibration else ("not calibrated", "calibration is off")
         self._notes = [f"Judge {who}: {state} ({why})."] if state != "calibrated" else []
@@ -161,9 +162,6 @@ class StoryJudge(EvaluationProvider):
             given = [json.dumps(request.messages, ensure_ascii=False), asked + "\n\n"]
             made.append((name, {"instruction": asked}, ask(model, request) if model else given))
         return made
-
-    def _is_repeated(self, work: Work) -> bool:
-        return int(fingerprint([self.seed, "repeat", work.name])[:8], 16) < self.config.repeats * 16**8
 
     def _calibrated(self, data: EvaluationData) -> Calibration | None:
         if self._calibration is None and self.config.calibration:

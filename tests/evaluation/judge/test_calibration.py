@@ -237,18 +237,11 @@ def test_instructions_are_followed(tiny_models, stories_file, tmp_path):
 def test_a_real_small_model_is_no_judge(gguf, tiny_model, long_stories, prompts, tmp_path, capsys):  # noqa: F811
     """SmolLM2-135M completes its work, in this process, and nobody is asked to believe it."""
     provider = {"type": "transformers", "model": "smollm2-135m-instruct", "dtype": "float32"}
-    spec = {
-        "type": "judge",
-        "provider": provider,
-        "prompts": prompts,
-        "num_prompts": 2,
-        "completions": 1,
-        "repeats": 0.0,
-    }
+    spec = {"type": "judge", "provider": provider, "prompts": prompts, "num_prompts": 2, "completions": 1, **QUIET}
     results = evaluate(tiny_model, long_stories, tmp_path / "out", spec | {"calibration": 4, "max_tokens": 40})
     (model,) = results["models"].values()
     about = model["details"]["judge_unreadable"]
     assert about["state"] in ("uncalibrated", "cannot tell") and about["verdicts"] == 2
     assert about["state"] in results["notes"][0] and f": {about['state']}: " in capsys.readouterr().out.splitlines()[0]
-    kinds = model["details"]["judge_tells_hard"]["by_kind"]
-    assert [kind["pairs"] for kind in kinds.values()] == [1, 1, 1, 1]
+    assert "judge_tells_hard" in model["metrics"] | model["not_measured"]
+    assert about["unreadable"] == sum(about["reasons"].values())
