@@ -8,9 +8,9 @@ from typing import Any
 from silly_llm.core.errors import RecipeError
 from silly_llm.core.registry import parse_component
 from silly_llm.core.schema import at_least, key, require
+from silly_llm.evaluation.arguments import ModelEntry
 
 OURS = "beginnings"
-LIMITS = ("max_requests", "max_tokens_total", "max_cost")
 
 
 @dataclass
@@ -28,29 +28,18 @@ class JudgeConfig:
     judge_temperature: float = key(0.7, "Temperature of the judge.")
     max_tokens: int = key(512, "Maximum length of an answer of the judge, in tokens.")
     calibration: int = key(100, "Number of held-out stories that show how far to believe the judge; 0: none.")
-    threshold: float | None = key(None, "Mean grade that a story is accepted from; default: from the calibration.")
     repeats: float = key(0.1, "Share of the verdicts that are asked for twice.")
     pairwise: bool = key(False, "Compare the models' stories side by side, in both orders.")
-    seed: int | None = key(None, "Seed of stories and verdicts; default: the evaluation's.")
     max_failed: int = key(0, "How many requests may fail after all retries.")
     max_requests: int | None = key(None, "Stop after this many answered requests.")
     max_tokens_total: int | None = key(None, "Stop before questions and answers exceed this many tokens in total.")
     max_cost: float | None = key(None, "Stop before spending more than this (needs provider.price_per_million).")
 
     def __post_init__(self) -> None:
-        at_least(
-            self,
-            num_prompts=1,
-            completions=1,
-            max_tokens=1,
-            calibration=0,
-            max_failed=0,
-            temperature=0,
-            judge_temperature=0,
-        )
+        at_least(self, num_prompts=1, completions=1, max_tokens=1)
+        at_least(self, calibration=0, max_failed=0, temperature=0, judge_temperature=0)
         require(self, "repeats", 0 <= self.repeats <= 1, "must be between 0 and 1")
-        for name in LIMITS:
-            limit = getattr(self, name)
+        for name, limit in self.limits.items():
             require(self, name, limit is None or limit > 0, "must be above 0")
         if self.instruct and self.prompts != OURS:
             raise RecipeError("prompts: are for beginnings; instruct takes the held-out stories' instructions")
@@ -60,4 +49,4 @@ class JudgeConfig:
 
     @property
     def limits(self) -> dict[str, float | None]:
-        return {name: getattr(self, name) for name in LIMITS}
+        return {name: getattr(self, name) for name in ModelEntry.LIMITS}

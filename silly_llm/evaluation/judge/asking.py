@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from silly_llm.asking.budget import BudgetSpent
-from silly_llm.asking.engine import Answer, batches, engine_within, in_order
+from silly_llm.asking.engine import Answer, Engine, answer_all, engine_within
 from silly_llm.asking.journal import Journal
 from silly_llm.core.errors import RecipeError, RunError
 from silly_llm.core.folders.provenance import fingerprint
@@ -107,35 +107,44 @@ class Judge:
             ) from None
 
     async def _verdicts(self, works: Sequence[Work], what: str) -> list[Verdict]:
-        from tqdm.auto import tqdm
-
         self.failed = []
-        made: list[Verdict] = []
-        bar = tqdm(total=len(works), desc=f"{self.provider.model}: {what}", unit=" verdicts", disable=None)
-        with bar, nullcontext() if self.provider.free else Journal(self.folder / JOURNAL) as journal:
+        with nullcontext() if self.provider.free else Journal(self.folder / JOURNAL) as journal:
             engine = engine_within(self.config.limits, self.provider, journal)
-
-            async def judge(batch: list[Work]) -> list[Verdict]:
-                first = await engine.ask([self._request(work) for work in batch])
-                made = [self._assessment(work, answer) for work, answer in zip(batch, first, strict=True)]
-                assessed = [i for i, verdict in enumerate(made) if not verdict.unreadable]
-                asked = [self._request(batch[i], made[i].assessment) for i in assessed]
-                for i, answer in zip(assessed, await engine.ask(asked), strict=True):
-                    made[i] = self._verdict(batch[i], made[i].assessment, answer)
-                return made
-
-            jobs = in_order(judge, batches(works, engine.job_size), at_once=engine.at_once)
-            async with aclosing(jobs) as done:
-                async for verdicts in done:
-                    made += verdicts
-                    bar.update(len(verdicts))
-            if journal is not None:
-                journal.sync()
+            first = await self._answers(engine, [self._request(work) for work in works], f"assessing, {what}")
+            assessments = [harmless(text.strip()) for text, _ in first]
+            assessed = [i for i, assessment in enumerate(assessments) if assessment]
+            asked = [self._request(works[i], assessments[i]) for i in assessed]
+            second = dict(zip(assessed, await self._answers(engine, asked, f"grading, {what}"), strict=True))
         if len(self.failed) > self.config.max_failed:
             raise RunError(
                 f"judge: {len(self.failed)} requests failed (most often: {Counter(self.failed).most_common(1)[0][0]}); all answers are kept, "
                 "and the same command asks only for the missing ones (or allow for them with max_failed)"
             )
+        made = []
+        for i, (work, assessment) in enumerate(zip(works, assessments, strict=True)):
+            answer, why = second.get(i, ("", first[i][1] or "the assessment is empty"))
+            grades = None
+            try:
+                grades = work.read(answer) if answer.strip() else None
+            except ValueError as error:
+                why = f"no verdict: {error}"
+            made.append(Verdict(work, grades, assessment, "" if grades else why or "the answer is empty"))
+        return made
+
+    async def _answers(self, engine: Engine, requests: Sequence[ChatRequest], what: str) -> list[tuple[str, str]]:
+        """Of each request the answer's text or, where it is empty because there is no answer, the reason."""
+        from tqdm.auto import tqdm
+
+        made: list[tuple[str, str]] = []
+        with tqdm(total=len(requests), desc=f"{self.provider.model}: {what}", disable=None) as bar:
+            async for _, _, answer in answer_all(((None, request) for request in requests), engine):
+                if isinstance(answer, Completion):
+                    self.tokens.update(prompt=answer.prompt_tokens, completion=answer.completion_tokens)
+                    made.append((answer.text, ""))
+                else:
+                    self.failed += [] if answer.invalid else [answer.reason]
+                    made.append(("", answer.reason.partition(": ")[2] or answer.reason))
+                bar.update()
         return made
 
     def _request(self, work: Work, assessment: str | None = None) -> ChatRequest:
@@ -151,31 +160,3 @@ class Judge:
             temperature=self.config.judge_temperature,
             max_tokens=self.config.max_tokens,
         )
-
-    def _assessment(self, work: Work, answer: Answer) -> Verdict:
-        """The first answer, not yet a verdict."""
-        if not isinstance(answer, Completion):
-            return self._none(work, answer)
-        self._count(answer)
-        said = harmless(answer.text.strip())
-        return Verdict(work, None, said, "" if said else "the assessment is empty")
-
-    def _verdict(self, work: Work, assessment: str, answer: Answer) -> Verdict:
-        """The second answer."""
-        if not isinstance(answer, Completion):
-            return replace(self._none(work, answer), assessment=assessment)
-        self._count(answer)
-        try:
-            return Verdict(work, work.read(answer.text), assessment)
-        except ValueError as error:
-            return Verdict(
-                work, None, assessment, f"no verdict: {error}" if answer.text.strip() else "the answer is empty"
-            )
-
-    def _none(self, work: Work, failure: RequestFailed) -> Verdict:
-        if not failure.invalid:
-            self.failed.append(failure.reason)
-        return Verdict(work, None, "", failure.reason.partition(": ")[2] or failure.reason)
-
-    def _count(self, answer: Completion) -> None:
-        self.tokens.update(prompt=answer.prompt_tokens, completion=answer.completion_tokens)

@@ -12,9 +12,11 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import sem
 
 from silly_llm.evaluation.judge.asking import Verdict
 from silly_llm.evaluation.judge.rubric import Work
@@ -78,110 +80,77 @@ def as_work(name: str, beginning: str, rest: str, instructed: bool) -> Work:
     return Work(name, {"instruction": f"Write a story. Begin it with: {beginning}", "story": beginning + rest})
 
 
-@dataclass(frozen=True)
+@dataclass
 class Calibration:
-    """What a judge said of the pairs.
-
-    Args:
-        verdicts: by the work's id.
-        threshold: the mean grade from which a story is accepted; `None`: the one that separates the first half of the stories
-            best, and only the others are used to say how well.
-    """
+    """What a judge said of the pairs; verdicts are by the work's id."""
 
     pairs: Sequence[Pair]
     verdicts: Mapping[str, Verdict]
-    threshold: float | None = None
 
-    def score(self, work: Work) -> float | None:
+    def grade(self, work: Work) -> float | None:
         """The mean grade of a work; `None` without a readable verdict."""
         verdict = self.verdicts[work.id]
         return verdict.mean if verdict.grades else None
 
-    def scores(self) -> list[tuple[str, float, float]]:
-        """Names and mean grades of original and damaged story, of the hard pairs whose verdicts both can be read."""
-        found = ((p.name, self.score(p.original), self.score(p.damaged)) for p in self.pairs if p.kind in HARD)
-        return [(name, a, b) for name, a, b in found if a is not None and b is not None]
+    def scored(self, kinds: Sequence[str], score: Callable[[Work], float | None]) -> list[tuple[Pair, float, float]]:
+        """The pairs of these kinds whose original and damaged story both have a score, with the scores."""
+        found = ((pair, score(pair.original), score(pair.damaged)) for pair in self.pairs if pair.kind in kinds)
+        return [(pair, a, b) for pair, a, b in found if a is not None and b is not None]
 
-    def accepts(self) -> tuple[float, list[tuple[str, bool, bool]]]:
-        """The threshold, and which originals and hard damaged copies reach it, of stories that did not choose it."""
-        scores, threshold = self.scores(), self.threshold
-        if threshold is None:
-            chosen, scores = scores[::2], scores[1::2]
-            steps = sorted({score for _, *both in chosen for score in both}) or [math.inf]
-            threshold = max(steps, key=lambda t: sum((a >= t) - (b >= t) for _, a, b in chosen))
-        return threshold, [(name, a >= threshold, b >= threshold) for name, a, b in scores]
+    @cached_property
+    def accepted(self) -> tuple[float, list[tuple[str, bool, bool]]]:
+        """The mean grade that separates the hard pairs of the first half of the stories best; of the others by name, whether original and
+        damaged story reach it."""
+        scored = self.scored(HARD, self.grade)
+        chosen = [scores for _, *scores in scored[::2]]
+        steps = sorted({score for scores in chosen for score in scores}) or [math.inf]
+        threshold = max(steps, key=lambda t: sum((a >= t) - (b >= t) for a, b in chosen))
+        return threshold, [(pair.name, a >= threshold, b >= threshold) for pair, a, b in scored[1::2]]
 
     def state(self) -> tuple[str, str]:
         """`calibrated`, `uncalibrated` or `cannot tell`, and a sentence that says why."""
-        told, accepted = self.told(self.score, hard=True), self.accepts()[1]
-        n = len(told.ids)
-        if n < FEW or len(accepted) < 2:
-            return (
-                "cannot tell",
-                f"only {n} pairs of a held-out story and its hard damaged copy have verdicts that can be read",
-            )
-        share = sum(told.numerators) / n
-        low = around(*_mean([a - b for _, a, b in accepted]), len(accepted))[0]  # of q0 + q1 - 1
+        told, (_, accepted) = told_apart(self.scored(HARD, self.grade)), self.accepted
+        n, m = len(told), len(accepted)
+        if n < FEW or m < 2:
+            why = f"only {n} pairs of a held-out story and its hard damaged copy have verdicts that can be read"
+            return "cannot tell", why
+        share, power = sum(told.numerators) / n, [a - b for _, a, b in accepted]  # power: q0 + q1 - 1
         what = f"grades a held-out story above its hard damaged copy in {share:.0%} of {n} pairs"
-        if low <= 0:
-            return (
-                "cannot tell",
-                f"{what}, and accepts one no oftener than the other, as far as {len(accepted)} pairs show",
-            )
+        if around(float(np.mean(power)), float(sem(power)), m)[0] <= 0:
+            return "cannot tell", f"{what}, and accepts one no oftener than the other, as far as {m} pairs show"
         return ("calibrated" if share >= LEAST else "uncalibrated"), f"{what}; {LEAST:.0%} are asked"
 
-    def told(self, score: Callable[[Work], float | None], *, hard: bool) -> Units:
-        """For each pair, 1 where the score prefers the original, ½ where it is equal; pairs without both scores are left out."""
-        found = [(p.name, score(p.original), score(p.damaged)) for p in self.pairs if (p.kind in HARD) is hard]
-        known = [(name, a, b) for name, a, b in found if a is not None and b is not None]
-        return Units([name for name, *_ in known], [0.5 + 0.5 * float(np.sign(a - b)) for _, a, b in known])
-
-    def baseline(self, likelihood: Callable[[Work], float]) -> dict[str, Metric]:
-        """How often the likelihood of the model's own prefers the original."""
-        return {
-            f"judge_likelihood_tells_{how}": estimate(
-                self.told(likelihood, hard=how == "hard"),
-                label=Label(
-                    f"{how.capitalize()} damage: likelihood",
-                    JUDGED,
-                    "originals preferred by the model itself",
-                    percent=True,
-                ),
-                share=True,
-            )
-            for how in ("hard", "easy")
-        }
-
-    def metrics(self, judge: str) -> dict[str, Metric]:
-        """How often the judge tells the damaged copy, and its sensitivity and specificity on hard ones."""
+    def metrics(self, judge: str, likelihood: Callable[[Work], float] | None) -> dict[str, Metric]:
+        """How often the judge, and a `likelihood`, prefer the original; the judge's sensitivity and specificity on hard damage."""
         made: dict[str, Metric] = {}
         for how, kinds in (("hard", HARD), ("easy", EASY)):
-            units = self.told(self.score, hard=how == "hard")
-            told = dict(zip(units.ids, units.numerators, strict=True))
-            by_kind = {
-                kind: {
-                    "pairs": len(mine),
-                    "readable": sum(n in told for n in mine),
-                    "told": sum(told.get(n, 0) for n in mine),
-                }
-                for kind in kinds
-                for mine in [[p.name for p in self.pairs if p.kind == kind]]
-            }
-            label = Label(
-                f"{how.capitalize()} damage: judge", JUDGED, f"held-out stories preferred by {judge}", percent=True
-            )
-            made[f"judge_tells_{how}"] = estimate(units, label=label, share=True, by_kind=by_kind)
-        threshold, accepted = self.accepts()
+            scored = self.scored(kinds, self.grade)
+            by_kind = {}
+            for kind in kinds:
+                told = told_apart([row for row in scored if row[0].kind == kind]).numerators
+                pairs = sum(pair.kind == kind for pair in self.pairs)
+                by_kind[kind] = {"pairs": pairs, "readable": len(told), "told": sum(told)}
+            name, note = f"{how.capitalize()} damage", "preferred by"
+            label = Label(f"{name}: judge", JUDGED, f"held-out stories {note} {judge}", percent=True)
+            made[f"judge_tells_{how}"] = estimate(told_apart(scored), label=label, share=True, by_kind=by_kind)
+            if likelihood:
+                label = Label(f"{name}: likelihood", JUDGED, f"originals {note} the model itself", percent=True)
+                baseline = told_apart(self.scored(kinds, likelihood))
+                made[f"judge_likelihood_tells_{how}"] = estimate(baseline, label=label, share=True)
+        threshold, accepted = self.accepted
         ids = [name for name, *_ in accepted]
-        for name, flags, what in (
-            ("sensitivity", [a for _, a, _ in accepted], "held-out stories accepted"),
-            ("specificity", [not b for *_, b in accepted], "hard damaged copies refused"),
+        for name, right, what in (
+            ("sensitivity", [float(a) for _, a, _ in accepted], "held-out stories accepted"),
+            ("specificity", [float(not b) for *_, b in accepted], "hard damaged copies refused"),
         ):
             label = Label(f"Judge's {name}", JUDGED, what, percent=True)
-            made[f"judge_{name}"] = estimate(
-                Units(ids, [float(flag) for flag in flags]), label=label, share=True, threshold=threshold
-            )
+            made[f"judge_{name}"] = estimate(Units(ids, right), label=label, share=True, threshold=threshold)
         return made
+
+
+def told_apart(scored: Sequence[tuple[Pair, float, float]]) -> Units:
+    """For each pair, 1 where the score prefers the original, ½ where it is equal."""
+    return Units([p.name for p, *_ in scored], [0.5 + 0.5 * float(np.sign(a - b)) for _, a, b in scored])
 
 
 def corrected(p: float, n: float, accepted: Sequence[tuple[bool, bool]]) -> tuple[float, float, float]:
@@ -212,9 +181,3 @@ def corrected(p: float, n: float, accepted: Sequence[tuple[bool, bool]]) -> tupl
     half = Z * math.sqrt(max(0.0, variance)) / power
     inside = np.clip([value, min(center - half, value), max(center + half, value)], 0, 1)
     return float(inside[0]), float(inside[1]), float(inside[2])
-
-
-def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """The mean and its standard error."""
-    array = np.asarray(values, float)
-    return float(array.mean()), float(array.std(ddof=1) / math.sqrt(len(array)))

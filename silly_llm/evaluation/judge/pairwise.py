@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from silly_llm.evaluation.judge.asking import Verdict
-from silly_llm.evaluation.judge.rubric import Work
 from silly_llm.evaluation.metrics.base import JUDGED, Label, Metric, Units, estimate
 
 RESAMPLES = 500
@@ -24,25 +22,6 @@ class Shown(NamedTuple):
     second: str
 
 
-def comparisons(
-    stories: Mapping[str, Mapping[str, str]], parts: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[Shown, Work]]:
-    """Each pair of models at each prompt that both have a story for, in both orders.
-
-    Args:
-        stories: by model and prompt.
-        parts: the task, as the first part of a work, by prompt.
-    """
-    for one, other in combinations(stories, 2):
-        for prompt, part in parts.items():
-            for a, b in ((one, other), (other, one)):
-                if prompt in stories[a] and prompt in stories[b]:
-                    yield (
-                        Shown(prompt, a, b),
-                        Work(prompt, {**part, "first": stories[a][prompt], "second": stories[b][prompt]}),
-                    )
-
-
 def wins(
     shown: Sequence[Shown], verdicts: Sequence[Verdict], models: Sequence[str], seed: int, judge: str
 ) -> dict[str, dict[str, Metric]]:
@@ -53,19 +32,17 @@ def wins(
     """
     score = {"1": 1.0, "2": 0.0, "tie": 0.5}
     found = {where: score[v.grades["better"]] for where, v in zip(shown, verdicts, strict=True) if v.grades}
-    swapped = {s: found[other] for s in found if (other := Shown(s.prompt, s.second, s.first)) in found}
-    pairs = [s for s in swapped if s.first < s.second]
-    agree = [float(found[s] == 1 - swapped[s]) for s in pairs]
-    same = Units([" ".join(s) for s in pairs], agree, clusters=[s.prompt for s in pairs])
+    both = [(s, other) for s in found if s.first < s.second and (other := Shown(s.prompt, s.second, s.first)) in found]
+    agree = [float(found[s] == 1 - found[other]) for s, other in both]
+    same = Units([" ".join(s) for s, _ in both], agree, clusters=[s.prompt for s, _ in both])
     label = Label("Same winner in both orders", JUDGED, f"of two stories, by {judge}", percent=True)
     order = estimate(same, label=label, share=True, first_preferred=sum(found.values()) / max(1, len(found)))
     details = {"verdicts": len(shown), "unreadable": len(shown) - len(found)}
     prompts = sorted({s.prompt for s in found})
     counts = np.zeros((len(prompts), len(models), len(models)))
     for (prompt, first, second), won in found.items():
-        place = prompts.index(prompt), models.index(first), models.index(second)
-        counts[place] += won
-        counts[place[0], place[2], place[1]] += 1 - won
+        a, b = models.index(first), models.index(second)
+        counts[prompts.index(prompt), [a, b], [b, a]] += won, 1 - won
     draws: Any = np.random.default_rng(seed).integers(len(prompts), size=(RESAMPLES, len(prompts))) if prompts else []
     strengths = np.array([_strengths(counts[draw].sum(0)) for draw in draws])
     made: dict[str, dict[str, Metric]] = {}

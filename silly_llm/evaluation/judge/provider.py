@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import permutations
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from silly_llm.evaluation.arguments import EvaluationArguments, SamplingSettings
 from silly_llm.evaluation.judge.arguments import OURS, JudgeConfig
 from silly_llm.evaluation.judge.asking import Judge, Verdict, units
 from silly_llm.evaluation.judge.calibration import Calibration, corrected, damaged_pairs
-from silly_llm.evaluation.judge.pairwise import comparisons, wins
+from silly_llm.evaluation.judge.pairwise import Shown, wins
 from silly_llm.evaluation.judge.rubric import AGE_GROUPS, GRADES, RUBRICS, Work
 from silly_llm.evaluation.metrics.base import (
     JUDGED,
@@ -54,7 +55,7 @@ class StoryJudge(EvaluationProvider):
 
     def __init__(self, config: JudgeConfig, settings: EvaluationArguments, container: Container) -> None:
         self.config, self.settings, self.container = config, settings, container
-        self.seed = settings.seed if config.seed is None else config.seed
+        self.seed = settings.seed
         self._calibration: Calibration | None = None
         self._samples: list[dict[str, Any]] = []
         self._notes: list[str] = []
@@ -79,7 +80,8 @@ class StoryJudge(EvaluationProvider):
             Work(name, part | ({"story": text.text.strip()} if config.instruct else {"completion": text.text}), prompt)
             for name, (prompt, part, _), text in zip(unique(p[0] for p in prompts), prompts, made, strict=True)
         ]
-        again = [replace(work, repeat=1) for work in works if self._is_repeated(work)]
+        chances = [int(fingerprint([self.seed, "repeat", work.name])[:8], 16) / 16**8 for work in works]
+        again = [replace(work, repeat=1) for work, x in zip(works, chances, strict=True) if x < config.repeats]
         calibration = self._calibrated(data)
         state, why = calibration.state() if calibration else ("not calibrated", "calibration is off")
         self._notes = [f"Judge {who}: {state} ({why})."] if state != "calibrated" else []
@@ -88,7 +90,7 @@ class StoryJudge(EvaluationProvider):
             self._notes.append(f"{model.name} is judged by itself, and models prefer their own texts.")
             print(f"warning: {self._notes[-1]}", flush=True)
         self.judge.tokens.clear()
-        verdicts = self.judge.verdicts([*works, *again], f"judging {model.name}")
+        verdicts = self.judge.verdicts([*works, *again], model.name)
         verdicts, second = verdicts[: len(works)], verdicts[len(works) :]
         metrics = graded(verdicts, f"1-10, by {who}" + (f", {state}" if state != "calibrated" else ""))
         metrics["judge_unreadable"].details.update(
@@ -97,9 +99,10 @@ class StoryJudge(EvaluationProvider):
         if again:
             metrics["judge_repetition"] = agreement(verdicts, second)
         if calibration:
+            likelihood = None
             with suppress(NotMeasured):  # without weights there is no baseline
-                metrics |= calibration.baseline(self._likelihood(model, calibration))
-            metrics |= calibration.metrics(who)
+                likelihood = self._likelihood(model, calibration)
+            metrics |= calibration.metrics(who, likelihood)
             metrics |= accepted(calibration, verdicts, state)
         firsts = zip(verdicts[:: config.completions], made[:: config.completions], strict=True)
         self._samples = [_sample(verdict, text.ended) for verdict, text in firsts]
@@ -119,20 +122,19 @@ class StoryJudge(EvaluationProvider):
             return {}
         how = {"sample": 1, "seed": self.seed, **vars(self._sampling)}
         del how["batch_size"]
-        stories: dict[str, dict[str, str]] = {}
-        for name, rows in generations.items():
-            texts = {
-                row["prompt"]: row["text"] for row in rows if all(row.get(key) == value for key, value in how.items())
-            }
-            stories[name] = {
-                prompt: found[0].strip() if self.config.instruct else found[0]
-                for prompt, _, given in self._prompts(data)
-                if (found := [texts[text] for text in given if text in texts])
-            }
-        parts = {name: part for name, part, _ in self._prompts(data)}
-        asked = list(comparisons(stories, parts))
-        verdicts = self.judge.verdicts([work for _, work in asked], "comparing the models")
-        won = wins([pair for pair, _ in asked], verdicts, list(generations), self.seed, self.judge.provider.model)
+        first: dict[str, dict[str, str]] = {
+            model: {row["prompt"]: row["text"] for row in rows if how.items() <= row.items()}
+            for model, rows in generations.items()
+        }
+        shown, works = [], []
+        for name, part, given in self._prompts(data):
+            told = {model: texts[text] for model, texts in first.items() for text in reversed(given) if text in texts}
+            for pair in permutations(told, 2):
+                stories = [told[model].strip() if self.config.instruct else told[model] for model in pair]
+                shown.append(Shown(name, *pair))
+                works.append(Work(name, {**part, **dict(zip(("first", "second"), stories, strict=True))}))
+        verdicts = self.judge.verdicts(works, "comparing the models")
+        won = wins(shown, verdicts, list(generations), self.seed, self.judge.provider.model)
         return {
             model: self._named({name: metric for name, metric in metrics.items() if metric.value == metric.value})
             for model, metrics in won.items()
@@ -152,23 +154,14 @@ class StoryJudge(EvaluationProvider):
     def _prompts(self, data: EvaluationData, model: LanguageModel | None = None) -> list[Prompt]:
         """The prompts as this model is given them; without a model, all texts that the evidence may have for it."""
         if not self.config.instruct:
-            return [
-                (fingerprint(text)[:12], {"beginning": text}, text if model else [text]) for text in self._beginnings
-            ]
-        requests = list(zip(data.request_ids, data.requests, strict=True))[: self.config.num_prompts]
-        return [
-            (
-                name,
-                {"instruction": request.instruction},
-                ask(model, request)
-                if model
-                else [json.dumps(request.messages, ensure_ascii=False), request.instruction + "\n\n"],
-            )
-            for name, request in requests
-        ]
-
-    def _is_repeated(self, work: Work) -> bool:
-        return int(fingerprint([self.seed, "repeat", work.name])[:8], 16) < self.config.repeats * 16**8
+            texts = self._beginnings
+            return [(fingerprint(text)[:12], {"beginning": text}, text if model else [text]) for text in texts]
+        made: list[Prompt] = []
+        for name, request in list(zip(data.request_ids, data.requests, strict=True))[: self.config.num_prompts]:
+            asked = request.instruction
+            given = [json.dumps(request.messages, ensure_ascii=False), asked + "\n\n"]
+            made.append((name, {"instruction": asked}, ask(model, request) if model else given))
+        return made
 
     def _calibrated(self, data: EvaluationData) -> Calibration | None:
         if self._calibration is None and self.config.calibration:
@@ -176,7 +169,7 @@ class StoryJudge(EvaluationProvider):
             works = list({work.id: work for pair in pairs for work in (pair.original, pair.damaged)}.values())
             verdicts = self.judge.verdicts(works, "calibration") if works else []
             by_id = {work.id: verdict for work, verdict in zip(works, verdicts, strict=True)}
-            self._calibration = Calibration(pairs, by_id, self.config.threshold)
+            self._calibration = Calibration(pairs, by_id)
         return self._calibration
 
     def _likelihood(self, model: LanguageModel, calibration: Calibration) -> Any:
@@ -224,7 +217,7 @@ def agreement(verdicts: Sequence[Verdict], again: Sequence[Verdict]) -> Metric:
 
 def accepted(calibration: Calibration, verdicts: Sequence[Verdict], state: str) -> dict[str, Metric]:
     """The share of stories that the judge accepts and, if it can tell at all, what that says of the share of good ones."""
-    threshold, known = calibration.accepts()
+    threshold, known = calibration.accepted
     found = units([v for v in verdicts if v.grades], lambda verdict: verdict.mean >= threshold)
     if not found or not known:
         return {}
@@ -251,8 +244,5 @@ def _same(model: Any, judge: str) -> bool:
     """Whether the judge goes by the name of the model."""
     behind = getattr(model, "provider", None) or model.model.config
     names = judge, model.name, getattr(behind, "model", None) or getattr(behind, "_name_or_path", "")
-    return _last(names[0]) in map(_last, names[1:])
-
-
-def _last(name: object) -> str:
-    return str(name).rstrip("/").rpartition("/")[2].lower()
+    last = [PurePosixPath(str(name)).name.lower() for name in names]
+    return last[0] in last[1:]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from silly_llm.asking.engine import batches
 from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.core.folders.provenance import fingerprint
 from silly_llm.core.registry import register
@@ -23,7 +24,8 @@ from silly_llm.evaluation.metrics.base import (
     Units,
     estimate,
 )
-from silly_llm.evaluation.originality.ngrams import Ngrams, Search, Words, in_blocks, most_similar
+from silly_llm.evaluation.models.base import NotMeasured
+from silly_llm.evaluation.originality.ngrams import BLOCK, Ngrams, Search, Words, most_similar
 from silly_llm.evaluation.originality.training_text import TrainingText, training_text
 from silly_llm.text.words import count_words, first_words
 
@@ -94,10 +96,10 @@ class Memorization(EvaluationProvider):
             stories = sample(training.texts(), config.stories, settings.seed)
         except (RecipeError, RunError) as error:
             stories, training.missing = [], [*training.missing, first_line(error)]
+        if not stories:
+            raise NotMeasured("; ".join(training.missing) or f"no training story has {SHORT} words")
         for reason in training.missing:
             print(f"{model.name}: memorization: not measured: {reason}", flush=True)
-        if not stories:
-            return {"copies": Metric(float("nan"), details={"not_measured": training.missing}, label=COPIES)}
         prompts, endings = zip(*(divided(story, config.prompt_share) for story in stories), strict=True)
         made = [g.text for g in model.generate(prompts, settings.sampling, settings.seed)]
         unseen = [divided(text, config.prompt_share)[1] for text in data.texts[: len(made)]]
@@ -118,7 +120,7 @@ def divided(story: str, share: float) -> tuple[str, str]:
 def sample(texts: Iterable[str], count: int, seed: int) -> list[str]:
     """`count` different texts of a stream by a seed, whatever their order; those of fewer than ten words are passed over."""
     drawn: dict[str, str] = {}
-    for block in in_blocks(iter(texts)):
+    for block in batches(texts, BLOCK):
         drawn |= {fingerprint([seed, text]): text for text in block if count_words(text) >= SHORT}
         drawn = dict(sorted(drawn.items())[:count])
     return list(drawn.values())
@@ -135,12 +137,11 @@ def measures(
 ) -> dict[str, Metric]:
     """What a `Search` for completions `made` of `stories` and, behind them, `unseen` endings says of the completions."""
     n, pairs, ids = len(made), search.grams[2], [fingerprint(story)[:12] for story in stories]
-    closest = search.closest.stories
-    masked = [covered(t, s or "", language) for t, s in zip([*made, *unseen], closest, strict=True)]
+    told = zip([*made, *unseen], search.closest.stories, strict=True)
+    masked = [covered(text, story or "", language) for text, story in told]
     known, long = pairs.sizes > 0, pairs.sizes >= SHORT
     copies = (np.array(masked) >= config.threshold) & long
-    top = sorted(np.flatnonzero(copies[:n]).tolist(), key=lambda i: -masked[i])[:3]
-    examples = [{"completion": made[i], "story": closest[i], "share": masked[i]} for i in top]
+    why = {} if long[:n].any() else {"not_measured": f"no completion has {SHORT} different pairs of words"}
     own = Ngrams(Words(made), 2)
     real = np.asarray(own.inside.multiply(own.of(Words(endings))[0] > 0).sum(axis=1)).ravel()
 
@@ -156,7 +157,7 @@ def measures(
         "similar_completion": ratio(SIMILAR, most_similar(own), known[:n]),
         "closest_story": ratio(CLOSEST, search.closest.shared / np.maximum(pairs.sizes, 1), known),
         "copied_run": ratio(SPAN, search.longest * known, known, longest=int(search.longest[:n].max())),
-        "copies": ratio(COPIES, copies, long, too_short=int((~long[:n]).sum()), examples=examples),
+        "copies": ratio(COPIES, copies, long, too_short=int((~long[:n]).sum()), **why),
     }
     for k in config.kgrams:
         grams, counts = search.grams[k], search.counts[k]

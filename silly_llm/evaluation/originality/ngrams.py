@@ -8,30 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from silly_llm.asking.engine import batches
 from silly_llm.data.filters.decontamination import word_hash
 from silly_llm.text.words import lower_words
 
 BASE = 0x9E3779B97F4A7C15
+BLOCK = 1000
+"""Training stories held in memory."""
 RUNS = (8, 4, 2, 1)
 """Words at which a common run is noticed; of texts with longer ones only the first of these is looked for."""
-
-
-class Hashes(dict[str, int]):
-    """`word_hash` of words, those met lately in a table: twice as fast as `functools.lru_cache`."""
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= 1 << 18:
-            self.clear()
-        self[word] = made = word_hash(word)
-        return made
-
-
-HASHES = Hashes()
 
 
 class Words:
@@ -44,8 +33,7 @@ class Words:
     def __init__(self, texts: Sequence[str]) -> None:
         words = [lower_words(text) for text in texts]
         self.count, sizes = len(words), np.fromiter(map(len, words), np.int64, len(words))
-        each = map(HASHES.__getitem__, chain.from_iterable(words))
-        self.each = np.fromiter(each, np.int64, sizes.sum()).view(np.uint64)
+        self.each = np.fromiter(map(word_hash, chain.from_iterable(words)), np.int64, sizes.sum()).view(np.uint64)
         self.text = np.repeat(np.arange(len(words)), sizes)
         """Number of the text of each word, int64 [words]."""
         self.ends = np.cumsum(sizes)[self.text]
@@ -186,20 +174,6 @@ def most_similar(grams: Ngrams) -> np.ndarray:
     return (2 * common / np.maximum(sizes, 1)).max(axis=1, initial=0.0)
 
 
-def in_blocks(texts: Iterator[str], stories: int = 1000, characters: int = 2_000_000) -> Iterator[list[str]]:
-    """Lists of texts, none longer than `stories` or, but for its last text, `characters`."""
-    block: list[str] = []
-    size: Any = 0
-    for text in texts:
-        block.append(text)
-        size += len(text)
-        if len(block) == stories or size >= characters:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
-
-
 class Search:
     """All that is asked of a training set about some texts, in one pass.
 
@@ -214,7 +188,7 @@ class Search:
         """How often each n-gram of the texts stands in the training set, int64 [n-grams], by length."""
         self.closest, runs = Closest(self.grams[2]), LongestRun(words)
         self.longest, self.stories = runs.longest, 0
-        for block in in_blocks(stories):
+        for block in batches(stories, BLOCK):
             self.stories += len(block)
             theirs, places = Words(block), None
             runs.see(theirs)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from silly_llm.asking.engine import batches
 from silly_llm.core.errors import RecipeError, RunError, first_line
 from silly_llm.evaluation.arguments import ModelEntry
-from silly_llm.evaluation.originality.ngrams import Closest, Ngrams, Words, in_blocks
+from silly_llm.evaluation.originality.ngrams import BLOCK, Closest, Ngrams, Words
 from silly_llm.evaluation.originality.training_text import TrainingText, training_text
 
 RUN = 13
@@ -21,16 +22,17 @@ def overlaps(models: Sequence[ModelEntry], documents: Sequence[str], limit: int)
     found, notes = {}, []
     for model in models if limit else ():
         found[model.name] = counts = overlap(documents, training_text(model.path, model.revision), limit)
-        lines = [f"overlap of {model.name} with its training text: not measured: {x}" for x in counts["not_measured"]]
+        measured = []
         if "documents" in counts:
-            line = (
+            measured.append(
                 f"{model.name}: of {counts['documents']:,} held-out documents {counts['exact']:,} stand in its training text word for "
                 f"word, {counts['mostly']:,} more mostly ({counts['training_documents']:,} training documents looked through)"
             )
-            print(line, flush=True)
-            notes += [f"{line}."] if counts["exact"] or counts["mostly"] else []
-        print(*lines, sep="\n", end="\n" if lines else "", flush=True)
-        notes += [f"{line}." for line in lines]
+        what = f"overlap of {model.name} with its training text: not measured"
+        lacking = [f"{what}: {reason}" for reason in counts["not_measured"]]
+        print(*measured, *lacking, sep="\n", flush=True)
+        telling = measured if counts.get("exact") or counts.get("mostly") else []
+        notes += [f"{line}." for line in (*telling, *lacking)]
     return found, notes
 
 
@@ -51,7 +53,7 @@ def overlap(documents: Sequence[str], training: TrainingText, limit: int) -> dic
     runs = Closest(Ngrams(Words(documents), RUN))
     seen = 0
     try:
-        for block in in_blocks(training.texts(limit)):
+        for block in batches(training.texts(limit), BLOCK):
             seen += len(block)
             runs.see(block, runs.grams.of(Words(block))[0])
             found |= known.intersection(" ".join(text.lower().split()) for text in block)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from servers.answers import story
 from servers.scripted_judge import GRADES, ScriptedJudge, graded
-from test_judge import BEGINNINGS, by_story, evaluate, prompts  # noqa: F401
+from test_judge import BEGINNINGS, QUIET, by_story, evaluate, prompts  # noqa: F401
 from tiny import jsonl
 
 from silly_llm.core.folders.provenance import fingerprint
@@ -112,7 +112,7 @@ def test_a_judge_is_called_what_it_is(judge, state, tiny_model, long_stories, pr
     metrics, about = model["metrics"], model["details"]["judge_unreadable"]
     printed = capsys.readouterr().out.splitlines()
     assert about["state"] == state and printed[0].startswith(f"judge judge: {state}: ")
-    assert bool(results["notes"]) == (state != "calibrated")
+    assert results["notes"][0].startswith(f"Judge judge: {state}") == (state != "calibrated")  # others come behind
     page = (tmp_path / "out" / "report.md").read_text()
     assert (f"Judge judge: {state}" in page) == (state != "calibrated")
     if judge is None:
@@ -128,9 +128,8 @@ def test_a_judge_is_called_what_it_is(judge, state, tiny_model, long_stories, pr
     if state == "calibrated":
         assert hard["value"] == metrics["judge_sensitivity"]["value"] == metrics["judge_specificity"]["value"] == 1
         assert metrics["judge_sensitivity"]["n"] == 24  # the others chose the threshold
-        assert (
-            metrics["judge_corrected"]["value"] == metrics["judge_accepted"]["value"] == 0
-        )  # it writes no such story
+        # It writes no such story
+        assert metrics["judge_corrected"]["value"] == metrics["judge_accepted"]["value"] == 0
     elif judge.constant:
         assert hard["value"] == 0.5 and "judge_corrected" not in metrics and "judge_accepted" in metrics
     else:
@@ -184,18 +183,22 @@ def test_two_models_side_by_side(biased, tiny_models, stories_file, prompts, tmp
         return {"better": "1" if biased or first > second else "2" if second > first else "tie"}
 
     with ScriptedJudge(grade) as server:
-        spec = {"type": "judge", "provider": server.spec, "prompts": prompts, "completions": 2, "calibration": 0}
-        values = spec | {"repeats": 0.0, "pairwise": True}
-        results = evaluate(list(tiny_models), stories_file, tmp_path / "out", values, temperature=0.5)
+        spec = {
+            "type": "judge",
+            "provider": server.spec,
+            "prompts": prompts,
+            "completions": 2,
+            "pairwise": True,
+            **QUIET,
+        }
+        results = evaluate(list(tiny_models), stories_file, tmp_path / "out", spec, temperature=0.5)
     one, other = (model["metrics"] for model in results["models"].values())
     about, order = (results["models"]["tiny"]["details"][f"judge_{key}"] for key in ("wins", "order"))
-    compared = [
-        json.loads(b["messages"][1]["content"]) for b in server.bodies if '"second"' in b["messages"][1]["content"]
-    ]
+    works = [json.loads(body["messages"][1]["content"]) for body in server.bodies]
+    compared = [work for work in works if "second" in work]
     assert about["verdicts"] == 20 == len(compared) / 2 and one["judge_order"]["n"] == 10
-    assert (
-        one["judge_wins"]["value"] + other["judge_wins"]["value"] == pytest.approx(1) and one["judge_wins"]["n"] == 10
-    )
+    assert one["judge_wins"]["value"] + other["judge_wins"]["value"] == pytest.approx(1)
+    assert one["judge_wins"]["n"] == 10
     assert one["judge_strength"]["value"] == pytest.approx(-other["judge_strength"]["value"])
     if biased:
         assert one["judge_order"]["value"] == 0 and order["first_preferred"] == 1 and one["judge_wins"]["value"] == 0.5
@@ -217,35 +220,28 @@ def test_instructions_are_followed(tiny_models, stories_file, tmp_path):
             "provider": server.spec,
             "instruct": True,
             "completions": 2,
-            "calibration": 0,
             "pairwise": True,
+            **QUIET,
         }
-        results = evaluate(list(tiny_models), stories_file, tmp_path / "out", spec | {"repeats": 0.0}, num_stories=5)
+        results = evaluate(list(tiny_models), stories_file, tmp_path / "out", spec, num_stories=5)
     works = [json.loads(body["messages"][1]["content"]) for body in server.bodies]
     single = [work for work in works if "story" in work]
     assert len(single) == 2 * 2 * 2 * 5 and all("Write a story." in work["instruction"] for work in works)
     assert "which it must follow" in server.bodies[0]["messages"][0]["content"]
     for model in results["models"].values():
-        assert model["metrics"]["judge_plot"] | {"label": None, "n": 5} == model["metrics"]["judge_plot"] | {
-            "label": None
-        }
+        assert model["metrics"]["judge_plot"]["value"] == 5 == model["metrics"]["judge_plot"]["n"]
         assert model["metrics"]["judge_wins"]["value"] == 0.5 and model["details"]["judge_wins"]["verdicts"] == 10
 
 
 @pytest.mark.slow
-def test_a_real_small_model_is_no_judge(gguf, tiny_model, shared, prompts, tmp_path, capsys):  # noqa: F811
-    """SmolLM2-135M completes its work, in this process, and is called what it is."""
-    spec = {
-        "type": "judge",
-        "provider": {"type": "transformers", "model": "smollm2-135m-instruct", "dtype": "float32"},
-        "prompts": prompts,
-    }
-    spec |= {"num_prompts": 2, "completions": 2, "calibration": 10, "max_tokens": 60, "repeats": 0.5}
-    held_out = shared / "data" / "tinystories" / "validation.jsonl"
-    results = evaluate(tiny_model, held_out, tmp_path / "out", spec, num_documents=100)
+def test_a_real_small_model_is_no_judge(gguf, tiny_model, long_stories, prompts, tmp_path, capsys):  # noqa: F811
+    """SmolLM2-135M completes its work, in this process, and nobody is asked to believe it."""
+    provider = {"type": "transformers", "model": "smollm2-135m-instruct", "dtype": "float32"}
+    spec = {"type": "judge", "provider": provider, "prompts": prompts, "num_prompts": 2, "completions": 1, **QUIET}
+    results = evaluate(tiny_model, long_stories, tmp_path / "out", spec | {"calibration": 4, "max_tokens": 40})
     (model,) = results["models"].values()
     about = model["details"]["judge_unreadable"]
-    assert about["state"] in ("uncalibrated", "cannot tell") and about["verdicts"] == 4
+    assert about["state"] in ("uncalibrated", "cannot tell") and about["verdicts"] == 2
     assert about["state"] in results["notes"][0] and f": {about['state']}: " in capsys.readouterr().out.splitlines()[0]
-    kinds = model["details"]["judge_tells_hard"]["by_kind"]
-    assert sum(kind["pairs"] for kind in kinds.values()) == 10 and all(kind["pairs"] >= 1 for kind in kinds.values())
+    assert "judge_tells_hard" in model["metrics"] | model["not_measured"]
+    assert about["unreadable"] == sum(about["reasons"].values())

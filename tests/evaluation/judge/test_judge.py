@@ -127,9 +127,8 @@ def test_a_story_cannot_speak_to_its_judge(tmp_path):
     grade = lambda work, seed: {"better": "2"} if "second" in work else graded(1, age="A")  # noqa: E731
     with ScriptedJudge(grade, assess=lambda work: " ".join(work.values())) as server:
         verdicts = judged(works, server, tmp_path)
-    assert [v.grades["plot"] for v in verdicts[:20]] == [1] * 20 and {v.grades["better"] for v in verdicts[20:]} == {
-        "2"
-    }
+    assert [v.grades["plot"] for v in verdicts[:20]] == [1] * 20
+    assert [v.grades["better"] for v in verdicts[20:]] == ["2"] * 20
     assert len(server.bodies) == 80
     sent = {json.dumps(dict(work.parts)): work for work in works}
     for body in server.bodies:
@@ -158,7 +157,6 @@ def test_a_story_cannot_speak_to_its_judge(tmp_path):
         ("", "empty"),
         (json.dumps(graded(5)), "not valid under the schema"),
         ({**graded(5), "grammar": 11}, "not valid under the schema"),
-        ({**graded(5), "grammar": 0}, "not valid under the schema"),
         ({**graded(5), "grammar": "7/10"}, "not valid under the schema"),
         ({**graded(5), "grammar": True}, "not valid under the schema"),
         ({**graded(5), "age_group": "G"}, "not valid under the schema"),
@@ -196,42 +194,35 @@ def test_killed_it_goes_on_without_asking_again(tiny_model, stories_file, prompt
         return by_story(work)
 
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-    with ScriptedJudge(slowly) as server:
+    # Another server answers the one that is killed: it still reads what was in flight then, which may be asked for again
+    with ScriptedJudge(by_story) as server, ScriptedJudge(slowly) as first:
         spec = {"type": "judge", "provider": server.spec, "prompts": prompts, "completions": 4, **QUIET}
         results = evaluate(tiny_model, stories_file, undisturbed, spec)
-        questions = {json.dumps(body) for body in server.bodies}
-        assert len(questions) == len(server.bodies) == 80
+        assert len({json.dumps(body) for body in server.bodies}) == len(server.bodies) == 80
         server.bodies.clear()
         recipe = undisturbed.with_suffix(".json")
-        arguments = ["evaluate", "--config", recipe, "--output_dir", killed]
-        kill(*arguments, when=lambda: len(server.bodies) >= 30)
+        other = tmp_path / "other.json"
+        other.write_text(recipe.read_text().replace(server.url, first.url))
+        kill("evaluate", "--config", other, "--output_dir", killed, when=lambda: len(first.bodies) >= 30)
         kept = killed / "journal-judge.sqlite"
         with closing(sqlite3.connect(kept)) as journal:
             (answers,) = journal.execute("SELECT count(*) FROM answers").fetchone()
         assert 0 < answers < 80 and not (killed / "results.json").exists()
-        server.bodies.clear()
-        main([str(argument) for argument in arguments[1:]])
+        again = ["--config", str(recipe), "--output_dir", str(killed)]
+        main(again)
         assert len(server.bodies) == len({json.dumps(body) for body in server.bodies}) == 80 - answers
         server.bodies.clear()
         assert json.loads((killed / "results.json").read_text())["models"] == results["models"]
-        evaluate(tiny_model, stories_file, undisturbed, spec)  # up to date
-        main([*map(str, arguments[1:]), "--force"])  # anew, but paid answers stay
+        main([*again, "--force"])  # anew, but paid answers stay
         assert not server.bodies and kept.exists()
         assert json.loads((killed / "results.json").read_text())["models"] == results["models"]
 
 
 def test_a_spent_budget_keeps_the_answers(tiny_model, stories_file, prompts, tmp_path):
     with ScriptedJudge(by_story) as server:
-        spec = {
-            "type": "judge",
-            "provider": server.spec,
-            "prompts": prompts,
-            "completions": 1,
-            "max_requests": 9,
-            **QUIET,
-        }
+        spec = {"type": "judge", "provider": server.spec, "prompts": prompts, "completions": 1, **QUIET}
         with pytest.raises(RunError, match=r"max_requests leaves no room.*larger budget"):
-            evaluate(tiny_model, stories_file, tmp_path / "out", spec)
+            evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_requests": 9})
         assert len(server.bodies) == 9 and not (tmp_path / "out" / "results.json").exists()
         evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"max_requests": 20})
         assert len(server.bodies) == 20
@@ -306,27 +297,16 @@ def test_own_rubric_and_secrets(tiny_model, stories_file, prompts, tmp_path):
     rubric.write_text(text)
     with ScriptedJudge(by_story, token="sk-secret-key-7654321") as server:
         provider = server.spec | {"api_key": "sk-secret-key-7654321"}
-        spec = {
-            "type": "judge",
-            "provider": provider,
-            "prompts": prompts,
-            "completions": 1,
-            "rubric": str(rubric),
-            **QUIET,
-        }
-        results = evaluate(tiny_model, stories_file, tmp_path / "out", spec)
+        spec = {"type": "judge", "provider": provider, "prompts": prompts, "completions": 1, **QUIET}
+        results = evaluate(tiny_model, stories_file, tmp_path / "out", spec | {"rubric": str(rubric)})
         (model,) = results["models"].values()
         about = model["details"]["judge_unreadable"]["rubric"]
         assert about == Rubric(str(rubric)).about and (about["name"], about["version"]) == ("strict", "3")
         files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
         assert len(files) > 8 and not [file for file in files if b"sk-secret" in file.read_bytes()]
         assert server.bodies[0]["messages"][0]["content"] == "Be strict."
-    for broken in (
-        "{% block system %}Be strict.{% endblock %}",
-        text.replace("{{ id }}", "1"),
-        text.replace("id }}", "idd }}"),
-        "{%",
-    ):
+    no_verdict = "{% block system %}Be strict.{% endblock %}"
+    for broken in (no_verdict, text.replace("{{ id }}", "1"), text.replace("id }}", "idd }}"), "{%"):
         rubric.write_text(broken)
         with pytest.raises(RecipeError, match="rubric: "):
             Rubric(str(rubric))

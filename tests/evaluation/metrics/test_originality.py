@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from difflib import SequenceMatcher
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +20,7 @@ from silly_llm.evaluation.evaluate import main
 from silly_llm.evaluation.metrics.base import EvaluationData
 from silly_llm.evaluation.originality.diversity import diversity
 from silly_llm.evaluation.originality.memorization import Memorization, MemorizationConfig, divided, sample
-from silly_llm.evaluation.originality.ngrams import LongestRun, Ngrams, Search, Words, in_blocks, most_similar
+from silly_llm.evaluation.originality.ngrams import Ngrams, Search, Words, most_similar
 from silly_llm.evaluation.originality.overlap import overlap
 from silly_llm.evaluation.originality.training_text import TrainingText, training_text
 from silly_llm.providers.storyteller import tell
@@ -46,6 +47,25 @@ def real(name: str, count: int) -> list[str]:
     return [json.loads(line)["text"] for line in file.read_text(encoding="utf-8").splitlines()[:count]]
 
 
+def evaluated(model: Path, dataset: Path, output: Path, metrics: str, *more: str) -> dict:
+    """What `evaluate` writes into results.json."""
+    main(
+        [
+            "--model",
+            str(model),
+            "--dataset",
+            str(dataset),
+            "--output_dir",
+            str(output),
+            "--metrics",
+            metrics,
+            *SMALL,
+            *more,
+        ]
+    )
+    return json.loads((output / "results.json").read_text(encoding="utf-8"))
+
+
 def grams(text: str, n: int) -> list[tuple[str, ...]]:
     words = lower_words(text)
     return [words[i : i + n] for i in range(len(words) - n + 1)]
@@ -64,16 +84,8 @@ def renamed(text: str, draw: random.Random) -> str:
 def test_a_search_is_brute_force(stories):
     training = [*real("train", 240), *stories, "", "Не было кота, и кот ушёл.", "猫は魚が好きです。猫は魚が好き。"]
     endings = [divided(story, 0.4)[1] for story in real("validation", 25)]
-    texts = [
-        *endings,
-        divided(training[7], 0.4)[1],
-        training[100],
-        "The end.",
-        "Zorp",
-        "",
-        "猫は魚が好き",
-        "no no no no no no",
-    ]
+    texts = [*endings, divided(training[7], 0.4)[1], training[100]]
+    texts += ["The end.", "Zorp", "", "猫は魚が好き", "no no no no no no"]
     random.Random(1).shuffle(texts)
     search = Search(texts, iter(training), [1, 2, 3, 5, 8])
     occurrences = {k: Counter(gram for story in training for gram in grams(story, k)) for k in (1, 2, 3, 5, 8)}
@@ -94,14 +106,13 @@ def test_a_search_is_brute_force(stories):
     assert search.stories == len(training)
 
 
-def test_blocks_change_nothing():
+def test_blocks_change_nothing(monkeypatch):
     training, texts = real("train", 60), [divided(story, 0.4)[1] for story in real("validation", 20)]
-    runs, whole = LongestRun(Words(texts)), Search(texts, iter(training))
-    for block in in_blocks(iter(training), stories=7):
-        runs.see(Words(block))
-    assert runs.longest.tolist() == whole.longest.tolist()
-    assert [len(b) for b in in_blocks(iter(training), stories=50)] == [50, 10]
-    assert [len(b) for b in in_blocks(iter(["x" * 30, "y" * 30, "z"]), characters=40)] == [2, 1]
+    whole = Search(texts, iter(training))
+    monkeypatch.setattr("silly_llm.evaluation.originality.ngrams.BLOCK", 7)
+    blocks = Search(texts, iter(training))
+    assert blocks.longest.tolist() == whole.longest.tolist() and blocks.stories == whole.stories == 60
+    assert blocks.closest.stories == whole.closest.stories and (blocks.counts[2] == whole.counts[2]).all()
 
 
 def test_rouge_f_with_another_completion():
@@ -141,14 +152,11 @@ class Reciter:
 @pytest.mark.parametrize("kind", ["stories", "storyteller"])
 def test_planted_copies_with_other_names_are_found(tmp_path, kind):
     """All of 5 %, and at most 1 % of the others."""
-    training, unseen = (
-        (real("train", 3000), real("validation", 350))
-        if kind == "stories"
-        else (storyteller(3000), storyteller(350, 100_000))
-    )
-    config = MemorizationConfig(
-        dataset=str(jsonl(tmp_path / "train.jsonl", ({"text": t} for t in training))), stories=300
-    )
+    training, unseen = real("train", 3000), real("validation", 350)
+    if kind == "storyteller":
+        training, unseen = storyteller(3000), storyteller(350, 100_000)
+    file = jsonl(tmp_path / "train.jsonl", ({"text": text} for text in training))
+    config = MemorizationConfig(dataset=str(file), stories=300)
     provider = Memorization(config, EvaluationArguments(model="m", dataset="d"))
     provider.prepare()
     model = Reciter(training, unseen)
@@ -156,7 +164,6 @@ def test_planted_copies_with_other_names_are_found(tmp_path, kind):
     planted = np.arange(300) % 20 == 0
     copies = np.array(found["copies"].units.numerators, bool)
     assert copies[planted].all() and copies[~planted].sum() <= 0.01 * 285
-    assert found["copies"].details["examples"][0]["share"] >= config.threshold
     recalled = np.array(found["ending_recalled"].units.numerators)
     assert recalled[planted].min() > 0.5 > np.quantile(recalled[~planted], 0.95)  # a template may come again
     assert found["closest_story"].value > found["ending_recalled"].value
@@ -234,12 +241,8 @@ def test_a_training_set_that_has_changed(run):
 def test_held_out_documents_in_the_training_text(tmp_path):
     training, held_out = real("train", 400), real("validation", 40)
     words = held_out[2].split()
-    planted = [
-        held_out[0],
-        f"  {held_out[1].upper()}\n",
-        "Look! " + " ".join(words[: 7 * len(words) // 10]),
-        " ".join(held_out[3].split()[:30]),
-    ]
+    planted = [held_out[0], f"  {held_out[1].upper()}\n", " ".join(held_out[3].split()[:30])]
+    planted.append("Look! " + " ".join(words[: 7 * len(words) // 10]))
     made = TrainingText()
     made.add(str(jsonl(tmp_path / "train.jsonl", ({"text": text} for text in [*training, *planted]))), "text")
     found = overlap(held_out, made, 1000)
@@ -250,41 +253,30 @@ def test_held_out_documents_in_the_training_text(tmp_path):
 
 
 def test_evaluate_tells_the_overlap_and_measures_copies(run, tmp_path, capsys):
-    def evaluate(output, *more):
-        arguments = [
-            "--model",
-            str(run / "pretrain"),
-            "--dataset",
-            str(run / "stories"),
-            "--output_dir",
-            str(tmp_path / output),
-        ]
-        main([*arguments, *SMALL, *map(str, more)])
-        return json.loads((tmp_path / output / "results.json").read_text(encoding="utf-8"))
-
-    results = evaluate("one", "--metrics", '[{"type": "memorization", "stories": 4}]')
+    asked = '[{"type": "memorization", "stories": 4}]'
+    results = evaluated(run / "pretrain", run / "stories", tmp_path / "one", asked)
     counts = results["dataset"]["overlap"]["pretrain"]
     assert counts["exact"] == counts["documents"] == 8  # evaluated on what it was trained on
     line = "pretrain: of 8 held-out documents 8 stand in its training text word for word"
     assert line in capsys.readouterr().out and results["notes"][0].startswith(line)
-    metrics = results["models"]["pretrain"]["metrics"]
-    assert {"ending_recalled", "similar_completion", "closest_story", "copied_run", "copies", "known_4grams"} <= set(
-        metrics
-    )
-    assert results["models"]["pretrain"]["details"]["closest_story"]["training_documents"] == 8
+    model = results["models"]["pretrain"]
+    measured = {"ending_recalled", "similar_completion", "closest_story", "copied_run", "known_4grams"}
+    assert measured <= set(model["metrics"])
+    assert model["not_measured"]["copies"] == "no completion has 10 different pairs of words"
+    assert model["details"]["closest_story"]["training_documents"] == 8
 
-    results = evaluate("two", "--overlap_documents", "0", "--metrics", "perplexity")
-    assert results["dataset"]["overlap"] == {} and results["notes"] == []
     (run / "pretrain" / "recipe.yaml").unlink()
-    results = evaluate("three", "--metrics", "memorization")
+    results = evaluated(run / "pretrain", run / "stories", tmp_path / "two", "[perplexity, memorization]")
     said = capsys.readouterr().out
     assert (
-        "memorization: not measured: " in said and "overlap of pretrain with its training text: not measured: " in said
+        "memorization not measured: " in said and "overlap of pretrain with its training text: not measured: " in said
     )
-    assert results["models"]["pretrain"]["metrics"]["copies"]["value"] is None
+    assert "does not say what it was trained on" in results["models"]["pretrain"]["not_measured"]["memorization"]
     assert "not_measured" in results["dataset"]["overlap"]["pretrain"]
     with pytest.raises(RecipeError, match="nowhere"):
-        evaluate("four", "--metrics", '[{"type": "memorization", "dataset": "nowhere.jsonl"}]')
+        evaluated(
+            run / "sft", run / "stories", tmp_path / "3", '[{"type": "memorization", "dataset": "nowhere.jsonl"}]'
+        )
 
 
 # Diversity ------------------------------------------------------------------------------------------------------------
@@ -320,25 +312,13 @@ def test_vocabulary_is_counted_on_equal_amounts():
 def test_real_stories_are_more_diverse_than_loops(tmp_path, tiny_model, stories_file):
     stories = real("validation", 100)
     ids = [str(i) for i in range(100)]
-    loops = [story[:200] * 4 for story in [*stories[:10] * 10]]
+    loops = [story[:200] * 4 for story in stories[:10] * 10]
     varied, dull = diversity(ids, stories, stories), diversity(ids, loops, loops)
     assert varied["self_similarity"].high < 0.6 and dull["self_similarity"].value == 1
     assert varied["repeated_3grams"].high < dull["repeated_3grams"].low and dull["repeated_3grams"].value > 0.6
     assert varied["different_openings"].low > dull["different_openings"].high
-    main(
-        [
-            "--model",
-            str(tiny_model),
-            "--dataset",
-            str(stories_file),
-            "--metrics",
-            "diversity",
-            "--output_dir",
-            str(tmp_path / "o"),
-            *SMALL,
-        ]
-    )
-    results = json.loads((tmp_path / "o" / "results.json").read_text(encoding="utf-8"))
+    results = evaluated(tiny_model, stories_file, tmp_path / "out", "diversity", "--overlap_documents", "0")
+    assert results["dataset"]["overlap"] == {} and not [note for note in results["notes"] if "overlap" in note]
     metrics, reference = results["models"]["tiny"]["metrics"], results["dataset"]["reference"]
     for name in ("self_similarity", "different_openings", "repeated_3grams", "repeated_sentences"):
         assert 0 <= metrics[name]["value"] <= 1 and 0 <= reference[name]["value"] <= 1
