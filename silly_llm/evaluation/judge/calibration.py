@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import sem
 
 from silly_llm.evaluation.judge.asking import Verdict
 from silly_llm.evaluation.judge.rubric import Work
@@ -116,7 +115,8 @@ class Calibration:
             return "cannot tell", why
         share, power = sum(told.numerators) / n, [a - b for _, a, b in accepted]  # power: q0 + q1 - 1
         what = f"grades a held-out story above its hard damaged copy in {share:.0%} of {n} pairs"
-        if around(float(np.mean(power)), float(sem(power)), m)[0] <= 0:
+        error = float(np.std(power, ddof=1) / math.sqrt(m))
+        if around(float(np.mean(power)), error, m)[0] <= 0:
             return "cannot tell", f"{what}, and accepts one no oftener than the other, as far as {m} pairs show"
         return ("calibrated" if share >= LEAST else "uncalibrated"), f"{what}; {LEAST:.0%} are asked"
 

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from silly_llm.core.devices import processor
 from silly_llm.core.registry import register
 from silly_llm.core.sampling import SamplingParams, sample
 from silly_llm.core.schema import at_least
@@ -22,6 +19,8 @@ from silly_llm.evaluation.arguments import EvaluationArguments
 from silly_llm.evaluation.metrics.base import COST, EvaluationData, EvaluationProvider, Label, Metric
 
 if TYPE_CHECKING:
+    import torch
+
     from silly_llm.evaluation.models.causal import LanguageModel
 
 PARAMETERS = Label("Parameters", COST, "tied embeddings count once")
@@ -62,6 +61,10 @@ class Cost(EvaluationProvider):
         self.config, self.settings = config, settings
 
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
+        import torch
+
+        from silly_llm.core.devices import processor
+
         weights = model.model
         total = weights.num_parameters()
         first, last = weights.get_input_embeddings(), weights.get_output_embeddings()
@@ -92,6 +95,8 @@ class Cost(EvaluationProvider):
 
     def _rate(self, weights: Any, run: Callable[[], int]) -> float:
         """Tokens a second, the median of the repeats; one more before them warms up."""
+        import torch
+
         rates = []
         for _ in range(self.config.repeats + 1):
             began = time.perf_counter()
@@ -111,6 +116,8 @@ class Cost(EvaluationProvider):
 
 def reset_peak() -> None:
     """Forget the largest memory so far, where the system can."""
+    import torch
+
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):
@@ -120,6 +127,8 @@ def reset_peak() -> None:
 def peak(device: torch.device) -> tuple[float, str]:
     """The largest memory since then, in bytes, and of what."""
     if device.type == "cuda":
+        import torch
+
         return float(torch.cuda.max_memory_allocated(device)), "the tensors on the GPU"
     with suppress(OSError):
         if resident := re.search(r"VmHWM:\s*(\d+) kB", (PROCESS / "status").read_text()):
