@@ -20,7 +20,7 @@ from silly_llm.evaluation.metrics.writing.grammar import Grammar
 from silly_llm.text.damage import DAMAGES, GRAMMAR_DAMAGES
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "tinystories" / "validation.jsonl"
-UNIT = {"names_stay": 1, "pronouns_agree": 1, "grammar_errors": -1, "nats_per_byte": -1}
+UNIT = {"names_stay": 1, "things_stay": 1, "pronouns_agree": 1, "grammar_errors": -1, "nats_per_byte": -1}
 """The measures, and which way is better."""
 Scorer = Callable[[Sequence[str]], list[float | None]]
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--stories", type=Path, default=REAL)
     parser.add_argument("--limit", type=int, default=350)
     parser.add_argument("--model")
-    parser.add_argument("--measures", default="names_stay,pronouns_agree,grammar_errors")
+    parser.add_argument("--measures", default="names_stay,things_stay,pronouns_agree,grammar_errors")
     parser.add_argument("--damages", help="names, with commas; default: all")
     options = parser.parse_args()
     stories = read_stories(options.stories, options.limit)
@@ -59,6 +59,7 @@ def scorers(names: Sequence[str], model: str | None) -> dict[str, Scorer]:
     settings = EvaluationArguments(model="", dataset="")
     providers = {
         "names_stay": Coherence(settings),
+        "things_stay": Coherence(settings),
         "pronouns_agree": Coherence(settings),
         "grammar_errors": Grammar(settings),
     }

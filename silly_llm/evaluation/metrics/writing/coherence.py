@@ -24,6 +24,7 @@ from silly_llm.evaluation.metrics.base import (
 from silly_llm.evaluation.metrics.writing.base import WritingProvider
 from silly_llm.text.names import introductions, pronouns
 from silly_llm.text.sentences import sentence_spans
+from silly_llm.text.things import things
 
 if TYPE_CHECKING:
     from silly_llm.evaluation.models.causal import LanguageModel
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 NAMES_STAY = Label(
     "Names introduced", WRITING, "characters that a reader can know: no hero under a new name", True, True
 )
+THINGS_STAY = Label("Things introduced", WRITING, "a ball or her ball before the ball", True, True)
 PRONOUNS = Label("Pronouns agree", WRITING, "he and she after a name, in its sentence", True, True)
 SPLICE = Label(
     "Right second half preferred", KNOWING, "of held-out stories, to another story's; chance is 50 %", True, True
@@ -42,16 +44,18 @@ class Coherence(WritingProvider):
     """Names that stay and pronouns that fit, by rules, and whether a second half is likelier after its own first; English only.
 
     `names_stay` is the share of names that are introduced where they first stand: a hero who is called Gus, Paul and Nick has
-    two names that nobody introduced. `splice` needs a model that scores text.
+    two names that nobody introduced. `things_stay` is the same of things: *the ball* needs *a ball* before it. `splice` needs a model that scores text.
     """
 
     name = "coherence"
 
     def measure(self, ids: Sequence[str], texts: Sequence[str]) -> dict[str, Metric]:
-        """`names_stay` over the stories with names, and `pronouns_agree` over those where a pronoun follows a name."""
+        """`names_stay` over the stories with names, `things_stay` over those with things, `pronouns_agree` where a pronoun follows a name."""
         names = [introductions(text) for text in texts]
         named = [(name, found) for name, found in zip(ids, names, strict=True) if found]
         stay = Units([n for n, _ in named], [sum(f.values()) for _, f in named], [len(f) for _, f in named])
+        told = [(name, found) for name, text in zip(ids, texts, strict=True) if (found := things(text))]
+        known = Units([n for n, _ in told], [sum(f.values()) for _, f in told], [len(f) for _, f in told])
         agreements = [(name, said) for name, text in zip(ids, texts, strict=True) if (said := pronouns(text))]
         agree = Units([n for n, _ in agreements], [sum(s) for _, s in agreements], [len(s) for _, s in agreements])
         new = sorted(Counter(list(found.values()).count(False) for found in names).items())
@@ -59,6 +63,7 @@ class Coherence(WritingProvider):
         details["stories_by_new_names"] = {str(count): stories for count, stories in new}
         return {
             "names_stay": estimate(stay, label=NAMES_STAY, share=True, **details),
+            "things_stay": estimate(known, label=THINGS_STAY, share=True, stories_with_things=len(told)),
             "pronouns_agree": estimate(agree, label=PRONOUNS, share=True, stories_with_pronouns=len(agreements)),
         }
 
