@@ -35,7 +35,8 @@ class EvaluationCallback:
 
     def __init__(self, config: EvaluationCallbackConfig, container: Container) -> None:
         from silly_llm.core.config import check
-        from silly_llm.data.sources import EVALUATION_SPLITS, open_source, require_text
+        from silly_llm.data.sources import open_source
+        from silly_llm.evaluation.texts import records_of
 
         own = {name: value for name, value in vars(config).items() if name != "options"}
         given = {"model": ""} | own | config.options
@@ -44,10 +45,7 @@ class EvaluationCallback:
             parse_component("evaluation_provider", spec, where="metrics:") for spec in self.settings.metrics
         ]
         source = open_source(config.dataset)
-        splits = source.splits()
-        self.split = self.settings.split or next((s for s in EVALUATION_SPLITS if s in splits), splits[0])
-        self.records = source.load(self.split)
-        require_text(self.records, self.settings.text_column)
+        self.records, self.split = records_of(source, self.settings.split, self.settings.text_column)
         self.container = container.provide(EvaluationArguments, self.settings)
 
     def create(self, trainer: Trainer) -> TrainerCallback:

@@ -45,6 +45,7 @@ def wins(
         counts[prompts.index(prompt), [a, b], [b, a]] += won, 1 - won
     draws: Any = np.random.default_rng(seed).integers(len(prompts), size=(RESAMPLES, len(prompts))) if prompts else []
     strengths = np.array([_strengths(counts[draw].sum(0)) for draw in draws])
+    whole: Any = _strengths(counts.sum(0)) if prompts else []
     made: dict[str, dict[str, Metric]] = {}
     for i, model in enumerate(models):
         mine = {s: won if s.first == model else 1 - won for s, won in found.items() if model in s[1:]}
@@ -54,9 +55,7 @@ def wins(
         if prompts:
             low, high = np.quantile(strengths[:, i], [0.025, 0.975])
             label = Label("Bradley-Terry strength", JUDGED, "log-odds, 0 on average", True)
-            made[model]["judge_strength"] = Metric(
-                float(_strengths(counts.sum(0))[i]), float(low), float(high), len(prompts), {}, label
-            )
+            made[model]["judge_strength"] = Metric(float(whole[i]), float(low), float(high), len(prompts), {}, label)
     return made
 
 

@@ -18,6 +18,7 @@ from silly_llm.evaluation.metrics.base import (
     estimate,
 )
 from silly_llm.evaluation.metrics.statistics import distinct
+from silly_llm.evaluation.metrics.stories import told
 from silly_llm.evaluation.originality.ngrams import Ngrams, Words, most_similar
 from silly_llm.text.sentences import split_sentences
 from silly_llm.text.words import lower_words
@@ -45,11 +46,10 @@ class Diversity(EvaluationProvider):
         self.settings = settings
 
     def evaluate(self, model: LanguageModel, data: EvaluationData) -> dict[str, Metric]:
-        settings, requests = self.settings, data.requests
-        prompts = [r.messages if model.is_chat else r.beginning for r in requests]
-        made = [g.text for g in model.generate(prompts, settings.sampling, settings.seed)]
-        whole = made if model.is_chat else [r.beginning + text for r, text in zip(requests, made, strict=True)]
-        return diversity(data.request_ids, made, whole, [fingerprint(prompt)[:12] for prompt in prompts])
+        made = told(model, data, self.settings)
+        clusters = [fingerprint(r.messages if model.is_chat else r.beginning)[:12] for r in data.requests]
+        stories, whole = [g.text for _, g in made], [begin + g.text for begin, g in made]
+        return diversity(data.request_ids, stories, whole, clusters)
 
 
 def diversity(
